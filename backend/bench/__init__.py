@@ -1,0 +1,1 @@
+"""A recipe on a dataset: a report with numbers, against a baseline."""

@@ -1,0 +1,68 @@
+"""Which methods exist: one line each; a method's file is imported when it is asked for.
+
+A line is all that a new method needs outside its own file. `status` is "default" for the member
+a recipe takes when nothing else is said, "plain" for the simple one others are measured against,
+"ready", or "trial" for one that has not beaten the plain member.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+
+from backend.errors import NotFoundError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method: `key` is shelf/file, `name` its class, `source` where it is from."""
+
+    key: str
+    name: str
+    what: str
+    status: str = "ready"
+    source: str = ""
+    aka: tuple[str, ...] = ()
+
+    @property
+    def shelf(self) -> str:
+        """The shelf's name, the first half of the key."""
+        return self.key.split("/", maxsplit=1)[0]
+
+
+ENTRIES: tuple[Entry, ...] = ()
+
+
+def entries(shelf: str | None = None) -> tuple[Entry, ...]:
+    """All methods, or those of one shelf.
+
+    Raises:
+        NotFoundError: no shelf has that name; the known ones are listed.
+    """
+    shelves = sorted({entry.shelf for entry in ENTRIES})
+    if shelf is not None and shelf not in shelves:
+        raise NotFoundError(f"no shelf is called {shelf!r}; there are {', '.join(shelves)}")
+    return tuple(entry for entry in ENTRIES if shelf in (None, entry.shelf))
+
+
+def entry(key: str) -> Entry:
+    """The line of one method.
+
+    Raises:
+        NotFoundError: with the members of the shelf, or the shelves.
+    """
+    for line in ENTRIES:
+        if line.key == key or key in line.aka:
+            return line
+    shelf = key.split("/", maxsplit=1)[0]
+    near = [line.key for line in ENTRIES if line.shelf == shelf] or sorted(
+        {line.shelf for line in ENTRIES}
+    )
+    raise NotFoundError(f"no method is called {key!r}; there are {', '.join(near)}")
+
+
+def load(key: str) -> type:
+    """The class of a method; imports its file."""
+    line = entry(key)
+    module = import_module(f"backend.methods.{line.key.replace('/', '.')}")
+    return getattr(module, line.name)

@@ -1,0 +1,202 @@
+"""What each shelf promises, on one page.
+
+A method is a class with a frozen `Settings` dataclass inside it; `Method()` uses the defaults. It
+never changes its inputs, gives the same answer for the same seed, and its `fingerprint` changes
+when settings or weights change, and only then. `tests/conformance` holds every member to this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from backend.types import (
+    Alignment,
+    Draft,
+    Encoded,
+    ExportSource,
+    Features,
+    FileProblem,
+    Kind,
+    Lessons,
+    ScoreScale,
+)
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+State = dict[str, np.ndarray]
+"""What a method learned: named arrays, saved as safetensors beside a JSON of the settings."""
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """What does it look or sound like, as numbers?
+
+    Samples and labels live in one space of width `dim`. A batch equals its items one at a time.
+    Images are stretched or padded, never cropped; padding is no part.
+    """
+
+    id: str
+    kind: Kind
+    dim: int
+    fingerprint: str
+    scale: ScoreScale
+    input_size: int
+    """Pixels of the longer side that are enough (a decoder may shrink to it); 0 for texts."""
+
+    def encode(self, samples: Sequence[Image] | Sequence[str]) -> Encoded: ...
+
+    def encode_labels(self, names: Sequence[str]) -> Float[np.ndarray, "l d"]: ...
+
+    def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
+        """Queries in the same space; unit rows."""
+        ...
+
+
+class Aligner(Protocol):
+    """How well does each part fit each label?"""
+
+    fingerprint: str
+
+    def align(
+        self,
+        parts: Float[np.ndarray, "n p d"],
+        labels: Float[np.ndarray, "l d"],
+        *,
+        real: Bool[np.ndarray, "n p"] | None = None,
+        weights: Float[np.ndarray, " l"] | None = None,
+        saliency: Float[np.ndarray, "n p"] | None = None,
+    ) -> Alignment: ...
+
+    def score(
+        self,
+        parts: Float[np.ndarray, "n p d"],
+        labels: Float[np.ndarray, "l d"],
+        *,
+        real: Bool[np.ndarray, "n p"] | None = None,
+        saliency: Float[np.ndarray, "n p"] | None = None,
+    ) -> Float[np.ndarray, "n l"]:
+        """The scores of `align` without its plans; much less memory."""
+        ...
+
+
+class Learner(Protocol):
+    """What do the corrections change?
+
+    `start` gives the state before any verdict: its scores equal the zero-shot scores. `learn` is
+    a pure function of its arguments, so replaying the log gives the live model back. Columns of
+    labels without a new lesson keep their state bit by bit.
+    """
+
+    fingerprint: str
+
+    def start(self, num_labels: int, dim: int) -> State: ...
+
+    def extend(self, state: State, num_labels: int) -> State:
+        """Add zero-shot columns at the end; the old columns' scores stay the same."""
+        ...
+
+    def learn(
+        self, state: State, features: Features, lessons: Lessons, *, steps: int = 0, seed: int = 0
+    ) -> tuple[State, int]:
+        """Fold all lessons in, starting from `state`; `steps` 0 means until converged.
+
+        `features` and `lessons` hold the samples with lessons on the labels that changed or all
+        labels; returns the new state and the number of optimiser steps done.
+        """
+        ...
+
+    def score(self, state: State, features: Features) -> Float[np.ndarray, "n l"]: ...
+
+
+class Calibrator(Protocol):
+    """How sure are we, honestly?
+
+    Per label and monotone: order within a label is never reversed. Labels with too few held-back
+    verdicts get NaN ("not enough verdicts yet").
+    """
+
+    fingerprint: str
+
+    def fit(self, scores: Float[np.ndarray, "n l"], lessons: Lessons) -> State: ...
+
+    def probabilities(
+        self, state: State, scores: Float[np.ndarray, "n l"]
+    ) -> Float[np.ndarray, "n l"]: ...
+
+
+class Picker(Protocol):
+    """What should a person look at next?"""
+
+    fingerprint: str
+
+    def pick(
+        self,
+        scores: Float[np.ndarray, "n l"],
+        pooled: Float[np.ndarray, "n d"],
+        decided: Bool[np.ndarray, "n l"],
+        *,
+        k: int,
+        seed: int = 0,
+        label_names: Sequence[str] = (),
+    ) -> list[tuple[int, float, str]]:
+        """At most k distinct (row, score, reason); never a row whose labels are all decided.
+
+        `scores` are probabilities where calibrated, else a logistic of the score.
+        """
+        ...
+
+
+class Index(Protocol):
+    """What is like this? Exact members equal brute force; a stored vector finds itself at 1."""
+
+    fingerprint: str
+
+    def __len__(self) -> int: ...
+
+    def add(self, ids: Int[np.ndarray, " n"], vectors: Float[np.ndarray, "n d"]) -> None: ...
+
+    def remove(self, ids: Int[np.ndarray, " n"]) -> None: ...
+
+    def search(
+        self, queries: Float[np.ndarray, "q d"], k: int
+    ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
+        """Ids and cosine similarities, best first; fewer columns if fewer are stored."""
+        ...
+
+
+class Projector(Protocol):
+    """Where does it sit on the map? `place` never moves the points that `fit` saw."""
+
+    fingerprint: str
+
+    def fit(self, vectors: Float[np.ndarray, "n d"], *, seed: int = 0) -> State: ...
+
+    def place(
+        self, state: State, vectors: Float[np.ndarray, "n d"]
+    ) -> Float[np.ndarray, "n 2"]: ...
+
+
+class Reader(Protocol):
+    """What did they bring?"""
+
+    def accepts(self, path: Path) -> bool:
+        """True if this reader is the right one for `path`; looks at content, not only the name."""
+        ...
+
+    def read(self, path: Path) -> Iterator[Draft | FileProblem]:
+        """Yield what was understood, and each thing that was not with the reason; never stop."""
+        ...
+
+
+class Exporter(Protocol):
+    """How do they take it home?"""
+
+    def write(self, source: ExportSource, dest: Path) -> Mapping[str, int]:
+        """Write below `dest`; returns counts of what the format cannot hold."""
+        ...

@@ -1,0 +1,1 @@
+"""How well does each part fit each label?"""

@@ -1,0 +1,1 @@
+"""How do they take it home?"""

@@ -1,0 +1,1 @@
+"""Where does it sit on the map?"""

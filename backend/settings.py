@@ -1,0 +1,84 @@
+"""Where things live, which device, how many threads: read from the environment once.
+
+`Settings.from_environ()` is called at the edge (command line, server, `open_project`) and handed
+down; nothing below reads `os.environ` again. Variables: PATCHLANE_HOME, PATCHLANE_DATA,
+PATCHLANE_DEVICE (auto, cpu, cuda), PATCHLANE_ENGINE (auto, openvino, torch), PATCHLANE_DTYPE
+(auto, float32, bfloat16), PATCHLANE_THREADS, PATCHLANE_OFFLINE (1: never download, the default).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from backend.errors import BadInputError
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that is taken from outside; over it a file is refused by name with the limit."""
+
+    label_characters: int = 200
+    text_characters: int = 1_000_000
+    upload_bytes: int = 2_000_000_000
+    archive_members: int = 1_000_000
+    pixels: int = 200_000_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One frozen set of choices for a process."""
+
+    home: Path = field(default_factory=lambda: Path.home() / ".patchlane")
+    data: Path = CHECKOUT.parent / "shared" / "data"
+    device: str = "auto"
+    engine: str = "auto"
+    dtype: str = "auto"
+    threads: int = field(default_factory=lambda: max(1, (os.cpu_count() or 2)))
+    is_offline: bool = True
+    limits: Limits = field(default_factory=Limits)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read the PATCHLANE_* variables.
+
+        Raises:
+            BadInputError: a variable holds a value that is not one of its choices.
+        """
+        env = os.environ if environ is None else environ
+        defaults = cls()
+        threads = env.get("PATCHLANE_THREADS", "")
+        if threads and not (threads.isdigit() and int(threads) > 0):
+            raise BadInputError(f"PATCHLANE_THREADS is {threads!r}; give a whole number above 0")
+        return cls(
+            home=Path(env.get("PATCHLANE_HOME") or defaults.home).expanduser(),
+            data=Path(env.get("PATCHLANE_DATA") or defaults.data).expanduser(),
+            device=_choice(env, "PATCHLANE_DEVICE", ("auto", "cpu", "cuda")),
+            engine=_choice(env, "PATCHLANE_ENGINE", ("auto", "openvino", "torch")),
+            dtype=_choice(env, "PATCHLANE_DTYPE", ("auto", "float32", "bfloat16")),
+            threads=int(threads) if threads else defaults.threads,
+            is_offline=env.get("PATCHLANE_OFFLINE", "1") != "0",
+        )
+
+
+def assets_folder() -> Path:
+    """The folder `assets/`: beside the code in a checkout, `patchlane_assets` in a wheel."""
+    beside = CHECKOUT / "assets"
+    if beside.is_dir():
+        return beside
+    spec = find_spec("patchlane_assets")
+    if spec is None or not spec.submodule_search_locations:
+        raise BadInputError("Patchlane's assets are missing; install it again")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _choice(env: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
+    value = env.get(name) or known[0]
+    if value not in known:
+        raise BadInputError(f"{name} is {value!r}; known are {', '.join(known)}")
+    return value

@@ -1,0 +1,1 @@
+"""A project on disk: database, media, log of corrections, vectors, versions."""

@@ -1,0 +1,432 @@
+"""The nouns of Patchlane, one class each, and the letters of the shapes.
+
+Letters: N samples, P parts, D width, L labels, K neighbours, M corrections. Arrays between rooms
+are NumPy float32 unless said; tensors stay inside a method. A noun that a screen shows is the
+same object the backend works with: there is no second copy for the screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+Progress = Callable[[int, int, str], None]
+"""Called with (done, total, note); raises to cancel."""
+
+
+class Kind(StrEnum):
+    """What the samples of a project are."""
+
+    IMAGE = "image"
+    TEXT = "text"
+
+
+class Verdict(StrEnum):
+    """A person's answer on (sample, label). No verdict is unknown, never NO."""
+
+    YES = "yes"
+    NO = "no"
+    UNSURE = "unsure"
+
+
+class Split(StrEnum):
+    """The part of the data a sample belongs to; nothing is learned from val or test."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+
+
+@dataclass(frozen=True)
+class Region:
+    """A box, polygon or span on a sample: geometry, never a part's number.
+
+    Attributes:
+        kind: "box" (x, y, w, h), "polygon" (x0, y0, x1, y1, ...) or "span" (start, end).
+        points: box and polygon in 0..1 of the displayed picture; a span in characters.
+    """
+
+    kind: str
+    points: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image or text."""
+
+    id: int
+    name: str
+    kind: Kind
+    content_hash: str
+    split: Split = Split.TRAIN
+    names: tuple[str, ...] = ()
+    width: int = 0
+    height: int = 0
+    text: str | None = None
+    is_linked: bool = False
+    metadata: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Label:
+    """One thing a sample can show."""
+
+    id: int
+    name: str
+    pack: str = "main"
+    definition: str = ""
+    aliases: tuple[str, ...] = ()
+    parent: int | None = None
+    colour: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A person's verdict on (sample, label), one row of the append-only log.
+
+    Attributes:
+        offset: position in the log, 1 for the first row.
+        verdict: None takes a verdict back (the pair is unknown again).
+        op: rows of one action share it; undo names it.
+        version: the version the person saw.
+    """
+
+    offset: int
+    sample: int
+    label: int
+    verdict: Verdict | None
+    who: str
+    when: float
+    op: str
+    version: int = 0
+    regions: tuple[Region, ...] = ()
+    source: str = "person"
+
+
+@dataclass(frozen=True)
+class LearnStep:
+    """One run of the learner, a row of the same log; replaying the rows gives the model back.
+
+    Attributes:
+        offset: corrections up to and including this log offset were learned from.
+        version: the version the step made, `from_version` the one it started from.
+        recipe: fingerprint of learner, recipe and encoder.
+        split_seed: seed of the held-back split.
+        steps: optimiser steps done (time limits and pauses only decide this number).
+    """
+
+    version: int
+    from_version: int
+    offset: int
+    recipe: str
+    seed: int
+    split_seed: int
+    steps: int
+    when: float
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the parts of one sample are: a grid for images, character spans for texts."""
+
+    grid: tuple[int, int] | None = None
+    spans: tuple[tuple[int, int], ...] | None = None
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What an encoder says of N samples.
+
+    Attributes:
+        pooled: (N, D), unit rows, in the joint space of samples and labels.
+        parts: per sample (P, D), unit rows; images of one encoder share P, texts do not.
+        layouts: per sample, where its parts are.
+    """
+
+    pooled: Float[np.ndarray, "n d"]
+    parts: tuple[Float[np.ndarray, "_ d"], ...]
+    layouts: tuple[Layout, ...]
+
+
+@dataclass(frozen=True)
+class ScoreScale:
+    """Constants, stored with an encoder, that bring its global and part scores to one scale.
+
+    A score on the scale is (cosine - mean) / std; never statistics of the open project, so that
+    a batch equals its items one at a time.
+
+    Attributes:
+        temperature: of the transport between parts and labels; positive.
+    """
+
+    global_mean: float = 0.0
+    global_std: float = 1.0
+    local_mean: float = 0.0
+    local_std: float = 1.0
+    temperature: float = 0.05
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How well the parts of N samples fit L labels.
+
+    Attributes:
+        scores: (N, L), higher is better.
+        forward: (N, P, L), rows sum to 1 over labels: what is this part? Rows of padding are 0.
+        backward: (N, P, L), columns sum to 1 over parts: where is this label?
+        similarity: (N, P, L), cosine of part and label.
+    """
+
+    scores: Float[np.ndarray, "n l"]
+    forward: Float[np.ndarray, "n p l"]
+    backward: Float[np.ndarray, "n p l"]
+    similarity: Float[np.ndarray, "n p l"]
+
+    @property
+    def plan(self) -> Float[np.ndarray, "n p l"]:
+        """Half the forward plus half the backward plan; sums to 1 per sample.
+
+        Labels are weighted uniformly, and so are the real parts of a sample.
+        """
+        mass = np.maximum(self.forward.sum(axis=(1, 2), keepdims=True), 1e-12)
+        return (
+            0.5 * self.forward / np.maximum(mass, 1e-12)
+            + 0.5 * self.backward / self.backward.shape[2]
+        )
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a learner sees of N samples and L labels; all on the encoder's fixed scale.
+
+    Attributes:
+        pooled: (N, D) unit rows.
+        global_scores: (N, L) zero-shot score of the whole sample.
+        local_scores: (N, L) zero-shot transport score of its parts.
+    """
+
+    pooled: Float[np.ndarray, "n d"]
+    global_scores: Float[np.ndarray, "n l"]
+    local_scores: Float[np.ndarray, "n l"]
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Verdicts as a learner takes them: M known (row, column) pairs; everything else is masked.
+
+    UNSURE verdicts are not in here: they are neither YES nor NO.
+
+    Attributes:
+        rows, columns: (M,) indices into the samples and labels of `Features`.
+        targets: (M,), 1 for YES and 0 for NO.
+    """
+
+    rows: Int[np.ndarray, " m"]
+    columns: Int[np.ndarray, " m"]
+    targets: Float[np.ndarray, " m"]
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A score for (sample, label); probability is None until calibrated."""
+
+    label: str
+    label_id: int
+    score: float
+    probability: float | None = None
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class SampleSuggestions:
+    """All suggestions of one sample, best first, with the version that made them."""
+
+    sample: int
+    name: str
+    suggestions: tuple[Suggestion, ...]
+    version: int
+    encoder: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why: which part carries which label, for one sample.
+
+    Attributes:
+        forward, backward, plan, similarity: (P, L), as in `Alignment`.
+        scores: (L,) shipped score of each label.
+        spread: (L,) entropy of a label's map over log P: 0 one part, 1 everywhere.
+        layout: grid (rows, cols over the whole displayed picture) or character spans.
+    """
+
+    sample: int
+    name: str
+    labels: tuple[str, ...]
+    forward: Float[np.ndarray, "p l"]
+    backward: Float[np.ndarray, "p l"]
+    plan: Float[np.ndarray, "p l"]
+    similarity: Float[np.ndarray, "p l"]
+    scores: Float[np.ndarray, " l"]
+    spread: Float[np.ndarray, " l"]
+    layout: Layout
+    version: int
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One result of a search; `parts` are the indices of the parts that matched."""
+
+    sample: int
+    name: str
+    score: float
+    parts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class QueueEntry:
+    """What to look at next, and why, in words."""
+
+    sample: int
+    name: str
+    picker: str
+    reason: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Said after the commit: the log offset the rows ended at and the action's id."""
+
+    op: str
+    offset: int
+    pairs: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class FileProblem:
+    """One thing an import skipped or an export could not hold, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What came in: new samples, what was skipped and why, labels and annotations stored."""
+
+    imported: int
+    skipped: int
+    errors: tuple[FileProblem, ...]
+    labels: int
+    annotations: int
+    duplicates: int = 0
+    op: str = ""
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written, and the counts of what the format cannot hold (`lost`)."""
+
+    files: tuple[str, ...]
+    samples: int
+    annotations: int
+    lost: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class LearnReport:
+    """One learn: `changed` counts the samples whose suggested labels changed."""
+
+    version: int
+    from_version: int
+    corrections: int
+    steps: int
+    seconds: float
+    changed: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Quality on decided (sample, label) pairs; pairs without a verdict are masked."""
+
+    mAP: float | None
+    CF1: float | None
+    OF1: float | None
+    ap: Mapping[str, float]
+    coverage: float | None
+    mean_set_size: float | None
+    ece: float | None
+    n: int
+    split: str = "held-back"
+
+
+@dataclass(frozen=True)
+class MapPoints:
+    """Two coordinates per sample; `method` says pca (at once) or umap (when its job is done)."""
+
+    ids: Int[np.ndarray, " n"]
+    xy: Float[np.ndarray, "n 2"]
+    method: str
+    version: int
+
+
+@dataclass(frozen=True)
+class RegionVerdict:
+    """A verdict on a region of a sample, by label name (as files hold it)."""
+
+    label: str
+    verdict: Verdict
+    region: Region
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a reader understood of one sample or of an annotation for one; nothing is stored yet.
+
+    Attributes:
+        name: path relative to the imported root, forward slashes; or a sample's name.
+        path: media file on disk to take in; None for texts and for annotations of samples that
+            are in the project already.
+        text: the text itself; None for images.
+        verdicts: by label name; absent labels are unknown.
+        predictions: by label name, scores that another model gave.
+        only_present: the source lists only what is present (`--unlisted no` turns the rest to NO).
+    """
+
+    name: str
+    path: Path | None = None
+    text: str | None = None
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    regions: tuple[RegionVerdict, ...] = ()
+    predictions: Mapping[str, float] = field(default_factory=dict)
+    split: Split | None = None
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    who: str = ""
+    when: float | None = None
+    only_present: bool = False
+
+
+@dataclass(frozen=True)
+class ExportRow:
+    """One sample with its current verdicts by label id."""
+
+    sample: Sample
+    verdicts: Mapping[int, Correction]
+
+
+@dataclass(frozen=True)
+class ExportSource:
+    """What an exporter may see of a project: the log's current state, not the screen's."""
+
+    name: str
+    kind: Kind
+    labels: tuple[Label, ...]
+    rows: Callable[[], Iterator[ExportRow]]
+    media: Callable[[Sample], Path]
+    version: int
