@@ -195,10 +195,7 @@ class Alignment:
         Labels are weighted uniformly, and so are the real parts of a sample.
         """
         mass = np.maximum(self.forward.sum(axis=(1, 2), keepdims=True), 1e-12)
-        return (
-            0.5 * self.forward / np.maximum(mass, 1e-12)
-            + 0.5 * self.backward / self.backward.shape[2]
-        )
+        return 0.5 * self.forward / mass + 0.5 * self.backward / self.backward.shape[2]
 
 
 @dataclass(frozen=True)

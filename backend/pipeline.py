@@ -1,0 +1,165 @@
+"""The chosen methods in order: arrays in, arrays out; no disk, no screen.
+
+parts, pooled --encoder--> aligner (which part fits which label) --> learner (what verdicts
+changed) --> calibrator (how sure) ; picker, index and projector work on the same arrays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from backend import catalogue
+from backend.contracts import Aligner, Calibrator, Encoder, Index, Learner, Picker, Projector
+from backend.errors import BadInputError
+from backend.recipes import EncoderName, Recipe, parse_encoder_id
+from backend.settings import Settings
+from backend.types import Alignment, Features, Kind, ScoreScale
+
+def load_encoder(encoder_id: str, settings: Settings) -> Encoder:
+    """Build the encoder that an id names; members joined by `+` stand side by side.
+
+    Raises:
+        BadInputError: unknown family, weights that do not fit, a mix of image and text members.
+        OfflineError: it would have to be downloaded.
+    """
+    members = [_build_encoder(name, settings) for name in parse_encoder_id(encoder_id)]
+    if len(members) == 1:
+        return members[0]
+    return catalogue.load("encoders/side_by_side")(members)
+
+
+def _build_encoder(name: EncoderName, settings: Settings) -> Encoder:
+    method = catalogue.load(name.key)
+    own = {field.name for field in fields(method.Settings)}
+    wanted: dict[str, Any] = {
+        "engine": settings.engine,
+        "device": settings.device,
+        "dtype": settings.dtype,
+        "threads": settings.threads,
+        "is_offline": settings.is_offline,
+    }
+    if name.model:
+        wanted["model"] = name.model
+    if "pretrained" in own:
+        wanted["model"], _, wanted["pretrained"] = name.model.partition("/")
+    return method(method.Settings(**{key: value for key, value in wanted.items() if key in own}))
+
+
+class Pipeline:
+    """A recipe made alive for one encoder."""
+
+    def __init__(self, recipe: Recipe, encoder: Encoder):
+        self.recipe = recipe
+        self.encoder = encoder
+        scale = encoder.scale
+        self.scale: ScoreScale = scale
+        self.aligner: Aligner = self._method("aligner", temperature=scale.temperature)
+        self.learner: Learner = self._method("learner")
+        self.calibrator: Calibrator = self._method("calibrator")
+        self.picker: Picker = self._method("picker")
+        self.projector: Projector = self._method("projector")
+
+    @classmethod
+    def from_ids(cls, recipe: Recipe, encoder_id: str, settings: Settings) -> Pipeline:
+        """Load the encoder by its id and build the recipe around it."""
+        return cls(recipe, load_encoder(encoder_id, settings))
+
+    @property
+    def fingerprint(self) -> str:
+        """Names everything that decides a learned state: recipe, encoder and its methods."""
+        parts = [self.recipe.fingerprint, self.encoder.fingerprint, self.aligner.fingerprint]
+        parts += [self.learner.fingerprint, self.calibrator.fingerprint]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+    def new_index(self) -> Index:
+        """An empty index of the encoder's width."""
+        return catalogue.load(self.recipe.methods["index"])(self.encoder.dim)
+
+    def other_picker(self, key: str | None) -> Picker:
+        """The recipe's picker, or another one by name (`random` or `pickers/random`)."""
+        if not key:
+            return self.picker
+        return catalogue.load(key if "/" in key else f"pickers/{key}")()
+
+    def plain_projector(self) -> Projector:
+        """The one that answers at once, shown while the recipe's projector runs."""
+        return catalogue.load("projectors/pca")()
+
+    def global_scores(
+        self, pooled: Float[np.ndarray, "n d"], labels: Float[np.ndarray, "l d"]
+    ) -> Float[np.ndarray, "n l"]:
+        """Zero-shot score of whole samples, on the encoder's fixed scale."""
+        cosine = pooled @ labels.T
+        return ((cosine - self.scale.global_mean) / self.scale.global_std).astype(np.float32)
+
+    def local_scores(
+        self, parts: Sequence[Float[np.ndarray, "_ d"]], labels: Float[np.ndarray, "l d"]
+    ) -> Float[np.ndarray, "n l"]:
+        """Zero-shot transport score of the parts of samples, on the encoder's fixed scale."""
+        if not len(parts) or not len(labels):
+            return np.zeros((len(parts), len(labels)), np.float32)
+        block, real = padded(parts)
+        score = self.aligner.score(block, labels, real=real)
+        return ((score - self.scale.local_mean) / self.scale.local_std).astype(np.float32)
+
+    def features(
+        self,
+        pooled: Float[np.ndarray, "n d"],
+        global_scores: Float[np.ndarray, "n l"],
+        local_scores: Float[np.ndarray, "n l"],
+    ) -> Features:
+        """What the learner sees."""
+        return Features(pooled=pooled, global_scores=global_scores, local_scores=local_scores)
+
+    def align(self, parts: Float[np.ndarray, "p d"], labels: Float[np.ndarray, "l d"]) -> Alignment:
+        """Plans and scores of one sample; labels weighted uniformly."""
+        return self.aligner.align(parts[None], labels)
+
+    def _method(self, shelf: str, **values: object) -> Any:
+        """Build one member: values the encoder asks for, then the recipe's own settings."""
+        key = self.recipe.methods[shelf]
+        method = catalogue.load(key)
+        own = {field.name for field in fields(method.Settings)}
+        asked = dict(self.recipe.settings.get(key, {}))
+        unknown = sorted(set(asked) - own)
+        if unknown:
+            raise BadInputError(
+                f"recipe {self.recipe.name}: {key} has no setting {', '.join(unknown)}; "
+                f"it has {', '.join(sorted(own))}"
+            )
+        given = {name: value for name, value in values.items() if name in own}
+        return method(replace(method.Settings(), **(given | asked)))
+
+
+def padded(
+    parts: Sequence[Float[np.ndarray, "_ d"]],
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Stack (P_n, D) arrays to (N, P, D) with a mask; no mask when all have one length."""
+    lengths = [len(part) for part in parts]
+    longest = max(lengths)
+    if min(lengths) == longest:
+        return np.stack(parts), None
+    block = np.zeros((len(parts), longest, parts[0].shape[1]), np.float32)
+    real = np.zeros((len(parts), longest), bool)
+    for row, part in enumerate(parts):
+        block[row, : len(part)] = part
+        real[row, : len(part)] = True
+    return block, real
+
+
+def kind_of_encoder(encoder_id: str) -> Kind:
+    """The kind of samples an encoder id takes, without loading it."""
+    image = {"encoders/embedded", "encoders/clip", "encoders/vision"}
+    kinds = {Kind.IMAGE if n.key in image else Kind.TEXT for n in parse_encoder_id(encoder_id)}
+    if len(kinds) > 1:
+        raise BadInputError(
+            f"{encoder_id!r} mixes encoders of images and of texts; choose one kind"
+        )
+    return kinds.pop()

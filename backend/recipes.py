@@ -1,0 +1,117 @@
+"""Which method on which shelf with which settings: read from and written as TOML.
+
+A recipe lives in `assets/recipes/NAME.toml`: `[methods]` names one catalogue key per shelf,
+`[encoders]` the default encoder per kind of sample, and `[settings."shelf/file"]` overrides single
+settings of a method. Encoder ids are parsed here too, since a recipe and a person write them alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from backend.errors import BadInputError, NotFoundError
+from backend.settings import assets_folder
+from backend.types import Kind
+
+SHELVES = ("aligner", "learner", "calibrator", "picker", "index", "projector")
+ENCODER_FAMILIES = {
+    "embedded": "encoders/embedded",
+    "open_clip": "encoders/clip",
+    "sentence": "encoders/sentence",
+    "words": "encoders/static_words",
+}
+OFFLINE_ENCODERS = ("embedded", "sentence:minilm", "words", "sentence:minilm+words")
+
+
+@dataclass(frozen=True)
+class EncoderName:
+    """One member of an encoder id: its catalogue key and what stands after the colon."""
+
+    key: str
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The choice of methods; its fingerprint names everything that decides a learned state."""
+
+    name: str
+    methods: Mapping[str, str]
+    encoders: Mapping[str, str]
+    settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    what: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of methods and settings; the name and the encoder are not part of it."""
+        text = json.dumps(
+            {"methods": dict(self.methods), "settings": self.settings}, sort_keys=True
+        )
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def default_encoder(self, kind: Kind) -> str:
+        """The encoder id for samples of this kind."""
+        return self.encoders[kind.value]
+
+
+def recipe_names() -> list[str]:
+    """The names of all product recipes (those with `[methods]`; papers' recipes have claims)."""
+    folder = assets_folder() / "recipes"
+    return sorted(
+        path.stem for path in folder.glob("*.toml") if "methods" in tomllib.loads(path.read_text())
+    )
+
+
+def load_recipe(name: str) -> Recipe:
+    """Read `assets/recipes/NAME.toml`, or a TOML file by path.
+
+    Raises:
+        NotFoundError: no such recipe; the known ones are listed.
+        BadInputError: the file is not TOML or lacks a shelf.
+    """
+    path = Path(name) if name.endswith(".toml") else assets_folder() / "recipes" / f"{name}.toml"
+    if not path.is_file():
+        raise NotFoundError(f"no recipe is called {name!r}; there are {', '.join(recipe_names())}")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise BadInputError(f"recipe {path.name} is not TOML: {error}") from error
+    missing = [shelf for shelf in SHELVES if shelf not in content.get("methods", {})]
+    if missing:
+        raise BadInputError(f"recipe {path.name} names no {', '.join(missing)} under [methods]")
+    return Recipe(
+        name=path.stem,
+        methods=content["methods"],
+        encoders=content.get("encoders", {}),
+        settings=content.get("settings", {}),
+        what=content.get("what", ""),
+    )
+
+
+def recipe_as_json(recipe: Recipe) -> dict[str, object]:
+    """What is saved beside everything the recipe made."""
+    return {**asdict(recipe), "fingerprint": recipe.fingerprint}
+
+
+def parse_encoder_id(encoder_id: str) -> list[EncoderName]:
+    """Split `a:model+b` into members, `open_clip:MODEL/TAG-or-FILE` included.
+
+    Raises:
+        BadInputError: a family is unknown; the ones that work offline are listed.
+    """
+    members = []
+    for part in encoder_id.split("+"):
+        family, _, model = part.strip().partition(":")
+        key = ENCODER_FAMILIES.get(family)
+        if key is None:
+            raise BadInputError(
+                f"unknown encoder {part!r}; families are {', '.join(ENCODER_FAMILIES)}, "
+                f"available offline: {', '.join(OFFLINE_ENCODERS)}"
+            )
+        members.append(EncoderName(key, model))
+    return members
