@@ -1,0 +1,164 @@
+"""Run a torch module on arrays: with OpenVINO on a CPU (2 to 10 times faster), or with PyTorch.
+
+Both engines take and return float32 NumPy arrays. In one dtype they agree within a tested bound,
+so an engine is no part of an encoder's fingerprint; the dtype is.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from backend.errors import BadInputError
+
+try:
+    import openvino as ov
+except ImportError:  # the installation for CUDA leaves it out
+    ov = None
+
+Engine = Callable[..., tuple[np.ndarray, ...]]
+"""Takes and returns float32 arrays whose first axis is the batch."""
+
+
+def choose_device(device: str) -> str:
+    """What `auto` means: CUDA where PyTorch finds it, else the CPU."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def choose_dtype(dtype: str) -> str:
+    """What `auto` means: float32 everywhere, so that a project's vectors fit on every machine."""
+    return "float32" if dtype == "auto" else dtype
+
+
+def choose_engine(engine: str, device: str) -> Literal["openvino", "torch"]:
+    """What `auto` means: OpenVINO on a CPU where it is installed, else PyTorch.
+
+    Raises:
+        BadInputError: OpenVINO was asked for and is not installed, or the device is not the CPU.
+    """
+    if engine == "torch":
+        return "torch"
+    if engine not in ("auto", "openvino"):
+        raise BadInputError(f"the engine {engine!r} is not known; there are auto, openvino, torch")
+    if engine == "auto" and (ov is None or device != "cpu"):
+        return "torch"
+    if ov is None:
+        raise BadInputError("openvino is not installed: run `pip install openvino`, or use torch")
+    if device != "cpu":
+        raise BadInputError(f"openvino runs on the CPU, not on {device}: choose the engine torch")
+    return "openvino"
+
+
+def compile_engine(
+    module: nn.Module,
+    example_inputs: Sequence[np.ndarray],
+    *,
+    engine: str = "auto",
+    device: str = "auto",
+    dtype: str = "auto",
+    threads: int = 0,
+) -> Engine:
+    """A callable that runs `module` on arrays shaped like the examples; the first axis may vary.
+
+    The callable may be used from several threads; calls wait for each other.
+
+    Args:
+        module: A module that takes tensors and returns one tensor or a tuple of tensors.
+        example_inputs: One array per input; the first axis is the batch.
+        engine: "openvino", "torch" or "auto".
+        device: A torch device such as "cpu" or "cuda", or "auto".
+        dtype: Precision of the arithmetic, "float32", "bfloat16" or "auto". Inputs and outputs
+            are float32 in any case.
+        threads: Threads of OpenVINO, 0 for as many as this process may use. PyTorch's count is
+            a setting of the whole process and is left alone.
+
+    Raises:
+        BadInputError: the engine cannot run on the device, or a choice is not known.
+    """
+    device, dtype = choose_device(device), choose_dtype(dtype)
+    if dtype not in ("float32", "bfloat16"):
+        raise BadInputError(f"the dtype {dtype!r} is not known; there are float32, bfloat16, auto")
+    module = module.eval()
+    if choose_engine(engine, device) == "openvino":
+        return _compile_openvino(module, example_inputs, dtype=dtype, threads=threads)
+    return _compile_torch(module, device=device, dtype=dtype)
+
+
+def _compile_openvino(
+    module: nn.Module, example_inputs: Sequence[np.ndarray], *, dtype: str, threads: int
+) -> Engine:
+    if ov is None:  # choose_engine has refused this already
+        raise BadInputError("openvino is not installed")
+    examples = tuple(_example(array) for array in example_inputs)
+    shapes = [ov.PartialShape([-1, *array.shape[1:]]) for array in example_inputs]
+    with _traceable(), torch.no_grad():
+        model = ov.convert_model(module, example_input=examples, input=shapes)
+    options: dict[str, object] = {
+        "INFERENCE_PRECISION_HINT": "bf16" if dtype == "bfloat16" else "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+        # Left to itself, OpenVINO took one of two virtual cores.
+        "INFERENCE_NUM_THREADS": threads or len(os.sched_getaffinity(0)),
+    }
+    request = ov.Core().compile_model(model, "CPU", options).create_infer_request()
+    lock = threading.Lock()
+    count = len(model.outputs)
+
+    def run(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        with lock:
+            request.infer([np.ascontiguousarray(array) for array in arrays], share_inputs=True)
+            return tuple(
+                np.array(request.get_output_tensor(index).data, dtype=np.float32)
+                for index in range(count)
+            )
+
+    return run
+
+
+def _example(array: np.ndarray) -> torch.Tensor:
+    """An example with a batch of at least 2: tracing would take an axis of length 1 for fixed."""
+    tensor = torch.from_numpy(np.array(array))
+    return tensor if len(tensor) > 1 else torch.cat([tensor, tensor])
+
+
+def _compile_torch(module: nn.Module, *, device: str, dtype: str) -> Engine:
+    module = module.to(device)
+    lock = threading.Lock()
+    precision = torch.bfloat16 if dtype == "bfloat16" else torch.float32
+
+    def run(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        tensors = [torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in arrays]
+        autocast = torch.autocast(
+            torch.device(device).type, dtype=precision, enabled=dtype != "float32"
+        )
+        with lock, torch.inference_mode(), autocast:
+            outputs = module(*tensors)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        return tuple(output.float().cpu().numpy() for output in outputs)
+
+    return run
+
+
+@contextmanager
+def _traceable() -> Iterator[None]:
+    """PyTorch's fused attention kernel cannot be traced; the plain path gives the same numbers.
+
+    The tracer's warnings on branches are silenced: the tests compare the engines at several sizes.
+    """
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
