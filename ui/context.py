@@ -1,0 +1,138 @@
+"""What every route and page shares: the open projects, who asks, and what is allowed here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backend import api
+from ui.auth import Accounts, signed_in
+
+ALONE = "me"
+"""Who writes where nobody signs in."""
+
+
+@dataclass
+class Context:
+    """One server: a home of projects, opened when asked and kept open.
+
+    Attributes:
+        default_project: name or folder shown when the address names none.
+        accounts: who may sign in; None serves one person without a gate.
+        is_read_only: nothing may be written through the web.
+        is_local: only this machine can reach the server, so its folders may be named.
+    """
+
+    settings: api.Settings
+    default_project: str | Path | None = None
+    accounts: Accounts | None = None
+    is_read_only: bool = False
+    is_local: bool = True
+    _open: dict[Path, api.Workbench] = field(default_factory=dict, init=False)
+    _last: str | None = field(default=None, init=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
+
+    def projects(self) -> list[api.ProjectInfo]:
+        """The projects of the home, and the one the server was started on if it lies elsewhere."""
+        found = api.list_projects(self.settings)
+        outside = self._outside()
+        if outside is not None and all(info.path != outside for info in found):
+            found.append(self._bench(outside).info())
+        return found
+
+    def project_name(self, asked: str | None = None) -> str | None:
+        """The project that a request means: asked for, last opened, else the newest; or none."""
+        if asked:
+            return asked
+        with self._lock:
+            if self._last is not None:
+                return self._last
+        if self.default_project is not None:
+            return Path(self.default_project).name
+        newest = sorted(self.projects(), key=lambda info: info.modified, reverse=True)
+        return newest[0].name if newest else None
+
+    def open(self, name: str | None = None) -> api.Workbench:
+        """The open project called `name`; without a name the last opened.
+
+        Only names of known projects are taken, never paths: a request cannot reach a folder
+        that is not a project of this server.
+
+        Raises:
+            NotFoundError: there is no such project.
+        """
+        wanted = self.project_name(name)
+        if wanted is None:
+            raise api.NotFoundError("there is no project yet; make one on the Data page")
+        path = self._known(wanted)
+        bench = self._bench(path)
+        with self._lock:
+            self._last = bench.name
+        return bench
+
+    def of(self, request: Any) -> api.Workbench:
+        """The project named in a request's address."""
+        return self.open(request.query_params.get("project"))
+
+    def user(self, request: Any) -> str:
+        """Who asks: the signed-in name, or "me" where the server has one person."""
+        return signed_in(request) or ALONE
+
+    def writable(self) -> None:
+        """Refuse to go on where the server is read-only.
+
+        Raises:
+            RefusedError: it is.
+        """
+        if self.is_read_only:
+            raise api.RefusedError("this server is read-only; nothing can be changed here")
+
+    def forget(self, name: str) -> Path:
+        """Close a project, so that it can be removed; gives its folder."""
+        path = self._known(name)
+        with self._lock:
+            bench = self._open.pop(path, None)
+            if self._last == name:
+                self._last = None
+            if self.default_project is not None and Path(self.default_project).name == name:
+                self.default_project = None
+        if bench is not None:
+            bench.close()
+        return path
+
+    def benches(self) -> Mapping[str, api.Workbench]:
+        """The projects that are open now, by name."""
+        with self._lock:
+            return {bench.name: bench for bench in self._open.values()}
+
+    def close(self) -> None:
+        """Close every project; called when the server stops."""
+        with self._lock:
+            benches, self._open = list(self._open.values()), {}
+        for bench in benches:
+            bench.close()
+
+    def _outside(self) -> Path | None:
+        """The folder the server was started on, if it was named as a folder."""
+        if self.default_project is None:
+            return None
+        path = Path(self.default_project).expanduser()
+        return path.resolve() if path.is_absolute() or path.is_dir() else None
+
+    def _known(self, name: str) -> Path:
+        outside = self._outside()
+        if outside is not None and outside.name == name:
+            return outside
+        for info in api.list_projects(self.settings):
+            if info.name == name:
+                return info.path
+        raise api.NotFoundError(f"there is no project called {name!r} on this server")
+
+    def _bench(self, path: Path) -> api.Workbench:
+        with self._lock:
+            if path not in self._open:
+                self._open[path] = api.open_project(path, settings=self.settings)
+            return self._open[path]

@@ -1,0 +1,1 @@
+"""Layout of each page: which widgets it holds; no logic."""

@@ -1,0 +1,1 @@
+"""Hot paths: typed in, JSON or bytes out; each module gives `router(context)`."""
