@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 
 from backend.types import (
     Alignment,
+    BroughtVectors,
     Draft,
     Encoded,
     ExportSource,
@@ -189,7 +190,7 @@ class Reader(Protocol):
         """True if this reader is the right one for `path`; looks at content, not only the name."""
         ...
 
-    def read(self, path: Path) -> Iterator[Draft | FileProblem]:
+    def read(self, path: Path) -> Iterator[Draft | BroughtVectors | FileProblem]:
         """Yield what was understood, and each thing that was not with the reason; never stop."""
         ...
 

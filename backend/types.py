@@ -394,6 +394,7 @@ class Draft:
         verdicts: by label name; absent labels are unknown.
         predictions: by label name, scores that another model gave.
         only_present: the source lists only what is present (`--unlisted no` turns the rest to NO).
+        names: further names of the same sample.
     """
 
     name: str
@@ -407,6 +408,22 @@ class Draft:
     who: str = ""
     when: float | None = None
     only_present: bool = False
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BroughtVectors:
+    """One vector per sample that another model made, searched beside ours.
+
+    Attributes:
+        source: what to call the model, by default the file's stem.
+        names: (N,) names of samples, in the order of the rows.
+        vectors: (N, D) finite rows, not scaled.
+    """
+
+    source: str
+    names: tuple[str, ...]
+    vectors: Float[np.ndarray, "n d"]
 
 
 @dataclass(frozen=True)
