@@ -30,7 +30,29 @@ class Entry:
         return self.key.split("/", maxsplit=1)[0]
 
 
-ENTRIES: tuple[Entry, ...] = ()
+ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "encoders/sentence",
+        "SentenceEncoder",
+        "MiniLM, packaged, or any sentence-transformers model: a vector per text and per word",
+        status="default",
+        source="Reimers and Gurevych, Sentence-BERT, EMNLP 2019 (1908.10084)",
+    ),
+    Entry(
+        "encoders/static_words",
+        "StaticWordsEncoder",
+        "packaged static word vectors, no network",
+        status="plain",
+        source="Miller 2024 (WordLlama)",
+        aka=("encoders/words",),
+    ),
+    Entry(
+        "encoders/side_by_side",
+        "SideBySideEncoder",
+        "encoders of one kind put side by side: cosines are averaged",
+        status="ready",
+    ),
+)
 
 
 def entries(shelf: str | None = None) -> tuple[Entry, ...]:

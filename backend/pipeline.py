@@ -22,6 +22,7 @@ from backend.recipes import EncoderName, Recipe, parse_encoder_id
 from backend.settings import Settings
 from backend.types import Alignment, Features, Kind, ScoreScale
 
+
 def load_encoder(encoder_id: str, settings: Settings) -> Encoder:
     """Build the encoder that an id names; members joined by `+` stand side by side.
 

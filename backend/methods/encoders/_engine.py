@@ -67,6 +67,7 @@ def compile_engine(
     device: str = "auto",
     dtype: str = "auto",
     threads: int = 0,
+    varying: int = 1,
 ) -> Engine:
     """A callable that runs `module` on arrays shaped like the examples; the first axis may vary.
 
@@ -81,6 +82,7 @@ def compile_engine(
             are float32 in any case.
         threads: Threads of OpenVINO, 0 for as many as this process may use. PyTorch's count is
             a setting of the whole process and is left alone.
+        varying: How many leading axes may vary; 2 for texts of any length.
 
     Raises:
         BadInputError: the engine cannot run on the device, or a choice is not known.
@@ -90,17 +92,26 @@ def compile_engine(
         raise BadInputError(f"the dtype {dtype!r} is not known; there are float32, bfloat16, auto")
     module = module.eval()
     if choose_engine(engine, device) == "openvino":
-        return _compile_openvino(module, example_inputs, dtype=dtype, threads=threads)
+        return _compile_openvino(
+            module, example_inputs, dtype=dtype, threads=threads, varying=varying
+        )
     return _compile_torch(module, device=device, dtype=dtype)
 
 
 def _compile_openvino(
-    module: nn.Module, example_inputs: Sequence[np.ndarray], *, dtype: str, threads: int
+    module: nn.Module,
+    example_inputs: Sequence[np.ndarray],
+    *,
+    dtype: str,
+    threads: int,
+    varying: int,
 ) -> Engine:
     if ov is None:  # choose_engine has refused this already
         raise BadInputError("openvino is not installed")
     examples = tuple(_example(array) for array in example_inputs)
-    shapes = [ov.PartialShape([-1, *array.shape[1:]]) for array in example_inputs]
+    shapes = [
+        ov.PartialShape([-1] * varying + list(array.shape[varying:])) for array in example_inputs
+    ]
     with _traceable(), torch.no_grad():
         model = ov.convert_model(module, example_input=examples, input=shapes)
     options: dict[str, object] = {

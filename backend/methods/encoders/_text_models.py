@@ -1,0 +1,154 @@
+"""Where a sentence encoder's network and tokenizer come from: the package, a folder, or a download.
+
+All give the same `TextModel`; nothing here runs it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from backend.errors import BadInputError, OfflineError
+from backend.methods.encoders import _minilm
+from backend.methods.encoders._packaged import MINILM
+from backend.methods.encoders._torchvision_shim import allow_torchvision
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+PACKAGED = ("minilm",)
+_ALIASES = ("all-minilm-l6-v2", "sentence-transformers/all-minilm-l6-v2")
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """A network (ids, mask) -> (token outputs, text vectors) and what it takes to feed it.
+
+    Attributes:
+        load_module: gives the network, frozen and in evaluation mode; may take seconds.
+        window: most tokens of one run, special ones included.
+        identity: hashes or names that decide its vectors.
+    """
+
+    load_module: Callable[[], nn.Module]
+    tokenizer: Tokenizer
+    window: int
+    dim: int
+    pad: int
+    identity: dict[str, object]
+
+
+def load_text_model(name: str, *, is_offline: bool) -> TextModel:
+    """Load `minilm` (packaged), a local sentence-transformers folder, or a model by its name.
+
+    Raises:
+        OfflineError: the model is neither packaged nor on this machine, and downloads are off.
+        BadInputError: the folder holds no sentence-transformers model, or the name is unknown.
+    """
+    if name.lower() in (*PACKAGED, *_ALIASES):
+        return _load_packaged()
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return _load_with_library(str(folder), name, is_offline=True)
+    if name.startswith((".", "/", "~")):
+        raise BadInputError(f"there is no folder {name!r} with a sentence-transformers model")
+    return _load_with_library(name, name, is_offline=is_offline)
+
+
+def _load_packaged() -> TextModel:
+    return TextModel(
+        load_module=_minilm.load_minilm,
+        tokenizer=_minilm.load_minilm_tokenizer(),
+        window=_minilm.WINDOW,
+        dim=_minilm.WIDTH,
+        pad=0,
+        identity={"files": dict(MINILM.files), "window": _minilm.WINDOW},
+    )
+
+
+def _load_with_library(where: str, name: str, *, is_offline: bool) -> TextModel:
+    # Imported here: sentence-transformers takes 5 to 8 seconds, which the packaged model, the
+    # default of every text project, does without.
+    allow_torchvision()
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+
+    try:
+        model = SentenceTransformer(where, device="cpu", local_files_only=is_offline)
+    except Exception as error:
+        if is_offline and not Path(where).is_dir():
+            raise OfflineError(
+                f"the sentence model {name!r} is not on this machine and downloads are off; set "
+                "PATCHLANE_OFFLINE=0 to fetch it, give a local folder, or use what is available "
+                "offline: sentence:minilm, words"
+            ) from error
+        raise BadInputError(
+            f"{name!r} could not be loaded as a sentence-transformers model "
+            f"({type(error).__name__}: {_first_line(error)}); available offline: sentence:minilm"
+        ) from error
+    tokenizer = getattr(model.tokenizer, "backend_tokenizer", None)
+    if not isinstance(tokenizer, Tokenizer):
+        raise BadInputError(f"{name!r} has no fast tokenizer, which says where each word stands")
+    tokenizer = Tokenizer.from_str(tokenizer.to_str())
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    dim = model.get_embedding_dimension()
+    if not dim:
+        raise BadInputError(f"{name!r} does not say how wide its vectors are")
+    module = _LibraryModel(model).eval().requires_grad_(False)
+    return TextModel(
+        load_module=lambda: module,
+        tokenizer=tokenizer,
+        window=int(model.max_seq_length or 512),
+        dim=dim,
+        pad=int(model.tokenizer.pad_token_id or 0),
+        identity={"weights": _hash_of_weights(model), "tokenizer": _hash(tokenizer.to_str())},
+    )
+
+
+class _LibraryModel(nn.Module):
+    """A sentence-transformers model with the token vectors in the space of the text vectors.
+
+    What comes after pooling (a dense layer, say) is done to every token as well, except for the
+    scaling to length 1: a word's tokens are averaged first, as the text's are.
+    """
+
+    def __init__(self, model: SentenceTransformer):
+        super().__init__()
+        self.steps = nn.ModuleList(model.children())
+        names = [type(step).__name__ for step in self.steps]
+        self.after = names.index("Pooling") + 1 if "Pooling" in names else len(names)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        features: dict[str, Tensor] = {"input_ids": ids, "attention_mask": mask}
+        for step in self.steps[: self.after]:
+            features = step(features)
+        tokens = features["token_embeddings"]
+        both = {"sentence_embedding": features["sentence_embedding"]}
+        flat = {"sentence_embedding": tokens.flatten(0, 1)}
+        for step in self.steps[self.after :]:
+            both = step(both)
+            flat = flat if type(step).__name__ == "Normalize" else step(flat)
+        words = flat["sentence_embedding"].unflatten(0, (tokens.shape[0], tokens.shape[1]))
+        return words, both["sentence_embedding"]
+
+
+def _hash_of_weights(model: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().float().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no reason given"])[0][:200]

@@ -1,0 +1,183 @@
+"""Sentence encoders: the packaged MiniLM, or any sentence-transformers model by name or folder.
+
+One vector per text, and one per word in its context: the mean of the word's token outputs. A text
+longer than the model's window is read in several windows, cut between words; nothing is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from backend.methods.encoders._engine import (
+    Engine,
+    choose_device,
+    choose_dtype,
+    choose_engine,
+    compile_engine,
+)
+from backend.methods.encoders._text_models import load_text_model
+from backend.methods.encoders._words import (
+    check_texts,
+    fingerprint_of,
+    sum_by_word,
+    unit_rows,
+    word_rows,
+)
+from backend.numerics.words import Spans, readable_name, word_spans, words_of_tokens
+from backend.types import Encoded, Kind, Layout, ScoreScale
+
+SCALES: dict[str, ScoreScale] = {}
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A run of tokens of one text that fits the model."""
+
+    text: int
+    ids: Sequence[int]
+    owner: Int[np.ndarray, " t"]
+
+
+class SentenceEncoder:
+    """Texts and labels by a sentence-transformers model."""
+
+    @dataclass(frozen=True)
+    class Settings:
+        """Which model, and how to run it.
+
+        Attributes:
+            model: "minilm" (packaged), a local folder, or a name that may be downloaded.
+            batch_size: windows per run.
+            is_offline: never download.
+        """
+
+        model: str = "minilm"
+        engine: str = "auto"
+        device: str = "auto"
+        dtype: str = "auto"
+        threads: int = 0
+        batch_size: int = 64
+        is_offline: bool = True
+
+    kind = Kind.TEXT
+    input_size = 0
+
+    def __init__(self, settings: Settings = Settings()):
+        self.settings = settings
+        self.id = f"sentence:{settings.model}"
+        model = load_text_model(settings.model, is_offline=settings.is_offline)
+        self.dim = model.dim
+        self.scale = SCALES.get(settings.model, ScoreScale())
+        self._tokenizer = model.tokenizer
+        self._pad = model.pad
+        self._before, self._after = _special_tokens(model.tokenizer)
+        self._room = model.window - len(self._before) - len(self._after)
+        self._load_module = model.load_module
+        self._run: Engine | None = None
+        self._compiling = Lock()
+        choose_engine(settings.engine, choose_device(settings.device))
+        self._dtype = choose_dtype(settings.dtype)
+        self.fingerprint = fingerprint_of(
+            "sentence", {**model.identity, "dtype": self._dtype, "parts": "words, mean of tokens"}
+        )
+
+    def encode(self, samples: Sequence[object]) -> Encoded:
+        """One vector per text and one per word, in windows of similar length."""
+        texts = check_texts(samples, self.id)
+        spans = [word_spans(text) for text in texts]
+        pooled, sums = self._read(texts, spans)
+        pooled = unit_rows(pooled)
+        parts = tuple(word_rows(each, pooled[row]) for row, each in enumerate(sums))
+        return Encoded(pooled, parts, tuple(Layout(spans=each) for each in spans))
+
+    def encode_labels(self, names: Sequence[str]) -> Float[np.ndarray, "l d"]:
+        return self.encode_texts([readable_name(name) for name in check_texts(names, self.id)])
+
+    def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
+        texts = check_texts(texts, self.id)
+        return unit_rows(self._read(texts, [()] * len(texts))[0])
+
+    def _engine(self) -> Engine:
+        """The network, compiled on first use: a project whose vectors are stored opens without."""
+        with self._compiling:
+            if self._run is None:
+                example = np.ones((2, 8), np.int64)
+                self._run = compile_engine(
+                    self._load_module(),
+                    [example, example],
+                    engine=self.settings.engine,
+                    device=self.settings.device,
+                    dtype=self._dtype,
+                    threads=self.settings.threads,
+                    varying=2,
+                )
+            return self._run
+
+    def _read(
+        self, texts: Sequence[str], spans: Sequence[Spans]
+    ) -> tuple[Float[np.ndarray, "n d"], list[Float[np.ndarray, "_ d"]]]:
+        """Sums of the text vectors of the windows, and of the token outputs of each word."""
+        pooled = np.zeros((len(texts), self.dim), np.float32)
+        sums = [np.zeros((len(each), self.dim), np.float32) for each in spans]
+        run = self._engine()
+        windows = list(self._windows(texts, spans))
+        windows.sort(key=lambda window: len(window.ids))
+        for at in range(0, len(windows), self.settings.batch_size):
+            batch = windows[at : at + self.settings.batch_size]
+            tokens, whole = run(*self._padded(batch))
+            first = len(self._before)
+            for window, outputs, vector in zip(batch, tokens, whole, strict=True):
+                length = len(window.ids)
+                # Windows weigh by their tokens, as in one mean over the whole text.
+                pooled[window.text] += vector * max(1, length)
+                words = sums[window.text]
+                words += sum_by_word(outputs[first : first + length], window.owner, len(words))
+        return pooled, sums
+
+    def _windows(self, texts: Sequence[str], spans: Sequence[Spans]) -> Iterator[_Window]:
+        encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        for row, tokens in enumerate(encodings):
+            owner = words_of_tokens(tokens.offsets, spans[row])
+            start = 0
+            while True:
+                end = _cut(owner, start, self._room)
+                yield _Window(row, tokens.ids[start:end], owner[start:end])
+                if end >= len(owner):
+                    break
+                start = end
+
+    def _padded(
+        self, windows: Sequence[_Window]
+    ) -> tuple[Int[np.ndarray, "n t"], Int[np.ndarray, "n t"]]:
+        rows = [[*self._before, *window.ids, *self._after] for window in windows]
+        ids = np.full((len(rows), max(map(len, rows))), self._pad, np.int64)
+        mask = np.zeros_like(ids)
+        for row, tokens in enumerate(rows):
+            ids[row, : len(tokens)] = tokens
+            mask[row, : len(tokens)] = 1
+        return ids, mask
+
+
+def _cut(owner: Int[np.ndarray, " t"], start: int, room: int) -> int:
+    """Where the window that begins at `start` ends: between two words if it can."""
+    end = start + room
+    if end >= len(owner):
+        return len(owner)
+    for at in range(end, start, -1):
+        if owner[at] != owner[at - 1] or owner[at] < 0:
+            return at
+    return end
+
+
+def _special_tokens(tokenizer) -> tuple[list[int], list[int]]:
+    """The ids a tokenizer puts before and after a text."""
+    tokens = tokenizer.encode("a", add_special_tokens=True)
+    inside = [at for at, special in enumerate(tokens.special_tokens_mask) if not special]
+    if not inside:
+        return list(tokens.ids), []
+    return list(tokens.ids[: inside[0]]), list(tokens.ids[inside[-1] + 1 :])

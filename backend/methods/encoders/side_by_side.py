@@ -1,0 +1,92 @@
+"""Encoders side by side: unit vectors one after the other, so that cosines are averaged.
+
+k unit vectors over sqrt(k) make one unit vector, and the cosine of two such is the mean of the k
+cosines. MiniLM beside static words beat each alone, and TF-IDF, in every pilot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from backend.contracts import Encoder
+from backend.errors import BadInputError
+from backend.methods.encoders._words import fingerprint_of
+from backend.types import Encoded, ScoreScale
+
+SCALES: dict[str, ScoreScale] = {}
+"""Constants measured for a combination; other combinations derive theirs from their members."""
+
+
+class SideBySideEncoder:
+    """Two or more encoders of one kind whose parts are in the same places."""
+
+    @dataclass(frozen=True)
+    class Settings:
+        """Nothing to choose: the members bring their own settings."""
+
+    def __init__(self, encoders: Sequence[Encoder]):
+        if not encoders:
+            raise BadInputError("no encoders to put side by side")
+        kinds = {encoder.kind for encoder in encoders}
+        if len(kinds) > 1:
+            raise BadInputError(
+                f"{' + '.join(encoder.id for encoder in encoders)} mixes encoders of images and "
+                "of texts; choose one kind"
+            )
+        self.encoders = tuple(encoders)
+        self.kind = kinds.pop()
+        self.id = "+".join(encoder.id for encoder in encoders)
+        self.dim = sum(encoder.dim for encoder in encoders)
+        self.input_size = max(encoder.input_size for encoder in encoders)
+        self.scale = SCALES.get(self.id) or _scale_of_means([one.scale for one in encoders])
+        self.fingerprint = fingerprint_of(
+            "beside", {"members": [encoder.fingerprint for encoder in encoders]}
+        )
+
+    def encode(self, samples: Sequence[Any]) -> Encoded:
+        """The members' vectors of each sample and of each part, joined.
+
+        Raises:
+            BadInputError: the members divide a sample into different parts.
+        """
+        each = [encoder.encode(samples) for encoder in self.encoders]
+        for other in each[1:]:
+            if other.layouts != each[0].layouts:
+                raise BadInputError(
+                    f"the encoders of {self.id} divide a sample into different parts and cannot "
+                    "stand side by side; use one of them"
+                )
+        parts = zip(*(encoded.parts for encoded in each), strict=True)
+        return Encoded(
+            _join([encoded.pooled for encoded in each]),
+            tuple(_join(rows) for rows in parts),
+            each[0].layouts,
+        )
+
+    def encode_labels(self, names: Sequence[str]) -> Float[np.ndarray, "l d"]:
+        return _join([encoder.encode_labels(names) for encoder in self.encoders])
+
+    def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
+        return _join([encoder.encode_texts(texts) for encoder in self.encoders])
+
+
+def _join(rows: Sequence[Float[np.ndarray, "n _"]]) -> Float[np.ndarray, "n d"]:
+    return (np.concatenate(rows, axis=1) / np.sqrt(len(rows))).astype(np.float32)
+
+
+def _scale_of_means(scales: Sequence[ScoreScale]) -> ScoreScale:
+    """The scale of a mean of scores: means are averaged, and so are the deviations.
+
+    Averaged deviations are those of scores that rise and fall together; independent scores would
+    have smaller ones, so this errs to the careful side.
+    """
+    mean = np.mean(
+        [(s.global_mean, s.global_std, s.local_mean, s.local_std, s.temperature) for s in scales],
+        axis=0,
+    )
+    return ScoreScale(*(float(value) for value in mean))

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from backend.errors import BadInputError, OfflineError
+from backend.methods.encoders._packaged import MINILM
+from backend.methods.encoders._torchvision_shim import allow_torchvision
+from backend.methods.encoders.sentence import SentenceEncoder
+
+TEXTS = [
+    "How long does it usually take to get a new pin?",
+    "Naïve café — it doesn't open before 10:30 😡",
+    "私は猫が好き",
+    "x",
+    "",
+]
+AGREE = 5e-6
+"""The bound within which OpenVINO, PyTorch and sentence-transformers agree in float32, on entries
+of unit vectors; measured differences are below 5e-7."""
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return SentenceEncoder(SentenceEncoder.Settings(engine="openvino", threads=1))
+
+
+@pytest.fixture(scope="module")
+def torch_twin():
+    return SentenceEncoder(SentenceEncoder.Settings(engine="torch"))
+
+
+def folder() -> str:
+    return str(MINILM.locate_folder())
+
+
+def test_openvino_and_torch_agree_and_have_one_fingerprint(encoder, torch_twin):
+    ours, theirs = encoder.encode(TEXTS), torch_twin.encode(TEXTS)
+    np.testing.assert_allclose(ours.pooled, theirs.pooled, atol=AGREE)
+    for a, b in zip(ours.parts, theirs.parts, strict=True):
+        np.testing.assert_allclose(a, b, atol=AGREE)
+    assert encoder.fingerprint == torch_twin.fingerprint
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_it_is_the_model_that_sentence_transformers_runs(encoder):
+    allow_torchvision()
+    from sentence_transformers import SentenceTransformer
+
+    library = SentenceTransformer(folder(), device="cpu", local_files_only=True)
+    np.testing.assert_allclose(
+        encoder.encode_texts(TEXTS), library.encode(TEXTS), atol=AGREE, rtol=0
+    )
+    tokens = library.encode(TEXTS[:1], output_value="token_embeddings")[0].numpy()
+    ids = library.tokenizer(TEXTS[0])["input_ids"]
+    assert library.tokenizer.convert_ids_to_tokens(ids)[-4:] == ["new", "pin", "?", "[SEP]"]
+    parts, layout = encoder.encode(TEXTS[:1]).parts[0], encoder.encode(TEXTS[:1]).layouts[0]
+    start, end = layout.spans[-1]
+    assert TEXTS[0][start:end] == "pin"
+    np.testing.assert_allclose(parts[-1], tokens[-3] / np.linalg.norm(tokens[-3]), atol=AGREE)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_folder_of_the_library_gives_the_same_vectors(encoder):
+    local = SentenceEncoder(SentenceEncoder.Settings(model=folder(), engine="torch"))
+    ours, theirs = encoder.encode(TEXTS), local.encode(TEXTS)
+    np.testing.assert_allclose(ours.pooled, theirs.pooled, atol=AGREE)
+    for a, b in zip(ours.parts, theirs.parts, strict=True):
+        np.testing.assert_allclose(a, b, atol=AGREE)
+
+
+def test_a_word_in_context_is_nearer_to_its_sense(encoder):
+    def part(text: str, word: str) -> np.ndarray:
+        encoded = encoder.encode([text])
+        spans = encoded.layouts[0].spans
+        at = next(i for i, (a, b) in enumerate(spans) if text[a:b] == word)
+        return encoded.parts[0][at]
+
+    river, money = (
+        part("we sat on the bank of the river", "bank"),
+        part("my bank charged a fee", "bank"),
+    )
+    labels = encoder.encode_labels(["river", "financial institution"])
+    assert (river @ labels.T).argmax() == 0
+    assert (money @ labels.T).argmax() == 1
+
+
+def test_a_text_longer_than_the_window_is_read_to_its_end(encoder):
+    text = " ".join(f"Sentence number {n} is about bicycles." for n in range(150)) + " volcano"
+    encoded = encoder.encode([text])
+    spans = encoded.layouts[0].spans
+    assert text[slice(*spans[-1])] == "volcano"
+    assert len(encoded.parts[0]) == len(spans) == 150 * 6 + 1
+    volcano = encoder.encode_labels(["volcano"])[0]
+    assert (encoded.parts[0] @ volcano).argmax() == len(spans) - 1
+    bicycles = encoder.encode_labels(["bicycles"])[0]
+    assert encoded.pooled[0] @ bicycles > encoded.pooled[0] @ volcano
+
+
+def test_windows_weigh_by_their_tokens(encoder):
+    """Two full windows of one repeated word have the mean of the windows' own vectors."""
+    room = encoder._room
+    text = " ".join(["apple"] * room + ["pear"] * (room // 2))
+    first = encoder.encode([" ".join(["apple"] * room)]).pooled[0]
+    ids = encoder._run(*encoder._padded(list(encoder._windows([text], [()]))))[1]
+    expected = ids[0] * room + ids[1] * (room // 2)
+    np.testing.assert_allclose(
+        encoder.encode([text]).pooled[0], expected / np.linalg.norm(expected), atol=AGREE
+    )
+    np.testing.assert_allclose(ids[0] / np.linalg.norm(ids[0]), first, atol=AGREE)
+
+
+def test_a_word_longer_than_the_window_is_still_one_word(encoder):
+    text = "ab1" * 400
+    encoded = encoder.encode([text])
+    assert encoded.layouts[0].spans == ((0, len(text)),)
+    assert np.linalg.norm(encoded.parts[0][0]) == pytest.approx(1, abs=1e-5)
+
+
+def test_offline_it_says_what_there_is():
+    with pytest.raises(OfflineError, match=r"nobody/knows.*sentence:minilm, words"):
+        SentenceEncoder(SentenceEncoder.Settings(model="nobody/knows"))
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(BadInputError, match="could not be loaded"):
+        SentenceEncoder(SentenceEncoder.Settings(model=str(tmp_path)))
+    with pytest.raises(BadInputError, match="no folder"):
+        SentenceEncoder(SentenceEncoder.Settings(model=str(tmp_path / "absent")))
+
+
+def test_weights_and_precision_are_in_the_fingerprint(encoder, tmp_path):
+    assert SentenceEncoder().fingerprint == encoder.fingerprint
+    other = SentenceEncoder(SentenceEncoder.Settings(dtype="bfloat16"))
+    assert other.fingerprint != encoder.fingerprint
