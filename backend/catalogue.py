@@ -52,6 +52,52 @@ ENTRIES: tuple[Entry, ...] = (
         "encoders of one kind put side by side: cosines are averaged",
         status="ready",
     ),
+    Entry(
+        "aligners/transport",
+        "TransportAligner",
+        "conditional transport between parts and labels: score and map from the same numbers",
+        status="default",
+        source="Li et al., PatchCT, ICCV 2023 (2307.09066)",
+        aka=("PatchCT",),
+    ),
+    Entry("aligners/cosine", "CosineAligner", "cosine of the mean part", status="plain"),
+    Entry(
+        "learners/logistic",
+        "LogisticLearner",
+        "one logistic head per label, drawn towards the zero-shot score",
+        status="plain",
+    ),
+    Entry(
+        "calibrators/platt",
+        "PlattCalibrator",
+        "a logistic curve per label on held-back verdicts, drawn towards the common one",
+        status="plain",
+        source="Platt 1999",
+    ),
+    Entry(
+        "pickers/doubt",
+        "DoubtPicker",
+        "uncertain first, spread out over what is not covered yet",
+        status="default",
+        source="Lewis and Gale 1994; Wei, Iyer and Bilmes, ICML 2015",
+    ),
+    Entry("pickers/random", "RandomPicker", "any open sample", status="plain"),
+    Entry(
+        "indexes/exact",
+        "ExactIndex",
+        "brute-force cosine with FAISS",
+        status="plain",
+        source="Johnson, Douze and Jegou 2017 (FAISS)",
+    ),
+    Entry(
+        "projectors/umap_plane",
+        "UmapProjector",
+        "UMAP from a PCA start; new samples between their neighbours",
+        status="default",
+        source="McInnes, Healy and Melville 2018 (1802.03426)",
+        aka=("projectors/umap",),
+    ),
+    Entry("projectors/pca", "PcaProjector", "two directions of most variance", status="plain"),
 )
 
 

@@ -1,0 +1,74 @@
+"""Exact neighbours by cosine: FAISS's flat inner product over unit vectors.
+
+Source: Johnson, Douze and Jegou, Billion-scale Similarity Search with GPUs, 2017 (FAISS).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+from jaxtyping import Float, Int
+
+from backend.errors import BadInputError
+from backend.fingerprints import fingerprint_of
+
+
+class ExactIndex:
+    """Brute force, fast; without `dim` the first vectors added decide the width.
+
+    Vectors are brought to unit length on the way in, so the inner product is the cosine whatever
+    was added. Adding an id again replaces its vector.
+    """
+
+    @dataclass(frozen=True)
+    class Settings:
+        """Nothing to set."""
+
+    def __init__(self, dim: int | None = None, settings: Settings | None = None):
+        self.settings = settings or self.Settings()
+        self.fingerprint = fingerprint_of("indexes/exact", self.settings)
+        self._index = None if dim is None else faiss.IndexIDMap2(faiss.IndexFlatIP(dim))
+        self._ids: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def add(self, ids: Int[np.ndarray, " n"], vectors: Float[np.ndarray, "n _"]) -> None:
+        if len(ids) == 0:
+            return
+        if len(np.unique(ids)) != len(ids):
+            raise BadInputError("an id comes twice in one call; add each sample once")
+        unit = self._unit(vectors)
+        if self._index is None:
+            self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
+        self.remove(ids)
+        self._index.add_with_ids(unit, ids.astype(np.int64))
+        self._ids.update(ids.tolist())
+
+    def remove(self, ids: Int[np.ndarray, " n"]) -> None:
+        known = np.array([i for i in ids.tolist() if i in self._ids], np.int64)
+        if self._index is not None and len(known):
+            self._index.remove_ids(faiss.IDSelectorBatch(known))
+            self._ids.difference_update(known.tolist())
+
+    def search(
+        self, queries: Float[np.ndarray, "q _"], k: int
+    ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
+        k = max(0, min(k, len(self)))
+        if self._index is None or k == 0 or len(queries) == 0:
+            return np.zeros((len(queries), k), np.int64), np.zeros((len(queries), k), np.float32)
+        cosine, ids = self._index.search(self._unit(queries), k)
+        return ids, np.clip(cosine, -1, 1)  # rounding may say 1.0000001
+
+    def _unit(self, vectors: Float[np.ndarray, "n _"]) -> Float[np.ndarray, "n _"]:
+        if self._index is not None and vectors.shape[1] != self._index.d:
+            raise BadInputError(
+                f"got vectors {vectors.shape[1]} wide for an index {self._index.d} wide; "
+                "they are of different encoders"
+            )
+        if not np.isfinite(vectors).all():
+            raise BadInputError("a vector holds NaN or infinity; encode its sample first")
+        rows = np.ascontiguousarray(vectors, np.float32)
+        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
