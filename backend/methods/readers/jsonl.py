@@ -1,0 +1,181 @@
+"""One JSON object per line: Patchlane's own lossless form, and what people have.
+
+Source: formats.md 4.0. Also takes lists of such objects in one JSON file, gzip, `file` or `image`
+with a path, `labels` as a list (present only) or a mapping, `boxes` in pixels, `spans`, rows of
+`correct` ({"sample", "label", "verdict"}). Fields it has no other use for become metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.errors import BadInputError, RefusedError
+from backend.methods.readers._drafts import (
+    Rough,
+    as_mapping,
+    fraction_region,
+    listed,
+    pixel_region,
+    problem,
+    span_region,
+    verdict_of,
+)
+from backend.methods.readers._found import Row, annotation_files, first_row, has_suffix, json_rows
+from backend.methods.readers._media import Media
+from backend.methods.readers._paths import clean_name, shown
+from backend.methods.readers._settings import ReaderSettings
+from backend.types import Draft, FileProblem, Region, Verdict
+
+_MEDIA = ("image", "file", "file_name", "filename", "filepath", "path")
+_OWN = frozenset(
+    {"sample", "text", "split", "labels", "label", "verdict", "who", "when", "names"}
+    | {"regions", "boxes", "spans", "metadata", "width", "height"}
+)
+_SUFFIXES = (".jsonl", ".ndjson", ".json")
+_TELLING = frozenset({*_MEDIA, "sample", "text"})
+
+
+class JsonlReader:
+    """Each row is a sample with its verdicts, or verdicts on a sample of the project."""
+
+    @dataclass(frozen=True)
+    class Settings(ReaderSettings):
+        """Nothing of its own."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or self.Settings()
+
+    def accepts(self, path: Path) -> bool:
+        if path.is_dir():
+            return bool(annotation_files(path, self._is_ours))
+        if not (path.is_file() and has_suffix(path, *_SUFFIXES)):
+            return False
+        # A file without a single readable row is taken too, to say what is wrong with it.
+        return self._is_ours(path) or first_row(path, self.settings.limits) is None
+
+    def read(self, path: Path) -> Iterator[Draft | FileProblem]:
+        root = path if path.is_dir() else path.parent
+        media = Media(root, self.settings)
+        for file in annotation_files(path, self._is_ours):
+            for row in json_rows(file, self.settings.limits):
+                yield from self._draft(row, file, media)
+        if path.is_dir():
+            yield from media.rest()
+
+    def _is_ours(self, path: Path) -> bool:
+        if not has_suffix(path, *_SUFFIXES):
+            return False
+        first = first_row(path, self.settings.limits)
+        return first is not None and bool(_TELLING & first.keys())
+
+    def _draft(self, row: Row, file: Path, media: Media) -> Iterator[Draft | FileProblem]:
+        rough = Rough("", file.name, row.where, self.settings.limits)
+        try:
+            if isinstance(row.value, Exception):
+                raise row.value
+            fields = as_mapping(row.value, "the row")
+            _identify(rough, fields, media, otherwise=f"{file.name}:{row.number}")
+        except (BadInputError, RefusedError) as error:
+            yield problem(file.name, row.where, error)
+            return
+        _take_verdicts(rough, fields)
+        _take_regions(rough, fields)
+        _take_boxes(rough, fields, media)
+        yield from rough.finish()
+
+
+def _identify(rough: Rough, fields: Mapping[str, object], media: Media, *, otherwise: str) -> None:
+    """Take name, media, text and all that is not about labels."""
+    if _is_given(fields.get("sample")):
+        rough.name = clean_name(fields["sample"])
+    used = {*_OWN}
+    for key in _MEDIA:
+        if _is_given(fields.get(key)):
+            media.take(rough, fields[key])
+            used.add(key)
+            break
+    if _is_given(fields.get("text")) and rough.path is None and rough.text is None:
+        rough.set_text(fields["text"])
+    elif "text" in fields and rough.path is not None:
+        used.discard("text")
+    if not rough.name:
+        key = next((key for key in ("name", "id") if _is_given(fields.get(key))), None)
+        if key is None and rough.text is None:
+            raise BadInputError(f"it names no sample; give one of {', '.join(sorted(_TELLING))}")
+        rough.name = clean_name(fields[key]) if key else otherwise
+        used |= {key or ""}
+    rough.set_split(fields.get("split"))
+    rough.set_author(fields.get("who"), fields.get("when"))
+    rough.names = tuple(clean_name(name) for name in listed(fields.get("names")))
+    rough.metadata.update({key: fields[key] for key in fields if key not in used})
+    if fields.get("metadata") is not None:
+        rough.metadata.update(as_mapping(fields["metadata"], "the metadata"))
+
+
+def _take_verdicts(rough: Rough, fields: Mapping[str, object]) -> None:
+    labels = fields.get("labels")
+    if isinstance(labels, Mapping):
+        for label, said in labels.items():
+            _decide(rough, label, said)
+    elif labels is None and "label" in fields and fields.get("verdict") is not None:
+        _decide(rough, fields["label"], fields["verdict"])
+    elif labels is not None or "label" in fields:
+        rough.only_present = True
+        for entry in listed(fields.get("label") if labels is None else labels):
+            if isinstance(entry, Mapping):
+                _decide(rough, entry.get("label"), entry.get("verdict", "yes"))
+            else:
+                rough.decide(entry, Verdict.YES)
+    else:
+        rough.only_present = bool(fields.get("boxes") or fields.get("spans"))
+
+
+def _decide(rough: Rough, label: object, said: object) -> None:
+    if said is None:
+        return
+    verdict = verdict_of(said)
+    if verdict is None:
+        rough.note(f"the verdict {shown(said)} on {shown(label)} is not yes, no or unsure")
+    else:
+        rough.decide(label, verdict)
+
+
+def _take_regions(rough: Rough, fields: Mapping[str, object]) -> None:
+    """Regions of our own form (fractions of the picture) and spans of texts."""
+    for entry in listed(fields.get("regions")) + listed(fields.get("spans")):
+        try:
+            region = as_mapping(entry, "a region")
+            verdict = verdict_of(region.get("verdict", "yes"))
+            if verdict is None:
+                raise BadInputError(f"{shown(region['verdict'])} is not yes, no or unsure")
+            rough.mark(region.get("label"), _region(rough, region), verdict)
+        except (BadInputError, RefusedError) as error:
+            rough.note(error)
+
+
+def _region(rough: Rough, region: Mapping[str, object]) -> Region:
+    for kind in ("box", "polygon"):
+        if kind in region:
+            return fraction_region(kind, region[kind])
+    if "span" in region:
+        start, end = (*listed(region["span"]), None, None)[:2]
+        return span_region(start, end, rough.text)
+    return span_region(region.get("start"), region.get("end"), rough.text)
+
+
+def _take_boxes(rough: Rough, fields: Mapping[str, object], media: Media) -> None:
+    """Boxes as people have them: pixels, with the picture's size in the row or in its file."""
+    for entry in listed(fields.get("boxes")):
+        try:
+            box = as_mapping(entry, "a box")
+            width, height = media.size(rough, fields.get("width"), fields.get("height"))
+            pixels = next((box[key] for key in ("xywh", "bbox", "box") if key in box), None)
+            rough.mark(box.get("label"), pixel_region("box", pixels, width, height))
+        except (BadInputError, RefusedError) as error:
+            rough.note(error)
+
+
+def _is_given(value: object) -> bool:
+    return value is not None and value != ""
