@@ -98,6 +98,19 @@ ENTRIES: tuple[Entry, ...] = (
         aka=("projectors/umap",),
     ),
     Entry("projectors/pca", "PcaProjector", "two directions of most variance", status="plain"),
+    # Readers are tried in this order: the more particular form first.
+    Entry("readers/vectors", "VectorsReader", "vectors made elsewhere: NPZ of names and vectors"),
+    Entry("readers/archive", "ArchiveReader", "zip and tar, every member checked", aka=("zip",)),
+    Entry("readers/predictions", "PredictionsReader", "scores that another model gave, JSON"),
+    Entry(
+        "readers/coco",
+        "CocoReader",
+        "COCO JSON: labels of images, boxes, polygons, results",
+        source="Lin et al., Microsoft COCO, ECCV 2014 (1405.0312)",
+    ),
+    Entry("readers/jsonl", "JsonlReader", "JSON lines, Patchlane's own form and people's"),
+    Entry("readers/csv_table", "CsvTableReader", "CSV: wide, delimited or long", aka=("csv",)),
+    Entry("readers/folder", "FolderReader", "images and texts below a folder", status="plain"),
 )
 
 
