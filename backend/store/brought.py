@@ -1,0 +1,75 @@
+"""What other models made: their scores and their vectors, by the name of the source."""
+
+from __future__ import annotations
+
+import numpy as np
+import sqlalchemy as sa
+from jaxtyping import Float, Int
+from sqlalchemy.engine import Connection
+
+from backend.errors import NotFoundError
+from backend.store import tables as t
+from backend.store.database import Database
+from backend.store.naming import shown
+
+
+class BroughtVectorStore:
+    """Vectors made elsewhere, one per sample and source; brought by `ProjectStore.take`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def sources(self) -> list[str]:
+        """The names of the sources."""
+        v = t.brought_vectors.c
+        wanted = sa.select(v.source).distinct().order_by(v.source)
+        with self._database.read() as connection:
+            return list(connection.execute(_valid(wanted, v.op, v.sample)).scalars())
+
+    def get(self, source: str) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, "n d"]]:
+        """Ids of samples and their vectors, as they were brought (not scaled).
+
+        Raises:
+            NotFoundError: there is no such source; the sentence lists those that there are.
+        """
+        v = t.brought_vectors.c
+        wanted = sa.select(v.sample, v.vector).where(v.source == source).order_by(v.op)
+        with self._database.read() as connection:
+            newest = dict(connection.execute(_valid(wanted, v.op, v.sample)))
+        if not newest:
+            known = ", ".join(shown(name) for name in self.sources()) or "none"
+            raise NotFoundError(f"no vectors were brought as {shown(source)}; there are: {known}")
+        # a source brought anew with another width replaces what it said before
+        width = len(next(reversed(newest.values())))
+        kept = {sample: vector for sample, vector in sorted(newest.items()) if len(vector) == width}
+        rows = np.frombuffer(b"".join(kept.values()), dtype=np.float32)
+        return np.array(list(kept), dtype=np.int64), rows.reshape(len(kept), -1).copy()
+
+
+def predictions(
+    connection: Connection, source: str | None = None
+) -> dict[tuple[int, int, str], float]:
+    """Scores by (sample, label, source): the newest brought that is not undone."""
+    p = t.predictions.c
+    wanted = sa.select(p.sample, p.label, p.source, p.score).order_by(p.op)
+    if source is not None:
+        wanted = wanted.where(p.source == source)
+    wanted = _valid(wanted, p.op, p.sample)
+    wanted = wanted.join(t.labels, t.labels.c.id == p.label).where(t.labels.c.is_live)
+    return {
+        (sample, label, called): score
+        for sample, label, called, score in connection.execute(wanted)
+    }
+
+
+def _valid(
+    wanted: sa.Select,
+    op: sa.ColumnElement[int],
+    sample: sa.ColumnElement[int],
+) -> sa.Select:
+    """Only rows of operations that are not undone, of samples that are live."""
+    return (
+        wanted.join(t.ops, t.ops.c.seq == op)
+        .join(t.samples, t.samples.c.id == sample)
+        .where(~t.ops.c.is_undone, t.samples.c.is_live)
+    )

@@ -1,0 +1,136 @@
+"""Remove for good what was removed: samples, labels, their verdicts, media, and free the space.
+
+Until this runs, undo brings everything back; after it, nothing does, and the bytes are gone from
+the database file, its WAL and the folders of the project. Rows about samples and labels that are
+live stay, with their offsets. Learn steps stay as history, but a version that learned from what
+was removed cannot be computed again: `replayable_from` in the settings says from which offset on
+replay is exact.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from backend.store import operations
+from backend.store import tables as t
+from backend.store.database import Database
+from backend.store.labels import MERGE
+from backend.store.media import MediaStore
+from backend.store.vectors import VectorStore
+
+REPLAYABLE_FROM = "replayable_from"
+
+
+@dataclass(frozen=True)
+class CompactReport:
+    """What is gone for good, and how many bytes that freed."""
+
+    samples: int
+    labels: int
+    corrections: int
+    bytes_freed: int
+
+
+def compact(
+    database: Database, media: MediaStore, vectors: VectorStore, *, who: str
+) -> CompactReport:
+    """Remove for good what is not live; other processes may go on working meanwhile."""
+    before = _size(database.folder)
+    with database.write() as connection:
+        s, n = t.samples.c, t.labels.c
+        samples = list(connection.execute(sa.select(s.id, s.content_hash).where(~s.is_live)))
+        labels = list(connection.execute(sa.select(n.id).where(~n.is_live)).scalars())
+        seq = operations.begin_op(connection, "compact", who=who)
+        operations.close_op(connection, seq)
+        connection.execute(t.settings.insert().values(key=t.COMPACTING, value="true"))
+        num_rows = _remove_rows(connection)
+        connection.execute(t.settings.delete().where(t.settings.c.key == t.COMPACTING))
+        _retire_ops(connection)
+        operations.bump_revision(connection)
+        if num_rows:
+            _note_replayable(connection)
+    digests = {digest for _sample, digest in samples}
+    media.forget(digests)
+    vectors.remove(sorted(digests))
+    with database.write() as connection:  # no import can commit a file while it is swept away
+        _sweep(connection, media.folder)
+    database.vacuum()
+    return CompactReport(
+        len(samples), len(labels), num_rows, max(before - _size(database.folder), 0)
+    )
+
+
+def _remove_rows(connection: Connection) -> int:
+    dead_samples = sa.select(t.samples.c.id).where(~t.samples.c.is_live)
+    dead_labels = sa.select(t.labels.c.id).where(~t.labels.c.is_live)
+    c, p, e, n = t.corrections.c, t.predictions.c, t.edits.c, t.sample_names.c
+    removed = connection.execute(
+        t.corrections.delete().where(c.sample.in_(dead_samples) | c.label.in_(dead_labels))
+    ).rowcount
+    connection.execute(
+        t.predictions.delete().where(p.sample.in_(dead_samples) | p.label.in_(dead_labels))
+    )
+    connection.execute(
+        t.brought_vectors.delete().where(t.brought_vectors.c.sample.in_(dead_samples))
+    )
+    # a merge into a label that lives on cannot be taken back without the other label
+    merged = sa.select(e.op).where(e.field == "is_live", e.subject_id.in_(dead_labels))
+    connection.execute(
+        t.ops.update()
+        .where(t.ops.c.kind == MERGE, t.ops.c.seq.in_(merged.where(e.subject == "label")))
+        .values(is_final=True)
+    )
+    connection.execute(
+        t.edits.delete().where(
+            ((e.subject == "sample") & e.subject_id.in_(dead_samples))
+            | ((e.subject == "label") & e.subject_id.in_(dead_labels))
+        )
+    )
+    connection.execute(t.sample_names.delete().where(n.sample.in_(dead_samples) | ~n.is_live))
+    connection.execute(
+        t.labels.update().where(t.labels.c.parent.in_(dead_labels)).values(parent=None)
+    )
+    connection.execute(t.samples.delete().where(~t.samples.c.is_live))
+    connection.execute(t.labels.delete().where(~t.labels.c.is_live))
+    return removed
+
+
+def _retire_ops(connection: Connection) -> None:
+    """Operations with nothing left cannot be undone or redone any more."""
+    seq = t.ops.c.seq
+    left = [
+        sa.exists().where(table.c.op == seq)
+        for table in (t.corrections, t.edits, t.predictions, t.brought_vectors)
+    ]
+    connection.execute(
+        t.ops.update().where(t.ops.c.target.is_(None), ~sa.or_(*left)).values(is_final=True)
+    )
+    # reports of imports name files that are gone
+    connection.execute(
+        t.ops.update().where(t.ops.c.is_final, t.ops.c.kind == "import").values(detail="{}")
+    )
+
+
+def _note_replayable(connection: Connection) -> None:
+    value = json.dumps({"offset": operations.last_offset(connection), "when": time.time()})
+    connection.execute(t.settings.delete().where(t.settings.c.key == REPLAYABLE_FROM))
+    connection.execute(t.settings.insert().values(key=REPLAYABLE_FROM, value=value))
+
+
+def _sweep(connection: Connection, folder: Path) -> None:
+    """Delete media that no sample has."""
+    wanted = sa.select(t.samples.c.media_file).where(t.samples.c.media_file.is_not(None))
+    known = set(connection.execute(wanted).scalars())
+    for file in folder.glob("*/*"):
+        if f"{file.parent.name}/{file.name}" not in known:
+            file.unlink(missing_ok=True)
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -1,0 +1,354 @@
+"""The log of corrections: append, undo, fold to the current state. Nothing is ever overwritten.
+
+A row is one person's verdict on one pair (sample, label). Folding is simple for every reader: the
+last row of a pair wins, and a row without a verdict makes the pair unknown again. Undo, redo and
+removals are expressed as further rows, so `since` and `current` need to know nothing about them.
+
+A call returns after its transaction is committed and on disk. Several processes may append at the
+same time; offsets grow in the order of the commits.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from backend.errors import BadInputError, NotFoundError
+from backend.store import operations
+from backend.store import tables as t
+from backend.store.database import Database
+from backend.types import Correction, Receipt, Region, Verdict
+
+PERSON = "person"
+_CHUNK = 500  # ids in one IN (...), well below SQLite's limit of variables
+
+
+@dataclass(frozen=True)
+class NewCorrection:
+    """A verdict to append; None takes the pair's verdict back (unknown again)."""
+
+    sample: int
+    label: int
+    verdict: Verdict | None
+    regions: tuple[Region, ...] = ()
+
+
+class CorrectionLog:
+    """The corrections of one project."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(
+        self,
+        rows: Sequence[NewCorrection],
+        *,
+        who: str,
+        op: str | None = None,
+        version: int = 0,
+        source: str = PERSON,
+    ) -> Receipt:
+        """Add verdicts as one action; returns when they are on disk.
+
+        Args:
+            rows: all of one action; undo takes them back together.
+            who: the person.
+            op: the action's id, so that a repeated request changes nothing: the same id gives
+                the same receipt.
+            version: the version the person saw.
+            source: "person", or where else the verdicts are from.
+
+        Raises:
+            NotFoundError: a sample or label that does not exist (any more); nothing was added.
+            BadInputError: a region that is none; nothing was added.
+            SaveError: nothing was saved.
+        """
+        packed = [(row, pack_regions(row.regions)) for row in rows]
+        with self._database.write() as connection:
+            if op is not None and (known := operations.find_op(connection, op)) is not None:
+                return receipt(connection, known)
+            check_alive(connection, t.samples, sorted({row.sample for row in rows}), "sample")
+            check_alive(connection, t.labels, sorted({row.label for row in rows}), "label")
+            seq = operations.begin_op(connection, "correct", who=who, op=op)
+            now = time.time()
+            if rows:
+                connection.execute(
+                    t.corrections.insert(),
+                    [
+                        correction_row(
+                            seq, row, regions, who=who, at=now, version=version, source=source
+                        )
+                        for row, regions in packed
+                    ],
+                )
+            operations.close_op(connection, seq)
+            added = operations.find_op(connection, seq)
+            assert added is not None  # noqa: S101  inserted above, in this transaction
+            return Receipt(added.id, added.last_offset, tuple((r.sample, r.label) for r in rows))
+
+    def undo(
+        self, who: str, *, op: str | None = None, request: str | None = None
+    ) -> Receipt | None:
+        """Take an action back, of whatever kind; itself an action with rows of its own.
+
+        Without `op`, the newest action of `who` that is not undone. A named action may be
+        anybody's; naming an undo brings the action back (redo). Naming what is taken back already
+        changes nothing and gives the receipt of the undo that did it.
+
+        Args:
+            who: the person.
+            op: the action to take back.
+            request: an id for this undo itself: repeated, it gives the same receipt.
+
+        Returns:
+            The receipt with the pairs whose verdict changed; None when there is nothing to undo.
+
+        Raises:
+            NotFoundError: there is no action with that id.
+            BadInputError: it cannot be taken back; the sentence says why.
+        """
+        with self._database.write() as connection:
+            if request is not None and (done := operations.find_op(connection, request)):
+                return receipt(connection, done)
+            if op is None:
+                root = _newest_of(connection, who)
+                if root is None:
+                    return None
+            else:
+                named = operations.find_op(connection, op)
+                if named is None:
+                    raise NotFoundError(f"there is no action {op!r} to undo")
+                root, is_done = _root_of(connection, named)
+                if is_done:
+                    return receipt(connection, _last_switch(connection, root))
+            seq = operations.toggle(connection, root, who=who, op=request)
+            added = operations.find_op(connection, seq)
+            assert added is not None  # noqa: S101  inserted above, in this transaction
+            return receipt(connection, added)
+
+    def since(self, offset: int) -> list[Correction]:
+        """The rows after `offset`, oldest first, those of other processes included."""
+        c = t.corrections.c
+        with self._database.read() as connection:
+            return _corrections(connection, _select().where(c.offset > offset).order_by(c.offset))
+
+    def current(self, upto: int | None = None) -> dict[tuple[int, int], Correction]:
+        """The newest row of each pair that has a verdict, by (sample, label).
+
+        Args:
+            upto: as it was when the log ended at this offset (for replay); None means now.
+        """
+        with self._database.read() as connection:
+            return current_rows(connection, upto=upto)
+
+    def history(self, sample: int, label: int) -> list[Correction]:
+        """Every row of one pair, oldest first: who said what, and what was taken back."""
+        c = t.corrections.c
+        with self._database.read() as connection:
+            wanted = _select().where(c.sample == sample, c.label == label).order_by(c.offset)
+            return _corrections(connection, wanted)
+
+    @property
+    def offset(self) -> int:
+        """The offset of the last committed row; 0 for an empty log."""
+        with self._database.read() as connection:
+            return operations.last_offset(connection)
+
+
+def current_rows(
+    connection: Connection,
+    *,
+    upto: int | None = None,
+    samples: Sequence[int] | None = None,
+    labels: Sequence[int] | None = None,
+) -> dict[tuple[int, int], Correction]:
+    """`CorrectionLog.current` inside a transaction, of all samples and labels or of some."""
+    c = t.corrections.c
+    found: list[Correction] = []
+    for chunk in [None] if samples is None else chunks(samples):
+        newest = sa.select(sa.func.max(c.offset)).group_by(c.sample, c.label)
+        if upto is not None:
+            newest = newest.where(c.offset <= upto)
+        if chunk is not None:
+            newest = newest.where(c.sample.in_(chunk))
+        if labels is not None:
+            newest = newest.where(c.label.in_(labels))
+        wanted = _select().where(c.offset.in_(newest), c.verdict.is_not(None))
+        found += _corrections(connection, wanted.order_by(c.offset))
+    return {(row.sample, row.label): row for row in found}
+
+
+def correction_row(
+    seq: int,
+    row: NewCorrection,
+    regions: str | None,
+    *,
+    who: str,
+    at: float,
+    version: int,
+    source: str,
+) -> dict[str, object]:
+    """One row for the table; `regions` as `pack_regions` made them."""
+    return {
+        "op": seq,
+        "sample": row.sample,
+        "label": row.label,
+        "verdict": None if row.verdict is None else row.verdict.value,
+        "who": who,
+        "at": at,
+        "version": version,
+        "regions": regions,
+        "source": source,
+        "is_restored": False,
+    }
+
+
+def insert_copies(
+    connection: Connection, seq: int, rows: Sequence[Correction], *, source: str
+) -> None:
+    """Add rows that say what others said before, under another operation."""
+    copies = [
+        correction_row(
+            seq,
+            NewCorrection(row.sample, row.label, row.verdict),
+            pack_regions(row.regions),
+            who=row.who,
+            at=row.when,
+            version=row.version,
+            source=source,
+        )
+        for row in rows
+    ]
+    if copies:
+        connection.execute(t.corrections.insert(), copies)
+
+
+def pack_regions(regions: Iterable[Region]) -> str | None:
+    """Regions as JSON for the database.
+
+    Raises:
+        BadInputError: a region that is no box, polygon or span.
+    """
+    checked = [checked_region(region) for region in regions]
+    if not checked:
+        return None
+    return json.dumps([[region.kind, *region.points] for region in checked])
+
+
+def checked_region(region: Region) -> Region:
+    """The region, if its geometry is one; a hair over the edge is brought back inside.
+
+    Raises:
+        BadInputError: saying what is wrong with it.
+    """
+    points = region.points
+    if not all(math.isfinite(value) for value in points):
+        raise BadInputError(f"a {region.kind} has a number that is not finite: {points}")
+    if region.kind == "span":
+        is_span = len(points) == 2 and 0 <= points[0] < points[1]
+        if not is_span or any(value != int(value) for value in points):
+            raise BadInputError(f"a span is (start, end) in whole characters, got {points}")
+        return Region("span", (int(points[0]), int(points[1])))
+    if region.kind not in ("box", "polygon"):
+        raise BadInputError(f"a region is a box, a polygon or a span, not {region.kind!r}")
+    if any(value < -1e-6 or value > 1 + 1e-6 for value in points):
+        raise BadInputError(f"a {region.kind} lies in 0..1 of the displayed picture, got {points}")
+    inside = tuple(min(max(float(value), 0.0), 1.0) for value in points)
+    if region.kind == "box":
+        if len(inside) != 4 or inside[2] <= 0 or inside[3] <= 0:
+            raise BadInputError(f"a box is (x, y, width, height), got {points}")
+    elif len(inside) < 6 or len(inside) % 2:
+        raise BadInputError(f"a polygon has at least three corners (x, y, ...), got {points}")
+    return Region(region.kind, inside)
+
+
+def chunks(ids: Sequence[int]) -> Iterable[Sequence[int]]:
+    """Pieces that fit into one IN (...)."""
+    return (ids[at : at + _CHUNK] for at in range(0, len(ids), _CHUNK))
+
+
+def _select() -> sa.Select:
+    return sa.select(t.corrections, t.ops.c.id.label("op_id")).join(
+        t.ops, t.ops.c.seq == t.corrections.c.op
+    )
+
+
+def _corrections(connection: Connection, wanted: sa.Select) -> list[Correction]:
+    return [_correction(row) for row in connection.execute(wanted)]
+
+
+def _correction(row: Row) -> Correction:
+    return Correction(
+        offset=row.offset,
+        sample=row.sample,
+        label=row.label,
+        verdict=None if row.verdict is None else Verdict(row.verdict),
+        who=row.who,
+        when=row.at,
+        op=row.op_id,
+        version=row.version,
+        regions=() if row.regions is None else _unpack_regions(row.regions),
+        source=row.source,
+    )
+
+
+def _unpack_regions(packed: str) -> tuple[Region, ...]:
+    return tuple(Region(kind, tuple(points)) for kind, *points in json.loads(packed))
+
+
+def check_alive(connection: Connection, table: sa.Table, ids: Sequence[int], called: str) -> None:
+    """Refuse ids that are not there.
+
+    Raises:
+        NotFoundError: with the first of them.
+    """
+    for chunk in chunks(ids):
+        alive = connection.execute(
+            sa.select(table.c.id).where(table.c.id.in_(chunk), table.c.is_live)
+        ).scalars()
+        if missing := set(chunk) - set(alive):
+            raise NotFoundError(
+                f"there is no {called} {min(missing)} in this project (any more); nothing was saved"
+            )
+
+
+def receipt(connection: Connection, op: operations.Operation) -> Receipt:
+    """What an operation answers, also when it is asked for again."""
+    c = t.corrections.c
+    rows = connection.execute(sa.select(c.sample, c.label).where(c.op == op.seq).order_by(c.offset))
+    return Receipt(op.id, op.last_offset, tuple((sample, label) for sample, label in rows))
+
+
+def _newest_of(connection: Connection, who: str) -> operations.Operation | None:
+    o = t.ops.c
+    seq = connection.execute(
+        sa.select(sa.func.max(o.seq)).where(
+            o.who == who, ~o.is_undone, ~o.is_final, o.target.is_(None)
+        )
+    ).scalar()
+    return None if seq is None else operations.find_op(connection, seq)
+
+
+def _root_of(
+    connection: Connection, named: operations.Operation
+) -> tuple[operations.Operation, bool]:
+    """The action that switching `named` would switch, and whether that is so already."""
+    if named.target is None:
+        return named, named.is_undone
+    root = operations.find_op(connection, named.target)
+    assert root is not None  # noqa: S101  the database holds the reference
+    return root, root.is_undone == (named.kind == operations.REDO)
+
+
+def _last_switch(connection: Connection, root: operations.Operation) -> operations.Operation:
+    o = t.ops.c
+    seq = connection.execute(sa.select(sa.func.max(o.seq)).where(o.target == root.seq)).scalar()
+    found = operations.find_op(connection, seq or root.seq)
+    assert found is not None  # noqa: S101  it exists: the root itself does
+    return found

@@ -1,0 +1,216 @@
+"""One database of one project: connections, transactions, durability, errors said to a person.
+
+SQLite in WAL mode with synchronous=FULL, because in WAL mode NORMAL can lose acknowledged rows at
+a power cut. Every write is one BEGIN IMMEDIATE transaction: writers of several processes queue at
+the busy timeout, so log offsets grow in the order of commits. A write checks before and after its
+commit that the files it wrote to are still the ones on disk: SQLite itself would go on writing
+into a deleted file and call it saved.
+
+The schema runs on PostgreSQL by URL as well (`Database(url=...)`); that way is untested here, and
+the triggers that guard the log exist only on SQLite.
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DatabaseError, DBAPIError
+
+from backend.errors import BadInputError, BusyError, NotFoundError, PatchlaneError, SaveError
+
+DATABASE = "project.sqlite3"
+HEAD = "0001"
+"""Newest migration; known here so that opening a project needs no Alembic import (0.2 s)."""
+
+BUSY_SECONDS = 20.0
+
+
+class Database:
+    """Transactions on one project's database; shared by all threads of a process."""
+
+    def __init__(self, folder: Path, *, url: str | None = None) -> None:
+        self.folder = folder
+        self.file = folder / DATABASE
+        self._is_sqlite = url is None or url.startswith("sqlite")
+        self.engine = _sqlite_engine(self.file) if url is None else sa.create_engine(url)
+        self._identity: tuple[int, int] | None = None
+
+    @contextmanager
+    def read(self) -> Generator[Connection]:
+        """A consistent snapshot; never waits for writers."""
+        with (
+            self._translated(is_write=False),
+            self.engine.connect() as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def write(self) -> Generator[Connection]:
+        """One durable transaction: committed when the block is left without an error.
+
+        Raises:
+            SaveError: nothing was saved; the sentence says why.
+            BusyError: another process wrote for longer than the busy timeout.
+        """
+        with self._translated(is_write=True), self.engine.connect() as plain:
+            connection = plain.execution_options(patchlane_write=True)
+            with connection.begin():
+                if self._is_sqlite:
+                    self._check_files()
+                else:  # one writer at a time, so that offsets grow in commit order
+                    connection.exec_driver_sql("LOCK TABLE ops IN EXCLUSIVE MODE")
+                yield connection
+            if self._is_sqlite:
+                self._check_files()
+
+    def migrate(self) -> None:
+        """Bring the schema up to date; quick when it is.
+
+        Raises:
+            BadInputError: a newer Patchlane made this project, or the file is no database.
+        """
+        with self._translated(is_write=False):
+            revision = self._revision()
+            if revision == HEAD:
+                self._remember_file()
+                return
+        if revision is not None and revision > HEAD:
+            raise BadInputError(
+                f"{self.folder} was made by a newer Patchlane (its database has revision "
+                f"{revision}, this one knows {HEAD}); update Patchlane to open it"
+            )
+        from backend.store.migrating import upgrade  # noqa: PLC0415  Alembic only when needed
+
+        with self._translated(is_write=True):
+            upgrade(self.engine)
+        self._remember_file()
+
+    def vacuum(self) -> None:
+        """Write the database anew without what was deleted, and empty the WAL."""
+        if not self._is_sqlite:
+            return  # PostgreSQL does this by itself
+        with self._translated(is_write=True):
+            raw = self.engine.raw_connection()
+            try:
+                raw.execute("VACUUM")
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                raw.close()
+
+    def close(self) -> None:
+        """Close every connection; the last one folds the WAL into the database file."""
+        self.engine.dispose()
+
+    def _revision(self) -> str | None:
+        with self.engine.connect() as connection, connection.begin():
+            if not sa.inspect(connection).has_table("alembic_version"):
+                return None
+            return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+    def _remember_file(self) -> None:
+        if self._is_sqlite:
+            found = self.file.stat()
+            self._identity = (found.st_dev, found.st_ino)
+
+    def _check_files(self) -> None:
+        """Refuse to call something saved that went into a file nobody will find again."""
+        try:
+            found = self.file.stat()
+            Path(f"{self.file}-wal").stat()
+        except OSError as error:
+            raise SaveError(
+                f"the database of {self.folder} is gone ({error.strerror}); nothing was saved: "
+                "put the folder back and open the project again"
+            ) from error
+        if self._identity not in (None, (found.st_dev, found.st_ino)):
+            raise SaveError(
+                f"the database of {self.folder} was replaced while it was open; nothing was "
+                "saved: open the project again"
+            )
+
+    @contextmanager
+    def _translated(self, *, is_write: bool) -> Generator[None]:
+        try:
+            yield
+        except PatchlaneError:
+            raise
+        except DBAPIError as error:
+            raise self._in_words(error, is_write=is_write) from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+                raise SaveError(
+                    f"cannot write to {self.folder} ({error.strerror}); nothing was saved: free "
+                    "some space or choose another folder, then do it again"
+                ) from error
+            raise
+
+    def _in_words(self, error: DBAPIError, *, is_write: bool) -> Exception:
+        code = getattr(error.orig, "sqlite_errorcode", None)
+        primary = None if code is None else code & 0xFF
+        done = "nothing was saved: " if is_write else ""
+        if primary == sqlite3.SQLITE_FULL:
+            return SaveError(
+                f"the disk is full, or {self.file} may not grow; nothing was saved: free some "
+                "space and do it again"
+            )
+        if primary == sqlite3.SQLITE_READONLY:
+            return SaveError(
+                f"{self.folder} cannot be written to; nothing was saved: make the folder and its "
+                "files writable, or open a copy"
+            )
+        if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return BusyError(
+                f"another program has been writing to {self.file} for {BUSY_SECONDS:.0f} s; "
+                f"{done}try again"
+            )
+        if primary == sqlite3.SQLITE_CANTOPEN:
+            if not self.file.exists():
+                return NotFoundError(f"there is no database {self.file}")
+            return SaveError(
+                f"{self.file} cannot be opened for writing; {done}make its folder writable"
+            )
+        if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return SaveError(
+                f"{self.file} is damaged ({error.orig}); {done}put a copy of the folder back"
+            )
+        if primary == sqlite3.SQLITE_IOERR:
+            return SaveError(f"the disk under {self.file} fails ({error.orig}); {done}check it")
+        if (
+            not self._is_sqlite
+            and isinstance(error, DatabaseError)
+            and error.connection_invalidated
+        ):
+            return SaveError(f"the connection to the database is lost; {done}try again")
+        return error
+
+
+def _sqlite_engine(file: Path) -> Engine:
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(file)),
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        pool_size=8,
+        max_overflow=24,
+    )
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    return engine
+
+
+def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _on_begin(connection: Connection) -> None:
+    is_write = connection.get_execution_options().get("patchlane_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")

@@ -1,0 +1,56 @@
+"""Jobs as rows, so that a restart can say which ones it cut off."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from backend.store import processes
+from backend.store import tables as t
+from backend.store.database import Database
+
+_KEPT = 200
+
+
+class JobRecords:
+    """The recorded jobs of one project, those of other processes included."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, row: Mapping[str, object]) -> None:
+        """Write a job's row, new or changed; rows beyond the newest 200 go."""
+        values = {**row, "process": processes.this_process()}
+        j = t.jobs.c
+        with self._database.write() as connection:
+            connection.execute(t.jobs.delete().where(j.id == values["id"]))
+            connection.execute(t.jobs.insert().values(values))
+            kept = sa.select(j.id).order_by(j.created.desc()).limit(_KEPT).subquery()
+            connection.execute(t.jobs.delete().where(j.id.not_in(sa.select(kept.c.id))))
+
+    def rows(self) -> list[dict[str, object]]:
+        """All recorded jobs, oldest first."""
+        with self._database.read() as connection:
+            found = connection.execute(sa.select(t.jobs).order_by(t.jobs.c.created, t.jobs.c.id))
+            return [
+                {name: value for name, value in row.items() if name != "process"}
+                for row in found.mappings()
+            ]
+
+    def interrupt_dead(self) -> int:
+        """Mark what was queued or running in a process that has ended; returns how many."""
+        j = t.jobs.c
+        open_jobs = sa.select(j.id, j.process).where(j.state.in_(("queued", "running")))
+        with self._database.write() as connection:
+            dead = [
+                job for job, process in connection.execute(open_jobs) if processes.is_gone(process)
+            ]
+            for job in dead:
+                connection.execute(
+                    t.jobs.update()
+                    .where(j.id == job)
+                    .values(state="interrupted", finished=time.time())
+                )
+            return len(dead)

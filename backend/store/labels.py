@@ -1,0 +1,303 @@
+"""The labels of a project: add, rename, merge, describe, arrange, remove; each can be undone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from backend.errors import BadInputError, NotFoundError
+from backend.store import corrections as log
+from backend.store import operations
+from backend.store import tables as t
+from backend.store.database import Database
+from backend.store.naming import clean_label, shown
+from backend.store.operations import Edit
+from backend.types import Correction, Label, Receipt
+
+MERGE = "merge labels"
+_DEFINITION_CHARACTERS = 20_000
+
+
+class LabelBook:
+    """The labels of one project and what can be done with them.
+
+    A label is found by its id, its name or one of its other names (aliases). Names and aliases of
+    live labels are one each in a project, over all packs, because files name labels without packs.
+    """
+
+    def __init__(self, database: Database, limit: int) -> None:
+        self._database = database
+        self._limit = limit
+
+    def all(self) -> list[Label]:
+        """The live labels, in the order they came."""
+        with self._database.read() as connection:
+            return live_labels(connection)
+
+    def find(self, wanted: int | str | Label) -> Label:
+        """The label with this id or name.
+
+        Raises:
+            NotFoundError: there is none; the sentence lists some that there are.
+        """
+        with self._database.read() as connection:
+            return find_label(connection, wanted)
+
+    def add(
+        self, names: Sequence[str], *, pack: str = "main", who: str, op: str | None = None
+    ) -> list[Label]:
+        """Add labels at the end; the same `op` again adds nothing.
+
+        Raises:
+            BadInputError: a name is none, or is taken; nothing was added.
+        """
+        cleaned = [clean_label(name, self._limit) for name in names]
+        pack = clean_label(pack, self._limit)
+        with self._database.write() as connection:
+            known = None if op is None else operations.find_op(connection, op)
+            if known is None:
+                seq = operations.begin_op(connection, "add labels", who=who, op=op)
+                ids = insert_labels(connection, seq, cleaned, pack=pack)
+                operations.settle(connection, seq, acting=seq, who=who)
+                operations.close_op(connection, seq)
+            else:
+                ids = list(
+                    connection.execute(
+                        sa.select(t.edits.c.subject_id)
+                        .where(t.edits.c.op == known.seq, t.edits.c.field == "is_live")
+                        .order_by(t.edits.c.seq)
+                    ).scalars()
+                )
+            by_id = {label.id: label for label in live_labels(connection)}
+            return [by_id[label] for label in ids if label in by_id]
+
+    def rename(
+        self, label: int | str | Label, new: str, *, who: str, op: str | None = None
+    ) -> Receipt:
+        """Call a label by another name; its verdicts stay.
+
+        Raises:
+            BadInputError: the name is none, or is taken.
+        """
+        name = clean_label(new, self._limit)
+
+        def edits(_connection: Connection, found: Label) -> list[Edit]:
+            kept = [alias for alias in found.aliases if alias != name]
+            changed = [Edit("label", found.id, "name", name)]
+            if len(kept) != len(found.aliases):
+                changed.append(Edit("label", found.id, "aliases", kept))
+            return changed
+
+        return self._change("rename label", label, edits, who=who, op=op)
+
+    def describe(
+        self,
+        label: int | str | Label,
+        *,
+        definition: str | None = None,
+        aliases: Sequence[str] | None = None,
+        colour: str | None = None,
+        key: str | None = None,
+        who: str,
+        op: str | None = None,
+    ) -> Receipt:
+        """Set a label's definition, other names, colour or key; None leaves one as it is.
+
+        Raises:
+            BadInputError: a value is too long, or an alias is taken.
+        """
+        changes: dict[str, object] = {}
+        if definition is not None:
+            if len(definition) > _DEFINITION_CHARACTERS:
+                raise BadInputError(
+                    f"the definition has {len(definition)} characters; "
+                    f"{_DEFINITION_CHARACTERS} is the limit"
+                )
+            changes["definition"] = definition
+        if aliases is not None:
+            cleaned = [clean_label(alias, self._limit) for alias in aliases]
+            changes["aliases"] = list(dict.fromkeys(cleaned))
+        for field, value, most in (("colour", colour, 40), ("key", key, 20)):
+            if value is not None:
+                if len(value) > most:
+                    raise BadInputError(f"the {field} {shown(value)} is longer than {most}")
+                changes[field] = value
+
+        def edits(_connection: Connection, found: Label) -> list[Edit]:
+            return [Edit("label", found.id, field, value) for field, value in changes.items()]
+
+        return self._change("describe label", label, edits, who=who, op=op)
+
+    def set_parent(
+        self,
+        label: int | str | Label,
+        parent: int | str | Label | None,
+        *,
+        who: str,
+        op: str | None = None,
+    ) -> Receipt:
+        """Put a label below another one (None: at the top).
+
+        Raises:
+            BadInputError: the label would be below itself.
+        """
+
+        def edits(connection: Connection, found: Label) -> list[Edit]:
+            above = None if parent is None else find_label(connection, parent).id
+            return [Edit("label", found.id, "parent", above)]
+
+        return self._change("set parent", label, edits, who=who, op=op)
+
+    def remove(self, label: int | str | Label, *, who: str, op: str | None = None) -> Receipt:
+        """Remove a label; undo brings it back with its verdicts, until `compact`."""
+
+        def edits(_connection: Connection, found: Label) -> list[Edit]:
+            return [Edit("label", found.id, "is_live", False)]
+
+        return self._change("remove label", label, edits, who=who, op=op)
+
+    def merge(
+        self,
+        source: int | str | Label,
+        into: int | str | Label,
+        *,
+        who: str,
+        op: str | None = None,
+    ) -> Receipt:
+        """Make two labels one: `source` goes, its names and verdicts are those of `into` now.
+
+        As if all verdicts had been given on one label: where a sample has both, the newer counts.
+
+        Raises:
+            BadInputError: both are the same label.
+        """
+
+        def edits(connection: Connection, found: Label) -> list[Edit]:
+            target = find_label(connection, into)
+            if target.id == found.id:
+                raise BadInputError(f"label {found.name!r} cannot be merged into itself")
+            names = dict.fromkeys((*target.aliases, found.name, *found.aliases))
+            return [
+                Edit("label", found.id, "is_live", False),
+                Edit("label", target.id, "aliases", list(names)),
+            ]
+
+        def rows(connection: Connection, found: Label) -> list[Correction]:
+            target = find_label(connection, into)
+            return _moved(connection, found.id, target.id)
+
+        return self._change(MERGE, source, edits, rows=rows, who=who, op=op)
+
+    def _change(
+        self,
+        kind: str,
+        label: int | str | Label,
+        edits: Callable[[Connection, Label], list[Edit]],
+        *,
+        rows: Callable[[Connection, Label], list[Correction]] | None = None,
+        who: str,
+        op: str | None,
+    ) -> Receipt:
+        with self._database.write() as connection:
+            if op is not None and (known := operations.find_op(connection, op)) is not None:
+                return log.receipt(connection, known)
+            found = find_label(connection, label)
+            changed = edits(connection, found)
+            moved = [] if rows is None else rows(connection, found)
+            seq = operations.begin_op(connection, kind, who=who, op=op)
+            operations.add_edits(connection, seq, changed)
+            log.insert_copies(connection, seq, moved, source="merge")
+            operations.settle(connection, seq, acting=seq, who=who)
+            operations.close_op(connection, seq)
+            added = operations.find_op(connection, seq)
+            assert added is not None  # noqa: S101  inserted above, in this transaction
+            return log.receipt(connection, added)
+
+
+def live_labels(connection: Connection) -> list[Label]:
+    """The live labels, in the order they came."""
+    rows = list(
+        connection.execute(sa.select(t.labels).where(t.labels.c.is_live).order_by(t.labels.c.id))
+    )
+    alive = {row.id for row in rows}
+    return [
+        Label(
+            id=row.id,
+            name=row.name,
+            pack=row.pack,
+            definition=row.definition,
+            aliases=tuple(json.loads(row.aliases)),
+            parent=row.parent if row.parent in alive else None,
+            colour=row.colour,
+            key=row.key,
+        )
+        for row in rows
+    ]
+
+
+def by_name(labels: Sequence[Label]) -> dict[str, Label]:
+    """Labels by name and by alias; a name wins over an alias."""
+    found = {alias: label for label in labels for alias in label.aliases}
+    found.update({label.name: label for label in labels})
+    return found
+
+
+def find_label(connection: Connection, wanted: int | str | Label) -> Label:
+    """`LabelBook.find` inside a transaction."""
+    labels = live_labels(connection)
+    if isinstance(wanted, Label):
+        wanted = wanted.id
+    if isinstance(wanted, int):
+        found = next((label for label in labels if label.id == wanted), None)
+    else:
+        found = by_name(labels).get(wanted.strip())
+        if found is None and wanted.isdecimal():
+            found = next((label for label in labels if label.id == int(wanted)), None)
+    if found is None:
+        some = ", ".join(repr(label.name) for label in labels[:8])
+        more = f" and {len(labels) - 8} more" if len(labels) > 8 else ""
+        called = shown(wanted) if isinstance(wanted, str) else wanted
+        raise NotFoundError(
+            f"there is no label {called}; there are {some}{more}"
+            if labels
+            else f"there is no label {called}; this project has no labels yet"
+        )
+    return found
+
+
+def insert_labels(
+    connection: Connection, seq: int, names: Sequence[str], *, pack: str = "main"
+) -> list[int]:
+    """Rows and edits of new labels under an operation; names are checked by `settle`."""
+    ids: list[int] = []
+    for name in names:
+        values = {**operations.LABEL_DEFAULTS, "name": name, "pack": pack, "aliases": "[]"}
+        values["is_live"] = True
+        inserted = t.labels.insert().values(values).returning(t.labels.c.id)
+        label = connection.execute(inserted).scalar_one()
+        operations.add_edits(
+            connection,
+            seq,
+            [
+                Edit("label", label, "is_live", True),
+                Edit("label", label, "name", name),
+                Edit("label", label, "pack", pack),
+            ],
+        )
+        ids.append(label)
+    return ids
+
+
+def _moved(connection: Connection, source: int, target: int) -> list[Correction]:
+    """The rows that `target` takes over: those of `source` that are newer than its own."""
+    held = log.current_rows(connection, labels=(source, target))
+    return [
+        replace(row, label=target)
+        for (sample, label), row in held.items()
+        if label == source
+        and ((own := held.get((sample, target))) is None or own.offset < row.offset)
+    ]

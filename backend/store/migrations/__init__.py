@@ -1,0 +1,1 @@
+"""What changed in the project database, step by step (Alembic)."""

@@ -1,0 +1,490 @@
+"""What a person did, as rows that are only ever added: operations, their edits, and undo.
+
+The law: the state of a project is the fold of its operations that are not undone, in the order
+they were made. An operation holds base facts: verdict rows (`corrections`) and edits (`edits`: one
+cell of one sample or label, a name, whether it is live). Undo and redo switch an operation off and
+on and write rows of their own; nothing is changed or deleted. So taking back an early action never
+takes back what somebody did later on the same thing.
+
+`settle` brings what follows from the operations up to date: the cells of `samples`,
+`sample_names` and `labels`, and restored rows in the log for every pair whose verdict changed.
+Samples and labels that are not live have no verdicts, so a removal is seen by everybody who folds
+the log: the last row of a pair wins.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from backend.errors import BadInputError
+from backend.store import tables as t
+
+UNDO, REDO = "undo", "redo"
+_REVISION = "revision"  # key in `settings`
+NAME = "name:"
+"""Prefix of a sample's edits that give it one more name."""
+
+LABEL_DEFAULTS: dict[str, object] = {
+    "is_live": False,
+    "name": "",
+    "pack": "main",
+    "definition": "",
+    "aliases": [],
+    "parent": None,
+    "colour": "",
+    "key": "",
+}
+SAMPLE_DEFAULTS: dict[str, object] = {"is_live": False, "split": None, "metadata": {}}
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One cell that an operation sets; `subject` is "sample" or "label"."""
+
+    subject: str
+    subject_id: int
+    field: str
+    value: object
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One row of `ops`."""
+
+    seq: int
+    id: str
+    kind: str
+    who: str
+    target: int | None
+    is_undone: bool
+    is_final: bool
+    last_offset: int
+    detail: dict[str, object]
+
+
+def new_op_id() -> str:
+    """An id that no other operation has."""
+    return uuid.uuid4().hex
+
+
+def find_op(connection: Connection, op: str | int) -> Operation | None:
+    """The operation with this id (text) or place (number)."""
+    column = t.ops.c.seq if isinstance(op, int) else t.ops.c.id
+    row = connection.execute(sa.select(t.ops).where(column == op)).mappings().first()
+    if row is None:
+        return None
+    return Operation(
+        seq=row["seq"],
+        id=row["id"],
+        kind=row["kind"],
+        who=row["who"],
+        target=row["target"],
+        is_undone=row["is_undone"],
+        is_final=row["is_final"],
+        last_offset=row["last_offset"],
+        detail=json.loads(row["detail"]),
+    )
+
+
+def begin_op(
+    connection: Connection,
+    kind: str,
+    *,
+    who: str,
+    op: str | None = None,
+    target: int | None = None,
+    detail: dict[str, object] | None = None,
+) -> int:
+    """Add an operation; returns its place. Call `close_op` when its rows are written."""
+    values = {
+        "id": op or new_op_id(),
+        "kind": kind,
+        "who": who,
+        "at": time.time(),
+        "target": target,
+        "is_undone": False,
+        "is_final": False,
+        "last_offset": 0,
+        "detail": json.dumps(detail or {}),
+    }
+    inserted = t.ops.insert().values(values).returning(t.ops.c.seq)
+    return connection.execute(inserted).scalar_one()
+
+
+def close_op(connection: Connection, seq: int, detail: dict[str, object] | None = None) -> int:
+    """Note the log offset the operation ended at, and return it."""
+    offset = last_offset(connection)
+    values: dict[str, object] = {"last_offset": offset}
+    if detail is not None:
+        values["detail"] = json.dumps(detail)
+    connection.execute(t.ops.update().where(t.ops.c.seq == seq).values(values))
+    return offset
+
+
+def last_offset(connection: Connection) -> int:
+    """The offset of the newest row of the log that was ever written."""
+    newest = connection.execute(sa.select(sa.func.max(t.corrections.c.offset))).scalar()
+    # compact may have removed the last rows; the operations remember how far the log had come
+    closed = connection.execute(
+        sa.select(t.ops.c.last_offset).order_by(t.ops.c.seq.desc()).limit(1)
+    ).scalar()
+    return max(newest or 0, closed or 0)
+
+
+def add_edits(connection: Connection, seq: int, edits: Iterable[Edit]) -> None:
+    """Write the cells that an operation sets."""
+    rows = [
+        {
+            "op": seq,
+            "subject": edit.subject,
+            "subject_id": edit.subject_id,
+            "field": edit.field,
+            "value": json.dumps(edit.value),
+        }
+        for edit in edits
+    ]
+    if rows:
+        connection.execute(t.edits.insert(), rows)
+
+
+def toggle(connection: Connection, root: Operation, *, who: str, op: str | None) -> int:
+    """Switch an operation off (undo) or on again (redo); returns the place of the new row."""
+    if root.is_final:
+        raise BadInputError(
+            f"there is nothing left of action {root.id} to take back or bring back; the project "
+            "was compacted since, or the action changed nothing"
+        )
+    kind = REDO if root.is_undone else UNDO
+    seq = begin_op(connection, kind, who=who, op=op, target=root.seq)
+    connection.execute(
+        t.ops.update().where(t.ops.c.seq == root.seq).values(is_undone=not root.is_undone)
+    )
+    settle(connection, root.seq, acting=seq, who=who)
+    close_op(connection, seq)
+    return seq
+
+
+def settle(connection: Connection, root: int, *, acting: int, who: str) -> None:
+    """Make everything that follows from operation `root` true after it was added or switched.
+
+    Args:
+        connection: a write transaction.
+        root: the operation whose cells and pairs are looked at.
+        acting: the operation under which restored rows are logged.
+        who: the person of rows that make a pair unknown again.
+
+    Raises:
+        BadInputError: two live things would have one name, or parents would form a circle.
+    """
+    cells = _effective_cells(connection, root)
+    changed_labels = _apply_to_labels(connection, cells)
+    _apply_to_samples(connection, cells)
+    if changed_labels:
+        check_labels(connection)
+    _check_sample_names(connection, root)
+    _restore_pairs(connection, _pairs_of(root), acting=acting, who=who)
+    if cells:
+        bump_revision(connection)
+
+
+def settle_cells(connection: Connection, edits: Sequence[Edit]) -> None:
+    """Put cells of samples that were just added as edits, so they are the newest, in place."""
+    cells = {(edit.subject, edit.subject_id, edit.field): edit.value for edit in edits}
+    _apply_to_samples(connection, cells)
+
+
+def restore_samples(
+    connection: Connection, samples: Sequence[int], *, acting: int, who: str
+) -> None:
+    """Bring back the verdicts of samples that are live again."""
+    c = t.corrections.c
+    for at in range(0, len(samples), 500):
+        wanted = sa.select(c.sample, c.label).where(c.sample.in_(samples[at : at + 500]))
+        _restore_pairs(connection, wanted.distinct().subquery(), acting=acting, who=who)
+
+
+def insert_names(connection: Connection, seq: int, names: Sequence[tuple[int, str]]) -> None:
+    """Give samples further names (or their first); a name a sample once had is live again."""
+    n = t.sample_names.c
+    had = {
+        (row.sample, row.name)
+        for at in range(0, len(names), 500)
+        for row in connection.execute(
+            sa.select(n.sample, n.name).where(n.sample.in_([s for s, _ in names[at : at + 500]]))
+        )
+    }
+    new = [
+        {"sample": sample, "name": name, "basename": name.rpartition("/")[2], "is_live": True}
+        for sample, name in names
+        if (sample, name) not in had
+    ]
+    if new:
+        connection.execute(t.sample_names.insert(), new)
+    edits = [Edit("sample", sample, NAME + name, True) for sample, name in names]
+    add_edits(connection, seq, edits)
+    settle_cells(connection, edits)
+
+
+def revision(connection: Connection) -> int:
+    """Grows whenever samples or labels change."""
+    found = connection.execute(
+        sa.select(t.settings.c.value).where(t.settings.c.key == _REVISION)
+    ).scalar()
+    return 0 if found is None else int(found)
+
+
+def bump_revision(connection: Connection) -> int:
+    """Say that samples or labels changed; returns the new revision."""
+    new = revision(connection) + 1
+    changed = connection.execute(
+        t.settings.update().where(t.settings.c.key == _REVISION).values(value=str(new))
+    ).rowcount
+    if not changed:
+        connection.execute(t.settings.insert().values(key=_REVISION, value=str(new)))
+    return new
+
+
+# Cells ------------------------------------------------------------------------------------------
+
+Cell = tuple[str, int, str]
+
+
+def _effective_cells(connection: Connection, root: int) -> dict[Cell, object]:
+    """The value that each cell of `root` has now: that of the last edit that is not undone."""
+    touched = (
+        sa.select(t.edits.c.subject, t.edits.c.subject_id, t.edits.c.field)
+        .where(t.edits.c.op == root)
+        .distinct()
+        .subquery()
+    )
+    newest = (
+        sa.select(sa.func.max(t.edits.c.seq))
+        .join(t.ops, t.ops.c.seq == t.edits.c.op)
+        .where(
+            ~t.ops.c.is_undone,
+            t.edits.c.subject == touched.c.subject,
+            t.edits.c.subject_id == touched.c.subject_id,
+            t.edits.c.field == touched.c.field,
+        )
+        .correlate(touched)
+        .scalar_subquery()
+    )
+    newest_of = sa.select(touched, newest.label("edit")).subquery()
+    rows = connection.execute(
+        sa.select(
+            newest_of.c.subject, newest_of.c.subject_id, newest_of.c.field, t.edits.c.value
+        ).outerjoin(t.edits, t.edits.c.seq == newest_of.c.edit)
+    )
+    cells: dict[Cell, object] = {}
+    for subject, subject_id, field, value in rows:
+        cells[(subject, subject_id, field)] = (
+            _default(subject, field) if value is None else json.loads(value)
+        )
+    return cells
+
+
+def _default(subject: str, field: str) -> object:
+    if field.startswith(NAME):
+        return False
+    return (LABEL_DEFAULTS if subject == "label" else SAMPLE_DEFAULTS)[field]
+
+
+def _apply_to_labels(connection: Connection, cells: dict[Cell, object]) -> bool:
+    by_label: dict[int, dict[str, object]] = {}
+    for (subject, subject_id, field), value in cells.items():
+        if subject == "label":
+            column_value = json.dumps(value) if field == "aliases" else value
+            by_label.setdefault(subject_id, {})[field] = column_value
+    for label, values in by_label.items():
+        connection.execute(t.labels.update().where(t.labels.c.id == label).values(values))
+    return bool(by_label)
+
+
+def _apply_to_samples(connection: Connection, cells: dict[Cell, object]) -> None:
+    by_field: dict[str, list[dict[str, object]]] = {}
+    names: list[dict[str, object]] = []
+    for (subject, subject_id, field), value in cells.items():
+        if subject != "sample":
+            continue
+        if field.startswith(NAME):
+            names.append(
+                {"b_sample": subject_id, "b_name": field[len(NAME) :], "b_value": bool(value)}
+            )
+        else:
+            column_value = json.dumps(value) if field == "metadata" else value
+            by_field.setdefault(field, []).append({"b_id": subject_id, "b_value": column_value})
+    for field, rows in by_field.items():
+        statement = (
+            t.samples.update()
+            .where(t.samples.c.id == sa.bindparam("b_id"))
+            .values({field: sa.bindparam("b_value")})
+        )
+        connection.execute(statement, rows)
+    if names:
+        statement = (
+            t.sample_names.update()
+            .where(
+                t.sample_names.c.sample == sa.bindparam("b_sample"),
+                t.sample_names.c.name == sa.bindparam("b_name"),
+            )
+            .values(is_live=sa.bindparam("b_value"))
+        )
+        connection.execute(statement, names)
+        _name_by_first(connection, sorted({int(str(row["b_sample"])) for row in names}))
+
+
+def _name_by_first(connection: Connection, samples: Sequence[int]) -> None:
+    """A sample is called by the first of its live names."""
+    first = (
+        sa.select(t.sample_names.c.name)
+        .where(t.sample_names.c.sample == sa.bindparam("b_id"), t.sample_names.c.is_live)
+        .order_by(t.sample_names.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    statement = (
+        t.samples.update()
+        .where(t.samples.c.id == sa.bindparam("b_id"))
+        .values(name=sa.func.coalesce(first, t.samples.c.name))
+    )
+    connection.execute(statement, [{"b_id": sample} for sample in samples])
+
+
+def check_labels(connection: Connection) -> None:
+    """Names and aliases of live labels are one each; parents form no circle.
+
+    Raises:
+        BadInputError: with the name.
+    """
+    columns = (t.labels.c.id, t.labels.c.name, t.labels.c.aliases, t.labels.c.parent)
+    rows = list(connection.execute(sa.select(*columns).where(t.labels.c.is_live)))
+    owner: dict[str, int] = {}
+    for label, name, aliases, _parent in rows:
+        for called in {name, *json.loads(aliases)}:
+            if owner.setdefault(called, label) != label:
+                raise BadInputError(
+                    f"there is a label named {called!r} already (or it is another name of one); "
+                    "rename or merge that one first"
+                )
+    parents = {label: parent for label, _name, _aliases, parent in rows}
+    for label, name, _aliases, _parent in rows:
+        seen, at = {label}, parents[label]
+        while at is not None:
+            if at in seen:
+                raise BadInputError(f"label {name!r} cannot be below itself; choose another parent")
+            seen.add(at)
+            at = parents.get(at)
+
+
+def _check_sample_names(connection: Connection, root: int) -> None:
+    """After a switch, no name may mean two live samples."""
+    touched = sa.select(t.edits.c.subject_id).where(
+        t.edits.c.op == root, t.edits.c.subject == "sample"
+    )
+    mine = sa.select(t.sample_names.c.name).where(t.sample_names.c.sample.in_(touched))
+    twice = connection.execute(
+        sa.select(t.sample_names.c.name)
+        .join(t.samples, t.samples.c.id == t.sample_names.c.sample)
+        .where(t.samples.c.is_live, t.sample_names.c.is_live, t.sample_names.c.name.in_(mine))
+        .group_by(t.sample_names.c.name)
+        .having(sa.func.count() > 1)
+        .limit(1)
+    ).scalar()
+    if twice is not None:
+        raise BadInputError(
+            f"another sample is named {twice!r} by now; remove that one first, then do this again"
+        )
+
+
+# Pairs ------------------------------------------------------------------------------------------
+
+
+def _pairs_of(root: int) -> sa.Subquery:
+    """The pairs an operation could have changed: its verdicts, and all of what came or went."""
+    c = t.corrections.c
+    changed = sa.select(t.edits.c.subject_id).where(
+        t.edits.c.op == root, t.edits.c.field == "is_live"
+    )
+    return sa.union(
+        sa.select(c.sample, c.label).where(c.op == root, ~c.is_restored),
+        sa.select(c.sample, c.label).where(c.sample.in_(changed.where(_of("sample")))),
+        sa.select(c.sample, c.label).where(c.label.in_(changed.where(_of("label")))),
+    ).subquery()
+
+
+def _restore_pairs(connection: Connection, pairs: sa.Subquery, *, acting: int, who: str) -> None:
+    """Log a row for each pair whose verdict is no longer what its last row says."""
+    c = t.corrections.c
+    of_pair = (c.sample == pairs.c.sample, c.label == pairs.c.label)
+    newest = sa.select(sa.func.max(c.offset)).where(*of_pair).correlate(pairs).scalar_subquery()
+    valid = (
+        sa.select(sa.func.max(c.offset))
+        .join(t.ops, t.ops.c.seq == c.op)
+        .where(*of_pair, ~c.is_restored, ~t.ops.c.is_undone)
+        .correlate(pairs)
+        .scalar_subquery()
+    )
+    wanted = (
+        sa.select(pairs, newest.label("newest"), valid.label("valid"))
+        .join(t.samples, t.samples.c.id == pairs.c.sample)
+        .join(t.labels, t.labels.c.id == pairs.c.label)
+        .add_columns(sa.and_(t.samples.c.is_live, t.labels.c.is_live).label("is_live"))
+        .subquery()
+    )
+    now, then = t.corrections.alias("now"), t.corrections.alias("then")
+    rows = connection.execute(
+        sa.select(
+            wanted.c.sample,
+            wanted.c.label,
+            wanted.c.is_live,
+            now.c.verdict.label("now_verdict"),
+            now.c.regions.label("now_regions"),
+            now.c.who.label("now_who"),
+            then.c.verdict,
+            then.c.regions,
+            then.c.who,
+            then.c.at,
+            then.c.version,
+            then.c.source,
+        )
+        .join(now, now.c.offset == wanted.c.newest)
+        .outerjoin(then, then.c.offset == wanted.c.valid)
+        .order_by(wanted.c.sample, wanted.c.label)
+    )
+    restored = []
+    moment = time.time()
+    for row in rows:
+        is_known = row.is_live and row.verdict is not None
+        before = (row.now_verdict, row.now_regions, row.now_who if row.now_verdict else None)
+        after = (row.verdict, row.regions, row.who) if is_known else (None, None, None)
+        if before[0] == after[0] is None or before == after:
+            continue
+        restored.append(
+            {
+                "op": acting,
+                "sample": row.sample,
+                "label": row.label,
+                "verdict": row.verdict if is_known else None,
+                "who": row.who if is_known else who,
+                "at": row.at if is_known else moment,
+                "version": row.version if is_known else 0,
+                "regions": row.regions if is_known else None,
+                "source": row.source if is_known else "undo",
+                "is_restored": True,
+            }
+        )
+    if restored:
+        connection.execute(t.corrections.insert(), restored)
+
+
+def _of(subject: str) -> sa.ColumnElement[bool]:
+    return t.edits.c.subject == subject

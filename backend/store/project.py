@@ -1,0 +1,339 @@
+"""A project on disk: one folder with its database, media and cache.
+
+PROJECT/project.sqlite3   samples, labels, the log, learn steps: precious
+PROJECT/media/            the content of images, once by hash: precious
+PROJECT/cache/            vectors, versions, thumbnails: may be deleted at any time
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+import sqlalchemy as sa
+
+from backend.errors import BadInputError, NotFoundError, SaveError
+from backend.settings import Settings
+from backend.store import brought, compaction, operations
+from backend.store import corrections as log
+from backend.store import tables as t
+from backend.store.corrections import CorrectionLog
+from backend.store.database import DATABASE, Database
+from backend.store.intake import Intake, IntakeOptions, OnContent
+from backend.store.job_records import JobRecords
+from backend.store.labels import LabelBook
+from backend.store.media import MediaStore
+from backend.store.naming import clean_label
+from backend.store.operations import Edit
+from backend.store.samples import find_sample, live_samples
+from backend.store.vectors import VectorStore
+from backend.store.versions import VersionStore
+from backend.types import (
+    BroughtVectors,
+    Correction,
+    Draft,
+    FileProblem,
+    ImportReport,
+    Kind,
+    Label,
+    LearnStep,
+    Progress,
+    Receipt,
+    Sample,
+)
+
+_OWN_KEYS = frozenset({"name", "kind", "revision", t.COMPACTING, compaction.REPLAYABLE_FROM})
+
+
+class ProjectStore:
+    """One open project; shared by all threads of a process, beside other processes."""
+
+    def __init__(self, path: Path, database: Database, settings: Settings) -> None:
+        """Use `create` or `open`."""
+        self.path = path
+        self._database = database
+        self._settings = settings
+        self.name = str(self.get("name"))
+        self.kind = Kind(str(self.get("kind")))
+        self.media = MediaStore(path, database, settings.limits)
+        self.log = CorrectionLog(database)
+        self.vectors = VectorStore(path)
+        self.versions = VersionStore(path, database)
+        self.brought_vectors = brought.BroughtVectorStore(database)
+        self.job_records = JobRecords(database)
+        self._labels = LabelBook(database, settings.limits.label_characters)
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        *,
+        name: str,
+        kind: Kind,
+        encoder: str,
+        recipe: str = "default",
+        labels: Sequence[str] = (),
+        settings: Settings,
+    ) -> ProjectStore:
+        """Make a project in a folder that does not exist yet or is empty.
+
+        Raises:
+            BadInputError: the folder holds something, or a label's name is none.
+            SaveError: the folder cannot be made or written.
+        """
+        path = path.expanduser().absolute()
+        cleaned = clean_label(name, settings.limits.label_characters)
+        checked = [clean_label(label, settings.limits.label_characters) for label in labels]
+        if (path / DATABASE).exists():
+            raise BadInputError(f"there is a project in {path} already; open it instead")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if next(path.iterdir(), None) is not None:
+                raise BadInputError(f"{path} is not empty; choose a new folder for the project")
+        except OSError as error:
+            raise SaveError(
+                f"the folder {path} cannot be made ({error.strerror}); choose another place"
+            ) from error
+        database = Database(path)
+        database.migrate()
+        values = {"name": cleaned, "kind": kind.value, "encoder": encoder, "recipe": recipe}
+        with database.write() as connection:
+            connection.execute(
+                t.settings.insert(),
+                [{"key": key, "value": json.dumps(value)} for key, value in values.items()],
+            )
+        store = cls(path, database, settings)
+        if checked:
+            # not by a person, so that a person's first undo does not empty the project
+            store.add_labels(checked, who="")
+        return store
+
+    @classmethod
+    def open(cls, path: Path, *, settings: Settings) -> ProjectStore:
+        """Open a project; brings an older one up to date.
+
+        Raises:
+            NotFoundError: there is no project in this folder.
+            BadInputError: a newer Patchlane made it.
+        """
+        path = path.expanduser().absolute()
+        if not (path / DATABASE).is_file():
+            raise NotFoundError(f"there is no project in {path}; make one with `patchlane new`")
+        database = Database(path)
+        database.migrate()
+        return cls(path, database, settings)
+
+    # Values by key -----------------------------------------------------------------------------
+
+    def get(self, key: str, default: object = None) -> object:
+        """A value of the project (encoder, recipe, split_seed, ...), or the default."""
+        with self._database.read() as connection:
+            wanted = sa.select(t.settings.c.value).where(t.settings.c.key == key)
+            found = connection.execute(wanted).scalar()
+        return default if found is None else json.loads(found)
+
+    def set(self, key: str, value: object) -> None:
+        """Keep a value under a key; anything that JSON holds."""
+        if key in _OWN_KEYS:
+            raise BadInputError(f"the key {key!r} belongs to the store; choose another one")
+        packed = json.dumps(value)
+        with self._database.write() as connection:
+            connection.execute(t.settings.delete().where(t.settings.c.key == key))
+            connection.execute(t.settings.insert().values(key=key, value=packed))
+
+    @property
+    def revision(self) -> int:
+        """Grows whenever samples or labels change, in whichever process."""
+        with self._database.read() as connection:
+            return operations.revision(connection)
+
+    # Samples -----------------------------------------------------------------------------------
+
+    def samples(self, ids: Iterable[int] | None = None) -> list[Sample]:
+        """The live samples, or those of `ids` that are live, ordered by id."""
+        with self._database.read() as connection:
+            return live_samples(connection, ids)
+
+    def count(self) -> int:
+        """How many live samples there are."""
+        with self._database.read() as connection:
+            wanted = sa.select(sa.func.count()).where(t.samples.c.is_live)
+            return connection.execute(wanted).scalar_one()
+
+    def find(self, wanted: int | str) -> Sample:
+        """The sample with this id, name, or unique last part of a name.
+
+        Raises:
+            NotFoundError: there is none.
+            BadInputError: several have it; the sentence lists them.
+        """
+        with self._database.read() as connection:
+            return live_samples(connection, [find_sample(connection, wanted)])[0]
+
+    def remove_samples(self, ids: Iterable[int], *, who: str, op: str | None = None) -> Receipt:
+        """Remove samples; undo brings them back with their verdicts, until `compact`.
+
+        Raises:
+            NotFoundError: one of them does not exist (any more); nothing was removed.
+        """
+        wanted = sorted(set(ids))
+        with self._database.write() as connection:
+            if op is not None and (known := operations.find_op(connection, op)) is not None:
+                return log.receipt(connection, known)
+            log.check_alive(connection, t.samples, wanted, "sample")
+            seq = operations.begin_op(connection, "remove samples", who=who, op=op)
+            edits = [Edit("sample", sample, "is_live", False) for sample in wanted]
+            operations.add_edits(connection, seq, edits)
+            operations.settle(connection, seq, acting=seq, who=who)
+            operations.close_op(connection, seq)
+            added = operations.find_op(connection, seq)
+            assert added is not None  # noqa: S101  inserted above, in this transaction
+            return log.receipt(connection, added)
+
+    def take(
+        self,
+        drafts: Iterable[Draft | BroughtVectors | FileProblem],
+        *,
+        who: str,
+        source: str,
+        op: str | None = None,
+        link: bool = False,
+        on_conflict: str = "keep",
+        unlisted: str = "unknown",
+        create_labels: bool = False,
+        at_least: int = 0,
+        on_content: OnContent | None = None,
+        predictions_source: str | None = None,
+        progress: Progress | None = None,
+    ) -> ImportReport:
+        """Take in what a reader understood; one undo takes it all back.
+
+        Args:
+            drafts: from a reader; problems among them go to the report.
+            who: the person who imports; a draft's own `who` wins for its verdicts.
+            source: noted on each verdict, such as "import:labels.csv".
+            op: the action's id; repeated after it was finished, it gives the same report.
+            link: leave media where they are, checked by hash on every read.
+            on_conflict: where a pair has a verdict: "keep" it, "replace" it (it is taken back
+                first), or keep "both" (a row of its own person). The newest row counts.
+            unlisted: "no" makes labels that an only_present draft does not list NO, else unknown.
+            create_labels: make labels that annotations name and the project does not have.
+            at_least: pixels of the longer side to decode images to, for `on_content`.
+            on_content: called with each content's hash and its picture or text, once checked.
+            predictions_source: what to call the model that gave scores; default: file stem of
+                `source`.
+            progress: called after each batch with (done, 0, note).
+
+        Raises:
+            SaveError: nothing of the current batch was saved; earlier batches are.
+        """
+        stem = PurePosixPath(source.removeprefix("import:")).stem or "import"
+        options = IntakeOptions(
+            who=who,
+            source=source,
+            op=op,
+            link=link,
+            on_conflict=on_conflict,
+            unlisted=unlisted,
+            create_labels=create_labels,
+            at_least=at_least,
+            on_content=on_content,
+            predictions_source=(predictions_source or stem)[:200],
+            progress=progress,
+        )
+        intake = Intake(self._database, self.media, self.kind, self._settings.limits, options)
+        return intake.run(drafts)
+
+    # Labels ------------------------------------------------------------------------------------
+
+    def labels(self) -> list[Label]:
+        """The live labels, in the order they came."""
+        return self._labels.all()
+
+    def find_label(self, wanted: int | str) -> Label:
+        """The label with this id, name or alias."""
+        return self._labels.find(wanted)
+
+    def add_labels(
+        self, names: Sequence[str], *, pack: str = "main", who: str, op: str | None = None
+    ) -> list[Label]:
+        """Add labels at the end of the list; see `LabelBook.add`."""
+        return self._labels.add(names, pack=pack, who=who, op=op)
+
+    def rename_label(
+        self, label: int | str | Label, new: str, *, who: str, op: str | None = None
+    ) -> Receipt:
+        """Call a label by another name; its verdicts stay."""
+        return self._labels.rename(label, new, who=who, op=op)
+
+    def merge_labels(
+        self,
+        source: int | str | Label,
+        into: int | str | Label,
+        *,
+        who: str,
+        op: str | None = None,
+    ) -> Receipt:
+        """Make two labels one; see `LabelBook.merge`."""
+        return self._labels.merge(source, into, who=who, op=op)
+
+    def describe_label(
+        self,
+        label: int | str | Label,
+        *,
+        definition: str | None = None,
+        aliases: Sequence[str] | None = None,
+        colour: str | None = None,
+        key: str | None = None,
+        who: str,
+        op: str | None = None,
+    ) -> Receipt:
+        """Set a label's definition, other names, colour or key; None leaves one as it is."""
+        return self._labels.describe(
+            label, definition=definition, aliases=aliases, colour=colour, key=key, who=who, op=op
+        )
+
+    def set_parent(
+        self,
+        label: int | str | Label,
+        parent: int | str | Label | None,
+        *,
+        who: str,
+        op: str | None = None,
+    ) -> Receipt:
+        """Put a label below another one (None: at the top)."""
+        return self._labels.set_parent(label, parent, who=who, op=op)
+
+    def remove_label(self, label: int | str | Label, *, who: str, op: str | None = None) -> Receipt:
+        """Remove a label; undo brings it back with its verdicts, until `compact`."""
+        return self._labels.remove(label, who=who, op=op)
+
+    # The rest ----------------------------------------------------------------------------------
+
+    def predictions(self, source: str | None = None) -> dict[tuple[int, int, str], float]:
+        """Scores brought from other models, by (sample, label, source)."""
+        with self._database.read() as connection:
+            return brought.predictions(connection, source)
+
+    def replay(self) -> Iterator[Correction | LearnStep]:
+        """The log in the order it happened: each learn step after the rows it learned from."""
+        rows = iter(self.log.since(0))
+        row = next(rows, None)
+        for step in self.versions.steps():
+            while row is not None and row.offset <= step.offset:
+                yield row
+                row = next(rows, None)
+            yield step
+        while row is not None:
+            yield row
+            row = next(rows, None)
+
+    def compact(self, *, who: str = "") -> compaction.CompactReport:
+        """Remove for good what was removed, and give the space back; no undo after this."""
+        return compaction.compact(self._database, self.media, self.vectors, who=who)
+
+    def close(self) -> None:
+        """Close the database and the cache."""
+        self.vectors.close()
+        self._database.close()

@@ -1,0 +1,298 @@
+"""Vectors of parts and of whole samples: a cache, keyed by (content hash, encoder fingerprint).
+
+Its own SQLite file below `cache/`, which may be deleted at any time, also while it is open: each
+call looks whether the file is still the one it knows, and begins a new one if not. A damaged file
+is thrown away. Pooled vectors (float32) lie in a table apart from the parts (float16), so that
+reading ten thousand of them reads nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from jaxtyping import Float
+
+from backend.errors import BadInputError, NotFoundError, SaveError
+from backend.types import Encoded, Layout
+
+T = TypeVar("T")
+
+VECTORS = "vectors.sqlite3"
+_SCAN_FROM = 400  # above this many hashes one pass over the encoder's rows is quicker
+_CHUNK = 500
+_SOME_POOLED = "SELECT hash, vector FROM pooled WHERE encoder = ? AND hash IN ({marks})"
+_SOME_PARTS = (
+    "SELECT hash, width, layout, vectors FROM parts WHERE encoder = ? AND hash IN ({marks})"
+)
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS pooled (
+    encoder TEXT NOT NULL, hash TEXT NOT NULL, vector BLOB NOT NULL,
+    PRIMARY KEY (encoder, hash));
+CREATE TABLE IF NOT EXISTS parts (
+    encoder TEXT NOT NULL, hash TEXT NOT NULL, width INTEGER NOT NULL, layout TEXT NOT NULL,
+    vectors BLOB NOT NULL, PRIMARY KEY (encoder, hash));
+"""
+
+
+@dataclass(frozen=True)
+class PartsBatch:
+    """Parts of some samples, in the order they were asked for; missing ones are left out."""
+
+    hashes: tuple[str, ...]
+    parts: tuple[Float[np.ndarray, "_ d"], ...]
+    layouts: tuple[Layout, ...]
+
+
+class VectorStore:
+    """The vectors of one project."""
+
+    def __init__(self, project: Path) -> None:
+        self.file = project / "cache" / VECTORS
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._open: list[sqlite3.Connection] = []
+
+    def missing(self, hashes: Sequence[str], fingerprint: str) -> list[str]:
+        """The hashes that have no vectors of this encoder yet, in their order, each once."""
+
+        def find(connection: sqlite3.Connection) -> list[str]:
+            rows = connection.execute("SELECT hash FROM parts WHERE encoder = ?", (fingerprint,))
+            known = {row[0] for row in rows}
+            return [digest for digest in dict.fromkeys(hashes) if digest not in known]
+
+        return self._run(find)
+
+    def put(self, fingerprint: str, hashes: Sequence[str], encoded: Encoded) -> None:
+        """Store what an encoder said; what is there already is replaced by the same.
+
+        Raises:
+            BadInputError: the numbers of hashes, vectors and layouts differ.
+            SaveError: the cache cannot be written.
+        """
+        counts = {len(hashes), len(encoded.pooled), len(encoded.parts), len(encoded.layouts)}
+        if len(counts) != 1:
+            raise BadInputError(
+                f"got {len(hashes)} hashes for {len(encoded.pooled)} pooled vectors, "
+                f"{len(encoded.parts)} parts and {len(encoded.layouts)} layouts"
+            )
+        pooled = np.ascontiguousarray(encoded.pooled, dtype=np.float32)
+        pooled_rows = [
+            (fingerprint, digest, row.tobytes()) for digest, row in zip(hashes, pooled, strict=True)
+        ]
+        parts_rows = [
+            (
+                fingerprint,
+                digest,
+                parts.shape[1],
+                _pack_layout(layout),
+                np.ascontiguousarray(parts, dtype=np.float16).tobytes(),
+            )
+            for digest, parts, layout in zip(hashes, encoded.parts, encoded.layouts, strict=True)
+        ]
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.executemany("INSERT OR REPLACE INTO pooled VALUES (?,?,?)", pooled_rows)
+                connection.executemany(
+                    "INSERT OR REPLACE INTO parts VALUES (?,?,?,?,?)", parts_rows
+                )
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+        self._run(write)
+
+    def pooled(self, hashes: Sequence[str], fingerprint: str) -> Float[np.ndarray, "n d"]:
+        """One row per hash; rows of NaN where a vector is missing, width 0 if all are."""
+
+        def read(connection: sqlite3.Connection) -> dict[str, bytes]:
+            if len(hashes) > _SCAN_FROM:
+                return dict(
+                    connection.execute(
+                        "SELECT hash, vector FROM pooled WHERE encoder = ?", (fingerprint,)
+                    )
+                )
+            return dict(_of_hashes(connection, _SOME_POOLED, fingerprint, hashes))
+
+        found = self._run(read)
+        known = [digest for digest in hashes if digest in found]
+        if not known:
+            return np.empty((len(hashes), 0), dtype=np.float32)
+        width = len(found[known[0]]) // 4
+        rows = np.frombuffer(b"".join(found[digest] for digest in known), dtype=np.float32)
+        if len(known) == len(hashes):
+            return rows.reshape(-1, width).copy()
+        pooled = np.full((len(hashes), width), np.nan, dtype=np.float32)
+        is_known = np.fromiter((digest in found for digest in hashes), dtype=bool)
+        pooled[is_known] = rows.reshape(-1, width)
+        return pooled
+
+    def parts(self, content_hash: str, fingerprint: str) -> tuple[np.ndarray, Layout]:
+        """The parts (P, D) of one content and where they are.
+
+        Raises:
+            NotFoundError: it has not been encoded yet.
+        """
+        for batch in self.iter_parts([content_hash], fingerprint, 1):
+            if batch.parts:
+                return batch.parts[0], batch.layouts[0]
+        raise NotFoundError("this sample has not been encoded yet; encode the project first")
+
+    def iter_parts(
+        self, hashes: Sequence[str], fingerprint: str, batch: int
+    ) -> Iterator[PartsBatch]:
+        """The parts of many contents, `batch` at a time."""
+        for at in range(0, len(hashes), batch):
+            chunk = list(hashes[at : at + batch])
+
+            def read(
+                connection: sqlite3.Connection, chunk: list[str] = chunk
+            ) -> dict[str, tuple[int, str, bytes]]:
+                rows = _of_hashes(connection, _SOME_PARTS, fingerprint, chunk)
+                return {row[0]: (row[1], row[2], row[3]) for row in rows}
+
+            found = self._run(read)
+            known = tuple(digest for digest in chunk if digest in found)
+            yield PartsBatch(
+                known,
+                tuple(
+                    np.frombuffer(found[digest][2], dtype=np.float16)
+                    .reshape(-1, found[digest][0])
+                    .astype(np.float32)
+                    for digest in known
+                ),
+                tuple(_unpack_layout(found[digest][1]) for digest in known),
+            )
+
+    def remove(self, hashes: Sequence[str]) -> None:
+        """Remove the vectors of contents that are gone, of every encoder."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            for table in ("pooled", "parts"):
+                connection.executemany(
+                    f"DELETE FROM {table} WHERE hash = ?",  # noqa: S608  two fixed names
+                    [(digest,) for digest in hashes],
+                )
+            connection.execute("VACUUM")
+
+        if self.file.exists():
+            self._run(write)
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        with self._lock:
+            for connection in self._open:
+                connection.close()
+            self._open.clear()
+            self._local = threading.local()
+
+    def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do `work` on this thread's connection; once more with a new file if this one is bad."""
+        try:
+            return work(self._connection())
+        except sqlite3.DatabaseError as error:
+            if not _is_broken(error):
+                raise self._in_words(error) from error
+        self._discard()
+        try:
+            return work(self._connection())
+        except sqlite3.DatabaseError as error:
+            raise self._in_words(error) from error
+
+    def _connection(self) -> sqlite3.Connection:
+        known: tuple[sqlite3.Connection, tuple[int, int]] | None
+        known = getattr(self._local, "known", None)
+        if known is not None:
+            if known[1] == self._identity():
+                return known[0]
+            self._drop(known[0])
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(
+                self.file, timeout=20.0, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.OperationalError) as error:
+            raise SaveError(f"{self.file} cannot be opened ({error})") from error
+        with self._lock:
+            self._open.append(connection)
+        connection.execute("PRAGMA journal_mode=WAL")
+        # never precious: without a sync per write, and a damaged file is made anew
+        connection.execute("PRAGMA synchronous=OFF")
+        connection.executescript(_SCHEMA)
+        identity = self._identity()
+        if identity is not None:
+            self._local.known = (connection, identity)
+        return connection
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self.file.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _drop(self, connection: sqlite3.Connection) -> None:
+        self._local.known = None
+        with self._lock:
+            if connection in self._open:
+                self._open.remove(connection)
+        connection.close()
+
+    def _discard(self) -> None:
+        known = getattr(self._local, "known", None)
+        if known is not None:
+            self._drop(known[0])
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{self.file}{suffix}").unlink(missing_ok=True)
+
+    def _in_words(self, error: sqlite3.DatabaseError) -> Exception:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (
+            sqlite3.SQLITE_FULL,
+            sqlite3.SQLITE_IOERR,
+            sqlite3.SQLITE_READONLY,
+            sqlite3.SQLITE_CANTOPEN,
+        ):
+            return SaveError(
+                f"vectors cannot be stored in {self.file} ({error}): free some space or make the "
+                "folder writable"
+            )
+        return error
+
+
+def _of_hashes(
+    connection: sqlite3.Connection, statement: str, fingerprint: str, hashes: Sequence[str]
+) -> Iterator[tuple[Any, ...]]:
+    for at in range(0, len(hashes), _CHUNK):
+        chunk = hashes[at : at + _CHUNK]
+        marks = ",".join("?" * len(chunk))
+        yield from connection.execute(statement.format(marks=marks), (fingerprint, *chunk))
+
+
+def _is_broken(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY) or (
+        "no such table" in str(error) or "no such column" in str(error)
+    )
+
+
+def _pack_layout(layout: Layout) -> str:
+    return json.dumps({"grid": layout.grid, "spans": layout.spans})
+
+
+def _unpack_layout(packed: str) -> Layout:
+    held = json.loads(packed)
+    grid, spans = held["grid"], held["spans"]
+    return Layout(
+        grid=None if grid is None else (grid[0], grid[1]),
+        spans=None if spans is None else tuple((start, end) for start, end in spans),
+    )

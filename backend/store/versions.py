@@ -1,0 +1,200 @@
+"""Numbered versions: their learn steps are precious rows, their states are files in the cache.
+
+A version never changes. Its state can be computed again from the log (the step says up to which
+offset, with which recipe, seeds and number of steps), so a missing or damaged file is no loss:
+`load` answers None. A lease in the database decides which process writes versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import sqlalchemy as sa
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+from sqlalchemy.engine import Connection
+
+from backend.errors import BadInputError, BusyError
+from backend.store import processes
+from backend.store import tables as t
+from backend.store.database import Database
+from backend.store.media import write_whole
+from backend.types import LearnStep
+
+_LEASE = "versions"
+
+
+class Lease:
+    """The right to write versions, while it lasts."""
+
+    def __init__(self, database: Database, token: str, owner: str, seconds: float) -> None:
+        self.token = token
+        self.owner = owner
+        self._database = database
+        self._seconds = seconds
+
+    def renew(self) -> None:
+        """Begin the full time anew; for work that takes longer than was thought.
+
+        Raises:
+            BusyError: it expired, and another process has it now.
+        """
+        with self._database.write() as connection:
+            changed = connection.execute(
+                t.leases.update()
+                .where(t.leases.c.name == _LEASE, t.leases.c.token == self.token)
+                .values(expires=time.time() + self._seconds)
+            ).rowcount
+        if not changed:
+            raise BusyError("another process learns this project now; this run was too slow")
+
+
+class VersionStore:
+    """The versions of one project."""
+
+    def __init__(self, project: Path, database: Database) -> None:
+        self.folder = project / "cache" / "versions"
+        self._database = database
+        self._held: set[str] = set()
+
+    def save(
+        self, step: LearnStep, state: Mapping[str, np.ndarray], info: Mapping[str, object]
+    ) -> None:
+        """Add a version: its state's file first, then its row; after this it is there.
+
+        Raises:
+            BadInputError: it is not the next version, or learned more than the log holds.
+            BusyError: another process has the lease.
+            SaveError: nothing was saved.
+        """
+        with self._database.write() as connection:
+            self._check_lease(connection)
+            newest = connection.execute(sa.select(sa.func.max(t.learn_steps.c.version))).scalar()
+            if step.version != (newest or 0) + 1:
+                raise BadInputError(
+                    f"version {step.version} cannot be saved: the next one is {(newest or 0) + 1}; "
+                    "learn again from the newest version"
+                )
+            self._write_state(step, state, info)
+            connection.execute(
+                t.learn_steps.insert().values(
+                    version=step.version,
+                    from_version=step.from_version,
+                    offset=step.offset,
+                    recipe=step.recipe,
+                    seed=step.seed,
+                    split_seed=step.split_seed,
+                    steps=step.steps,
+                    at=step.when,
+                )
+            )
+
+    def restore(
+        self, step: LearnStep, state: Mapping[str, np.ndarray], info: Mapping[str, object]
+    ) -> None:
+        """Write the state's file of a version that is there already, after it was recomputed."""
+        self._write_state(step, state, info)
+
+    def load(self, version: int) -> tuple[dict[str, np.ndarray], dict[str, object]] | None:
+        """State and info of a version; None if its file is missing or damaged (recompute it)."""
+        try:
+            held = json.loads((self.folder / f"{version}.json").read_text())
+            content = (self.folder / f"{version}.safetensors").read_bytes()
+            if hashlib.sha256(content).hexdigest() != held["sha256"]:
+                return None
+            step = next((step for step in self.steps() if step.version == version), None)
+            if step is None or step.recipe != held["recipe"]:
+                return None
+            return load_tensors(content), held["info"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def steps(self) -> list[LearnStep]:
+        """All learn steps, oldest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(t.learn_steps).order_by(t.learn_steps.c.version))
+            return [
+                LearnStep(
+                    version=row.version,
+                    from_version=row.from_version,
+                    offset=row.offset,
+                    recipe=row.recipe,
+                    seed=row.seed,
+                    split_seed=row.split_seed,
+                    steps=row.steps,
+                    when=row.at,
+                )
+                for row in rows
+            ]
+
+    def latest(self) -> LearnStep | None:
+        """The newest learn step; None before the first."""
+        steps = self.steps()
+        return steps[-1] if steps else None
+
+    @contextmanager
+    def lease(self, owner: str, seconds: float = 60.0) -> Generator[Lease]:
+        """Hold the right to write versions; freed at the end, or when `seconds` are over.
+
+        A lease whose process was killed on this host is taken over at once.
+
+        Raises:
+            BusyError: another run holds it; the sentence says who, and for how long at most.
+        """
+        token = uuid.uuid4().hex
+        with self._database.write() as connection:
+            held = connection.execute(sa.select(t.leases).where(t.leases.c.name == _LEASE)).first()
+            left = 0.0 if held is None else held.expires - time.time()
+            if held is not None and left > 0 and not processes.is_gone(held.process):
+                raise BusyError(
+                    f"{held.owner} is learning this project (for {left:.0f} s more at most); "
+                    "try again when it is done"
+                )
+            connection.execute(t.leases.delete().where(t.leases.c.name == _LEASE))
+            connection.execute(
+                t.leases.insert().values(
+                    name=_LEASE,
+                    owner=owner,
+                    token=token,
+                    process=processes.this_process(),
+                    expires=time.time() + seconds,
+                )
+            )
+        self._held.add(token)
+        try:
+            yield Lease(self._database, token, owner, seconds)
+        finally:
+            self._held.discard(token)
+            with self._database.write() as connection:
+                connection.execute(
+                    t.leases.delete().where(t.leases.c.name == _LEASE, t.leases.c.token == token)
+                )
+
+    def _check_lease(self, connection: Connection) -> None:
+        held = connection.execute(sa.select(t.leases).where(t.leases.c.name == _LEASE)).first()
+        if held is None or held.token in self._held or held.expires <= time.time():
+            return
+        raise BusyError(
+            f"{held.owner} is learning this project; this version was not saved: learn again when "
+            "it is done"
+        )
+
+    def _write_state(
+        self, step: LearnStep, state: Mapping[str, np.ndarray], info: Mapping[str, object]
+    ) -> None:
+        content = save_tensors({name: np.ascontiguousarray(held) for name, held in state.items()})
+        beside = {
+            "version": step.version,
+            "recipe": step.recipe,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "info": dict(info),
+        }
+        write_whole(self.folder / f"{step.version}.safetensors", content)
+        write_whole(self.folder / f"{step.version}.json", json.dumps(beside).encode())
