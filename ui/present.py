@@ -1,0 +1,256 @@
+"""Backend noun -> small handle for a widget; pure functions, no project and no disk.
+
+A handle is what one widget needs and nothing more: ids, addresses, a few numbers. Matrices leave
+as bytes (`evidence_bytes`), never as lists of numbers. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import numpy as np
+
+from backend import api
+
+SNIPPET = 140
+"""Characters of a text shown in a list."""
+
+MATRIX_CELLS = 1_500_000
+"""Most numbers of one matrix sent to a browser: 3 matrices of float16 make 9 MB."""
+
+
+@dataclass(frozen=True)
+class LabelHandle:
+    """A label as the chips need it."""
+
+    id: int
+    name: str
+    pack: str
+    definition: str
+    aliases: tuple[str, ...]
+    parent: int | None
+    colour: str
+    key: str
+
+
+@dataclass(frozen=True)
+class SuggestionsHandle:
+    """Scores of one sample as parallel lists, best first; a probability is None until calibrated.
+
+    Label ids, scores and probabilities have the same length.
+    """
+
+    version: int
+    labels: tuple[int, ...]
+    scores: tuple[float, ...]
+    probabilities: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class SampleHandle:
+    """A sample in a list: where its small picture or its first words are, and why it is there."""
+
+    sample: int
+    name: str
+    thumb: str | None
+    text: str | None
+    reason: str
+    picker: str
+
+
+@dataclass(frozen=True)
+class NeighbourHandle:
+    """A near sample with what people said about it; `score` is a cosine."""
+
+    sample: int
+    name: str
+    thumb: str | None
+    text: str | None
+    score: float
+    yes: tuple[int, ...]
+    no: int
+    unsure: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ItemHandle:
+    """All that the Label page shows of one sample, except the evidence matrix.
+
+    `is_pending`: the sample has no vectors yet; it can be looked at and labelled all the same.
+    """
+
+    sample: int
+    name: str
+    names: tuple[str, ...]
+    kind: str
+    split: str
+    width: int
+    height: int
+    text: str | None
+    media: str | None
+    thumb: str | None
+    suggestions: SuggestionsHandle
+    verdicts: Mapping[str, str]
+    neighbours: tuple[NeighbourHandle, ...]
+    is_pending: bool
+
+
+def media_url(sample: api.Sample, project: str, *, size: int | None = None) -> str | None:
+    """The address of a picture or of its thumbnail; None for a text.
+
+    The content hash is part of it, so a browser may keep the bytes for ever.
+    """
+    if sample.kind is not api.Kind.IMAGE:
+        return None
+    extent = f"&size={size}" if size else ""
+    tag = sample.content_hash[:16]
+    return f"/media/{sample.id}?project={quote(project, safe='')}&v={tag}{extent}"
+
+
+def label_handle(label: api.Label) -> LabelHandle:
+    """Make the handle of one label."""
+    return LabelHandle(
+        id=label.id,
+        name=label.name,
+        pack=label.pack,
+        definition=label.definition,
+        aliases=label.aliases,
+        parent=label.parent,
+        colour=label.colour,
+        key=label.key,
+    )
+
+
+def suggestions_handle(found: api.SampleSuggestions) -> SuggestionsHandle:
+    """Turn suggestions into parallel lists, rounded to what a screen can show."""
+    rows = found.suggestions
+    return SuggestionsHandle(
+        version=found.version,
+        labels=tuple(row.label_id for row in rows),
+        scores=tuple(_rounded(row.score) for row in rows),
+        probabilities=tuple(
+            None if row.probability is None else _rounded(row.probability) for row in rows
+        ),
+    )
+
+
+def sample_handle(
+    sample: api.Sample, project: str, *, reason: str = "", picker: str = ""
+) -> SampleHandle:
+    """Make the handle of one sample in a list."""
+    return SampleHandle(
+        sample=sample.id,
+        name=sample.name,
+        thumb=media_url(sample, project, size=128),
+        text=_snippet(sample.text),
+        reason=reason,
+        picker=picker,
+    )
+
+
+def neighbour_handle(
+    sample: api.Sample, project: str, *, score: float, verdicts: Mapping[int, api.Verdict]
+) -> NeighbourHandle:
+    """Make the handle of one near sample."""
+    return NeighbourHandle(
+        sample=sample.id,
+        name=sample.name,
+        thumb=media_url(sample, project, size=128),
+        text=_snippet(sample.text),
+        score=_rounded(score),
+        yes=tuple(label for label, v in verdicts.items() if v is api.Verdict.YES),
+        no=sum(v is api.Verdict.NO for v in verdicts.values()),
+        unsure=tuple(label for label, v in verdicts.items() if v is api.Verdict.UNSURE),
+    )
+
+
+def verdicts_handle(verdicts: Mapping[int, api.Verdict]) -> dict[str, str]:
+    """Verdicts by label id, as JSON has them: keys are text."""
+    return {str(label): verdict.value for label, verdict in verdicts.items()}
+
+
+def evidence_bytes(
+    explanation: api.Explanation,
+    label_ids: Mapping[str, int],
+    *,
+    text: str | None = None,
+    wanted: Iterable[int] = (),
+) -> bytes:
+    """Pack the evidence of one sample for the browser.
+
+    Layout, little endian: uint32 length of the header; the header, JSON padded with spaces to a
+    multiple of 4: {sample, version, labels, rows, cols, parts, left_out}; int32 spans (parts, 2)
+    for texts, in UTF-16 units as a browser counts; then float16 matrices forward, backward and
+    similarity, each (labels, parts), label by label; then float16 spread (labels,).
+    Where parts x labels is over `MATRIX_CELLS` the best-scored labels and the `wanted` ones go,
+    and `left_out` says how many did not.
+    """
+    keep = _columns(explanation, label_ids, wanted)
+    num_parts = explanation.forward.shape[0]
+    rows, cols = explanation.layout.grid or (0, 0)
+    header = {
+        "sample": explanation.sample,
+        "version": explanation.version,
+        "labels": [label_ids[explanation.labels[k]] for k in keep],
+        "rows": int(rows),
+        "cols": int(cols),
+        "parts": num_parts,
+        "left_out": len(explanation.labels) - len(keep),
+    }
+    head = json.dumps(header, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 4)
+    pieces = [np.uint32(len(head)).astype("<u4").tobytes(), head]
+    if explanation.layout.spans is not None:
+        spans = utf16_spans(text or "", explanation.layout.spans)
+        pieces.append(np.ascontiguousarray(spans, dtype="<i4").tobytes())
+    for matrix in (explanation.forward, explanation.backward, explanation.similarity):
+        pieces.append(np.ascontiguousarray(matrix[:, keep].T, dtype="<f2").tobytes())
+    pieces.append(np.ascontiguousarray(explanation.spread[keep], dtype="<f2").tobytes())
+    return b"".join(pieces)
+
+
+def utf16_spans(text: str, spans: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Character spans counted in UTF-16 units, as a browser's strings are.
+
+    Example:
+        >>> utf16_spans("a😀b", [(2, 3)]).tolist()
+        [[3, 4]]
+    """
+    array = np.asarray(spans, dtype=np.int64).reshape(-1, 2)
+    if text.isascii() or not array.size:
+        return array
+    wide = np.frombuffer(text.encode("utf-32-le"), dtype="<u4") > 0xFFFF
+    extra = np.concatenate([[0], np.cumsum(wide)])
+    return array + extra[np.minimum(array, len(wide))]
+
+
+def _columns(
+    explanation: api.Explanation, label_ids: Mapping[str, int], wanted: Iterable[int]
+) -> list[int]:
+    known = [k for k, name in enumerate(explanation.labels) if name in label_ids]
+    most = max(1, MATRIX_CELLS // max(1, explanation.forward.shape[0]))
+    if len(known) <= most:
+        return known
+    first = set(wanted)
+    by_need = sorted(
+        known,
+        key=lambda k: (
+            label_ids[explanation.labels[k]] not in first,
+            -float(explanation.scores[k]),
+        ),
+    )
+    return sorted(by_need[:most])
+
+
+def _snippet(text: str | None) -> str | None:
+    if text is None:
+        return None
+    head = " ".join(text[: 4 * SNIPPET].split())
+    return head if len(head) <= SNIPPET else head[: SNIPPET - 1].rstrip() + "…"
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 5)

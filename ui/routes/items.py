@@ -1,0 +1,293 @@
+"""The Label page's requests: what to show of a sample, the evidence, and what a person decided.
+
+Every answer is made from one open project in milliseconds and never touches a model directly.
+Samples are asked for with their version-dependent ETag, so a sample looked at again costs a 304.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Literal
+
+import orjson
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from backend import api
+from ui import present
+from ui.context import Context
+
+PICKERS = ("doubt", "random", "order")
+NEIGHBOURS = 8
+MOST_IDS = 32
+"""Samples one refresh may ask for: the one in view and those read ahead."""
+MOST_ROWS = 5000
+"""Rows of one commit: one sample with all labels of a large vocabulary."""
+WINDOW = 200
+"""Samples looked through at a time for the next undecided one, in order."""
+
+Ident = Annotated[int, Field(ge=1, le=2**53)]
+
+
+class Row(BaseModel):
+    """One verdict on (sample, label); None takes it back."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    sample: Ident
+    label: Ident
+    verdict: Literal["yes", "no", "unsure"] | None
+
+
+class Commit(BaseModel):
+    """One action of a person: all rows or none; the same `op` again is the same action."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    op: str = Field(pattern=r"^[A-Za-z0-9_.-]{8,64}$")
+    rows: list[Row] = Field(min_length=1, max_length=MOST_ROWS)
+    seen_version: int | None = Field(default=None, ge=0)
+
+
+class Undo(BaseModel):
+    """Which action to take back; without one, the newest of the person who asks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    op: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
+
+
+class NewLabel(BaseModel):
+    """A label made in place."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=1000)
+    pack: str = Field(default="main", max_length=200)
+
+
+def router(context: Context) -> APIRouter:
+    """The routes below /pl/api that the Label page uses."""
+    routes = APIRouter(prefix="/pl/api")
+
+    @routes.get("/queue")
+    def queue(
+        request: Request,
+        picker: Literal["doubt", "random", "order"] = "doubt",
+        k: Annotated[int, Query(ge=1, le=100)] = 24,
+        after: Annotated[int, Query(ge=0)] = 0,
+    ) -> Response:
+        """What to look at next, with the labels and the state of the project."""
+        return _json(_queue(context.of(request), picker, k=k, after=after))
+
+    @routes.get("/item")
+    def item(request: Request, sample: str) -> Response:
+        """One sample with its suggestions, verdicts and neighbours; `sample` is an id or name."""
+        bench = context.of(request)
+        found = bench.sample(_id_or_name(sample))
+        tag = _tag(bench, found.id, bench.offset, bench.num_encoded)
+        if _has(request, tag):
+            return Response(status_code=304, headers=tag)
+        return _json(_item(bench, found), tag)
+
+    @routes.get("/evidence")
+    def evidence(
+        request: Request,
+        sample: Annotated[int, Query(ge=1)],
+        label: Annotated[int | None, Query(ge=1)] = None,
+    ) -> Response:
+        """All maps of one sample as one compact matrix; see `present.evidence_bytes`."""
+        bench = context.of(request)
+        tag = _tag(bench, sample, label)
+        if _has(request, tag):
+            return Response(status_code=304, headers=tag)
+        found = bench.sample(sample)
+        try:
+            explanation = bench.explain(found.id)
+        except api.NotFoundError:
+            return Response(status_code=204)  # no vectors or no labels yet; not an error to log
+        body = present.evidence_bytes(
+            explanation,
+            {each.name: each.id for each in bench.labels()},
+            text=found.text,
+            wanted=[label] if label else [],
+        )
+        return Response(body, media_type="application/octet-stream", headers=tag)
+
+    @routes.post("/commit")
+    def commit(request: Request, body: Commit) -> Response:
+        """Store verdicts; answered after they are durable."""
+        context.writable()
+        bench = context.of(request)
+        receipt = bench.correct(
+            [row.model_dump() for row in body.rows],
+            who=context.user(request),
+            op=body.op,
+            seen_version=body.seen_version,
+        )
+        return _json({"op": receipt.op, "offset": receipt.offset, "version": bench.version})
+
+    @routes.post("/undo")
+    def undo(request: Request, body: Undo) -> Response:
+        """Take one action back; says which samples it was about and what holds for them now."""
+        context.writable()
+        bench = context.of(request)
+        receipt = bench.undo(context.user(request), op=body.op)
+        if receipt is None:
+            return _json({"op": None, "samples": [], "labels": [], "verdicts": {}})
+        samples = list(dict.fromkeys(sample for sample, _ in receipt.pairs))[:MOST_IDS]
+        return _json(
+            {
+                "op": receipt.op,
+                "offset": receipt.offset,
+                "samples": samples,
+                "labels": [present.label_handle(label) for label in bench.labels()],
+                "verdicts": _verdicts(bench, samples),
+            }
+        )
+
+    @routes.get("/refresh")
+    def refresh(
+        request: Request,
+        since: Annotated[int, Query(ge=0)],
+        ids: Annotated[str, Query(max_length=24 * MOST_IDS, pattern=r"^(\d+(,\d+)*)?$")] = "",
+        hold: Annotated[float, Query(ge=0, le=1)] = 1.0,
+    ) -> Response:
+        """Wait up to `hold` seconds for a version after `since`; new suggestions of `ids`."""
+        bench = context.of(request)
+        wanted = [int(text) for text in ids.split(",") if text][:MOST_IDS]
+        version = bench.refresh(since, timeout=hold)
+        items = {}
+        if version > since and wanted:
+            items = {
+                str(found.sample): present.suggestions_handle(found)
+                for found in bench.suggest(wanted)
+            }
+        return _json({"version": version, "offset": bench.offset, "items": items})
+
+    @routes.post("/label")
+    def new_label(request: Request, body: NewLabel) -> Response:
+        """Make a label in place; gives all labels, and the id of the one asked for."""
+        context.writable()
+        bench = context.of(request)
+        name = body.name.strip()
+        if name not in {label.name for label in bench.labels()}:
+            bench.add_labels([name], pack=body.pack, who=context.user(request))
+        labels = bench.labels()
+        made = next(label for label in labels if label.name == name)
+        return _json(
+            {"label": made.id, "labels": [present.label_handle(label) for label in labels]}
+        )
+
+    return routes
+
+
+def _queue(bench: api.Workbench, picker: str, *, k: int, after: int) -> dict[str, object]:
+    info = bench.info()
+    labels = bench.labels()
+    if picker == "order":
+        entries = _in_order(bench, len(labels), k=k, after=after)
+    else:
+        found = bench.next(k, picker=picker) if info.samples and labels else []
+        by_id = {sample.id: sample for sample in bench.samples([e.sample for e in found])}
+        entries = [
+            present.sample_handle(
+                by_id[entry.sample], bench.name, reason=entry.reason, picker=entry.picker
+            )
+            for entry in found
+            if entry.sample in by_id
+        ]
+    return {
+        "project": bench.name,
+        "kind": bench.kind,
+        "version": bench.version,
+        "samples": info.samples,
+        "encoded": bench.num_encoded,
+        "pickers": PICKERS,
+        "labels": [present.label_handle(label) for label in labels],
+        "entries": entries,
+    }
+
+
+def _in_order(
+    bench: api.Workbench, num_labels: int, *, k: int, after: int
+) -> list[present.SampleHandle]:
+    """The next `k` samples after the id `after` that have a label without a verdict."""
+    later = [sample for sample in bench.samples() if sample.id > after]
+    entries: list[present.SampleHandle] = []
+    for start in range(0, len(later), WINDOW):
+        window = later[start : start + WINDOW]
+        verdicts = bench.verdicts([sample.id for sample in window])
+        for sample in window:
+            missing = num_labels - len(verdicts.get(sample.id, {}))
+            if not missing:
+                continue
+            reason = f"{missing} of {num_labels} labels open"
+            entries.append(present.sample_handle(sample, bench.name, reason=reason, picker="order"))
+            if len(entries) == k:
+                return entries
+    return entries
+
+
+def _item(bench: api.Workbench, sample: api.Sample) -> present.ItemHandle:
+    suggestions = present.suggestions_handle(bench.suggest([sample.id])[0])
+    hits = [hit for hit in bench.neighbours(sample.id, NEIGHBOURS) if hit.sample != sample.id]
+    near = {other.id: other for other in bench.samples([hit.sample for hit in hits])}
+    verdicts = bench.verdicts([sample.id, *near])
+    return present.ItemHandle(
+        sample=sample.id,
+        name=sample.name,
+        names=sample.names,
+        kind=sample.kind,
+        split=sample.split,
+        width=sample.width,
+        height=sample.height,
+        text=sample.text,
+        media=present.media_url(sample, bench.name),
+        thumb=present.media_url(sample, bench.name, size=128),
+        suggestions=suggestions,
+        verdicts=present.verdicts_handle(verdicts.get(sample.id, {})),
+        neighbours=tuple(
+            present.neighbour_handle(
+                near[hit.sample],
+                bench.name,
+                score=hit.score,
+                verdicts=verdicts.get(hit.sample, {}),
+            )
+            for hit in hits
+            if hit.sample in near
+        ),
+        is_pending=not suggestions.labels and bool(bench.labels()),
+    )
+
+
+def _verdicts(bench: api.Workbench, samples: Iterable[int]) -> dict[str, dict[str, str]]:
+    asked = list(samples)
+    found = bench.verdicts(asked) if asked else {}
+    return {str(sample): present.verdicts_handle(found.get(sample, {})) for sample in asked}
+
+
+def _id_or_name(text: str) -> int | str:
+    return int(text) if text.isdecimal() and len(text) < 16 else text
+
+
+def _tag(bench: api.Workbench, *parts: object) -> dict[str, str]:
+    """Headers with an ETag of everything the answer depends on."""
+    labels = [(label.id, label.name) for label in bench.labels()]
+    state = (str(bench.path), bench.encoder_id, bench.version, labels, parts)
+    digest = hashlib.blake2b(repr(state).encode(), digest_size=12).hexdigest()
+    return {"ETag": f'"{digest}"', "Cache-Control": "private, no-cache"}
+
+
+def _has(request: Request, headers: Mapping[str, str]) -> bool:
+    return headers["ETag"] in request.headers.get("if-none-match", "")
+
+
+def _json(content: object, headers: Mapping[str, str] | None = None) -> Response:
+    options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+    kept = dict(headers or {"Cache-Control": "no-store"})
+    return Response(
+        orjson.dumps(content, option=options), media_type="application/json", headers=kept
+    )

@@ -1,0 +1,245 @@
+// The labels of the sample as chips in groups: said yes, undecided (best score first), said no.
+// While the pointer is over the list nothing changes place: what was decided there is regrouped
+// when the pointer leaves, so a click never lands on a chip that has just slid under it.
+
+import { el, percent, t } from './base.js';
+
+const SHOWN = 60;                       // undecided chips drawn before "show all": hundreds stay quick
+const HOLD = 350;                       // ms of a touch that shows the map instead of deciding
+const GROUPS = ['yes', 'undecided', 'no'];
+
+export class Chips {
+  /** `onVerdict(id, verdict)`, `onHover(id | null)`, `onActive(id)`, `onAccept()`. */
+  constructor({ onVerdict, onHover, onActive, onAccept }) {
+    Object.assign(this, { onVerdict, onHover, onActive, onAccept });
+    this.labels = new Map();
+    this.chips = new Map();
+    this.query = '';
+    this.isWhole = false;
+    this.rover = null;
+    this.groups = Object.fromEntries(GROUPS.map(name => {
+      const total = el('span', { class: 'pl-num' }), body = el('div', { class: 'rows', role: 'list' });
+      const node = el('section', { class: `group ${name}`, 'aria-label': t(`label.group.${name}`) },
+        el('h3', {}, t(`label.group.${name}`), ' ', total), body);
+      return [name, { node, body, total }];
+    }));
+    this.more = el('button', { type: 'button', class: 'pl-button small more', hidden: true, onclick: () => { this.isWhole = true; this.arrange(); } });
+    this.none = el('p', { class: 'pl-dim none', hidden: true });
+    this.node = el('div', { class: 'pl-chips', tabindex: '-1' },
+      ...GROUPS.map(name => this.groups[name].node), this.none);
+    this.groups.undecided.node.append(this.more);
+    this.#events();
+  }
+
+  setLabels(labels) {
+    const before = this.chips;
+    this.labels = new Map(labels.map(label => [label.id, label]));
+    this.chips = new Map(labels.map(label => [label.id, this.#rename(before.get(label.id) ?? this.#chip(label), label)]));
+  }
+
+  #chip(label) {
+    const part = name => el('span', { class: name });
+    const [key, name, spread, fill, num, mark] = ['key', 'name', 'spread', 'fill', 'num', 'mark'].map(part);
+    const bar = el('span', { class: 'bar' }, fill);
+    const chip = el('button', {
+      type: 'button', class: 'chip', tabindex: '-1', 'data-testid': 'chip', 'data-id': label.id,
+    }, key, mark, el('span', { class: 'middle' }, name, bar), spread, num);
+    const say = (verdict, text) => el('button', {
+      type: 'button', class: `say ${verdict}`, tabindex: '-1', 'data-say': verdict, title: t(`label.say.${verdict}`),
+    }, text);
+    const node = el('div', { class: 'pl-chip-row', role: 'listitem' }, chip, say('unsure', '?'), say('no', '✕'));
+    return { node, chip, name, key, spread, fill, num, mark };
+  }
+
+  #rename(parts, label) {
+    parts.name.textContent = label.name;
+    parts.chip.dataset.label = label.name;
+    parts.node.querySelectorAll('.say').forEach(b => b.setAttribute('aria-label', `${b.title}: ${label.name}`));
+    return parts;
+  }
+
+  /**
+   * Show one sample. `order`: label ids, best first; `verdicts`: id -> verdict; `bars`: id ->
+   * {share, text, title, probability}; `spread`: id -> {share, title}; `keys`: id -> key.
+   */
+  show({ order, verdicts, bars, spread, keys, packs }) {
+    Object.assign(this, { order, verdicts, packs });
+    this.isWhole = false;
+    this.active = null;
+    this.node.scrollTop = 0;
+    for (const [id, parts] of this.chips) {
+      const key = keys.get(id) ?? '';
+      parts.key.textContent = key;
+      parts.chip.dataset.key = key;
+      if (key) parts.chip.setAttribute('aria-keyshortcuts', key); else parts.chip.removeAttribute('aria-keyshortcuts');
+      delete parts.node.dataset.changed;
+      parts.node.classList.remove('active');
+    }
+    this.setBars(bars);
+    this.setSpread(spread);
+    for (const id of this.chips.keys()) this.#mark(id);
+    this.rover = null;
+    this.arrange();
+  }
+
+  setBars(bars) {
+    for (const [id, parts] of this.chips) {
+      const bar = bars.get(id);
+      parts.fill.style.transform = `scaleX(${bar ? bar.share : 0})`;
+      parts.num.textContent = bar?.text ?? '';
+      parts.chip.dataset.probability = bar?.probability ?? '';
+      parts.chip.classList.toggle('ranked', Boolean(bar) && bar.probability === null);
+      parts.chip.title = [this.labels.get(id).definition, bar?.title].filter(Boolean).join('\n');
+    }
+  }
+
+  setSpread(spread) {
+    for (const [id, parts] of this.chips) {
+      const found = spread.get(id);
+      parts.spread.hidden = !found;
+      parts.spread.style.setProperty('--spread', found?.share ?? 0);
+      parts.spread.title = found?.title ?? '';
+    }
+  }
+
+  /** A verdict changed; chips move to their group at once, or when the pointer leaves the list. */
+  setVerdicts(verdicts, { touched = [], now = false } = {}) {
+    this.verdicts = verdicts;
+    for (const id of touched.length ? touched : this.chips.keys()) this.#mark(id);
+    if (!now && this.node.matches(':hover') && matchMedia('(hover: hover)').matches) this.isStale = true; else this.arrange();
+  }
+
+  /** Mark for a moment what a new version changed: id -> 'up' or 'down'. */
+  flash(changes) {
+    clearTimeout(this.calm);
+    for (const [id, parts] of this.chips) {
+      const way = changes.get(id);
+      if (way) parts.node.dataset.changed = way; else delete parts.node.dataset.changed;
+    }
+    this.calm = setTimeout(() => this.flash(new Map()), 2500);
+    if (!changes.size) clearTimeout(this.calm);
+  }
+
+  filter(query) {
+    this.query = query.trim().toLowerCase();
+    this.arrange();
+  }
+
+  /** The first chip that the type-ahead found: exact name, then start, then anywhere. */
+  first() {
+    const ids = this.found();
+    const rank = id => { const name = this.labels.get(id).name.toLowerCase(); return name === this.query ? 0 : name.startsWith(this.query) ? 1 : 2; };
+    return ids.sort((a, b) => rank(a) - rank(b))[0] ?? null;
+  }
+
+  found() {
+    const fits = id => {
+      const label = this.labels.get(id);
+      if (this.packs && !this.packs.has(label.pack)) return false;
+      return !this.query || [label.name, ...label.aliases].some(name => name.toLowerCase().includes(this.query));
+    };
+    return this.order.filter(id => this.labels.has(id) && fits(id));
+  }
+
+  arrange() {
+    if (!this.order) return;
+    this.isStale = false;
+    const rows = { yes: [], undecided: [], no: [] };
+    for (const id of this.found()) {
+      const verdict = this.verdicts.get(id);
+      rows[verdict === 'yes' || verdict === 'no' ? verdict : 'undecided'].push(id);
+    }
+    const rest = this.isWhole || this.query ? 0 : Math.max(0, rows.undecided.length - SHOWN);
+    for (const name of GROUPS) {
+      const ids = name === 'undecided' && rest ? rows.undecided.slice(0, SHOWN) : rows[name];
+      const { node, body, total } = this.groups[name], nodes = ids.map(id => this.chips.get(id).node);
+      if (nodes.length !== body.childElementCount || nodes.some((n, k) => body.children[k] !== n)) body.replaceChildren(...nodes);
+      total.textContent = rows[name].length;
+      node.hidden = name !== 'undecided' ? !rows[name].length : !rows[name].length && Boolean(this.query);
+    }
+    this.more.hidden = !rest;
+    this.more.textContent = t('label.more', { n: rest });
+    this.none.hidden = !this.query || this.found().length > 0;
+    this.none.textContent = t('label.none', { query: this.query });
+    if (this.rover === null || !this.node.contains(this.chips.get(this.rover)?.chip)) this.#rove(this.#list()[0]);
+  }
+
+  setActive(id) {
+    if (this.active !== null) this.chips.get(this.active)?.node.classList.remove('active');
+    this.active = id;
+    if (id !== null) this.chips.get(id)?.node.classList.add('active');
+  }
+
+  reveal(id) { this.chips.get(id)?.node.scrollIntoView({ block: 'nearest' }); }
+  focus() { this.#list().find(chip => chip.tabIndex === 0)?.focus(); }
+
+  #mark(id) {
+    const parts = this.chips.get(id), verdict = this.verdicts.get(id) ?? 'unknown';
+    if (!parts) return;
+    parts.chip.dataset.verdict = verdict;
+    parts.node.dataset.verdict = verdict;
+    parts.mark.textContent = { yes: '✓', no: '✕', unsure: '?', unknown: '' }[verdict];
+    parts.chip.setAttribute('aria-pressed', { yes: 'true', no: 'false', unsure: 'mixed', unknown: 'false' }[verdict]);
+    parts.chip.setAttribute('aria-label', [this.labels.get(id).name, t(`label.verdict.${verdict}`), parts.num.textContent].filter(Boolean).join(', '));
+  }
+
+  #list() { return [...this.node.querySelectorAll('.chip')]; }
+
+  #rove(chip) {
+    const before = this.chips.get(this.rover)?.chip;
+    if (before) before.tabIndex = -1;
+    this.rover = chip ? Number(chip.dataset.id) : null;
+    if (chip) chip.tabIndex = 0;
+  }
+
+  #events() {
+    const { node } = this, idOf = event => {
+      const row = event.target.closest?.('.pl-chip-row');
+      return row ? Number(row.querySelector('.chip').dataset.id) : null;
+    };
+    // A mouse click keeps the focus where it was, so Enter stays "accept and next".
+    node.addEventListener('mousedown', event => { if (event.target.closest('button')) event.preventDefault(); });
+    let pressed = 0;
+    node.addEventListener('pointerdown', event => {
+      pressed = event.pointerType === 'touch' ? event.timeStamp : 0;
+      if (pressed) this.onHover(idOf(event));
+    });
+    node.addEventListener('contextmenu', event => { if (pressed) event.preventDefault(); });
+    node.addEventListener('click', event => {
+      const id = idOf(event), held = pressed && event.timeStamp - pressed > HOLD;
+      pressed = 0;
+      if (id === null || held) return;
+      const say = event.target.closest('[data-say]')?.dataset.say;
+      this.onActive(id);
+      this.onVerdict(id, say ?? (event.altKey || event.shiftKey ? 'no' : 'yes'));
+    });
+    node.addEventListener('pointerover', event => { if (event.pointerType !== 'touch') this.onHover(idOf(event)); });
+    node.addEventListener('pointerleave', () => { this.onHover(null); if (this.isStale) this.arrange(); });
+    node.addEventListener('focusin', event => {
+      const chip = event.target.closest('.chip');
+      if (chip) { this.#rove(chip); this.onActive(Number(chip.dataset.id)); }
+    });
+    node.addEventListener('keydown', event => {
+      if (event.ctrlKey || event.metaKey || event.altKey || !event.target.closest('.chip')) return;
+      if (event.key === 'Enter') { event.preventDefault(); if (!event.repeat) this.onAccept(); return; }
+      const list = this.#list(), at = list.indexOf(event.target.closest('.chip'));
+      const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: list.length - 1 }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      list[Math.min(list.length - 1, Math.max(0, to))].focus();
+    });
+  }
+}
+
+/** What the bar and the number of each suggestion show: id -> {share, text, title, probability}. */
+export function barsOf(suggestions) {
+  const { labels, scores, probabilities } = suggestions, bars = new Map();
+  const high = Math.max(...scores), low = Math.min(...scores), span = (high - low) || 1;
+  labels.forEach((id, k) => {
+    const p = probabilities[k];
+    bars.set(id, p === null
+      ? { share: (scores[k] - low) / span, text: `#${k + 1}`, title: t('label.bar.rank', { rank: k + 1, of: labels.length, score: scores[k].toFixed(2) }), probability: null }
+      : { share: p, text: percent(p), title: t('label.bar.probability', { percent: percent(p) }), probability: p });
+  });
+  return bars;
+}

@@ -1,0 +1,84 @@
+// What a person decides: shown at once, posted in the background (outbox.js), taken back through
+// the server. Knows the verdicts of every sample at hand, sent or not.
+
+import { api, newOp, t, toast, toastError } from './base.js';
+import { Outbox } from './outbox.js';
+
+export class Decisions {
+  /**
+   * `onSaved(entry)`: stored; `onRefused()`: the server said no, its state wins;
+   * `onRestored(sample)`: an unsent action was taken back; `onUndone(answer)`: a stored one was.
+   */
+  constructor({ node, project, samples, onSaved, onRefused, onRestored, onUndone }) {
+    Object.assign(this, { samples, onRestored, onUndone });
+    this.ops = [];                                   // this page's actions, newest last
+    this.outbox = new Outbox({
+      node, project,
+      send: (entry, signal) => this.#send(entry, signal),
+      onSaved: (entry, answer) => this.#saved(entry, answer, onSaved),
+      onRefused: (entry, error) => {
+        toast(t('label.refused', { why: error.message }), { kind: 'error', seconds: 15 });
+        this.ops = this.ops.filter(op => op !== entry.op);
+        onRefused();
+      },
+      onTrouble: error => { if (error.status) toastError(error); },
+    });
+  }
+
+  /** The verdicts of a sample as the person sees them: label id -> verdict. */
+  of(item) {
+    const all = new Map(item.verdicts);
+    this.#apply(all, this.outbox.unsent(item.sample));
+    return all;
+  }
+
+  /** One action on one sample: `pairs` of [label id, verdict or null]. */
+  commit(item, pairs) {
+    const op = newOp(), before = pairs.map(([label]) => [label, item.verdicts.get(label) ?? null]);
+    const rows = pairs.map(([label, verdict]) => ({ sample: item.sample, label, verdict }));
+    this.#apply(item.verdicts, pairs);
+    this.ops.push(op);
+    this.outbox.add({ kind: 'commit', op, rows, before, seen_version: item.suggestions.version });
+  }
+
+  /** Take the newest action back: at once if it has not left yet, else by asking the server. */
+  undo() {
+    const op = this.ops.pop() ?? null, entry = this.outbox.entries.find(each => each.op === op);
+    if (entry && this.outbox.drop(op)) {
+      const { sample } = entry.rows[0], item = this.samples.get(sample)?.item;
+      if (item) this.#apply(item.verdicts, entry.before);
+      this.onRestored(sample);
+      return;
+    }
+    // Without a name it takes back the newest action of this person: then it is asked only once.
+    this.outbox.add({ kind: 'undo', op: newOp(), target: op, isOnce: op === null });
+  }
+
+  #apply(verdicts, pairs) {
+    for (const [label, verdict] of pairs) {
+      if (verdict) verdicts.set(label, verdict); else verdicts.delete(label);
+    }
+  }
+
+  #send(entry, signal) {
+    if (entry.kind === 'undo') return api('/pl/api/undo', { json: { op: entry.target }, signal });
+    const { op, rows, seen_version } = entry;
+    return api('/pl/api/commit', { json: { op, rows, seen_version }, signal });
+  }
+
+  #saved(entry, answer, tell) {
+    if (entry.kind === 'undo') {
+      if (answer.op) this.samples.setVerdicts(answer.verdicts);
+      this.onUndone(answer);
+      return;
+    }
+    // The facts of a sample may have been read before this was stored.
+    const unsent = new Map();
+    for (const { sample, label, verdict } of entry.rows) {
+      const item = this.samples.get(sample)?.item;
+      if (!unsent.has(sample)) unsent.set(sample, this.outbox.unsent(sample));
+      if (item && !unsent.get(sample).has(label)) this.#apply(item.verdicts, [[label, verdict]]);
+    }
+    tell(entry);
+  }
+}

@@ -1,0 +1,473 @@
+// The Label page: one sample after the other, why the model thinks so, and what a person decides.
+// Every verdict shows at once and goes to the server in the background (outbox.js); the samples
+// that come next are read ahead (samples.js).
+
+import {
+  announceVersion, api, debounce, digitOf, el, helpKeys, keys, listen, markReady, onRemoved, pageRoot, params,
+  setAddress, setOpenProject, t, toast, toastError,
+} from './base.js';
+import { Chips, barsOf } from './chips.js';
+import { Decisions } from './decisions.js';
+import { EvidenceBar } from './evidence_bar.js';
+import { LabelBox } from './label_box.js';
+import { assignKeys } from './label_keys.js';
+import { Neighbours } from './neighbours.js';
+import { splitter } from './panes.js';
+import { PartCard } from './part_card.js';
+import { Queue } from './queue.js';
+import { Samples } from './samples.js';
+import { Viewer } from './viewer.js';
+import { Words } from './words.js';
+import { watchVersion } from './watch.js';
+
+const AHEAD = 4, LOW = 8, FETCH = 24, BEHIND = 30;      // samples read ahead, fetched, kept in the queue
+const MOVED = 0.02;                                     // change of a bar that is worth a mark
+const HELP = ['digits', 'no', 'unsure', 'enter', 'skip', 'back', 'undo', 'evidence', 'focus', 'arrows', 'zoom', 'copy', 'find', 'new', 'escape'];
+
+export function mount({ root }) {
+  const page = new LabelPage(pageRoot(root, 'label'));
+  page.start().catch(error => page.fail(error));
+}
+
+class LabelPage {
+  constructor(root) {
+    this.root = root;
+    Object.assign(this, { labels: [], entries: [], at: -1, trail: [], current: null, hovered: null, active: null, version: 0, turn: 0 });
+    this.packs = null;
+    // Browsers slow a page down that writes its address many times a second.
+    this.writeSoon = debounce(() => this.writeAddress(), 120);
+    this.samples = new Samples();
+    this.names = new Map();
+    const nameOf = id => this.names.get(id) ?? '';
+    const card = new PartCard(nameOf);
+    this.card = card;
+    this.queue = new Queue({ onOpen: id => this.open(id), onPicker: name => this.pick(name) });
+    this.chips = new Chips({
+      onVerdict: (id, verdict) => this.toggle(id, verdict), onHover: id => { this.hovered = id; this.drawMap(); },
+      onActive: id => this.activate(id), onAccept: () => this.accept(),
+    });
+    this.box = new LabelBox({
+      onFilter: query => this.chips.filter(query), onPick: () => this.sayFirst(),
+      onNew: (name, isYes) => this.newLabel(name, isYes), onPacks: packs => { this.packs = packs; this.chips.packs = packs; this.chips.arrange(); },
+    });
+    this.near = new Neighbours({ onOpen: id => this.open(id), onCopy: n => this.copy(n), nameOf });
+    this.bar = new EvidenceBar({
+      onSource: () => this.drawMap(), onOpacity: value => this.stage?.setOpacity(value),
+      onLines: on => this.stage?.setLines(on),
+      zoom: { zoomIn: () => this.stage?.zoomIn(), zoomOut: () => this.stage?.zoomOut(), fit: () => this.stage?.fit() },
+    });
+    this.#lay();
+    this.#keys();
+    listen(root, 'pl:undo', () => this.decisions?.undo());
+    listen(root, 'pl:open', event => this.open(event.detail.sample));
+  }
+
+  #lay() {
+    const { root } = this;
+    this.place = el('div', { class: 'place' });
+    this.acceptButton = el('button', { type: 'button', class: 'pl-button primary accept', onclick: () => this.accept() },
+      t('label.accept'), el('kbd', { class: 'pl-kbd' }, '⏎'));
+    this.acceptButton.addEventListener('mousedown', event => event.preventDefault());
+    const back = el('button', { type: 'button', class: 'pl-button back', onclick: () => this.back(), title: t('label.back.hint') }, t('label.back'));
+    const views = ['labels', 'near'].map(name => el('button', {
+      type: 'button', class: 'view', 'data-view': name, 'aria-pressed': String(name === 'labels'),
+      onclick: () => { root.dataset.view = name; views.forEach(v => v.setAttribute('aria-pressed', v.dataset.view === name)); },
+    }, t(`label.view.${name}`)));
+    root.dataset.view = 'labels';
+    const phone = matchMedia('(max-width: 760px)');
+    const middle = el('main', { class: 'pl-middle' }, this.bar.node, this.place, this.bar.caption, this.card.says);
+    const foot = el('div', { class: 'foot' }, back, this.acceptButton);
+    const settle = () => { if (phone.matches) foot.before(this.near.node); else middle.append(this.near.node); };
+    root.replaceChildren(
+      this.queue.node,
+      splitter(root, { name: '--queue', way: 1, least: 132, most: 360, start: 208, label: t('label.pane.queue') }),
+      middle,
+      splitter(root, { name: '--labels', way: -1, least: 260, most: 560, start: 344, label: t('label.pane.labels') }),
+      el('aside', { class: 'pl-side', 'aria-label': t('label.labels') },
+        el('div', { class: 'views' }, views), this.box.node, this.chips.node, foot));
+    settle();
+    listen(root, 'change', settle, phone);
+  }
+
+  // ---- start ------------------------------------------------------------------------------------
+
+  async start() {
+    const asked = params().get('sample'), label = params().get('label');
+    this.picker = params().get('picker') ?? 'doubt';
+    const wanted = asked ? this.samples.load(/^\d+$/.test(asked) ? Number(asked) : asked) : null;
+    wanted?.catch(() => {});
+    const queue = await this.ask();
+    setOpenProject(queue.project);
+    this.kind = queue.kind;
+    this.queue.setPickers(queue.pickers, this.picker);
+    this.root.dataset.kind = queue.kind;
+    this.decisions = new Decisions({
+      node: this.root, project: queue.project, samples: this.samples,
+      onSaved: entry => this.saved(entry), onRefused: () => this.reload(),
+      onRestored: sample => { this.reopen(sample); this.lookAt([sample]); }, onUndone: answer => this.undone(answer),
+    });
+    this.watch = watchVersion({
+      node: this.root, since: () => this.version, ids: () => this.inView(), onNews: news => this.news(news),
+      isWaiting: () => Boolean(this.current?.item.is_pending),
+    });
+    const Stage = queue.kind === 'text' ? Words : Viewer;
+    this.stage = new Stage({ card: this.card, onPart: () => {}, onPaint: (node, id) => this.painted(node, id) });
+    this.place.replaceChildren(this.stage.node, this.card.node);
+    this.bar.start();
+    this.setVersion(queue.version);
+    if (!queue.samples) return this.empty('samples');
+    if (wanted) {
+      const record = await wanted.catch(error => { toastError(error); return null; });
+      if (record) await this.open(record.item.sample);
+    }
+    if (!this.current) await this.next({ isFirst: true });
+    const linked = this.labels.find(each => each.name === label);
+    if (linked) { this.activate(linked.id); this.chips.reveal(linked.id); }
+    this.ready();
+    return undefined;
+  }
+
+  /** The page can be used once the first sample has been painted. */
+  ready() { requestAnimationFrame(() => requestAnimationFrame(() => markReady(this.root))); }
+
+  async ask(after = 0) {
+    const queue = await api('/pl/api/queue', { query: { picker: this.picker, k: FETCH, after: this.picker === 'order' ? after : null } });
+    this.setLabels(queue.labels);
+    const have = new Set(this.entries.map(entry => entry.sample));
+    this.entries.push(...queue.entries.filter(entry => !have.has(entry.sample)));
+    this.queue.setEntries(this.entries);
+    return queue;
+  }
+
+  fail(error) {
+    this.place.replaceChildren(el('div', { class: 'pl-empty' }, el('p', {}, error.message),
+      error.status === 404 ? el('a', { class: 'pl-button primary', href: '/data' }, t('label.empty.project'))
+        : el('button', { type: 'button', class: 'pl-button primary', onclick: () => location.reload() }, t('label.again'))));
+    this.root.classList.add('nothing');
+    this.ready();
+  }
+
+  empty(what) {
+    const act = {
+      samples: el('a', { class: 'pl-button primary', href: `/data${location.search}` }, t('label.empty.samples.do')),
+      labels: el('button', { type: 'button', class: 'pl-button primary', onclick: () => this.box.startNew() }, t('label.empty.labels.do')),
+      done: el('button', { type: 'button', class: 'pl-button primary', onclick: () => this.pick('order') }, t('label.empty.done.do')),
+    }[what];
+    this.current = null;
+    this.turn += 1;
+    this.place.replaceChildren(el('div', { class: 'pl-empty' }, el('p', {}, t(`label.empty.${what}`)), act));
+    this.root.classList.add('nothing');
+    this.queue.setCurrent(null);
+    this.writeSoon();
+    this.ready();
+  }
+
+  setLabels(labels) {
+    const before = JSON.stringify(this.labels);
+    if (before === JSON.stringify(labels)) return;
+    this.labels = labels;
+    this.names = new Map(labels.map(label => [label.id, label.name]));
+    this.chips.setLabels(labels);
+    this.box.setPacks([...new Set(labels.map(label => label.pack))]);
+  }
+
+  writeAddress() {
+    const { current, active } = this;
+    setAddress({ sample: current?.item.sample ?? null, label: current && active !== null ? this.names.get(active) : null });
+  }
+
+  setVersion(version) { this.version = version; announceVersion(version); }
+
+  // ---- which sample -----------------------------------------------------------------------------
+
+  async open(id, { isBack = false } = {}) {
+    const turn = this.turn += 1;
+    let record;
+    try { record = this.samples.get(id)?.item ? this.samples.get(id) : await this.samples.load(id); } catch (error) {
+      if (turn === this.turn) toastError(error);
+      return;
+    }
+    if (turn !== this.turn) return;
+    if (!isBack && this.current && this.current.item.sample !== id) this.trail.push(this.current.item.sample);
+    this.show(record);
+  }
+
+  show(record) {
+    const { item } = record;
+    if (!this.stage.node.isConnected) this.place.replaceChildren(this.stage.node, this.card.node);
+    this.root.classList.remove('nothing');
+    this.current = record;
+    this.active = this.hovered = null;
+    this.at = this.entries.findIndex(entry => entry.sample === item.sample);
+    if (this.at < 0) {
+      this.at = Math.max(0, this.entries.findIndex(entry => !entry.isDone));
+      this.entries.splice(this.at, 0, { sample: item.sample, name: item.name, thumb: item.thumb, text: item.text?.slice(0, 140) ?? null, reason: t('label.opened'), picker: 'opened' });
+      this.queue.setEntries(this.entries);
+    }
+    this.stage.show(item, record.image);
+    this.bringEvidence(record);
+    this.bar.setName(item.name, item.split);
+    this.showChips(record);
+    this.near.show(item.neighbours, item.is_pending);
+    this.queue.setCurrent(item.sample);
+    this.drawMap();
+    this.writeSoon();
+    const more = this.entries.slice(this.at + 1).filter(entry => !entry.isDone);
+    for (const entry of more.slice(0, AHEAD)) this.samples.load(entry.sample).catch(() => {});
+    if (more.length < LOW) this.refill();
+  }
+
+  showChips(record) {
+    const { item } = record;
+    const listed = new Set(item.suggestions.labels);
+    this.order = [...item.suggestions.labels.filter(id => this.names.has(id)), ...this.labels.map(l => l.id).filter(id => !listed.has(id))];
+    const keysOf = assignKeys(this.labels, this.order);
+    this.byKey = new Map([...keysOf].map(([id, key]) => [key, id]));
+    this.bars = barsOf(item.suggestions);
+    this.chips.show({ order: this.order, verdicts: this.decisions.of(item), bars: this.bars, spread: this.spread(record), keys: keysOf, packs: this.packs });
+  }
+
+  bringEvidence(record) {
+    const place = evidence => {
+      if (this.current !== record) return;
+      this.stage.setEvidence(evidence);
+      this.chips.setSpread(this.spread(record));
+      this.drawMap();
+    };
+    if (record.evidence !== undefined) place(record.evidence);
+    if (record.isOld) this.samples.bringAgain(record.item.sample);
+    if (record.evidence === undefined || !record.isOld) record.matrix?.then(place);
+  }
+
+  spread({ evidence }) {
+    if (!evidence) return new Map();
+    return new Map(evidence.labels.map((id, k) => [id, {
+      share: evidence.spread[k], title: t('label.spread', { n: evidence.carriers(id), of: evidence.parts }),
+    }]));
+  }
+
+  inView() {
+    const after = this.entries.slice(this.at + 1).filter(entry => !entry.isDone).slice(0, AHEAD);
+    return [...(this.current ? [this.current.item.sample] : []), ...after.map(entry => entry.sample)];
+  }
+
+  async next({ isFirst = false } = {}) {
+    const to = this.entries.find((entry, k) => k > this.at && !entry.isDone) ?? this.entries.find(entry => !entry.isDone && entry.sample !== this.current?.item.sample);
+    if (to) return this.open(to.sample);
+    await this.refill();
+    const more = this.entries.find(entry => !entry.isDone);
+    if (more) return this.open(more.sample);
+    return isFirst && !this.labels.length ? this.empty('labels') : this.empty('done');
+  }
+
+  back() {
+    const before = this.trail.pop();
+    if (before !== undefined) this.open(before, { isBack: true });
+  }
+
+  async refill() {
+    const last = Math.max(0, ...this.entries.filter(entry => entry.picker === 'order').map(entry => entry.sample));
+    const gone = Math.max(0, this.at - BEHIND);
+    this.entries.splice(0, gone);
+    this.at -= gone;
+    this.refilling ??= this.ask(last).catch(error => { if (error.status) toastError(error); }).finally(() => { this.refilling = null; });
+    return this.refilling;
+  }
+
+  async pick(name) {
+    this.picker = name;
+    setAddress({ picker: name === 'doubt' ? null : name });
+    this.queue.picker.value = name;
+    const now = this.current?.item.sample;
+    this.entries = this.entries.filter(entry => entry.isDone || entry.sample === now);
+    try { await this.ask(); } catch (error) { toastError(error); return; }
+    if (!this.current) await this.next(); else { this.at = this.entries.findIndex(e => e.sample === now); this.queue.setCurrent(now); }
+  }
+
+  // ---- what is drawn ----------------------------------------------------------------------------
+
+  drawMap() {
+    if (!this.stage) return;
+    const label = this.hovered ?? this.active;
+    this.stage.setMap(label, this.bar.source);
+    const { current } = this;
+    if (label === null || !current) { this.bar.say(null, null, t(current?.item.is_pending ? 'label.pending' : 'label.caption.idle')); return; }
+    this.bar.say({
+      id: label, name: this.names.get(label), verdict: this.decisions.of(current.item).get(label),
+      probability: this.bars.get(label)?.probability ?? null, rank: this.order.indexOf(label) + 1, of: this.order.length,
+    }, current.evidence);
+  }
+
+  painted(node, label) {
+    node.dataset.label = label === null ? '' : this.names.get(label) ?? '';
+    node.dataset.source = this.bar.source;
+  }
+
+  activate(id) {
+    this.active = id;
+    this.chips.setActive(id);
+    this.writeSoon();
+    this.drawMap();
+    const { current } = this;
+    if (id !== null && current?.evidence?.left_out && !current.evidence.has(id)) {
+      this.samples.bringAgain(current.item.sample, id).then(() => this.bringEvidence(current));
+    }
+  }
+
+  // ---- what a person decides --------------------------------------------------------------------
+
+  /** One action on the sample in view, shown at once and posted in the background. */
+  commit(pairs, options) {
+    const { item } = this.current;
+    this.decisions.commit(item, pairs);
+    this.chips.setVerdicts(this.decisions.of(item), { touched: pairs.map(([label]) => label), ...options });
+    this.drawMap();
+  }
+
+  toggle(id, verdict, options) {
+    if (!this.current) return;
+    const before = this.decisions.of(this.current.item).get(id) ?? null;
+    this.commit([[id, before === verdict ? null : verdict]], options);
+  }
+
+  /** YES for the chosen, NO for all others of the packs in view, unsure stays; then the next one. */
+  accept() {
+    if (!this.current) return;
+    const said = this.decisions.of(this.current.item);
+    const pairs = this.labels.filter(label => !this.packs || this.packs.has(label.pack))
+      .filter(label => !['unsure', 'no'].includes(said.get(label.id)))
+      .map(label => [label.id, said.get(label.id) === 'yes' ? 'yes' : 'no']);
+    if (pairs.length) this.decisions.commit(this.current.item, pairs);
+    const entry = this.entries[this.at];
+    if (entry) { entry.isDone = true; this.queue.rows.get(entry.sample)?.classList.add('done'); }
+    this.next();
+  }
+
+  copy(neighbour) {
+    if (!this.current || !neighbour) return;
+    const said = this.decisions.of(this.current.item), pairs = neighbour.yes.filter(id => said.get(id) !== 'yes').map(id => [id, 'yes']);
+    if (pairs.length) this.commit(pairs, { now: true });
+  }
+
+  sayFirst() {
+    const id = this.chips.first();
+    if (id === null || !this.current) return;
+    if (this.decisions.of(this.current.item).get(id) !== 'yes') this.toggle(id, 'yes', { now: true });
+    this.activate(id);
+    this.chips.reveal(id);
+  }
+
+  async newLabel(name, isYes) {
+    try {
+      const made = await api('/pl/api/label', { json: { name } });
+      this.setLabels(made.labels);
+      const id = this.current?.item.sample ?? null;
+      this.samples.forget();
+      if (id === null) { await this.next(); return; }
+      const record = await this.samples.load(id);
+      if (this.current?.item.sample !== id) return;
+      this.show(record);
+      if (isYes) this.toggle(made.label, 'yes', { now: true });
+      this.activate(made.label);
+      this.chips.reveal(made.label);
+    } catch (error) { toastError(error); }
+  }
+
+  // ---- the server -------------------------------------------------------------------------------
+
+  saved(entry) {
+    const id = this.current?.item.sample;
+    if (entry.isKept && entry.rows.some(row => row.sample === id)) this.chips.setVerdicts(this.decisions.of(this.current.item));
+    this.watch.now();
+  }
+
+  /** Fetch the current sample again, keeping place: what the server says wins. */
+  async reload() {
+    const id = this.current?.item.sample;
+    this.samples.forget();
+    if (id === undefined) return;
+    const record = await this.samples.load(id).catch(() => null);
+    if (record && this.current?.item.sample === id) { const { active } = this; this.show(record); if (active !== null) this.activate(active); }
+  }
+
+  undone({ op, samples, labels }) {
+    if (!op) { toast(t('label.undo.none')); return; }
+    this.setLabels(labels);
+    samples.forEach(sample => this.reopen(sample));
+    this.lookAt(samples);
+    this.watch.now();
+  }
+
+  /** Show what changed on `samples`: in place if one is in view, else open the one it was about. */
+  lookAt(samples) {
+    const now = this.current?.item.sample;
+    if (samples.includes(now) && this.current.item.suggestions.labels.length === this.labels.length) {
+      this.chips.setVerdicts(this.decisions.of(this.current.item), { now: true });
+      this.drawMap();
+    } else if (samples.length === 1) this.open(samples[0]);
+    else this.reload();
+  }
+
+  reopen(sample) {
+    const entry = this.entries.find(each => each.sample === sample);
+    if (!entry) return;
+    entry.isDone = false;
+    this.queue.rows.get(sample)?.classList.remove('done');
+  }
+
+  /** A newer version: the suggestions in view change in place and are marked for a moment. */
+  news({ version, items }) {
+    if (this.current?.item.is_pending) this.reload();
+    if (version <= this.version) return;
+    this.setVersion(version);
+    this.samples.renew(items);
+    const { current } = this, found = items[current?.item.sample];
+    if (!found) return;
+    const before = this.bars, changes = new Map();
+    this.bars = barsOf(found);
+    for (const [label, bar] of this.bars) {
+      const moved = bar.share - (before.get(label)?.share ?? bar.share);
+      if (Math.abs(moved) >= MOVED) changes.set(label, moved > 0 ? 'up' : 'down');
+    }
+    this.chips.setBars(this.bars);
+    this.chips.flash(changes);
+    this.bringEvidence(current);
+    this.drawMap();
+  }
+
+  // ---- keys -------------------------------------------------------------------------------------
+
+  #keys() {
+    helpKeys(t('label.help'), HELP.map(name => [t(`label.help.${name}.key`), t(`label.help.${name}`)]));
+    const plain = {
+      Enter: event => { if (!event.repeat) this.accept(); }, Backspace: () => this.back(), PageUp: () => this.back(), PageDown: () => this.next(), '.': () => this.unsure(),
+      e: () => this.bar.other(), f: () => this.stage?.focus(), n: () => this.box.startNew(), l: () => this.box.find(),
+      c: () => this.copy(this.near.best()), '+': () => this.stage?.zoomIn(), '=': () => this.stage?.zoomIn(),
+      '-': () => this.stage?.zoomOut(), Escape: () => this.escape(),
+    };
+    keys(this.root, event => {
+      const digit = digitOf(event), key = digit || (event.key.length === 1 ? event.key.toLowerCase() : event.key);
+      const label = this.byKey?.get(key);
+      if (label !== undefined && this.current) {
+        this.toggle(label, event.shiftKey ? 'no' : 'yes');
+        this.activate(label);
+        this.chips.reveal(label);
+        return true;
+      }
+      if (digit === '0') { this.stage?.fit(); return true; }
+      if (plain[key]) { plain[key](event); return true; }
+      return Boolean(this.current && this.stage.arrow(event));
+    });
+    onRemoved(this.root, () => this.samples.forget());
+  }
+
+  unsure() {
+    const id = this.hovered ?? this.active;
+    if (id === null) toast(t('label.unsure.which')); else this.toggle(id, 'unsure');
+  }
+
+  escape() {
+    this.stage?.setPart(null);
+    if (this.active !== null) this.activate(null);
+  }
+}

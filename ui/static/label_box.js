@@ -1,0 +1,71 @@
+// Above the chips: find a label by typing, make a new one in place, choose the packs in view.
+
+import { el, icon, t } from './base.js';
+
+export class LabelBox {
+  /** `onFilter(query)`, `onPick()` (Enter on what was found), `onNew(name, isYes)`, `onPacks(set | null)`. */
+  constructor({ onFilter, onPick, onNew, onPacks }) {
+    Object.assign(this, { onFilter, onPick, onNew });
+    this.input = el('input', { type: 'search', class: 'pl-input', autocomplete: 'off', spellcheck: 'false', maxlength: '200', 'data-testid': 'label-find' });
+    this.add = el('button', {
+      type: 'button', class: 'pl-icon-button', title: t('label.new.hint'), 'aria-label': t('label.new.hint'), 'data-testid': 'label-new',
+      onclick: () => { if (this.isNew && this.input.value.trim()) this.#make(false); else this.startNew(this.input.value); },
+    }, icon('M12 5v14M5 12h14'));
+    this.add.addEventListener('mousedown', event => event.preventDefault());
+    this.packs = el('select', { class: 'packs', hidden: true, 'aria-label': t('label.packs') });
+    this.packs.addEventListener('change', () => onPacks(this.packs.value ? new Set([this.packs.value]) : null));
+    this.node = el('div', { class: 'pl-label-box' }, this.input, this.add, this.packs);
+    this.#mode(false);
+    this.input.addEventListener('input', () => { if (!this.isNew) onFilter(this.input.value); });
+    this.input.addEventListener('blur', () => { if (this.isNew && !this.input.value) this.#mode(false); });
+    this.input.addEventListener('keydown', event => this.#key(event));
+  }
+
+  setPacks(names) {
+    this.packs.hidden = names.length < 2;
+    const now = this.packs.value;
+    this.packs.replaceChildren(el('option', { value: '' }, t('label.packs.all')), ...names.map(name => el('option', { value: name }, name)));
+    this.packs.value = names.includes(now) ? now : '';
+  }
+
+  find() { this.#mode(false); this.input.focus(); this.input.select(); }
+
+  startNew(name = '') {
+    this.onFilter('');
+    this.#mode(true);
+    this.input.value = name;
+    this.input.focus();
+  }
+
+  #mode(isNew) {
+    this.isNew = isNew;
+    const words = t(isNew ? 'label.new.name' : 'label.find');
+    this.input.placeholder = words;
+    this.input.setAttribute('aria-label', words);
+    this.node.classList.toggle('new', isNew);
+  }
+
+  #make(isYes) {
+    const name = this.input.value.trim();
+    this.#leave();
+    if (name) this.onNew(name, isYes);
+  }
+
+  #leave() {
+    this.input.value = '';
+    this.onFilter('');
+    this.#mode(false);
+    this.input.blur();
+  }
+
+  #key(event) {
+    if (event.isComposing) return;
+    if (event.key === 'Escape') { event.preventDefault(); event.stopPropagation(); this.#leave(); }
+    if (event.key !== 'Enter') return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (this.isNew) { this.#make(event.shiftKey); return; }
+    if (this.input.value.trim()) this.onPick();
+    this.#leave();
+  }
+}

@@ -1,0 +1,229 @@
+// A picture as large as fits, with zoom and pan, its heat map (one canvas of rows x cols pixels
+// stretched over it), grid lines and the outline of the part under the pointer or the keyboard.
+
+import { el, onRemoved, t } from './base.js';
+import { RAMP } from './evidence.js';
+
+const MOST = 16, STEP = 1.25, DRAG = 4;
+const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+
+/** Fetch and decode a picture ahead, so that it can be shown in one frame. */
+export function preload(address) {
+  const image = new Image();
+  image.className = 'photo';
+  image.draggable = false;
+  image.src = address;
+  image.ready = image.decode().catch(() => null);
+  return image;
+}
+
+export class Viewer {
+  /** `onPart()` is called when the part changes; `onPaint()` after a map was drawn. */
+  constructor({ card, onPart, onPaint }) {
+    Object.assign(this, { card, onPart, onPaint });
+    this.photo = el('img', { class: 'photo', alt: '' });
+    this.heat = el('canvas', { class: 'heat', 'data-testid': 'evidence', 'data-label': '', 'data-source': 'transport', 'aria-hidden': 'true' });
+    this.lines = el('div', { class: 'lines', hidden: true });
+    this.cell = el('div', { class: 'cell', hidden: true });
+    this.world = el('div', { class: 'world' }, this.photo, this.heat, this.lines, this.cell);
+    this.node = el('div', {
+      class: 'pl-stage image', tabindex: '0', role: 'application', 'data-testid': 'sample', 'aria-label': t('label.stage.image'),
+    }, this.world);
+    this.evidence = null;
+    this.part = null;
+    this.source = 'transport';
+    this.label = null;
+    this.zoom = { z: 1, x: 0, y: 0 };
+    this.fingers = new Map();
+    this.frame = 0;
+    this.#events();
+    const resized = new ResizeObserver(() => this.#fit());
+    resized.observe(this.node);
+    onRemoved(this.node, () => { resized.disconnect(); cancelAnimationFrame(this.frame); });
+  }
+
+  /** Show a sample; `image` comes from `preload`. */
+  show(item, image) {
+    this.item = item;
+    image.alt = t('label.photo.alt', { name: item.name });
+    this.photo.replaceWith(image);
+    this.photo = image;
+    this.node.dataset.sample = item.name;
+    this.node.dataset.id = item.sample;
+    this.evidence = null;
+    this.part = null;
+    this.zoom = { z: 1, x: 0, y: 0 };
+    if (!item.width) image.ready.then(() => { if (this.photo === image) this.#fit(); });
+    this.#fit();
+    this.draw();
+  }
+
+  setEvidence(evidence) {
+    this.evidence = evidence;
+    if (evidence && this.heat.width !== evidence.cols) this.heat.width = evidence.cols;
+    if (evidence && this.heat.height !== evidence.rows) this.heat.height = evidence.rows;
+    this.world.style.setProperty('--cols', evidence?.cols || 1);
+    this.world.style.setProperty('--rows', evidence?.rows || 1);
+    this.draw();
+  }
+
+  /** What is drawn: a label's id or null, from which source. */
+  setMap(label, source) { this.label = label; this.source = source; this.draw(); }
+  setOpacity(value) { this.world.style.setProperty('--opacity', value); }
+  setLines(on) { this.lines.hidden = !on; }
+  draw() { this.frame ||= requestAnimationFrame(() => this.#paint()); }
+  focus() { this.node.focus({ preventScroll: true }); }
+
+  #paint() {
+    this.frame = 0;
+    const { evidence, label } = this, drawn = evidence && label !== null && evidence.has(label);
+    const pen = this.heat.getContext('2d');
+    if (drawn) {
+      const picture = pen.createImageData(evidence.cols, evidence.rows), steps = evidence.steps(this.source, label);
+      for (let p = 0; p < steps.length; p++) {
+        picture.data.set(RAMP.subarray(3 * steps[p], 3 * steps[p] + 3), 4 * p);
+        // Weak evidence only tints, so the picture stays readable where there is little of it.
+        picture.data[4 * p + 3] = 70 + 185 * Math.sqrt(steps[p] / 255);
+      }
+      pen.putImageData(picture, 0, 0);
+    } else pen.clearRect(0, 0, this.heat.width, this.heat.height);
+    this.heat.classList.toggle('drawn', Boolean(drawn));
+    this.#paintPart();
+    this.onPaint(this.heat, drawn ? label : null);
+  }
+
+  #paintPart() {
+    const { evidence, part } = this;
+    this.cell.hidden = !evidence || part === null;
+    if (this.cell.hidden) { this.card.hide(); return; }
+    const row = Math.floor(part / evidence.cols), col = part % evidence.cols;
+    Object.assign(this.cell.style, {
+      left: `${100 * col / evidence.cols}%`, top: `${100 * row / evidence.rows}%`,
+      width: `${100 / evidence.cols}%`, height: `${100 / evidence.rows}%`,
+    });
+    const { z, x, y } = this.zoom, box = this.size;
+    const side = {
+      right: x + z * box.w * (col + 0.5) / evidence.cols > this.node.clientWidth / 2,
+      bottom: y + z * box.h * (row + 0.5) / evidence.rows > this.node.clientHeight / 2,
+    };
+    this.card.show(evidence, this.source, part, t('label.part.cell', { row: row + 1, col: col + 1 }), side);
+  }
+
+  setPart(part) {
+    if (part === this.part) return;
+    this.part = part;
+    this.draw();
+    this.onPart(part);
+  }
+
+  /** Move over the parts with the arrow keys; true if `event` was one. */
+  arrow(event) {
+    const step = ARROWS[event.key];
+    if (!step || !this.evidence?.rows) return false;
+    const { rows, cols } = this.evidence, at = this.part ?? Math.floor(rows / 2) * cols + Math.floor(cols / 2);
+    const row = Math.min(rows - 1, Math.max(0, Math.floor(at / cols) + (this.part === null ? 0 : step[0])));
+    const col = Math.min(cols - 1, Math.max(0, at % cols + (this.part === null ? 0 : step[1])));
+    this.setPart(row * cols + col);
+    return true;
+  }
+
+  // ---- where the picture is -------------------------------------------------------------------
+
+  #fit() {
+    const w = this.node.clientWidth, h = this.node.clientHeight;
+    const W = this.item?.width || this.photo.naturalWidth || 1, H = this.item?.height || this.photo.naturalHeight || 1;
+    const k = Math.min(w / W, h / H);
+    this.size = { w: W * k, h: H * k };
+    Object.assign(this.world.style, { width: `${this.size.w}px`, height: `${this.size.h}px` });
+    this.#place();
+  }
+
+  #place() {
+    const w = this.node.clientWidth, h = this.node.clientHeight, { zoom, size } = this;
+    const inside = (at, whole, room) => whole <= room ? (room - whole) / 2 : Math.min(0, Math.max(room - whole, at));
+    zoom.x = inside(zoom.x, size.w * zoom.z, w);
+    zoom.y = inside(zoom.y, size.h * zoom.z, h);
+    this.world.style.transform = `translate(${zoom.x}px, ${zoom.y}px) scale(${zoom.z})`;
+    this.world.style.setProperty('--z', zoom.z);
+    this.node.classList.toggle('zoomed', zoom.z > 1);
+    this.node.dataset.zoom = zoom.z.toFixed(2);
+  }
+
+  zoomAt(factor, x = this.node.clientWidth / 2, y = this.node.clientHeight / 2) {
+    const { zoom } = this, z = Math.min(MOST, Math.max(1, zoom.z * factor)), k = z / zoom.z;
+    zoom.x = x - k * (x - zoom.x);
+    zoom.y = y - k * (y - zoom.y);
+    zoom.z = z;
+    this.#place();
+  }
+
+  fit() { this.zoom = { z: 1, x: 0, y: 0 }; this.#place(); }
+  zoomIn() { this.zoomAt(STEP); }
+  zoomOut() { this.zoomAt(1 / STEP); }
+
+  // ---- pointer --------------------------------------------------------------------------------
+
+  #at(event) {
+    const box = this.node.getBoundingClientRect();
+    return { x: event.clientX - box.left, y: event.clientY - box.top };
+  }
+
+  #partAt({ x, y }) {
+    if (!this.evidence?.rows) return null;
+    const { rows, cols } = this.evidence, { zoom, size } = this;
+    const col = Math.floor((x - zoom.x) / (size.w * zoom.z) * cols), row = Math.floor((y - zoom.y) / (size.h * zoom.z) * rows);
+    return row >= 0 && row < rows && col >= 0 && col < cols ? row * cols + col : null;
+  }
+
+  #events() {
+    const { node, fingers } = this;
+    node.addEventListener('wheel', event => {
+      event.preventDefault();
+      const { x, y } = this.#at(event), lines = event.deltaMode ? 20 : 1;
+      this.zoomAt(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0016)), x, y);
+    }, { passive: false });
+    node.addEventListener('dblclick', () => this.fit());
+    node.addEventListener('pointerdown', event => {
+      if (event.button) return;
+      fingers.set(event.pointerId, this.#at(event));
+      node.setPointerCapture(event.pointerId);
+      this.isDragging = false;
+    });
+    node.addEventListener('pointermove', event => {
+      const now = this.#at(event), before = fingers.get(event.pointerId);
+      if (before && fingers.size === 2) this.#pinch(event.pointerId, before, now);
+      else if (before && this.zoom.z > 1) this.#drag(event.pointerId, before, now);
+      else this.setPart(this.#partAt(now));
+    });
+    const up = event => { fingers.delete(event.pointerId); node.classList.remove('dragging'); };
+    node.addEventListener('pointerup', event => {
+      if (fingers.size === 1 && !this.isDragging) this.setPart(this.#partAt(this.#at(event)));
+      up(event);
+    });
+    node.addEventListener('pointercancel', up);
+    node.addEventListener('pointerleave', event => {
+      if (event.pointerType === 'mouse' && !fingers.size) this.setPart(null);
+    });
+  }
+
+  #drag(id, before, now) {
+    if (!this.isDragging && Math.hypot(now.x - before.x, now.y - before.y) < DRAG) return;
+    this.isDragging = true;
+    this.node.classList.add('dragging');
+    this.zoom.x += now.x - before.x;
+    this.zoom.y += now.y - before.y;
+    this.fingers.set(id, now);
+    this.#place();
+  }
+
+  #pinch(id, before, now) {
+    this.isDragging = true;
+    const [, other] = [...this.fingers].find(([key]) => key !== id);
+    const apart = p => Math.hypot(p.x - other.x, p.y - other.y) || 1;
+    this.zoomAt(apart(now) / apart(before), (now.x + other.x) / 2, (now.y + other.y) / 2);
+    this.zoom.x += (now.x - before.x) / 2;
+    this.zoom.y += (now.y - before.y) / 2;
+    this.fingers.set(id, now);
+    this.#place();
+  }
+}

@@ -1,0 +1,183 @@
+// A text with its evidence: words take the place of patches. A long text scrolls inside its pane,
+// and a strip at its side shows where in the whole text the evidence of the drawn label lies.
+
+import { el, listen, onRemoved, onTheme, t } from './base.js';
+
+const LEVELS = 12, SEEN = 10;      // shades of a word; steps (of 255) below which it stays plain
+
+export class Words {
+  /** The same face as `Viewer`: show, setEvidence, setMap, arrow, zoomIn, zoomOut, fit. */
+  constructor({ card, onPart, onPaint }) {
+    Object.assign(this, { card, onPart, onPaint });
+    this.text = el('div', { class: 'words', 'data-testid': 'evidence', 'data-label': '', 'data-source': 'transport' });
+    this.pane = el('div', { class: 'scroll' }, this.text);
+    this.strip = el('canvas', { class: 'strip', 'aria-hidden': 'true' });
+    this.node = el('div', {
+      class: 'pl-stage text', tabindex: '0', role: 'application', 'data-testid': 'sample', 'aria-label': t('label.stage.text'),
+    }, this.pane, this.strip);
+    Object.assign(this, { evidence: null, part: null, source: 'transport', label: null, size: 1, frame: 0, spans: [], shade: new Uint8Array(0) });
+    this.#events();
+    const resized = new ResizeObserver(() => this.#measure());
+    resized.observe(this.pane);
+    resized.observe(this.text);
+    onTheme(this.node, () => this.draw());
+    onRemoved(this.node, () => { resized.disconnect(); cancelAnimationFrame(this.frame); });
+  }
+
+  show(item) {
+    this.item = item;
+    this.node.dataset.sample = item.name;
+    this.node.dataset.id = item.sample;
+    Object.assign(this, { evidence: null, part: null, spans: [], shade: new Uint8Array(0), steps: null });
+    this.text.textContent = item.text;
+    this.text.classList.toggle('short', item.text.length < 280);
+    this.pane.scrollTop = 0;
+    this.draw();
+  }
+
+  /** Cut the text into its words: every piece is a text node, so no word can be markup. */
+  setEvidence(evidence) {
+    this.evidence = evidence;
+    if (evidence?.spans) {
+      const text = this.item.text, pieces = [];
+      let at = 0;
+      this.spans = [];
+      for (let p = 0; p < evidence.parts; p++) {
+        const from = evidence.spans[2 * p], to = evidence.spans[2 * p + 1];
+        if (from > at) pieces.push(text.slice(at, from));
+        const word = el('span', { 'data-p': p }, text.slice(from, to));
+        this.spans.push(word);
+        pieces.push(word);
+        at = to;
+      }
+      pieces.push(text.slice(at));
+      this.text.replaceChildren(...pieces);
+      this.shade = new Uint8Array(this.spans.length);
+      this.#measure();
+    }
+    this.draw();
+  }
+
+  setMap(label, source) { this.label = label; this.source = source; this.draw(); }
+  setOpacity(value) { this.node.style.setProperty('--opacity', value); }
+  setLines(on) { this.text.classList.toggle('lined', on); }
+  draw() { this.frame ||= requestAnimationFrame(() => this.#paint()); }
+  focus() { this.node.focus({ preventScroll: true }); }
+
+  #paint() {
+    this.frame = 0;
+    const { evidence, label } = this, drawn = evidence && label !== null && evidence.has(label);
+    this.steps = drawn ? evidence.steps(this.source, label) : null;
+    for (let p = 0; p < this.spans.length; p++) {
+      const step = this.steps ? this.steps[p] : 0;
+      const shade = step < SEEN ? 0 : 1 + Math.floor(step / 256 * LEVELS);
+      if (shade === this.shade[p]) continue;          // most words of a long text keep their shade
+      this.shade[p] = shade;
+      if (shade) this.spans[p].dataset.h = shade; else delete this.spans[p].dataset.h;
+    }
+    this.#paintStrip();
+    this.#paintPart();
+    this.onPaint(this.text, drawn ? label : null);
+  }
+
+  #paintStrip() {
+    const { strip, steps } = this, ratio = devicePixelRatio || 1;
+    const isLong = this.text.offsetHeight > this.pane.clientHeight + 4;
+    strip.classList.toggle('used', isLong);
+    if (!isLong || !this.tops) return;
+    const w = strip.width = Math.round(strip.clientWidth * ratio), h = strip.height = Math.round(strip.clientHeight * ratio);
+    const pen = strip.getContext('2d'), peak = new Uint8Array(h);
+    const k = h / this.text.offsetHeight;
+    if (steps) {
+      pen.fillStyle = getComputedStyle(this.node).getPropertyValue('--shade');
+      for (let p = 0; p < steps.length; p++) {
+        const from = Math.floor(this.tops[p] * k), to = Math.max(from + Math.ceil(3 * ratio), Math.floor(this.bottoms[p] * k));
+        for (let y = from; y < to && y < h; y++) if (steps[p] > peak[y]) peak[y] = steps[p];
+      }
+      for (let y = 0; y < h; y++) {
+        if (peak[y] < SEEN) continue;
+        pen.globalAlpha = 0.15 + 0.85 * peak[y] / 255;
+        pen.fillRect(0, y, w, 1);
+      }
+    }
+    pen.globalAlpha = 1;
+    pen.strokeStyle = getComputedStyle(this.node).color;
+    pen.lineWidth = 2 * ratio;
+    pen.strokeRect(ratio, this.pane.scrollTop * k + ratio, w - 2 * ratio, this.pane.clientHeight * k - 2 * ratio);
+  }
+
+  #paintPart() {
+    const { part } = this;
+    this.marked?.classList.remove('at');
+    this.marked = part === null ? null : this.spans[part];
+    if (!this.evidence || !this.marked) { this.card.hide(); return; }
+    this.marked.classList.add('at');
+    const pane = this.node.getBoundingClientRect(), box = this.marked.getBoundingClientRect();
+    const side = { right: box.left + box.width / 2 > pane.left + pane.width / 2, bottom: box.top > pane.top + pane.height / 2 };
+    const word = this.marked.textContent;
+    this.card.show(this.evidence, this.source, part, t('label.part.word', { word: word.length > 40 ? `${word.slice(0, 40)}…` : word }), side);
+  }
+
+  setPart(part) {
+    if (part === this.part) return;
+    this.part = part;
+    this.draw();
+    this.onPart(part);
+  }
+
+  arrow(event) {
+    if (!event.key.startsWith('Arrow') || !this.spans.length) return false;
+    const at = this.part ?? -1, last = this.spans.length - 1;
+    let to = at + ({ ArrowLeft: -1, ArrowRight: 1 }[event.key] ?? 0);
+    if (event.key === 'ArrowUp' || event.key === 'ArrowDown') to = at < 0 ? 0 : this.#line(at, event.key === 'ArrowDown' ? 1 : -1);
+    this.setPart(Math.min(last, Math.max(0, to)));
+    this.spans[this.part].scrollIntoView({ block: 'nearest' });
+    return true;
+  }
+
+  // The word nearest to `from` on the next line with words, up (-1) or down (1).
+  #line(from, step) {
+    const top = this.tops[from], x = this.spans[from].offsetLeft + this.spans[from].offsetWidth / 2;
+    let best = from, distance = Infinity, line = null;
+    for (let p = from + step; p >= 0 && p < this.spans.length; p += step) {
+      if (this.tops[p] === top) continue;
+      line ??= this.tops[p];
+      if (this.tops[p] !== line) break;
+      const apart = Math.abs(this.spans[p].offsetLeft + this.spans[p].offsetWidth / 2 - x);
+      if (apart < distance) { distance = apart; best = p; }
+    }
+    return best;
+  }
+
+  #measure() {
+    this.tops = this.spans.map(span => span.offsetTop);
+    this.bottoms = this.spans.map(span => span.offsetTop + span.offsetHeight);
+    this.draw();
+  }
+
+  // Zoom is the size of the letters.
+  zoomAt(factor) {
+    this.size = Math.min(2.5, Math.max(0.75, this.size * factor));
+    this.node.style.setProperty('--size', this.size);
+    this.node.dataset.zoom = this.size.toFixed(2);
+  }
+  zoomIn() { this.zoomAt(1.125); }
+  zoomOut() { this.zoomAt(1 / 1.125); }
+  fit() { this.zoomAt(1 / this.size); }
+
+  #events() {
+    this.text.addEventListener('pointerover', event => {
+      const word = event.target.closest('[data-p]');
+      this.setPart(word ? Number(word.dataset.p) : null);
+    });
+    this.text.addEventListener('pointerleave', event => { if (event.pointerType === 'mouse') this.setPart(null); });
+    this.pane.addEventListener('scroll', () => this.draw(), { passive: true });
+    const jump = event => {
+      const box = this.strip.getBoundingClientRect();
+      this.pane.scrollTop = (event.clientY - box.top) / box.height * this.text.offsetHeight - this.pane.clientHeight / 2;
+    };
+    this.strip.addEventListener('pointerdown', event => { this.strip.setPointerCapture(event.pointerId); jump(event); });
+    this.strip.addEventListener('pointermove', event => { if (event.buttons) jump(event); });
+    listen(this.node, 'resize', () => this.#measure());
+  }
+}
