@@ -206,8 +206,10 @@ def evidence_bytes(
     if explanation.layout.spans is not None:
         spans = utf16_spans(text or "", explanation.layout.spans)
         pieces.append(np.ascontiguousarray(spans, dtype="<i4").tobytes())
-    for matrix in (explanation.forward, explanation.backward, explanation.similarity):
-        pieces.append(np.ascontiguousarray(matrix[:, keep].T, dtype="<f2").tobytes())
+    pieces.extend(
+        np.ascontiguousarray(matrix[:, keep].T, dtype="<f2").tobytes()
+        for matrix in (explanation.forward, explanation.backward, explanation.similarity)
+    )
     pieces.append(np.ascontiguousarray(explanation.spread[keep], dtype="<f2").tobytes())
     return b"".join(pieces)
 

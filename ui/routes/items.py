@@ -71,6 +71,13 @@ class NewLabel(BaseModel):
 def router(context: Context) -> APIRouter:
     """The routes below /pl/api that the Label page uses."""
     routes = APIRouter(prefix="/pl/api")
+    _add_looks(routes, context)
+    _add_deeds(routes, context)
+    return routes
+
+
+def _add_looks(routes: APIRouter, context: Context) -> None:
+    """What only reads."""
 
     @routes.get("/queue")
     def queue(
@@ -116,9 +123,32 @@ def router(context: Context) -> APIRouter:
         )
         return Response(body, media_type="application/octet-stream", headers=tag)
 
+    @routes.get("/refresh")
+    def refresh(
+        request: Request,
+        since: Annotated[int, Query(ge=0)],
+        ids: Annotated[str, Query(max_length=24 * MOST_IDS, pattern=r"^(\d+(,\d+)*)?$")] = "",
+        hold: Annotated[float, Query(ge=0, le=1)] = 1.0,
+    ) -> Response:
+        """Wait up to `hold` seconds for a version after `since`; new suggestions of `ids`."""
+        bench = context.of(request)
+        wanted = [int(text) for text in ids.split(",") if text][:MOST_IDS]
+        version = bench.refresh(since, timeout=hold)
+        items = {}
+        if version > since and wanted:
+            items = {
+                str(found.sample): present.suggestions_handle(found)
+                for found in bench.suggest(wanted)
+            }
+        return _json({"version": version, "offset": bench.offset, "items": items})
+
+
+def _add_deeds(routes: APIRouter, context: Context) -> None:
+    """What writes to the log; each answers after the rows are durable."""
+
     @routes.post("/commit")
     def commit(request: Request, body: Commit) -> Response:
-        """Store verdicts; answered after they are durable."""
+        """Store verdicts of one action."""
         context.writable()
         bench = context.of(request)
         receipt = bench.correct(
@@ -148,25 +178,6 @@ def router(context: Context) -> APIRouter:
             }
         )
 
-    @routes.get("/refresh")
-    def refresh(
-        request: Request,
-        since: Annotated[int, Query(ge=0)],
-        ids: Annotated[str, Query(max_length=24 * MOST_IDS, pattern=r"^(\d+(,\d+)*)?$")] = "",
-        hold: Annotated[float, Query(ge=0, le=1)] = 1.0,
-    ) -> Response:
-        """Wait up to `hold` seconds for a version after `since`; new suggestions of `ids`."""
-        bench = context.of(request)
-        wanted = [int(text) for text in ids.split(",") if text][:MOST_IDS]
-        version = bench.refresh(since, timeout=hold)
-        items = {}
-        if version > since and wanted:
-            items = {
-                str(found.sample): present.suggestions_handle(found)
-                for found in bench.suggest(wanted)
-            }
-        return _json({"version": version, "offset": bench.offset, "items": items})
-
     @routes.post("/label")
     def new_label(request: Request, body: NewLabel) -> Response:
         """Make a label in place; gives all labels, and the id of the one asked for."""
@@ -180,8 +191,6 @@ def router(context: Context) -> APIRouter:
         return _json(
             {"label": made.id, "labels": [present.label_handle(label) for label in labels]}
         )
-
-    return routes
 
 
 def _queue(bench: api.Workbench, picker: str, *, k: int, after: int) -> dict[str, object]:
