@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+import threading
+import webbrowser
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlencode
 
 # Read by Gradio when it is imported: no telemetry, and no statistics over past events after
 # every single event (a pandas group-by of milliseconds).
@@ -18,20 +22,23 @@ os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000000")
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 
 import gradio as gr
+import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from gradio.components import Navbar
 
 from backend import api
-from ui import auth, host, theme
+from ui import auth, theme
 from ui.components.shell import ShellBar
 from ui.context import Context
+from ui.host import LOOPBACK_HOSTS, Guard, bound_socket, head, is_loopback, names_of
+from ui.host import router as host_router
 
 log = logging.getLogger("patchlane.web")
 
 # title, address, module of `ui.pages`
 PAGES = (("Label", "", "label"), ("Explore", "explore", "explore"), ("Data", "data", "data"))
-ROUTES = ("media", "projects", "imports", "jobs", "items", "points")
+ROUTES = ("media", "projects", "imports", "exports", "jobs", "items", "points")
 STATUS = {
     api.NotFoundError: 404,
     api.RefusedError: 403,
@@ -49,7 +56,7 @@ def build_app(
     default_project: str | Path | None = None,
     users: auth.Accounts | None = None,
     read_only: bool = False,
-    hosts: Sequence[str] = host.LOOPBACK_HOSTS,
+    hosts: Sequence[str] = LOOPBACK_HOSTS,
     is_local: bool = True,
 ) -> FastAPI:
     """The whole web app of one home.
@@ -72,7 +79,7 @@ def build_app(
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.context = context
     app.add_exception_handler(api.PatchlaneError, _say)
-    app.include_router(host.router())
+    app.include_router(host_router())
 
     @app.get("/healthz")
     def healthz() -> dict[str, object]:
@@ -85,15 +92,74 @@ def build_app(
     # The middleware added last runs first: host and origin before the gate.
     if users is not None:
         app.add_middleware(auth.Gate, accounts=users)
-    app.add_middleware(host.Guard, hosts=hosts, is_read_only=read_only)
+    app.add_middleware(Guard, hosts=hosts, is_read_only=read_only)
     return app
+
+
+def serve(
+    settings: api.Settings,
+    *,
+    project: str | Path | None = None,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    auth_file: Path | None = None,
+    read_only: bool = False,
+    open_browser: bool = True,
+    hosts: Sequence[str] = (),
+) -> int:
+    """Serve a home until the process is stopped; prints the address.
+
+    Args:
+        settings: where the projects are.
+        project: name or folder of the project shown first.
+        host: address to listen on.
+        port: 0 takes any free one.
+        auth_file: accounts (see `ui.auth`); needed where other machines can reach the server.
+        read_only: refuse every change.
+        open_browser: show the page.
+        hosts: further names the server is known by, for example behind a proxy.
+
+    Raises:
+        RefusedError: other machines could reach the server and nobody would have to sign in.
+        BadInputError: the auth file or the port cannot be used.
+    """
+    is_local = is_loopback(host)
+    users = auth.Accounts.from_file(auth_file) if auth_file is not None else None
+    if users is None and not is_local:
+        raise api.RefusedError(
+            f"--host {host} lets other machines in, so people must sign in: give "
+            "--auth-file FILE; `python -m ui.auth password NAME` prints a line for it"
+        )
+    server_socket = bound_socket(host, port)
+    port = server_socket.getsockname()[1]
+    app = build_app(
+        settings,
+        default_project=project,
+        users=users,
+        read_only=read_only,
+        hosts=(*names_of(host), *hosts),
+        is_local=is_local,
+    )
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
+    address = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
+    if project is not None:
+        address += f"?{urlencode({'project': Path(project).name})}"
+    sys.stdout.write(f"Patchlane is at {address}\n")
+    sys.stdout.flush()
+    if open_browser:
+        # A browser that is not there is no reason to stop.
+        threading.Timer(1.0, webbrowser.open, (address,)).start()
+    # A tab that stays open holds its connection; stopping does not wait for it.
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
+    uvicorn.Server(config).run(sockets=[server_socket])
+    return 0
 
 
 def _mount(app: FastAPI, context: Context) -> None:
     """Put the Gradio pages at `/`, after our own routes, which therefore win."""
     settings = context.settings
     # Gradio's own cache would be a folder that all users of the machine share.
-    cache = settings.home / "gradio"
+    cache = settings.home / ".gradio"
     cache.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.environ["GRADIO_TEMP_DIR"] = str(cache)
     demo: gr.Blocks | None = None
@@ -121,7 +187,7 @@ def _mount(app: FastAPI, context: Context) -> None:
         demo,
         path="/",
         theme=theme.THEME,
-        head=host.head(),
+        head=head(),
         auth_dependency=auth.signed_in if context.accounts is not None else None,
         mcp_server=find_spec("ui.routes.api_tools") is not None,
         ssr_mode=False,

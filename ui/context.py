@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class Context:
     _open: dict[Path, api.Workbench] = field(default_factory=dict, init=False)
     _last: str | None = field(default=None, init=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
+    _closers: list[Callable[[], None]] = field(default_factory=list, init=False)
 
     def projects(self) -> list[api.ProjectInfo]:
         """The projects of the home, and the one the server was started on if it lies elsewhere."""
@@ -90,6 +91,12 @@ class Context:
         if self.is_read_only:
             raise api.RefusedError("this server is read-only; nothing can be changed here")
 
+    def adopt(self, bench: api.Workbench) -> None:
+        """Keep a project that was just made open, as the last opened one."""
+        with self._lock:
+            self._open[bench.path] = bench
+            self._last = bench.name
+
     def forget(self, name: str) -> Path:
         """Close a project, so that it can be removed; gives its folder."""
         path = self._known(name)
@@ -108,8 +115,14 @@ class Context:
         with self._lock:
             return {bench.name: bench for bench in self._open.values()}
 
+    def on_close(self, work: Callable[[], None]) -> None:
+        """Run `work` when the server stops."""
+        self._closers.append(work)
+
     def close(self) -> None:
         """Close every project; called when the server stops."""
+        for work in self._closers:
+            work()
         with self._lock:
             benches, self._open = list(self._open.values()), {}
         for bench in benches:
@@ -134,5 +147,7 @@ class Context:
     def _bench(self, path: Path) -> api.Workbench:
         with self._lock:
             if path not in self._open:
-                self._open[path] = api.open_project(path, settings=self.settings)
+                self._open[path] = api.open_project(
+                    path, settings=self.settings, learns=not self.is_read_only
+                )
             return self._open[path]

@@ -10,6 +10,7 @@ import json
 import logging
 import mimetypes
 import re
+import socket
 from collections.abc import Iterable
 from functools import cache
 from ipaddress import ip_address
@@ -22,6 +23,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from backend import api
 from ui.components.esm import ASSET_VERSION, STATIC, STATIC_URL, TEXTS
 
 log = logging.getLogger("patchlane.web")
@@ -61,6 +63,45 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def names_of(host: str) -> tuple[str, ...]:
+    """The host names that a server bound to `host` answers to.
+
+    Bound to all addresses it cannot know its names, so it takes this machine's own.
+    """
+    if host in ("0.0.0.0", "::"):  # noqa: S104
+        name = socket.gethostname()
+        found = {name, socket.getfqdn(), *_addresses(name)}
+        return (*LOOPBACK_HOSTS, *sorted(found))
+    return (*LOOPBACK_HOSTS, f"[{host}]" if ":" in host else host)
+
+
+def _addresses(name: str) -> set[str]:
+    try:
+        found = {str(info[4][0]) for info in socket.getaddrinfo(name, None)}
+    except OSError:
+        return set()
+    return {f"[{address}]" if ":" in address else address for address in found}
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A listening socket, so that a taken port is said before anything heavy is loaded.
+
+    Raises:
+        BadInputError: the port is taken, or the host is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host.strip("[]"), port))
+    except (OSError, OverflowError) as error:
+        made.close()
+        raise api.BadInputError(
+            f"cannot serve on {host}:{port}: {error}; choose another --port, 0 for any free one"
+        ) from error
+    return made
 
 
 class Guard:

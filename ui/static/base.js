@@ -270,3 +270,19 @@ export function bytes(n) {
   while (n >= 1000 && at < units.length - 1) { n /= 1000; at += 1; }
   return `${n < 10 && at ? n.toFixed(1) : Math.round(n)} ${units[at]}`;
 }
+
+// ---- asking back ---------------------------------------------------------------------------
+
+/** A question in a dialog; true if the person said yes. */
+export function confirmed({ title, text, yes, danger = false }) {
+  return new Promise(answer => {
+    const go = el('button', { type: 'submit', value: 'yes', class: `pl-button primary${danger ? ' danger' : ''}` }, yes);
+    const dialog = el('dialog', { class: 'pl-dialog', 'aria-label': title },
+      el('form', { method: 'dialog', class: 'pl-dialog-body' },
+        el('h2', { class: 'pl-h1' }, title), el('p', { class: 'pl-plain' }, text),
+        el('div', { class: 'pl-row end' }, el('button', { type: 'submit', value: 'no', class: 'pl-button', autofocus: true }, t('cancel')), go)));
+    dialog.addEventListener('close', () => { dialog.remove(); answer(dialog.returnValue === 'yes'); });
+    (document.querySelector('.pl-overlay') ?? document.body).append(dialog);
+    dialog.showModal();
+  });
+}

@@ -1,6 +1,54 @@
-// The Data page: projects, importing, labels, exports.
-import { el, markReady, pageRoot } from './base.js';
-export function mount({ root }) {
-  pageRoot(root, 'data').replaceChildren(el('div', { class: 'pl-panes' }, el('section', { class: 'pl-pane grow' })));
+// The Data page: projects at the left, bringing things in in the middle, labels and exports at the
+// right. Each part is a module of its own; this one lays them out and keeps them on one project.
+import { api, el, emit, helpKeys, listen, markReady, pageRoot, params, setAddress, setOpenProject, t, toast, toastError } from './base.js';
+import { mountExports } from './exports.js';
+import { mountIntake } from './intake.js';
+import { mountLabels } from './label_editor.js';
+import { mountProjects } from './projects.js';
+
+export async function mount({ root }) {
+  pageRoot(root, 'data');
+  const left = el('section', { class: 'pl-pane pl-data-projects', 'aria-label': t('projects.title') });
+  const middle = el('section', { class: 'pl-pane grow pl-data-intake', 'aria-label': t('intake.title') });
+  const labels = el('section', { class: 'pl-data-labels', 'aria-label': t('labels.title') });
+  const exports = el('section', { class: 'pl-data-exports', 'aria-label': t('exports.title') });
+  const right = el('div', { class: 'pl-pane pl-data-right' }, labels, exports);
+  root.replaceChildren(el('div', { class: 'pl-panes' }, left, middle, right));
+  helpKeys(t('page.data'), [['Enter', t('help.data.enter')], ['Ctrl+V', t('help.data.paste')]]);
+
+  const desk = { facts: null, open, created, refresh, startNew };
+  const parts = [];
+
+  /** Show another project, without leaving the page. */
+  function open(name, { push = true } = {}) {
+    setAddress({ project: name, new: null }, { push });
+    emit('pl:project');
+  }
+  function created(name) { open(name); }
+  function startNew() { setAddress({ new: 1 }, { push: true }); refresh(); }
+
+  /** Ask the server again and draw every part. */
+  async function refresh() {
+    try {
+      desk.facts = await api('/pl/api/shell');
+    } catch (error) { toastError(error); return; }
+    setOpenProject(desk.facts.project?.name);
+    const isNew = !desk.facts.readOnly && params().has('new');
+    right.hidden = !desk.facts.project || isNew;
+    await Promise.all(parts.map(part => part.refresh(desk.facts).catch(toastError)));
+  }
+
+  parts.push(mountProjects(left, desk), mountIntake(middle, desk), mountLabels(labels, desk), mountExports(exports, desk));
+  listen(root, 'pl:project', refresh);
+  listen(root, 'popstate', () => emit('pl:project'));
+  listen(root, 'pl:job', refresh);
+  listen(root, 'pl:undo', async () => {
+    try {
+      const receipt = await api('/pl/api/undo', { json: {} });
+      toast(receipt ? t('undo.done') : t('undo.none'));
+      emit('pl:project');
+    } catch (error) { toastError(error); }
+  });
+  await refresh();
   markReady(root);
 }

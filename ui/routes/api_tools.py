@@ -1,0 +1,261 @@
+"""Patchlane's verbs for programs: Gradio's API and MCP tools, behind the same gate as the pages.
+
+Unqueued on purpose: Gradio calls queued tools through a client of its own that has no
+credentials, so behind any sign-in they fail. Answers are JSON in a string, because a tool that
+returns a mapping reaches an MCP client as Python's `repr` of it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import wraps
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.events import api as gradio_api
+
+from backend import api
+from ui.context import Context
+from ui.exports import make_export
+
+MAX_SAMPLES = 10_000
+MAX_ROWS = 10_000
+
+
+class Tools:
+    """The verbs; each method is one endpoint and one MCP tool, its docstring their description."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def suggest(self, project: str = "", samples: str = "") -> str:
+        """Labels that the model suggests for samples, best first, as JSON rows.
+
+        Args:
+            project: name of the project; empty means the last opened one
+            samples: ids or names, comma separated or a JSON list; empty means all
+        """
+        bench = self._bench(project)
+        ids = _names(samples)
+        wanted = ids or [sample.id for sample in bench.samples()[:MAX_SAMPLES]]
+        rows = []
+        for found in bench.suggest(wanted):
+            suggestions = [
+                {
+                    "label": one.label,
+                    "score": one.score,
+                    "probability": one.probability,
+                    "p_value": None,
+                    "in_set": None,
+                }
+                for one in found.suggestions
+            ]
+            rows.append(
+                {
+                    "sample": found.name,
+                    "suggestions": suggestions,
+                    "set": None,
+                    "coverage": None,
+                    "version": found.version,
+                    "encoder": found.encoder,
+                }
+            )
+        return _json(rows)
+
+    def explain(self, sample: str, project: str = "", label: str = "", top: int = 10) -> str:
+        """Why: the parts of a sample (patches or words) that carry each label, strongest first.
+
+        Args:
+            sample: id or name of the sample
+            project: name of the project; empty means the last opened one
+            label: only this label; empty means all
+            top: how many parts to give for each label
+        """
+        bench = self._bench(project)
+        why = bench.explain(_name(sample), label=_name(label) if label else None)
+        text = bench.sample(_name(sample)).text
+        labels = []
+        for column, name in enumerate(why.labels):
+            weights = why.backward[:, column]
+            best = np.argsort(-weights, kind="stable")[: max(0, min(top, len(weights)))]
+            labels.append(
+                {
+                    "label": name,
+                    "score": float(why.scores[column]),
+                    "spread": float(why.spread[column]),
+                    "parts": [
+                        {
+                            "part": int(part),
+                            "weight": float(weights[part]),
+                            **_place(why.layout, int(part), text),
+                        }
+                        for part in best
+                    ],
+                }
+            )
+        grid = list(why.layout.grid) if why.layout.grid else None
+        return _json({"sample": why.name, "grid": grid, "labels": labels, "version": why.version})
+
+    def correct(self, rows: str, request: gr.Request, project: str = "", op: str = "") -> str:
+        """Store verdicts, durably and as one action that can be undone.
+
+        Args:
+            rows: JSON list of {"sample", "label", "verdict": "yes"|"no"|"unsure"|null} and
+                {"sample", "complete": true} (all undecided labels become NO)
+            request: who asks; the server fills it in
+            project: name of the project; empty means the last opened one
+            op: an id of your own; the same id again is stored once
+        """
+        self._context.writable()
+        try:
+            found = json.loads(rows)
+        except ValueError as error:
+            raise api.BadInputError(f"rows is not JSON: {error}") from error
+        if isinstance(found, dict):
+            found = [found]
+        if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+            raise api.BadInputError("rows is not a list of objects")
+        if len(found) > MAX_ROWS:
+            raise api.BadInputError(f"{len(found):,} rows at once; the limit is {MAX_ROWS:,}")
+        bench = self._bench(project)
+        receipt = bench.correct(found, who=self._context.user(request), op=op or None)
+        return _json({"op": receipt.op, "offset": receipt.offset, "pairs": len(receipt.pairs)})
+
+    def next(self, project: str = "", k: int = 20, picker: str = "") -> str:
+        """What to label next, each with the reason.
+
+        Args:
+            project: name of the project; empty means the last opened one
+            k: how many
+            picker: doubt (unsure and diverse) or random; empty means the project's own
+        """
+        entries = self._bench(project).next(_bounded(k), picker=picker or None)
+        rows = [
+            {"sample": e.name, "picker": e.picker, "reason": e.reason, "score": e.score}
+            for e in entries
+        ]
+        return _json(rows)
+
+    def search(
+        self, text: str = "", sample: str = "", query: str = "", project: str = "", k: int = 10
+    ) -> str:
+        """Samples that are like a text or like another sample, best first.
+
+        Args:
+            text: words to look for
+            sample: id or name of a sample to find more of
+            query: labels joined by & | ~ and brackets, like cat & ~dog
+            project: name of the project; empty means the last opened one
+            k: how many
+        """
+        hits = self._bench(project).search(
+            text=text or None,
+            sample=_name(sample) if sample else None,
+            query=query or None,
+            k=_bounded(k),
+        )
+        rows = [{"sample": h.name, "score": h.score, "parts": list(h.parts)} for h in hits]
+        return _json(rows)
+
+    def evaluate(self, project: str = "", split: str = "held-back") -> str:
+        """How good the suggestions are on decided labels: mAP, CF1, OF1, AP per label, ECE.
+
+        Args:
+            project: name of the project; empty means the last opened one
+            split: held-back, val or test
+        """
+        return _json(asdict(self._bench(project).evaluate(split)))
+
+    def export(self, project: str = "", format: str = "jsonl") -> str:  # noqa: A002
+        """Write the labels into the project's own folder; says what the format cannot hold.
+
+        Args:
+            project: name of the project; empty means the last opened one
+            format: jsonl, csv or coco
+        """
+        self._context.writable()
+        bench = self._bench(project)
+        made = make_export(bench, format)
+        address = f"/pl/api/exports/{made.name}"
+        return _json({**asdict(made), "project": bench.name, "download": address})
+
+    def _bench(self, project: str) -> api.Workbench:
+        return self._context.open(project or None)
+
+
+def register(context: Context) -> None:
+    """Offer the verbs; called inside `gr.Blocks`."""
+    tools = Tools(context)
+    for verb in (
+        tools.suggest,
+        tools.explain,
+        tools.correct,
+        tools.next,
+        tools.search,
+        tools.evaluate,
+        tools.export,
+    ):
+        gradio_api(_said(verb), api_name=verb.__name__, queue=False)
+
+
+def _said(verb: Callable[..., str]) -> Callable[..., str]:
+    """The same function, with mendable errors said to the caller instead of hidden."""
+
+    @wraps(verb)
+    def call(*given: Any, **named: Any) -> str:
+        try:
+            return verb(*given, **named)
+        except api.PatchlaneError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    return call
+
+
+def _name(text: str) -> int | str:
+    """An id if it is a number, else a name."""
+    text = text.strip()
+    return int(text) if text.isdecimal() and len(text) < 19 else text
+
+
+def _names(text: str) -> list[int | str]:
+    """Ids or names, from a JSON list or separated by commas."""
+    if text.strip().startswith("["):
+        try:
+            found = json.loads(text)
+        except ValueError as error:
+            raise api.BadInputError(f"samples is not a JSON list: {error}") from error
+        return [item if isinstance(item, int) else _name(str(item)) for item in found]
+    return [_name(part) for part in text.split(",") if part.strip()]
+
+
+def _bounded(k: int) -> int:
+    if not 1 <= k <= MAX_SAMPLES:
+        raise api.BadInputError(f"k is {k}; give 1 to {MAX_SAMPLES:,}")
+    return int(k)
+
+
+def _place(layout: Any, part: int, text: str | None) -> dict[str, object]:
+    """Where a part is: row and column of the grid, or its words."""
+    if layout.grid is not None:
+        return {"row": part // layout.grid[1], "column": part % layout.grid[1]}
+    start, end = layout.spans[part]
+    return {"span": [start, end], "text": (text or "")[start:end]}
+
+
+def _json(value: object) -> str:
+    return json.dumps(_finite(value), ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN: unknown numbers become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value

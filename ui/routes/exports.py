@@ -1,0 +1,56 @@
+"""Taking labels home over the web: make an export, see what was lost, download it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from starlette.responses import FileResponse, Response
+
+from backend import api
+from ui.context import Context
+from ui.exports import FORMATS, find_export, list_exports, make_export, remove_export
+
+
+class Wanted(BaseModel):
+    """Which format."""
+
+    format: str
+
+
+def router(context: Context) -> APIRouter:
+    """The routes of exports."""
+    routes = APIRouter(prefix="/pl/api")
+
+    @routes.get("/exports")
+    def exports(request: Request) -> dict[str, object]:
+        rows = [asdict(export) for export in list_exports(context.of(request))]
+        return {"formats": FORMATS, "exports": rows}
+
+    @routes.post("/exports")
+    def start(wanted: Wanted, request: Request) -> dict[str, str]:
+        context.writable()
+        bench = context.of(request)
+        if wanted.format not in FORMATS:
+            raise api.BadInputError(f"unknown format {wanted.format!r}")
+
+        def work(ticket: api.Ticket) -> None:
+            make_export(bench, wanted.format, progress=ticket.progress)
+
+        title = f"Exporting {FORMATS[wanted.format]}"
+        return {"job": bench.jobs.submit("export", title, work, owner=context.user(request))}
+
+    @routes.get("/exports/{name}")
+    def download(name: str, request: Request) -> Response:
+        bench = context.of(request)
+        path = find_export(bench, name)
+        return FileResponse(path, media_type="application/zip", filename=f"{bench.name}-{name}")
+
+    @routes.delete("/exports/{name}")
+    def remove(name: str, request: Request) -> dict[str, str]:
+        context.writable()
+        remove_export(context.of(request), name)
+        return {"removed": name}
+
+    return routes

@@ -1,0 +1,296 @@
+"""Importing over the web: send files or name a folder, look at what was understood, take it in."""
+
+from __future__ import annotations
+
+import csv
+import io
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from backend import api
+from ui.context import Context
+from ui.uploads import BatchWriter, TooLargeError, Upload, Uploads
+
+SHOWN_PROBLEMS = 200
+SHOWN_TEXT = 240
+KEPT_RECORDS = 20
+
+
+class Source(BaseModel):
+    """What to import: an upload, or a path on the server where that is allowed."""
+
+    upload: str | None = None
+    path: Annotated[str, Field(max_length=4096)] | None = None
+
+
+class Take(Source):
+    """How to import it; the words are those of the command line."""
+
+    link: bool = False
+    on_conflict: Literal["keep", "replace", "both"] = "keep"
+    unlisted: Literal["unknown", "no"] = "unknown"
+    create_labels: bool = True
+
+
+@dataclass
+class Record:
+    """One import of this server's run and its report, for the page to show after a reload."""
+
+    id: str
+    project: str
+    owner: str
+    title: str
+    job: str = ""
+    report: api.ImportReport | None = None
+    ops: list[str] = field(default_factory=list)
+    error: str = ""
+
+    def told(self) -> dict[str, object]:
+        """As the page shows it: the first problems, all of them in the CSV."""
+        row: dict[str, object] = {
+            "id": self.id,
+            "title": self.title,
+            "job": self.job,
+            "error": self.error,
+            "ops": self.ops,
+            "report": None,
+        }
+        if self.report is not None:
+            report = asdict(replace(self.report, errors=self.report.errors[:SHOWN_PROBLEMS]))
+            row["report"] = {**report, "problems": len(self.report.errors)}
+        return row
+
+
+class Records:
+    """The newest imports of this server's run."""
+
+    def __init__(self) -> None:
+        self._records: list[Record] = []
+
+    def keep(self, record: Record) -> None:
+        """Remember one more, forget the oldest."""
+        self._records = [*self._records, record][-KEPT_RECORDS:]
+
+    def of(self, project: str, owner: str) -> list[Record]:
+        """A person's imports into a project, the newest first."""
+        return [r for r in reversed(self._records) if (r.project, r.owner) == (project, owner)]
+
+
+def router(context: Context) -> APIRouter:
+    """The routes of importing."""
+    uploads = Uploads(context.settings.home, context.settings.limits.upload_bytes)
+    context.on_close(uploads.close)
+    routes = APIRouter(prefix="/pl/api")
+    _add_uploads(routes, context, uploads)
+    _add_imports(routes, context, uploads, Records())
+    return routes
+
+
+def _add_uploads(routes: APIRouter, context: Context, uploads: Uploads) -> None:
+    @routes.post("/uploads")
+    def start(request: Request) -> dict[str, object]:
+        context.writable()
+        return {"id": uploads.start(context.user(request)).id}
+
+    @routes.post("/uploads/{upload_id}")
+    async def send(upload_id: str, request: Request) -> Response:
+        context.writable()
+        return await _receive(uploads.find(upload_id, context.user(request)), request)
+
+    @routes.delete("/uploads/{upload_id}")
+    def drop(upload_id: str, request: Request) -> dict[str, bool]:
+        context.writable()
+        uploads.drop(uploads.find(upload_id, context.user(request)))
+        return {"dropped": True}
+
+
+def _add_imports(routes: APIRouter, context: Context, uploads: Uploads, records: Records) -> None:
+    def sources(source: Source, request: Request) -> tuple[list[Path], Upload | None]:
+        if source.upload:
+            upload = uploads.find(source.upload, context.user(request))
+            return upload.sources(), upload
+        return [_server_path(context, source.path or "")], None
+
+    @routes.post("/imports/preview")
+    def preview(source: Source, request: Request) -> dict[str, object]:
+        context.writable()
+        paths, upload = sources(source, request)
+        return _preview(paths, upload.problems if upload else (), context.settings)
+
+    @routes.post("/imports")
+    def take(wanted: Take, request: Request) -> dict[str, object]:
+        context.writable()
+        bench = context.of(request)
+        paths, upload = sources(wanted, request)
+        if not paths:
+            raise api.BadInputError("there is nothing to import; choose files first")
+        # What was picked one by one has no name of its own.
+        named = [path.name for path in paths if upload is None or path != upload.folder / "files"]
+        title = ", ".join(named) or "files"
+        record = Record(secrets.token_urlsafe(12), bench.name, context.user(request), title)
+        work = _import_work(bench, paths, wanted, record, upload)
+        record.job = bench.jobs.submit("import", f"Importing {title}", work, owner=record.owner)
+        records.keep(record)
+        return record.told()
+
+    @routes.get("/imports")
+    def imports(request: Request) -> list[dict[str, object]]:
+        mine = records.of(context.of(request).name, context.user(request))
+        return [record.told() for record in mine]
+
+    @routes.get("/imports/{import_id}/report.csv")
+    def report(import_id: str, request: Request) -> Response:
+        for record in records.of(context.of(request).name, context.user(request)):
+            if record.id == import_id:
+                errors = record.report.errors if record.report else ()
+                return Response(
+                    problems_csv(errors),
+                    media_type="text/csv; charset=utf-8",
+                    headers={"Content-Disposition": 'attachment; filename="import-report.csv"'},
+                )
+        raise api.NotFoundError("that import is not known here; its server was started again")
+
+
+async def _receive(upload: Upload, request: Request) -> Response:
+    """Take one batch from the request's body."""
+    length = request.headers.get("content-length", "")
+    limit = upload.limit
+    writer = BatchWriter(upload)
+    try:
+        if length.isdecimal() and upload.received + int(length) > limit + 4_000_000:
+            raise TooLargeError(f"the upload has {int(length):,} bytes; the limit is {limit:,}")
+        async for chunk in request.stream():
+            await run_in_threadpool(writer.feed, chunk)
+        writer.finish()
+    except TooLargeError as error:
+        writer.abort()
+        return JSONResponse({"detail": str(error)}, 413)
+    except (api.PatchlaneError, ClientDisconnect):
+        writer.abort()
+        raise
+    refused = [asdict(problem) for problem in writer.refused]
+    return JSONResponse({"stored": writer.stored, "refused": refused})
+
+
+def _server_path(context: Context, text: str) -> Path:
+    """A path on the server's own disk, where only its own machine can ask.
+
+    Raises:
+        RefusedError: others can reach this server.
+        BadInputError: no absolute path.
+        NotFoundError: nothing is there.
+    """
+    if not context.is_local:
+        raise api.RefusedError(
+            "folders of the server can be named only on the server's own machine; send the files, "
+            "or use `patchlane import` there"
+        )
+    path = Path(text.strip()).expanduser()
+    if not text.strip() or "\0" in text or not path.is_absolute():
+        raise api.BadInputError("give the whole path, like /home/ann/photos")
+    if not path.exists():
+        raise api.NotFoundError(f"there is nothing at {path}")
+    return path
+
+
+def _preview(
+    paths: Iterable[Path], refused: Iterable[api.FileProblem], settings: api.Settings
+) -> dict[str, object]:
+    """What all sources together would bring; nothing is stored."""
+    problems, found = list(refused), []
+    for path in paths:
+        try:
+            found.append(api.preview(path, settings=settings))
+        except api.BadInputError as error:
+            problems.append(api.FileProblem(path.name, str(error)))
+    for seen in found:
+        problems.extend(seen.problems)
+    kinds = [seen.kind for seen in found if seen.kind is not None]
+    return {
+        "formats": sorted({seen.format for seen in found}),
+        "kind": kinds[0].value if kinds else None,
+        "samples": sum(seen.samples for seen in found),
+        "annotations": sum(seen.annotations for seen in found),
+        "labels": list(dict.fromkeys(label for seen in found for label in seen.labels)),
+        "problems": [asdict(problem) for problem in problems[:SHOWN_PROBLEMS]],
+        "numProblems": len(problems),
+        "first": [
+            {
+                "name": draft.name,
+                "text": None if draft.text is None else draft.text[:SHOWN_TEXT],
+                "labels": {name: verdict.value for name, verdict in draft.verdicts.items()},
+            }
+            for seen in found
+            for draft in seen.first
+        ][:12],
+    }
+
+
+def _import_work(
+    bench: api.Workbench, paths: list[Path], wanted: Take, record: Record, upload: Upload | None
+) -> Callable[[api.Ticket], object]:
+    """The job: each source in turn, one report for all."""
+
+    def work(ticket: api.Ticket) -> None:
+        refused = tuple(upload.problems) if upload else ()
+        total = api.ImportReport(0, len(refused), refused, 0, 0)
+        try:
+            for path in paths:
+                report = bench.add(
+                    path,
+                    link=wanted.link and upload is None,
+                    on_conflict=wanted.on_conflict,
+                    unlisted=wanted.unlisted,
+                    create_labels=wanted.create_labels,
+                    who=record.owner,
+                    progress=ticket.progress,
+                )
+                total = _sum(total, report)
+                record.ops.append(report.op)
+        except api.PatchlaneError as error:
+            record.error = str(error)
+            raise
+        except api.Cancelled:
+            record.error = "cancelled; what had come in by then is kept, undo takes it back"
+            raise
+        finally:
+            record.report = total
+            if upload is not None:
+                upload.discard()
+
+    return work
+
+
+def _sum(a: api.ImportReport, b: api.ImportReport) -> api.ImportReport:
+    return api.ImportReport(
+        imported=a.imported + b.imported,
+        skipped=a.skipped + b.skipped,
+        errors=(*a.errors, *b.errors),
+        labels=a.labels + b.labels,
+        annotations=a.annotations + b.annotations,
+        duplicates=a.duplicates + b.duplicates,
+        op=b.op,
+    )
+
+
+def problems_csv(problems: Iterable[api.FileProblem]) -> str:
+    """A table of what was skipped and why; no cell can be taken for a formula."""
+    out = io.StringIO()
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(("file", "reason"))
+    rows.writerows((_plain_cell(problem.file), _plain_cell(problem.reason)) for problem in problems)
+    return out.getvalue()
+
+
+def _plain_cell(text: str) -> str:
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -1,0 +1,248 @@
+// Bringing things in: choose or drop -> send -> look at what was understood -> take -> report.
+// The same steps make a new project (a name, a kind and labels above them) or add to the open one.
+import { announceJobs, api, count, el, emit, icon, listen, setAddress, t, toast, toastError, params } from './base.js';
+import { previewCard } from './intake_preview.js';
+import { reportCard } from './intake_report.js';
+import { dropUpload, filesOfDrop, filesOfInput, filesOfPaste, upload } from './uploader.js';
+
+export function mountIntake(root, desk) {
+  // One plain state, drawn anew at each step; nothing of it is worth keeping over a reload but
+  // the report, which the server keeps.
+  const state = { step: 'idle', isNew: false, form: emptyForm(), files: [], source: null, preview: null, sent: null, record: null, dismissed: new Set() };
+  let facts = null;
+  let abort = null;
+
+  const ways = buildWays(root, { onFiles: take, onPath: lookAtPath });
+
+  async function refresh(now) {
+    const was = facts?.project?.name;
+    facts = now;
+    if (was !== undefined && was !== facts.project?.name && state.step !== 'sending') giveUp({ quiet: true });
+    state.isNew = !facts.readOnly && (!facts.project || params().has('new'));
+    if (facts.project && !state.isNew && ['idle', 'taking', 'report'].includes(state.step)) await showLast();
+    draw();
+  }
+
+  /** The newest import of this project: its progress if it runs, else its report. */
+  async function showLast() {
+    const [last] = facts.readOnly ? [] : await api('/pl/api/imports');
+    if (!last || state.dismissed.has(last.id)) { state.step = 'idle'; state.record = null; return; }
+    state.record = last;
+    state.step = last.report ? 'report' : 'taking';
+  }
+
+  // ---- steps ---------------------------------------------------------------------------------
+
+  async function take(files) {
+    if (!facts || facts.readOnly || state.step === 'sending') return;
+    if (!files.length) { toast(t('intake.nothing')); return; }
+    forgetSource();
+    Object.assign(state, { step: 'sending', files, sent: [0, files.length, 0, 0] });
+    if (state.isNew && !state.form.name) state.form.name = guessName(files);
+    draw();
+    abort = new AbortController();
+    try {
+      const id = await upload(files, {
+        limit: facts.limits.upload, signal: abort.signal,
+        onProgress: (...sent) => { state.sent = sent; drawProgress(); },
+      });
+      await look({ upload: id });
+    } catch (error) { fail(error); }
+  }
+
+  async function lookAtPath(path) {
+    if (!path.trim()) return;
+    forgetSource();
+    state.files = [];
+    if (state.isNew && !state.form.name) state.form.name = path.trim().replace(/[/\\]+$/, '').split(/[/\\]/).pop().replace(/\.\w+$/, '');
+    await look({ path: path.trim() });
+  }
+
+  async function look(source) {
+    state.source = source;
+    state.step = 'looking';
+    draw();
+    try {
+      state.preview = await api('/pl/api/imports/preview', { json: source });
+    } catch (error) { fail(error); return; }
+    state.step = 'preview';
+    if (state.preview.kind) state.form.kind = state.preview.kind;
+    draw();
+    root.querySelector('[data-testid=import-start]')?.focus();
+  }
+
+  async function start(options) {
+    if (state.isNew && !await create()) return;
+    try {
+      state.record = await api('/pl/api/imports', { json: { ...state.source, ...options } });
+    } catch (error) { fail(error); return; }
+    state.source = null;
+    state.step = 'taking';
+    if (state.isNew) finishNew();
+    draw();
+    announceJobs();
+  }
+
+  /** Make the new project; its name is put into the address so that what follows goes there. */
+  async function create() {
+    const { name, kind, labels } = state.form;
+    try {
+      const made = await api('/pl/api/projects', { json: { name, kind, labels: namesIn(labels) } });
+      setAddress({ project: made.name }, { push: true });
+      return true;
+    } catch (error) {
+      toastError(error);
+      root.querySelector('input[name=name]')?.focus();
+      return false;
+    }
+  }
+
+  function finishNew() {
+    setAddress({ new: null });
+    Object.assign(state, { isNew: false, form: emptyForm() });
+    // The panes beside this one follow; this one keeps its step.
+    facts = { ...facts, project: { name: params().get('project') } };
+    emit('pl:project');
+  }
+
+  function forgetSource() {
+    if (state.source?.upload) dropUpload(state.source.upload);
+    Object.assign(state, { source: null, preview: null });
+  }
+
+  function giveUp({ quiet = false } = {}) {
+    abort?.abort();
+    forgetSource();
+    Object.assign(state, { step: 'idle', files: [] });
+    if (!quiet) draw();
+  }
+
+  function fail(error) {
+    giveUp();
+    toastError(error);
+  }
+
+  // ---- drawing -------------------------------------------------------------------------------
+
+  function draw() {
+    if (facts.readOnly) { root.replaceChildren(el('div', { class: 'pl-empty' }, t('intake.readonly'))); return; }
+    root.replaceChildren(el('div', { class: 'pl-intake' }, heading(), state.isNew ? form() : null, body()));
+  }
+
+  function heading() {
+    if (!state.isNew) return el('h1', { class: 'pl-h1' }, t('intake.into', { name: facts.project.name }));
+    return el('div', { class: 'pl-row' }, el('h1', { class: 'pl-h1' }, t(facts.projects.length ? 'intake.new' : 'intake.first')),
+      facts.project ? el('button', { type: 'button', class: 'pl-button small', onclick: () => { setAddress({ new: null }); giveUp({ quiet: true }); desk.refresh(); } }, t('cancel')) : null);
+  }
+
+  function form() {
+    const kinds = ['image', 'text'].map(kind => el('label', { class: 'pl-choice' },
+      el('input', { type: 'radio', name: 'kind', value: kind, checked: state.form.kind === kind, disabled: Boolean(state.preview?.kind) && state.preview.kind !== kind, onchange: () => { state.form.kind = kind; } }), t(`kind.${kind}`)));
+    const name = el('input', { type: 'text', name: 'name', class: 'pl-input', maxlength: '100', required: true, autocomplete: 'off', value: state.form.name, placeholder: t('new.name.example'), 'data-testid': 'project-name', oninput: () => { state.form.name = name.value; } });
+    const labels = el('textarea', { class: 'pl-input', name: 'labels', rows: '3', placeholder: t('new.labels.example'), 'data-testid': 'project-labels', oninput: () => { state.form.labels = labels.value; } });
+    labels.value = state.form.labels;
+    return el('div', { class: 'pl-new-form' },
+      el('label', { class: 'pl-field' }, t('new.name'), name),
+      el('fieldset', { class: 'pl-field' }, el('legend', {}, t('new.kind')), el('div', { class: 'pl-row' }, kinds)),
+      el('label', { class: 'pl-field wide' }, el('div', {}, t('new.labels'), el('span', { class: 'pl-dim pl-small' }, ` ${t('new.labels.what')}`)), labels));
+  }
+
+  function body() {
+    if (state.step === 'sending' || state.step === 'looking' || state.step === 'taking') return progressCard();
+    if (state.step === 'preview') {
+      return previewCard(state, facts, { onStart: start, onCancel: () => giveUp(), onNewProject: () => { setAddress({ new: 1 }, { push: true }); state.isNew = true; state.form.name ||= guessName(state.files); draw(); } });
+    }
+    const zone = ways.draw(facts, state.isNew);
+    if (state.step === 'report') {
+      return [reportCard(state.record, { onClose: () => { state.dismissed.add(state.record.id); state.step = 'idle'; draw(); }, onChange: () => emit('pl:project') }), zone];
+    }
+    if (!state.isNew) return zone;
+    return [zone, el('div', { class: 'pl-row' }, el('button', { type: 'button', class: 'pl-button', 'data-testid': 'create-empty', onclick: async () => { if (await create()) finishNew(); } }, t('new.empty')), el('span', { class: 'pl-dim pl-small' }, t('new.empty.what')))];
+  }
+
+  function progressCard() {
+    return el('div', { class: 'pl-card pl-progress-card', 'data-step': state.step },
+      el('p', { class: 'pl-plain', role: 'status', 'aria-live': 'polite' }, t(`intake.${state.step}`)),
+      el('progress', { class: 'pl-progress', 'aria-label': t(`intake.${state.step}`) }),
+      el('div', { class: 'pl-row' }, el('span', { class: 'pl-dim pl-small pl-num pl-progress-words' }),
+        state.step === 'sending' ? el('button', { type: 'button', class: 'pl-button small', onclick: () => giveUp() }, t('cancel')) : null));
+  }
+
+  function drawProgress(part = null, words = '') {
+    const bar = root.querySelector('.pl-progress-card progress');
+    if (!bar) return;
+    if (state.step === 'sending') {
+      const [files, allFiles, , allBytes] = state.sent;
+      part = allBytes ? state.sent[2] / allBytes : files / allFiles;
+      words = t('intake.sent', { files: count(files), all: count(allFiles) });
+    }
+    if (part !== null) bar.value = part;
+    root.querySelector('.pl-progress-words').textContent = words;
+  }
+
+  // ---- from outside --------------------------------------------------------------------------
+
+  listen(root, 'pl:joblist', event => {
+    const job = event.detail.find(one => one.id === state.record?.job);
+    if (!job || state.step !== 'taking') return;
+    if (job.total) drawProgress(job.done / job.total, [`${count(job.done)} / ${count(job.total)}`, job.note].filter(Boolean).join(', '));
+    if (job.state !== 'queued' && job.state !== 'running') emit('pl:project');
+  });
+  const over = on => event => {
+    if (!event.dataTransfer?.types.includes('Files')) return;
+    event.preventDefault();
+    root.querySelector('.pl-drop')?.classList.toggle('over', on);
+  };
+  // The whole window takes a drop: a page that opens a dropped picture instead loses one's place.
+  listen(root, 'dragover', over(true));
+  listen(root, 'dragleave', over(false));
+  listen(root, 'drop', async event => {
+    over(false)(event);
+    if (event.dataTransfer?.types.includes('Files')) {
+      try { await take(await filesOfDrop(event.dataTransfer)); } catch (error) { toastError(error); }
+    }
+  });
+  listen(root, 'paste', event => {
+    if (event.target.closest?.('input, textarea, [contenteditable]')) return;
+    const files = filesOfPaste(event.clipboardData);
+    if (files.length) { event.preventDefault(); take(files); }
+  }, document);
+  return { refresh };
+}
+
+const emptyForm = () => ({ name: '', kind: 'image', labels: '' });
+
+/** Label names from pasted text: a line each, or commas. */
+export const namesIn = text => [...new Set((text.includes('\n') ? text.split(/\r?\n/) : text.split(',')).map(name => name.trim()).filter(Boolean))];
+
+function guessName(files) {
+  const first = files[0]?.[0] ?? '';
+  const folder = first.includes('/') ? first.split('/')[0] : '';
+  return folder || (files.length === 1 ? first.replace(/\.\w+$/, '') : '');
+}
+
+/** The drop zone and its fields; the inputs live as long as the page. */
+function buildWays(root, { onFiles, onPath }) {
+  const files = el('input', { type: 'file', multiple: true, class: 'pl-hidden', tabindex: '-1', 'aria-label': t('intake.files'), 'data-testid': 'import-file' });
+  const folder = el('input', { type: 'file', webkitdirectory: true, class: 'pl-hidden', tabindex: '-1', 'aria-label': t('intake.folder'), 'data-testid': 'import-folder' });
+  for (const input of [files, folder]) {
+    input.addEventListener('change', () => { const list = filesOfInput(input); input.value = ''; onFiles(list); });
+  }
+  const path = el('input', { type: 'text', class: 'pl-input', 'data-testid': 'import-path', placeholder: t('intake.path.example'), 'aria-label': t('intake.path'), spellcheck: 'false', autocomplete: 'off' });
+  const look = el('button', { type: 'submit', class: 'pl-button' }, t('intake.look'));
+  const server = el('form', { class: 'pl-row pl-path', onsubmit: event => { event.preventDefault(); onPath(path.value); } },
+    el('span', { class: 'pl-dim' }, t('intake.path')), path, look);
+  const isBig = facts => !facts.project?.samples;
+  return {
+    draw: (facts, isNew) => el('div', { class: 'pl-ways' },
+      el('div', { class: `pl-drop${isBig(facts) || isNew ? ' big' : ''}` },
+        icon('M12 16V5M7 9l5-5 5 5M5 20h14', { size: 28 }),
+        el('p', { class: 'pl-plain' }, t('intake.drop')),
+        el('p', { class: 'pl-plain pl-dim pl-small' }, t('intake.drop.what')),
+        el('div', { class: 'pl-row' },
+          el('button', { type: 'button', class: 'pl-button primary', onclick: () => folder.click() }, t('intake.folder')),
+          el('button', { type: 'button', class: 'pl-button', onclick: () => files.click() }, t('intake.files'))),
+        files, folder),
+      facts.canNamePaths ? server : null),
+  };
+}

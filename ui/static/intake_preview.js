@@ -1,0 +1,76 @@
+// What was understood, before anything is stored, and how to take it in.
+import { count, el, onRemoved, t } from './base.js';
+
+/** `on` = {onStart(options), onCancel(), onNewProject()} */
+export function previewCard(state, facts, { onStart, onCancel, onNewProject }) {
+  const seen = state.preview;
+  const options = { create_labels: true, unlisted: 'unknown', on_conflict: 'keep', link: false };
+  const wrongKind = !state.isNew && seen.kind && facts.project.kind && seen.kind !== facts.project.kind;
+  const nothing = !seen.samples && !seen.annotations;
+  const card = el('div', { class: 'pl-card pl-preview', 'data-testid': 'import-preview', 'data-samples': seen.samples, 'data-problems': seen.numProblems });
+  card.append(
+    el('h2', { class: 'pl-h2' }, nothing ? t('preview.nothing') : t(`preview.${seen.kind ?? 'annotations'}`, { samples: count(seen.samples), annotations: count(seen.annotations) })),
+    el('p', { class: 'pl-plain pl-dim' }, [seen.formats.length ? t('preview.format', { format: seen.formats.map(name => t(`format.${name}`)).join(', ') }) : '', seen.annotations ? t('preview.annotations.more', { n: count(seen.annotations) }) : ''].filter(Boolean).join(', ')));
+  if (wrongKind) {
+    card.append(el('p', { class: 'pl-plain pl-warning', role: 'alert' }, t(`preview.wrong.${seen.kind}`, { name: facts.project.name })));
+  }
+  if (seen.first.length) card.append(firstOnes(seen, state.files, card));
+  if (seen.labels.length) card.append(labelsFound(seen.labels));
+  if (seen.numProblems) card.append(problemList(seen.problems, seen.numProblems));
+  if (!nothing && !wrongKind) card.append(choices(options, seen, state));
+  const start = el('button', { type: 'button', class: 'pl-button primary', 'data-testid': 'import-start', onclick: async () => { start.disabled = true; await onStart(options); start.disabled = false; } },
+    t(state.isNew ? 'preview.create' : 'preview.import', { n: count(seen.samples) }));
+  card.append(el('div', { class: 'pl-row' },
+    wrongKind ? el('button', { type: 'button', class: 'pl-button primary', onclick: onNewProject }, t('preview.newproject')) : nothing ? null : start,
+    el('button', { type: 'button', class: 'pl-button', onclick: onCancel }, t('cancel'))));
+  return card;
+}
+
+function firstOnes(seen, files, card) {
+  const byName = new Map(files.map(([name, file]) => [name, file]));
+  // A picked folder's own name is the root, so names below it lack it.
+  for (const [name, file] of files) byName.set(name.slice(name.indexOf('/') + 1), file);
+  const made = [];
+  const tiles = seen.first.map(draft => {
+    const labels = Object.entries(draft.labels).map(([name, verdict]) => (verdict === 'yes' ? name : `${name}: ${t(`verdict.${verdict}`)}`)).join(', ');
+    const file = draft.text === null ? byName.get(draft.name) : null;
+    let face = el('div', { class: 'pl-first-text pl-small' }, draft.text ?? draft.name);
+    if (file) {
+      const address = URL.createObjectURL(file);
+      made.push(address);
+      face = el('img', { src: address, alt: '', loading: 'lazy', decoding: 'async' });
+    }
+    return el('li', { title: draft.name }, face, el('span', { class: 'pl-small pl-first-name' }, draft.name), labels ? el('span', { class: 'pl-small pl-dim pl-first-name' }, labels) : null);
+  });
+  const list = el('ul', { class: 'pl-first' }, tiles);
+  setTimeout(() => onRemoved(card, () => made.forEach(address => URL.revokeObjectURL(address))));
+  return list;
+}
+
+function labelsFound(labels) {
+  const shown = labels.slice(0, 60);
+  return el('div', { class: 'pl-found' }, el('span', { class: 'pl-dim' }, t('preview.labels', { n: count(labels.length) })),
+    shown.map(name => el('span', { class: 'pl-tag' }, name)), labels.length > shown.length ? el('span', { class: 'pl-dim' }, t('more', { n: count(labels.length - shown.length) })) : null);
+}
+
+/** Files that cannot be taken, and why; used by the report as well. */
+export function problemList(problems, all) {
+  return el('details', { class: 'pl-problems', open: all <= 8 },
+    el('summary', {}, t('problems.title', { n: count(all) })),
+    el('div', { class: 'pl-table-scroll' }, el('table', { class: 'pl-table' },
+      el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, t('problems.file')), el('th', { scope: 'col' }, t('problems.reason')))),
+      el('tbody', {}, problems.map(row => el('tr', { 'data-testid': 'import-problem', 'data-file': row.file }, el('td', {}, row.file), el('td', {}, row.reason)))))),
+    all > problems.length ? el('p', { class: 'pl-plain pl-dim pl-small' }, t('problems.more', { n: count(all - problems.length) })) : null);
+}
+
+function choices(options, seen, state) {
+  const tick = (name, key) => el('label', { class: 'pl-choice' }, el('input', { type: 'checkbox', checked: options[name], onchange: event => { options[name] = event.target.checked; } }), t(key));
+  const pick = (name, key, values) => el('label', { class: 'pl-field' }, t(key), el('select', { class: 'pl-input', onchange: event => { options[name] = event.target.value; } }, values.map(value => el('option', { value }, t(`${key}.${value}`)))));
+  const rows = [];
+  if (seen.labels.length) rows.push(tick('create_labels', 'option.create'));
+  if (state.source?.path) rows.push(tick('link', 'option.link'));
+  const more = [];
+  if (seen.annotations) more.push(pick('unlisted', 'option.unlisted', ['unknown', 'no']), pick('on_conflict', 'option.conflict', ['keep', 'replace', 'both']));
+  if (more.length) rows.push(el('details', { class: 'pl-more' }, el('summary', {}, t('option.more')), el('div', { class: 'pl-new-form' }, more)));
+  return el('div', { class: 'pl-choices' }, rows);
+}
