@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from backend.contracts import Aligner, Calibrator, Encoder, Index, Learner, Pick
 from backend.errors import BadInputError
 from backend.recipes import EncoderName, Recipe, parse_encoder_id
 from backend.settings import Settings
-from backend.types import Alignment, Features, Kind, ScoreScale
+from backend.types import Alignment, Encoded, Features, Kind, ScoreScale
+
 
 
 def load_encoder(encoder_id: str, settings: Settings) -> Encoder:
@@ -53,6 +55,85 @@ def _build_encoder(name: EncoderName, settings: Settings) -> Encoder:
     return method(method.Settings(**{key: value for key, value in wanted.items() if key in own}))
 
 
+@dataclass(frozen=True)
+class EncoderFacts:
+    """What a project remembers of its encoder, so that it opens before any weights are read."""
+
+    id: str
+    kind: Kind
+    dim: int
+    fingerprint: str
+    input_size: int
+    scale: ScoreScale
+
+    @classmethod
+    def of(cls, encoder: Encoder) -> EncoderFacts:
+        """Note the facts of a loaded encoder."""
+        return cls(
+            id=encoder.id,
+            kind=encoder.kind,
+            dim=encoder.dim,
+            fingerprint=encoder.fingerprint,
+            input_size=encoder.input_size,
+            scale=encoder.scale,
+        )
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> EncoderFacts:
+        """Read what `as_json` wrote."""
+        scale = ScoreScale(**content["scale"])
+        return cls(**{**content, "kind": Kind(content["kind"]), "scale": scale})
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, kept in the project."""
+        return {**asdict(self), "kind": self.kind.value}
+
+
+class DeferredEncoder:
+    """An encoder whose facts are known and whose weights are read when they are first needed."""
+
+    def __init__(self, facts: EncoderFacts, load: Callable[[], Encoder]):
+        self.id = facts.id
+        self.kind = facts.kind
+        self.dim = facts.dim
+        self.fingerprint = facts.fingerprint
+        self.input_size = facts.input_size
+        self.scale = facts.scale
+        self._load = load
+        self._loaded: Encoder | None = None
+        self._lock = Lock()
+
+    def loaded(self) -> Encoder:
+        """The encoder itself.
+
+        Raises:
+            BadInputError: its weights or settings are no longer those of the stored vectors.
+        """
+        with self._lock:
+            if self._loaded is None:
+                encoder = self._load()
+                if encoder.fingerprint != self.fingerprint:
+                    raise BadInputError(
+                        f"encoder {self.id} has changed since this project was encoded "
+                        f"({self.fingerprint} is now {encoder.fingerprint}); change the encoder "
+                        "of the project to encode it again, every verdict is kept"
+                    )
+                self._loaded = encoder
+            return self._loaded
+
+    def encode(self, samples: Sequence[Any]) -> Encoded:
+        """As the encoder does, loading it first."""
+        return self.loaded().encode(samples)
+
+    def encode_labels(self, names: Sequence[str]) -> Float[np.ndarray, "l d"]:
+        """As the encoder does, loading it first."""
+        return self.loaded().encode_labels(names)
+
+    def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
+        """As the encoder does, loading it first."""
+        return self.loaded().encode_texts(texts)
+
+
 class Pipeline:
     """A recipe made alive for one encoder."""
 
@@ -66,11 +147,6 @@ class Pipeline:
         self.calibrator: Calibrator = self._method("calibrator")
         self.picker: Picker = self._method("picker")
         self.projector: Projector = self._method("projector")
-
-    @classmethod
-    def from_ids(cls, recipe: Recipe, encoder_id: str, settings: Settings) -> Pipeline:
-        """Load the encoder by its id and build the recipe around it."""
-        return cls(recipe, load_encoder(encoder_id, settings))
 
     @property
     def fingerprint(self) -> str:

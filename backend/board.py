@@ -1,0 +1,167 @@
+"""The open project as arrays: samples are rows, labels are columns, scores and verdicts the cells.
+
+Pure bookkeeping: no disk, no screen, no formula of a method. `resized` carries over what is known
+when samples or labels come and go, so that nothing is computed twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import blake2b
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from backend.types import Correction, Label, Lessons, Sample, Split, Verdict
+
+HELD_BACK_SHARE = 5
+"""One training sample in this many is held back: its verdicts calibrate and evaluate."""
+
+
+def is_held_back(content_hash: str, seed: int) -> bool:
+    """Whether a training sample is held back; depends on its content and the project's seed."""
+    digest = blake2b(f"{seed}:{content_hash}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % HELD_BACK_SHARE == 0
+
+
+@dataclass(frozen=True)
+class Board:
+    """Rows and columns with everything that is known about them.
+
+    Attributes:
+        pooled: (N, D), NaN rows where a sample is not encoded yet.
+        label_vectors: (L, D).
+        global_scores, local_scores: (N, L) zero-shot scores; NaN where not computed yet.
+        logits: (N, L) of the current version; NaN where not computed yet.
+        probabilities: (N, L); NaN where not calibrated.
+        verdicts: (row's sample id, column's label id) -> newest correction.
+    """
+
+    samples: tuple[Sample, ...]
+    labels: tuple[Label, ...]
+    pooled: Float[np.ndarray, "n d"]
+    label_vectors: Float[np.ndarray, "l d"]
+    global_scores: Float[np.ndarray, "n l"]
+    local_scores: Float[np.ndarray, "n l"]
+    logits: Float[np.ndarray, "n l"]
+    probabilities: Float[np.ndarray, "n l"]
+    split_seed: int
+    verdicts: Mapping[tuple[int, int], Correction] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, dim: int, split_seed: int) -> Board:
+        """No samples and no labels yet."""
+        none = np.zeros((0, 0), np.float32)
+        wide = np.zeros((0, dim), np.float32)
+        return cls((), (), wide, wide, none, none, none, none, split_seed)
+
+    @cached_property
+    def row_of(self) -> dict[int, int]:
+        """Sample id -> row."""
+        return {sample.id: row for row, sample in enumerate(self.samples)}
+
+    @cached_property
+    def column_of(self) -> dict[int, int]:
+        """Label id -> column."""
+        return {label.id: column for column, label in enumerate(self.labels)}
+
+    @cached_property
+    def ids(self) -> Int[np.ndarray, " n"]:
+        """Sample ids, one per row."""
+        return np.array([sample.id for sample in self.samples], np.int64)
+
+    @cached_property
+    def encoded(self) -> Bool[np.ndarray, " n"]:
+        """Which rows have vectors."""
+        return np.isfinite(self.pooled[:, :1]).all(axis=1) & (self.pooled.shape[1] > 0)
+
+    @cached_property
+    def held_back(self) -> Bool[np.ndarray, " n"]:
+        """Training rows whose verdicts are never learned from."""
+        return np.array(
+            [
+                sample.split == Split.TRAIN and is_held_back(sample.content_hash, self.split_seed)
+                for sample in self.samples
+            ],
+            bool,
+        )
+
+    @cached_property
+    def trainable(self) -> Bool[np.ndarray, " n"]:
+        """Training rows whose verdicts are learned from."""
+        train = np.array([sample.split == Split.TRAIN for sample in self.samples], bool)
+        return train & ~self.held_back
+
+    @cached_property
+    def decided(self) -> Bool[np.ndarray, "n l"]:
+        """Cells with a verdict; UNSURE is one."""
+        table = np.zeros((len(self.samples), len(self.labels)), bool)
+        for sample, label in self.verdicts:
+            row, column = self.row_of.get(sample), self.column_of.get(label)
+            if row is not None and column is not None:
+                table[row, column] = True
+        return table
+
+    def resized(self, samples: Sequence[Sample], labels: Sequence[Label]) -> Board:
+        """The same board for other rows and columns; new cells are NaN.
+
+        A label that was renamed is a new column: its vector and zero-shot scores belong to the
+        old name.
+        """
+        rows = np.array([self.row_of.get(sample.id, -1) for sample in samples], np.int64)
+        known = {(label.id, label.name): column for column, label in enumerate(self.labels)}
+        columns = np.array([known.get((label.id, label.name), -1) for label in labels], np.int64)
+        cells = {
+            name: _taken(getattr(self, name), rows, columns)
+            for name in ("global_scores", "local_scores", "logits", "probabilities")
+        }
+        width = np.arange(self.pooled.shape[1])
+        return replace(
+            self,
+            samples=tuple(samples),
+            labels=tuple(labels),
+            pooled=_taken(self.pooled, rows, width),
+            label_vectors=_taken(self.label_vectors, columns, width),
+            **cells,
+        )
+
+    def lessons(
+        self,
+        verdicts: Mapping[tuple[int, int], Correction],
+        columns: Mapping[int, int],
+        rows: Bool[np.ndarray, " n"],
+    ) -> Lessons:
+        """YES and NO verdicts on encoded rows as arrays, in a fixed order.
+
+        Args:
+            verdicts: the folded log at some offset, not necessarily the newest.
+            columns: label id -> column number in the learner's state.
+            rows: which rows count, e.g. `trainable` or `held_back`.
+        """
+        usable = rows & self.encoded
+        found = [
+            (self.row_of[sample], columns[label], float(correction.verdict == Verdict.YES))
+            for (sample, label), correction in verdicts.items()
+            if correction.verdict in (Verdict.YES, Verdict.NO)
+            and label in columns
+            and sample in self.row_of
+            and usable[self.row_of[sample]]
+        ]
+        found.sort()
+        table = np.array(found, np.float64).reshape(-1, 3)
+        return Lessons(
+            rows=table[:, 0].astype(np.int64),
+            columns=table[:, 1].astype(np.int64),
+            targets=table[:, 2].astype(np.float32),
+        )
+
+
+def _taken(array: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """array[rows][:, columns] with NaN where an index is -1."""
+    out = np.full((len(rows), len(columns)), np.nan, np.float32)
+    old_rows, old_columns = np.flatnonzero(rows >= 0), np.flatnonzero(columns >= 0)
+    if len(old_rows) and len(old_columns):
+        out[np.ix_(old_rows, old_columns)] = array[np.ix_(rows[old_rows], columns[old_columns])]
+    return out
