@@ -6,6 +6,7 @@ with the same arguments, so they give the same numbers; only the step counts com
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -15,10 +16,12 @@ from jaxtyping import Float
 from backend.board import Board
 from backend.contracts import State
 from backend.pipeline import Pipeline
+from backend.store.project import ProjectStore
 from backend.types import Correction, Features, LearnStep, Lessons
 
 CALIBRATOR = "calibrator."
 LEARNER = "learner."
+LEASE_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -97,9 +100,9 @@ def fold_in(
     labels = (*before.labels, *new)
     columns = {label: column for column, label in enumerate(labels)}
     state = learner.extend(before.learner, len(labels))
-    state = _reset(pipeline, state, [columns[label] for label in changed])
     concerned = {label: columns[label] for label in changed}
     lessons = board.lessons(verdicts, concerned, board.trainable)
+    state = _reset(pipeline, state, sorted({*concerned.values()} - {*lessons.columns.tolist()}))
     done = 0
     if len(lessons.rows):
         features, lessons = _only_rows_with_lessons(pipeline, board, labels, lessons)
@@ -136,6 +139,93 @@ def score(
             if label.id in columns:
                 probabilities[rows, column] = calibrated[:, columns[label.id]]
     return logits, probabilities
+
+
+def restore(store: ProjectStore, pipeline: Pipeline, board: Board) -> Learned:
+    """The newest version: from its file, or by replaying the log where files are gone.
+
+    Steps of another recipe or encoder are passed over: their numbers mean nothing to this one.
+    """
+    steps = store.versions.steps()
+    learned = start(pipeline)
+    todo: list[LearnStep] = []
+    for step in reversed(steps):
+        if step.recipe != pipeline.fingerprint:
+            break
+        kept = store.versions.load(step.version)
+        if kept is not None:
+            arrays, info = kept
+            learned = Learned.from_arrays(step, arrays, tuple(int(i) for i in info["labels"]))
+            break
+        todo.append(step)
+    for step in reversed(todo):
+        changed = _labels_between(store, board, learned.offset, step.offset)
+        learned, _ = fold_in(
+            pipeline,
+            board,
+            learned,
+            verdicts=store.log.current(upto=step.offset),
+            changed=changed,
+            version=step.version,
+            offset=step.offset,
+            steps=step.steps,
+            seed=step.seed,
+        )
+        store.versions.keep(step, learned.as_arrays(), {"labels": list(learned.labels)})
+    return learned
+
+
+def next_version(
+    store: ProjectStore,
+    pipeline: Pipeline,
+    board: Board,
+    before: Learned,
+    *,
+    offset: int,
+    owner: str,
+) -> tuple[Learned, int]:
+    """Fold the log up to `offset` in and store it as a new version; `before` if nothing is new.
+
+    Raises:
+        BusyError: another process is writing versions of this project.
+    """
+    if not _labels_between(store, board, before.offset, offset):
+        return before, 0
+    with store.versions.lease(owner, LEASE_SECONDS):
+        newest = store.versions.latest()
+        if newest is not None and newest.version > before.version:
+            before = restore(store, pipeline, board)  # another process learned meanwhile
+        changed = _labels_between(store, board, before.offset, offset)
+        if not changed:
+            return before, 0
+        version = (newest.version if newest else 0) + 1
+        learned, steps = fold_in(
+            pipeline,
+            board,
+            before,
+            verdicts=board.verdicts,
+            changed=changed,
+            version=version,
+            offset=offset,
+        )
+        step = LearnStep(
+            version=version,
+            from_version=before.version,
+            offset=offset,
+            recipe=pipeline.fingerprint,
+            seed=0,
+            split_seed=board.split_seed,
+            steps=steps,
+            when=time.time(),
+        )
+        store.versions.save(step, learned.as_arrays(), {"labels": list(learned.labels)})
+    return learned, steps
+
+
+def _labels_between(store: ProjectStore, board: Board, start: int, end: int) -> set[int]:
+    """Live labels with rows of the log after `start` and up to `end`."""
+    rows = store.log.since(start)
+    return {row.label for row in rows if row.offset <= end and row.label in board.column_of}
 
 
 def features_of(

@@ -1,0 +1,164 @@
+"""Find and map: nearest neighbours, search by text, picture or region, and the map of everything.
+
+Holds the index and the coordinates of one open project; both are caches of the vectors and come
+back when they are deleted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+
+import numpy as np
+from jaxtyping import Bool, Float
+from safetensors.numpy import load_file, save_file
+
+from backend.board import Board
+from backend.contracts import State
+from backend.pipeline import Pipeline
+from backend.types import Hit, MapPoints
+
+PARTS_SHOWN = 5
+FEWEST_FOR_PROJECTION = 12
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Fitted coordinates: the projector's state and the method that made it."""
+
+    method: str
+    state: State
+
+
+class Finder:
+    """Index and map over the encoded rows of a board."""
+
+    def __init__(self, pipeline: Pipeline, cache: Path):
+        self._pipeline = pipeline
+        self._cache = cache
+        self._index = pipeline.new_index()
+        self._stored: set[int] = set()
+        self._plane: Plane | None = None
+        self._lock = RLock()
+
+    def refresh(self, board: Board) -> None:
+        """Make the index hold exactly the encoded rows of the board."""
+        with self._lock:
+            rows = np.flatnonzero(board.encoded)
+            now = {int(i) for i in board.ids[rows]}
+            gone = np.array(sorted(self._stored - now), np.int64)
+            if len(gone):
+                self._index.remove(gone)
+            new = [int(row) for row in rows if int(board.ids[row]) not in self._stored]
+            if new:
+                self._index.add(board.ids[new], np.ascontiguousarray(board.pooled[new]))
+            self._stored = now
+
+    def nearest(
+        self, board: Board, vector: Float[np.ndarray, " d"], k: int, *, leave_out: int | None = None
+    ) -> list[Hit]:
+        """The k most similar samples, best first."""
+        with self._lock:
+            wanted = k + (leave_out is not None)
+            if not self._stored or wanted < 1:
+                return []
+            ids, scores = self._index.search(vector[None].astype(np.float32), wanted)
+        hits = [
+            Hit(int(i), board.samples[board.row_of[int(i)]].name, float(score))
+            for i, score in zip(ids[0], scores[0], strict=True)
+            if int(i) in board.row_of and int(i) != leave_out
+        ]
+        return hits[:k]
+
+    # --- map ---------------------------------------------------------------------------------
+
+    def points(self, board: Board) -> MapPoints:
+        """Coordinates of all encoded rows: the projector's if it has run, PCA until then."""
+        rows = np.flatnonzero(board.encoded)
+        if not len(rows):
+            empty = np.zeros((0, 2), np.float32)
+            return MapPoints(np.zeros(0, np.int64), empty, "none", 0)
+        plane = self._fitted()
+        if plane is None:
+            projector = self._pipeline.plain_projector()
+            state = projector.fit(board.pooled[rows])
+            xy, method = projector.place(state, board.pooled[rows]), "pca"
+        else:
+            xy = self._pipeline.projector.place(plane.state, board.pooled[rows])
+            method = plane.method
+        version = _version_of(board.ids[rows], xy)
+        return MapPoints(board.ids[rows], xy.astype(np.float32), method, version)
+
+    def needs_projection(self, board: Board) -> bool:
+        """Whether a projection would say more than PCA and has not been made yet."""
+        rows = np.flatnonzero(board.encoded)
+        return len(rows) >= FEWEST_FOR_PROJECTION and self._fitted() is None
+
+    def project(self, board: Board, *, seed: int = 0) -> None:
+        """Fit the recipe's projector on all encoded rows and keep its state as a cache."""
+        rows = np.flatnonzero(board.encoded)
+        state = self._pipeline.projector.fit(board.pooled[rows], seed=seed)
+        path = self._file()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        written = path.with_suffix(".part")
+        save_file({name: np.ascontiguousarray(a) for name, a in state.items()}, written)
+        written.replace(path)
+        with self._lock:
+            self._plane = Plane("umap", state)
+
+    def _fitted(self) -> Plane | None:
+        with self._lock:
+            if self._plane is None and self._file().is_file():
+                state = dict(load_file(self._file()))
+                self._plane = Plane("umap", state)
+            return self._plane
+
+    def _file(self) -> Path:
+        name = f"{self._pipeline.encoder.fingerprint}-{self._pipeline.projector.fingerprint}"
+        return self._cache / "projections" / f"{name}.safetensors"
+
+
+def matching_parts(
+    parts: Float[np.ndarray, "p d"], query: Float[np.ndarray, " d"]
+) -> tuple[int, ...]:
+    """The parts that match a query best: at most five, each close to the best one."""
+    if not len(parts):
+        return ()
+    similarity = parts @ query
+    best, middle = float(similarity.max()), float(np.median(similarity))
+    near = np.flatnonzero(similarity >= best - 0.35 * (best - middle))
+    order = near[np.argsort(-similarity[near], kind="stable")]
+    return tuple(int(i) for i in order[:PARTS_SHOWN])
+
+
+def inside(points: MapPoints, kind: str, x: Sequence[float], y: Sequence[float]) -> list[int]:
+    """Ids of the points in a box (two corners) or lasso (a closed polygon), even-odd rule."""
+    if not len(points.ids) or len(x) < 2 or len(x) != len(y):
+        return []
+    px, py = points.xy[:, 0].astype(np.float64), points.xy[:, 1].astype(np.float64)
+    if kind == "box":
+        keep = (px >= min(x)) & (px <= max(x)) & (py >= min(y)) & (py <= max(y))
+    else:
+        keep = _in_polygon(px, py, np.asarray(x, np.float64), np.asarray(y, np.float64))
+    return [int(i) for i in points.ids[keep]]
+
+
+def _in_polygon(
+    px: np.ndarray, py: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> Bool[np.ndarray, " n"]:
+    result = np.zeros(len(px), bool)
+    for i in range(len(x)):
+        j = i - 1
+        crosses = (y[i] > py) != (y[j] > py)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            at = (x[j] - x[i]) * (py - y[i]) / (y[j] - y[i]) + x[i]
+        result ^= crosses & (px < at)
+    return result
+
+
+def _version_of(ids: np.ndarray, xy: np.ndarray) -> int:
+    digest = hashlib.blake2b(ids.tobytes() + np.ascontiguousarray(xy).tobytes(), digest_size=6)
+    return int.from_bytes(digest.digest(), "big")

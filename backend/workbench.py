@@ -1,0 +1,897 @@
+"""One open project: add, suggest, explain, correct, learn, pick, search, export.
+
+The workbench keeps the project's board (rows, columns, scores) in memory, appends every correction
+to the log before it answers, and folds new verdicts in on a thread of its own when it serves a
+screen. It is safe to call from many threads; whatever takes long is a job.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Condition, RLock, Thread
+from uuid import uuid4
+
+import numpy as np
+from jaxtyping import Float
+
+from backend import catalogue, encoding, intake, replay
+from backend.board import Board
+from backend.errors import BadInputError, BusyError, MissingTruthError, NotFoundError
+from backend.finding import Finder, inside, matching_parts
+from backend.images import decode
+from backend.jobs import Jobs, Ticket
+from backend.pipeline import DeferredEncoder, EncoderFacts, Pipeline, load_encoder
+from backend.recipes import load_recipe
+from backend.scorecard import evaluation
+from backend.settings import Settings
+from backend.store.corrections import NewCorrection
+from backend.store.project import ProjectStore
+from backend.types import (
+    Correction,
+    Evaluation,
+    Explanation,
+    ExportReport,
+    ExportRow,
+    ExportSource,
+    Hit,
+    ImportReport,
+    Kind,
+    Label,
+    LearnReport,
+    LearnStep,
+    MapPoints,
+    Progress,
+    QueueEntry,
+    Receipt,
+    Sample,
+    SampleSuggestions,
+    Split,
+    Suggestion,
+    Verdict,
+)
+
+LEASE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class ProjectInfo:
+    """A project at a glance."""
+
+    name: str
+    path: Path
+    kind: Kind
+    encoder: str
+    samples: int
+    encoded: int
+    labels: int
+    verdicts: int
+    version: int
+    offset: int
+    modified: float
+
+
+class Workbench:
+    """One open project.
+
+    Args:
+        store: the project's memory.
+        settings: device, engine, limits.
+        learns: fold corrections in by itself, as a screen wants; a script calls `learn`.
+    """
+
+    def __init__(self, store: ProjectStore, settings: Settings, *, learns: bool = False):
+        self.store = store
+        self.settings = settings
+        self.jobs = Jobs(store)
+        self._lock = RLock()
+        self._news = Condition(self._lock)
+        self._learning = RLock()
+        self._recipe = load_recipe(str(store.get("recipe", "default")))
+        self._pipeline = self._build_pipeline()
+        self._board = Board.empty(self._pipeline.encoder.dim, int(store.get("split_seed", 0)))
+        self._learned = replay.start(self._pipeline)
+        self._offset = 0
+        self._stamp: object = None
+        self._finder = Finder(self._pipeline, self.path / "cache")
+        self._owner = uuid4().hex
+        self._closing = False
+        self._wake = False
+        self._load()
+        self._thread = Thread(target=self._fold_loop, name="fold-in", daemon=True)
+        self._learns = learns
+        if learns:
+            self._thread.start()
+
+    # --- facts -------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The project's name."""
+        return self.store.name
+
+    @property
+    def kind(self) -> Kind:
+        """Images or texts."""
+        return self.store.kind
+
+    @property
+    def path(self) -> Path:
+        """The project's folder."""
+        return self.store.path
+
+    @property
+    def encoder_id(self) -> str:
+        """The encoder by the name people use."""
+        return str(self.store.get("encoder"))
+
+    @property
+    def version(self) -> int:
+        """The newest learned version; 0 before anything was learned."""
+        return self._learned.version
+
+    @property
+    def offset(self) -> int:
+        """The log offset that this workbench has seen."""
+        return self._offset
+
+    @property
+    def num_encoded(self) -> int:
+        """Samples that have vectors."""
+        return int(self._board.encoded.sum())
+
+    def info(self) -> ProjectInfo:
+        """Counts for a list of projects."""
+        with self._lock:
+            return ProjectInfo(
+                name=self.name,
+                path=self.path,
+                kind=self.kind,
+                encoder=self.encoder_id,
+                samples=len(self._board.samples),
+                encoded=self.num_encoded,
+                labels=len(self._board.labels),
+                verdicts=len(self._board.verdicts),
+                version=self.version,
+                offset=self._offset,
+                modified=self.path.stat().st_mtime,
+            )
+
+    # --- what is in it -----------------------------------------------------------------------
+
+    def samples(self, ids: Iterable[int] | None = None) -> list[Sample]:
+        """Live samples in order, or those with the given ids."""
+        with self._lock:
+            if ids is None:
+                return list(self._board.samples)
+            return [self._board.samples[self._row(i)] for i in ids]
+
+    def sample(self, id_or_name: int | str) -> Sample:
+        """One sample by id, name or unique basename."""
+        with self._lock:
+            row = self._board.row_of.get(id_or_name) if isinstance(id_or_name, int) else None
+            if row is not None:
+                return self._board.samples[row]
+        return self.store.find(id_or_name)
+
+    def labels(self) -> list[Label]:
+        """Live labels in order."""
+        with self._lock:
+            return list(self._board.labels)
+
+    def label(self, id_or_name: int | str) -> Label:
+        """One label by id, name or alias."""
+        return self.store.find_label(id_or_name)
+
+    def add_labels(
+        self, names: Sequence[str], *, pack: str = "main", who: str = "me"
+    ) -> list[Label]:
+        """Add labels; suggestions for them work at once, from their names."""
+        added = self.store.add_labels(names, pack=pack, who=who)
+        self._resync()
+        return added
+
+    def rename_label(self, label: int | str, new: str, *, who: str = "me") -> None:
+        """Give a label another name; its verdicts stay."""
+        self.store.rename_label(self.label(label).id, new, who=who)
+        self._resync()
+
+    def merge_labels(self, source: int | str, into: int | str, *, who: str = "me") -> None:
+        """Move a label's verdicts to another label and remove it; one undo takes it back."""
+        self.store.merge_labels(self.label(source).id, self.label(into).id, who=who)
+        self._resync()
+
+    def describe_label(
+        self,
+        label: int | str,
+        *,
+        definition: str | None = None,
+        aliases: Sequence[str] | None = None,
+        colour: str | None = None,
+        key: str | None = None,
+        who: str = "me",
+    ) -> None:
+        """Change what is written about a label; None leaves a field as it is."""
+        self.store.describe_label(
+            self.label(label).id,
+            definition=definition,
+            aliases=aliases,
+            colour=colour,
+            key=key,
+            who=who,
+        )
+        self._resync()
+
+    def set_parent(self, label: int | str, parent: int | str | None, *, who: str = "me") -> None:
+        """Put a label below another one, or at the top."""
+        above = None if parent is None else self.label(parent).id
+        self.store.set_parent(self.label(label).id, above, who=who)
+        self._resync()
+
+    def remove_label(self, label: int | str, *, who: str = "me") -> None:
+        """Remove a label; undo brings it back with its verdicts until `compact`."""
+        self.store.remove_label(self.label(label).id, who=who)
+        self._resync()
+
+    def remove_samples(self, ids: Sequence[int | str], *, who: str = "me") -> None:
+        """Remove samples; undo brings them back until `compact`."""
+        self.store.remove_samples([self.sample(i).id for i in ids], who=who)
+        self._resync()
+
+    def compact(self) -> None:
+        """Forget for good what was removed."""
+        self.store.compact()
+        self._resync()
+
+    def media(self, sample: int | str, *, size: int | None = None) -> tuple[Path, str, str]:
+        """A file to send: path, content type, etag; `size` asks for a thumbnail."""
+        return self.store.media.served(self.sample(sample), size=size)
+
+    # --- taking in ---------------------------------------------------------------------------
+
+    def preview(self, path: str | Path, *, format: str = "auto") -> intake.ImportPreview:  # noqa: A002
+        """What `add` would understand; stores nothing."""
+        return intake.preview(Path(path), settings=self.settings, format=format)
+
+    def add(
+        self,
+        path: str | Path,
+        *,
+        format: str = "auto",  # noqa: A002
+        link: bool = False,
+        on_conflict: str = "keep",
+        unlisted: str = "unknown",
+        create_labels: bool = False,
+        follow_links: bool = False,
+        who: str = "me",
+        progress: Progress | None = None,
+        encode: bool = True,
+    ) -> ImportReport:
+        """Import a folder, archive or file; whatever cannot be taken is reported by name.
+
+        Args:
+            path: what to read.
+            format: a reader's name, or "auto" to look at the content.
+            link: leave media where they are instead of copying them.
+            on_conflict: "keep" the verdict that is there, "replace" it, or keep "both".
+            unlisted: what a label means that a source listing only presence leaves out.
+            create_labels: add labels that are not in the project yet.
+            follow_links: follow symbolic links inside a folder.
+            who: whose import it is.
+            progress: called with (done, total, note).
+            encode: compute vectors from the same decoded pictures; else call `encode_soon`.
+        """
+        encoder = self._pipeline.encoder
+        with (
+            intake.opened(
+                Path(path), format=format, settings=self.settings, follow_links=follow_links
+            ) as (_, found),
+            encoding.StreamEncoder(encoder, self.store.vectors) as stream,
+        ):
+            report = self.store.take(
+                found,
+                who=who,
+                source=f"import:{Path(path).name}",
+                link=link,
+                on_conflict=on_conflict,
+                unlisted=unlisted,
+                create_labels=create_labels,
+                progress=progress,
+                at_least=encoder.input_size,
+                on_content=stream.accept if encode else None,
+            )
+        self._resync()
+        return report
+
+    def encode(self, *, progress: Progress | None = None) -> int:
+        """Compute the vectors that are missing; returns how many samples were encoded."""
+        count = encoding.encode_missing(
+            self.store, self._pipeline.encoder, self.samples(), progress=progress
+        )
+        self._resync()
+        return count
+
+    def encode_soon(self) -> str:
+        """The same as a job; returns its id."""
+
+        def work(ticket: Ticket) -> None:
+            self.encode(progress=ticket.progress)
+
+        return self.jobs.submit("encode", "Reading samples", work, key="encode")
+
+    # --- look --------------------------------------------------------------------------------
+
+    def suggest(self, ids: Iterable[int | str] | None = None) -> list[SampleSuggestions]:
+        """All suggestions of the given samples (all by default), best first."""
+        wanted = None if ids is None else [self.sample(i).id for i in ids]
+        with self._lock:
+            board = self._board
+            rows = range(len(board.samples)) if wanted is None else map(self._row, wanted)
+            return [self._suggestions_of(board, row) for row in rows]
+
+    def explain(self, sample: int | str, *, label: int | str | None = None) -> Explanation:
+        """Which part carries which label.
+
+        Raises:
+            NotFoundError: the sample is unknown or has no vectors yet.
+        """
+        found = self.sample(sample)
+        chosen = None if label is None else self.label(label).id
+        with self._lock:
+            board = self._board
+            row = self._row(found.id)
+            columns = [board.column_of[chosen]] if chosen else list(range(len(board.labels)))
+        if not board.encoded[row]:
+            raise NotFoundError(
+                f"{found.name} is not encoded yet; wait for its job or run `encode`"
+            )
+        if not columns:
+            raise NotFoundError("this project has no labels yet; add one to see where it is")
+        parts, layout = self.store.vectors.parts(
+            found.content_hash, self._pipeline.encoder.fingerprint
+        )
+        alignment = self._pipeline.align(parts, board.label_vectors[columns])
+        backward = alignment.backward[0]
+        entropy = -(backward * np.log(np.maximum(backward, 1e-12))).sum(axis=0)
+        return Explanation(
+            sample=found.id,
+            name=found.name,
+            labels=tuple(board.labels[column].name for column in columns),
+            forward=alignment.forward[0],
+            backward=backward,
+            plan=alignment.plan[0],
+            similarity=alignment.similarity[0],
+            scores=np.nan_to_num(board.logits[row, columns]),
+            spread=(entropy / np.log(max(len(parts), 2))).astype(np.float32),
+            layout=layout,
+            version=self.version,
+        )
+
+    def neighbours(self, sample: int | str, k: int = 8) -> list[Hit]:
+        """The samples most like this one, itself left out."""
+        found = self.sample(sample)
+        with self._lock:
+            board = self._board
+        row = board.row_of.get(found.id)
+        if row is None or not board.encoded[row]:
+            return []
+        return self._finder.nearest(board, board.pooled[row], k, leave_out=found.id)
+
+    def search(
+        self,
+        *,
+        text: str | None = None,
+        image: str | Path | bytes | None = None,
+        region: Sequence[float] | None = None,
+        sample: int | str | None = None,
+        k: int = 25,
+    ) -> list[Hit]:
+        """Search by text, by a picture from anywhere, or by a sample; a region cuts it out first.
+
+        Args:
+            text: words to look for.
+            image: a file or the bytes of one (image projects).
+            region: x, y, w, h in 0..1 of the displayed picture.
+            sample: a sample of this project.
+            k: the most hits to return.
+        """
+        if sample is not None and region is None:
+            found = self.sample(sample)
+            self_hit = Hit(found.id, found.name, 1.0)
+            return [self_hit, *self.neighbours(found.id, k - 1)][:k]
+        query = self._query_vector(text=text, image=image, region=region, sample=sample)
+        with self._lock:
+            board = self._board
+        hits = self._finder.nearest(board, query, k)
+        fingerprint = self._pipeline.encoder.fingerprint
+        return [
+            replace(hit, parts=matching_parts(self._parts_of(board, hit, fingerprint), query))
+            for hit in hits
+        ]
+
+    def map(self) -> MapPoints:
+        """Where everything sits: PCA at once, the recipe's projection when its job is done."""
+        with self._lock:
+            board = self._board
+        if self._learns and self._finder.needs_projection(board):
+            self.project_soon()
+        return self._finder.points(board)
+
+    def project(self) -> None:
+        """Fit the recipe's projection now."""
+        with self._lock:
+            board = self._board
+        self._finder.project(board)
+
+    def project_soon(self) -> str:
+        """The same as a job; returns its id."""
+
+        def work(ticket: Ticket) -> None:
+            ticket.progress(0, 1, "placing samples on the map")
+            self.project()
+            ticket.progress(1, 1, "")
+
+        return self.jobs.submit("map", "Drawing the map", work, key="map")
+
+    def inside(self, kind: str, x: Sequence[float], y: Sequence[float]) -> list[int]:
+        """Ids of the samples in a box or lasso drawn on the map."""
+        return inside(self.map(), kind, x, y)
+
+    def colours(self, by: str, *, label: int | str | None = None) -> Float[np.ndarray, " n"]:
+        """One number per point of `map`, for colouring.
+
+        Args:
+            by: "label" (probability, or a logistic of the score before it is calibrated), "doubt"
+                (0 sure, 1 undecided) or "verdict" (1 YES, 0 NO, 0.5 UNSURE, NaN unknown; without a
+                label the share of decided labels).
+            label: the label; for doubt None means the most doubtful one of each sample.
+        """
+        with self._lock:
+            board = self._board
+        rows = np.flatnonzero(board.encoded)
+        column = None if label is None else board.column_of[self.label(label).id]
+        if by == "verdict":
+            return _verdict_colours(board, rows, column)
+        chances = _chances(board)[rows]
+        if by == "label" and column is not None:
+            return chances[:, column]
+        if by == "doubt":
+            doubt = np.where(board.decided[rows], 0.0, 1 - np.abs(2 * chances - 1))
+            if column is not None:
+                return doubt[:, column].astype(np.float32)
+            return (doubt.max(axis=1) if doubt.shape[1] else doubt.sum(axis=1)).astype(np.float32)
+        raise BadInputError(
+            f"cannot colour by {by!r}; choose label (with a label), doubt or verdict"
+        )
+
+    # --- decide ------------------------------------------------------------------------------
+
+    def correct(
+        self,
+        rows: Sequence[Mapping[str, object]],
+        *,
+        who: str = "me",
+        op: str | None = None,
+        seen_version: int | None = None,
+    ) -> Receipt:
+        """Store verdicts, durably, in one transaction; the answer comes after the commit.
+
+        Args:
+            rows: mappings `{"sample", "label", "verdict", "regions"?}` with verdict "yes", "no",
+                "unsure" or None (unknown again), and `{"sample", "complete": true}`, which says
+                NO to all labels of the sample that have no verdict.
+            who: the person.
+            op: an id of the action; the same id again is answered, not stored again.
+            seen_version: the version the person saw.
+
+        Raises:
+            NotFoundError: a sample or label is unknown; nothing is stored.
+            BadInputError: a verdict or region is not one; nothing is stored.
+            SaveError: nothing was stored.
+        """
+        new = self._new_corrections(rows)
+        version = self.version if seen_version is None else seen_version
+        receipt = self.store.log.append(new, who=who, op=op, version=version)
+        self._catch_up()
+        return receipt
+
+    def undo(self, who: str = "me", *, op: str | None = None) -> Receipt | None:
+        """Take back the newest action of a person (or a named one); None if there is none."""
+        receipt = self.store.log.undo(who, op=op)
+        if receipt is not None:
+            self._resync()
+        return receipt
+
+    def verdicts(self, ids: Iterable[int | str] | None = None) -> dict[int, dict[int, Verdict]]:
+        """Current verdicts: sample id -> label id -> verdict."""
+        wanted = None if ids is None else {self.sample(i).id for i in ids}
+        out: dict[int, dict[int, Verdict]] = {i: {} for i in wanted or ()}
+        with self._lock:
+            for (sample, label), correction in self._board.verdicts.items():
+                if correction.verdict is not None and (wanted is None or sample in wanted):
+                    out.setdefault(sample, {})[label] = correction.verdict
+        return out
+
+    def refresh(self, since: int, timeout: float = 1.0) -> int:
+        """The version now; waits until it is above `since`, at most `timeout` seconds."""
+        self._catch_up()
+        with self._news:
+            self._news.wait_for(lambda: self._learned.version > since or self._closing, timeout)
+            return self._learned.version
+
+    def next(self, k: int = 20, *, picker: str | None = None) -> list[QueueEntry]:
+        """What to look at next, each with a reason; validation and test samples are left out."""
+        with self._lock:
+            board, seed = self._board, self._offset
+        asked = np.array([sample.split == Split.TRAIN for sample in board.samples], bool)
+        rows = np.flatnonzero(board.encoded & asked)
+        method = self._pipeline.other_picker(picker)
+        name = picker or self._pipeline.recipe.methods["picker"]
+        found = method.pick(
+            _chances(board)[rows],
+            board.pooled[rows],
+            board.decided[rows],
+            k=k,
+            seed=seed,
+            label_names=[label.name for label in board.labels],
+        )
+        return [
+            QueueEntry(
+                sample=board.samples[rows[row]].id,
+                name=board.samples[rows[row]].name,
+                picker=name.split("/")[-1],
+                reason=reason,
+                score=float(score),
+            )
+            for row, score, reason in found
+        ]
+
+    # --- learn -------------------------------------------------------------------------------
+
+    def learn(self, *, progress: Progress | None = None) -> LearnReport:
+        """Fold all corrections in until converged; a no-op when nothing is new.
+
+        Args:
+            progress: called with (done, total, note).
+
+        Raises:
+            BusyError: another process is writing versions of this project.
+        """
+        started = time.monotonic()
+        self._resync()
+        with self._learning:
+            before, board = self._learned, self._board
+            report = progress or (lambda *_: None)
+            report(0, 1, "folding verdicts in")
+            steps = self._fold_in()
+            report(1, 1, "")
+        return LearnReport(
+            version=self._learned.version,
+            from_version=before.version,
+            corrections=self._learned.offset - before.offset,
+            steps=steps,
+            seconds=time.monotonic() - started,
+            changed=replay.changed_samples(board.logits, self._board.logits),
+        )
+
+    def versions(self) -> list[LearnStep]:
+        """All learn steps, oldest first."""
+        return self.store.versions.steps()
+
+    def evaluate(
+        self,
+        split: str = "held-back",
+        *,
+        truth: Mapping[tuple[int, int], Verdict] | None = None,
+    ) -> Evaluation:
+        """Quality on decided pairs of a split, or on `truth`, which is not stored.
+
+        Raises:
+            MissingTruthError: nothing is decided there.
+            BadInputError: an unknown split.
+        """
+        self._resync()
+        with self._lock:
+            board = self._board
+        rows = _rows_of_split(board, split) if truth is None else board.encoded
+        pairs = truth if truth is not None else _verdicts_of(board)
+        result = evaluation(board, pairs, rows, split="file" if truth is not None else split)
+        if result.n == 0:
+            where = "the file" if truth is not None else f"the {split} samples"
+            raise MissingTruthError(
+                f"there is nothing to evaluate: no encoded sample of {where} has a YES or NO; "
+                "label some samples first or give a file of verdicts"
+            )
+        return result
+
+    def truth_from(self, rows: Iterable[Mapping[str, object]]) -> dict[tuple[int, int], Verdict]:
+        """Rows as in `correct`, by name or id, as truth for one evaluation."""
+        new = self._new_corrections(list(rows))
+        return {(c.sample, c.label): c.verdict for c in new if c.verdict is not None}
+
+    # --- take home ---------------------------------------------------------------------------
+
+    def export(self, dest: str | Path, format: str = "jsonl") -> ExportReport:  # noqa: A002
+        """Write samples, verdicts and regions from the log; says what the format cannot hold."""
+        names = [line.key.split("/")[1] for line in catalogue.entries("exporters")]
+        key = {"csv": "csv_table"}.get(format, format)
+        if key not in names:
+            known = ", ".join(name.removesuffix("_table") for name in names)
+            raise BadInputError(f"unknown format {format!r}; Patchlane exports {known}")
+        self._resync()
+        return catalogue.load(f"exporters/{key}")().write(self._export_source(), Path(dest))
+
+    def change_encoder(self, encoder_id: str, *, progress: Progress | None = None) -> int:
+        """Use another encoder from now on: encodes everything again, keeps every verdict.
+
+        Returns:
+            The number of samples that were encoded.
+        """
+        encoder = load_encoder(encoder_id, self.settings)
+        if encoder.kind != self.kind:
+            raise BadInputError(
+                f"{encoder_id} takes {encoder.kind}s; this project has {self.kind}s"
+            )
+        count = encoding.encode_missing(self.store, encoder, self.samples(), progress=progress)
+        self.store.set("encoder", encoder_id)
+        self.store.set("encoder_facts", EncoderFacts.of(encoder).as_json())
+        with self._learning, self._lock:
+            self._pipeline = Pipeline(self._recipe, encoder)
+            self._finder = Finder(self._pipeline, self.path / "cache")
+            self._board = Board.empty(encoder.dim, self._board.split_seed)
+            self._learned = replay.start(self._pipeline)
+            self._load()
+        return count
+
+    def change_encoder_soon(self, encoder_id: str) -> str:
+        """The same as a job; returns its id."""
+
+        def work(ticket: Ticket) -> None:
+            self.change_encoder(encoder_id, progress=ticket.progress)
+
+        return self.jobs.submit("encode", f"Changing the encoder to {encoder_id}", work)
+
+    def warm_up(self) -> None:
+        """Load the encoder's weights ahead of the first search or import."""
+        encoder = self._pipeline.encoder
+        if isinstance(encoder, DeferredEncoder):
+            encoder.loaded()
+
+    def close(self) -> None:
+        """Stop the fold-in thread, finish or interrupt jobs, close the database."""
+        with self._news:
+            self._closing = True
+            self._news.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.jobs.close()
+        self.store.close()
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _build_pipeline(self) -> Pipeline:
+        encoder_id = self.encoder_id
+        known = self.store.get("encoder_facts")
+        if known is None:
+            encoder = load_encoder(encoder_id, self.settings)
+            self.store.set("encoder_facts", EncoderFacts.of(encoder).as_json())
+            return Pipeline(self._recipe, encoder)
+        facts = EncoderFacts.from_json(dict(known))
+        return Pipeline(
+            self._recipe, DeferredEncoder(facts, lambda: load_encoder(encoder_id, self.settings))
+        )
+
+    def _load(self) -> None:
+        """Read everything from the store: rows, columns, vectors, the newest version."""
+        self._resync(force=True)
+        with self._learning:
+            self._learned = replay.restore(self.store, self._pipeline, self._board)
+            self._rescore()
+
+    def _resync(self, *, force: bool = False) -> None:
+        """See what this or another process changed: samples, labels, vectors, verdicts."""
+        with self._lock:
+            self._stamp = self.store.revision
+            board = self._board.resized(self.store.samples(), self.store.labels())
+            board = encoding.filled(board, self._pipeline, self.store.vectors)
+            self._board = board
+            self._finder.refresh(board)
+        self._catch_up(force=True)
+        if not force:
+            self._rescore()
+
+    def _catch_up(self, *, force: bool = False) -> None:
+        """Take rows of the log that are newer than the board, whoever wrote them."""
+        with self._news:
+            if not force and self.store.revision != self._stamp:
+                stale = True
+            else:
+                stale = False
+                rows = self.store.log.since(self._offset)
+                if rows:
+                    verdicts = dict(self._board.verdicts)
+                    for row in rows:
+                        if row.verdict is None:
+                            verdicts.pop((row.sample, row.label), None)
+                        else:
+                            verdicts[row.sample, row.label] = row
+                    self._board = replace(self._board, verdicts=verdicts)
+                    self._offset = rows[-1].offset
+                    self._wake = True
+                    self._news.notify_all()
+        if stale:
+            self._resync()
+
+    def _fold_in(self) -> int:
+        """One learn step up to the newest row of the log; returns the optimiser steps done."""
+        with self._lock:
+            board, before, offset = self._board, self._learned, self._offset
+        learned, steps = replay.next_version(
+            self.store, self._pipeline, board, before, offset=offset, owner=self._owner
+        )
+        if learned is not before:
+            self._learned = learned
+            self._rescore()
+        return steps
+
+    def _rescore(self) -> None:
+        """Logits and probabilities of the whole board for the current version."""
+        with self._news:
+            logits, probabilities = replay.score(self._pipeline, self._board, self._learned)
+            self._board = replace(self._board, logits=logits, probabilities=probabilities)
+            self._news.notify_all()
+
+    def _fold_loop(self) -> None:
+        """Fold verdicts in as they come, until the project is closed."""
+        while True:
+            with self._news:
+                self._news.wait_for(lambda: self._wake or self._closing)
+                if self._closing:
+                    return
+                self._wake = False
+            try:
+                with self._learning:
+                    self._fold_in()
+            except BusyError:
+                time.sleep(0.2)  # another process learns; its version is taken over next time
+                with self._lock:
+                    self._wake = True
+
+    def _row(self, sample: int) -> int:
+        row = self._board.row_of.get(sample)
+        if row is None:
+            raise NotFoundError(f"there is no sample {sample} in {self.name}")
+        return row
+
+    def _suggestions_of(self, board: Board, row: int) -> SampleSuggestions:
+        sample = board.samples[row]
+        logits = board.logits[row]
+        order = np.argsort(-np.nan_to_num(logits, nan=-np.inf), kind="stable")
+        found = []
+        for column in order if board.encoded[row] else ():
+            label, chance = board.labels[column], float(board.probabilities[row, column])
+            correction = board.verdicts.get((sample.id, label.id))
+            found.append(
+                Suggestion(
+                    label=label.name,
+                    label_id=label.id,
+                    score=float(logits[column]),
+                    probability=None if np.isnan(chance) else chance,
+                    verdict=correction.verdict if correction else None,
+                )
+            )
+        return SampleSuggestions(
+            sample=sample.id,
+            name=sample.name,
+            suggestions=tuple(found),
+            version=self._learned.version,
+            encoder=self.encoder_id,
+        )
+
+    def _parts_of(self, board: Board, hit: Hit, fingerprint: str) -> np.ndarray:
+        content = board.samples[board.row_of[hit.sample]].content_hash
+        return self.store.vectors.parts(content, fingerprint)[0]
+
+    def _query_vector(
+        self,
+        *,
+        text: str | None,
+        image: str | Path | bytes | None,
+        region: Sequence[float] | None,
+        sample: int | str | None,
+    ) -> np.ndarray:
+        encoder = self._pipeline.encoder
+        if text is not None:
+            if not text.strip():
+                raise BadInputError("the search text is empty")
+            return encoder.encode_texts([text])[0]
+        if self.kind != Kind.IMAGE:
+            raise BadInputError("this project holds texts; search it by text or by a sample")
+        if image is None and sample is None:
+            raise BadInputError("say what to search for: a text, a picture or a sample")
+        source = image if image is not None else self.store.media.path(self.sample(sample or 0))
+        picture = decode(Path(source) if isinstance(source, str) else source)
+        if region is not None:
+            picture = picture.crop(_pixels(region, picture.width, picture.height))
+        return encoder.encode([picture]).pooled[0]
+
+    def _new_corrections(self, rows: Sequence[Mapping[str, object]]) -> list[NewCorrection]:
+        new: list[NewCorrection] = []
+        with self._lock:
+            board = self._board
+        for asked in intake.answers(rows):
+            sample = self.sample(asked.sample)
+            if asked.label is not None:
+                label = self.label(asked.label)
+                new.append(NewCorrection(sample.id, label.id, asked.verdict, asked.regions))
+                continue
+            decided = {pair for pair in board.verdicts if pair[0] == sample.id}
+            decided |= {(row.sample, row.label) for row in new}
+            new += [
+                NewCorrection(sample.id, label.id, Verdict.NO)
+                for label in board.labels
+                if (sample.id, label.id) not in decided
+            ]
+        return new
+
+    def _export_source(self) -> ExportSource:
+        with self._lock:
+            board = self._board
+        by_sample: dict[int, dict[int, Correction]] = {}
+        for (sample, label), correction in board.verdicts.items():
+            if label in board.column_of:
+                by_sample.setdefault(sample, {})[label] = correction
+        return ExportSource(
+            name=self.name,
+            kind=self.kind,
+            labels=board.labels,
+            rows=lambda: (ExportRow(s, by_sample.get(s.id, {})) for s in board.samples),
+            media=self.store.media.path,
+            version=self.version,
+        )
+
+
+def _pixels(region: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
+    """x, y, w, h in 0..1 as a pixel box of at least one pixel inside the picture."""
+    if len(region) != 4 or not all(np.isfinite(region)):
+        raise BadInputError("a region is four numbers: x, y, width and height in 0..1")
+    x, y, w, h = (min(max(float(value), 0.0), 1.0) for value in region)
+    left, top = int(x * width), int(y * height)
+    right = min(width, max(left + 1, round((x + w) * width)))
+    bottom = min(height, max(top + 1, round((y + h) * height)))
+    return min(left, right - 1), min(top, bottom - 1), right, bottom
+
+
+def _chances(board: Board) -> Float[np.ndarray, "n l"]:
+    """Probabilities where calibrated, else a logistic of the score; 0 where nothing is known."""
+    rough = 1 / (1 + np.exp(-np.clip(np.nan_to_num(board.logits, nan=-30.0), -30, 30)))
+    return np.where(np.isnan(board.probabilities), rough, board.probabilities).astype(np.float32)
+
+
+def _verdict_colours(board: Board, rows: np.ndarray, column: int | None) -> np.ndarray:
+    if column is None:
+        decided = board.decided[rows]
+        return decided.mean(axis=1).astype(np.float32) if decided.shape[1] else np.zeros(len(rows))
+    values = {Verdict.YES: 1.0, Verdict.NO: 0.0, Verdict.UNSURE: 0.5}
+    label = board.labels[column].id
+    out = np.full(len(rows), np.nan, np.float32)
+    for at, row in enumerate(rows):
+        correction = board.verdicts.get((board.samples[row].id, label))
+        if correction is not None and correction.verdict is not None:
+            out[at] = values[correction.verdict]
+    return out
+
+
+def _verdicts_of(board: Board) -> dict[tuple[int, int], Verdict]:
+    return {pair: c.verdict for pair, c in board.verdicts.items() if c.verdict is not None}
+
+
+def _rows_of_split(board: Board, split: str) -> np.ndarray:
+    if split == "held-back":
+        return board.encoded & board.held_back
+    if split not in {s.value for s in Split}:
+        known = ", ".join(["held-back", *(s.value for s in Split)])
+        raise BadInputError(f"unknown split {split!r}; known are {known}, or a file of verdicts")
+    return board.encoded & np.array([s.split == split for s in board.samples], bool)
