@@ -77,7 +77,7 @@ def opened(
     yield name, reader.read(path)
 
 
-def preview(path: Path, *, settings: Settings, format: str = "auto") -> ImportPreview:  # noqa: A002
+def preview(path: Path, *, settings: Settings, format: str = "auto") -> ImportPreview:
     """Read everything once and store nothing."""
     labels: dict[str, None] = {}
     problems, first, samples, annotations, kind = [], [], 0, 0, None
@@ -168,7 +168,7 @@ def _region(item: object, number: int) -> Region:
     )
 
 
-def _reader(path: Path, format: str, follow_links: bool) -> tuple[str, Reader]:  # noqa: A002
+def _reader(path: Path, format: str, follow_links: bool) -> tuple[str, Reader]:
     if format != "auto":
         if format not in formats():
             raise BadInputError(

@@ -251,7 +251,7 @@ class Workbench:
 
     # --- taking in ---------------------------------------------------------------------------
 
-    def preview(self, path: str | Path, *, format: str = "auto") -> intake.ImportPreview:  # noqa: A002
+    def preview(self, path: str | Path, *, format: str = "auto") -> intake.ImportPreview:
         """What `add` would understand; stores nothing."""
         return intake.preview(Path(path), settings=self.settings, format=format)
 
@@ -259,7 +259,7 @@ class Workbench:
         self,
         path: str | Path,
         *,
-        format: str = "auto",  # noqa: A002
+        format: str = "auto",
         link: bool = False,
         on_conflict: str = "keep",
         unlisted: str = "unknown",
@@ -613,7 +613,7 @@ class Workbench:
 
     # --- take home ---------------------------------------------------------------------------
 
-    def export(self, dest: str | Path, format: str = "jsonl") -> ExportReport:  # noqa: A002
+    def export(self, dest: str | Path, format: str = "jsonl") -> ExportReport:
         """Write samples, verdicts and regions from the log; says what the format cannot hold."""
         names = [line.key.split("/")[1] for line in catalogue.entries("exporters")]
         key = {"csv": "csv_table"}.get(format, format)

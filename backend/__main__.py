@@ -1,0 +1,207 @@
+"""The command line: the same verbs as the screen, without one. `patchlane --help` loads nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from backend.errors import PatchlaneError
+
+SERVE = ("demo", "serve")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 done, 1 failed with a sentence, 2 wrong usage."""
+    args = parser().parse_args(argv)
+    try:
+        result = _run(args)
+    except PatchlaneError as error:
+        print(f"patchlane: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("patchlane: stopped", file=sys.stderr)
+        return 1
+    if result is None:
+        return 0
+    status = int(result.pop("exit", 0))
+    if args.json:
+        json.dump(result, sys.stdout, ensure_ascii=False, indent=1)
+        print()
+    else:
+        _show(result)
+    return status
+
+
+def _run(args: argparse.Namespace) -> dict[str, Any] | None:
+    """Import what the command needs and call it."""
+    if args.command in SERVE:
+        from importlib import import_module
+
+        # The screen is named, not imported: the one arrow that points up.
+        serving = import_module("ui.app")
+        return getattr(serving, args.command)(args)
+    if args.command == "doctor":
+        from backend.doctor import examine
+
+        return examine()
+    if args.command in ("bench", "reproduce"):
+        from backend.bench import reports
+
+        return getattr(reports, args.command)(args)
+    from backend import commands
+
+    return getattr(
+        commands, {"import": "import_", "next": "next_"}.get(args.command, args.command)
+    )(args)
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options, as promised in the contracts."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    top = argparse.ArgumentParser(
+        prog="patchlane", description="An interactive workbench for multi-label images and texts."
+    )
+    verbs = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def verb(name: str, what: str, *, project: bool = True) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, help=what, description=what, parents=[common])
+        if project:
+            made.add_argument("project", metavar="PROJECT", help="a folder, or a name in the home")
+        return made
+
+    _serving(verb)
+    _taking_in(verb)
+    _looking(verb)
+    _deciding(verb)
+    _about(verb)
+    return top
+
+
+def _serving(verb: Any) -> None:
+    for name, what in (
+        ("demo", "make the two demo projects if they are absent, then serve them"),
+        ("serve", "open the workbench in a browser"),
+    ):
+        made = verb(name, what, project=False)
+        if name == "serve":
+            made.add_argument("project", nargs="?", metavar="PROJECT")
+            made.add_argument("--auth-file", metavar="F", help="who may sign in")
+            made.add_argument("--read-only", action="store_true", help="refuse every change")
+        made.add_argument("--host", default="127.0.0.1", help="default: only this machine")
+        made.add_argument("--port", type=int, default=7860)
+        made.add_argument("--no-browser", action="store_true")
+
+
+def _taking_in(verb: Any) -> None:
+    made = verb("new", "make a project")
+    made.add_argument("--labels", metavar="FILE|a,b,c")
+    made.add_argument("--from", dest="source", metavar="PATH", help="folder, zip or file to import")
+    made.add_argument("--encoder", metavar="ID")
+    made.add_argument("--recipe", default="default", metavar="NAME")
+
+    made = verb("import", "bring samples, labels, verdicts, predictions or vectors in")
+    made.add_argument("path", metavar="PATH")
+    made.add_argument("--format", default="auto")
+    how = made.add_mutually_exclusive_group()
+    how.add_argument("--copy", action="store_false", dest="link", default=False)
+    how.add_argument("--link", action="store_true", help="leave media where they are")
+    made.add_argument("--on-conflict", choices=("keep", "replace", "both"), default="keep")
+    made.add_argument("--unlisted", choices=("unknown", "no"), default="unknown")
+    made.add_argument("--create-labels", action="store_true")
+    made.add_argument("--follow-links", action="store_true")
+
+    made = verb("labels", "list or edit labels")
+    actions = ("list", "add", "rename", "merge", "describe", "parent", "remove")
+    made.add_argument("action", nargs="?", default="list", choices=actions)
+    made.add_argument("values", nargs="*")
+    made.add_argument("--pack", default="main")
+
+    made = verb("export", "write the project in another format")
+    made.add_argument("dest", metavar="DEST")
+    made.add_argument("--format", default="jsonl", choices=("jsonl", "csv", "coco"))
+
+
+def _looking(verb: Any) -> None:
+    made = verb("suggest", "what the model believes")
+    which = made.add_mutually_exclusive_group()
+    which.add_argument("--ids", nargs="+", metavar="SAMPLE")
+    which.add_argument("--all", action="store_true", help="every sample; the default")
+    made.add_argument("--out", metavar="F.jsonl")
+
+    made = verb("explain", "which patch or word carries which label")
+    made.add_argument("samples", nargs="+", metavar="SAMPLE")
+    made.add_argument("--label", metavar="L")
+    made.add_argument("--out", metavar="F.png|F.npz|DIR")
+
+    made = verb("search", "find samples by text, picture, region or sample")
+    made.add_argument("--text", metavar="T")
+    made.add_argument("--image", metavar="F")
+    made.add_argument("--sample", metavar="SAMPLE")
+    made.add_argument("--region", metavar="x,y,w,h")
+    made.add_argument("-k", type=int, default=10)
+
+
+def _deciding(verb: Any) -> None:
+    made = verb("correct", "store verdicts from a JSONL file")
+    made.add_argument("--from", dest="source", required=True, metavar="F.jsonl")
+    made.add_argument("--who", default="me")
+
+    verb("learn", "fold in all corrections")
+
+    made = verb("next", "what to look at next, each with a reason")
+    made.add_argument("-k", type=int, default=20)
+    made.add_argument("--picker", metavar="NAME")
+
+    made = verb("evaluate", "mAP, CF1, OF1, AP per label and calibration error")
+    made.add_argument("--split", default="held-back", metavar="held-back|val|test|FILE")
+
+    made = verb("versions", "the learned versions")
+    made.add_argument("action", nargs="?", default="list", choices=("list",))
+
+
+def _about(verb: Any) -> None:
+    made = verb("methods", "which methods exist, with sources and status", project=False)
+    made.add_argument("--shelf", metavar="S")
+    verb("doctor", "versions, devices, encoders, disk, database, what is wrong", project=False)
+    made = verb("bench", "measure this machine against baselines", project=False)
+    made.add_argument("name", nargs="?", default="foundation", metavar="NAME")
+    made = verb("reproduce", "a paper's or a model's smallest honest experiment", project=False)
+    made.add_argument("name", nargs="?", metavar="NAME")
+    made.add_argument("--all", action="store_true")
+    made.add_argument("--seeds", type=int, default=3)
+    made.add_argument("--train", action="store_true", help="train the shipped weights again")
+
+
+def _show(result: dict[str, Any]) -> None:
+    """The result for a person: one line per row."""
+    for name, value in result.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            for row in value:
+                print("  ".join(_brief(key, item) for key, item in row.items()))
+        else:
+            print(_brief(name, value))
+
+
+def _brief(name: str, value: Any) -> str:
+    if isinstance(value, float):
+        return f"{name}={value:.3f}"
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        best = ", ".join(
+            " ".join(_word(item) for item in list(row.values())[:2]) for row in value[:5]
+        )
+        return f"{name}=[{best}{', ...' if len(value) > 5 else ''}]"
+    if isinstance(value, dict):
+        return f"{name}: " + ", ".join(_brief(key, item) for key, item in value.items())
+    return f"{name}={value}"
+
+
+def _word(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,241 @@
+"""The front door: everything that a screen or a script may import; no logic.
+
+    from backend.api import create_project
+    project = create_project("birds", labels=["wren", "robin"])
+    project.add("photos/"); project.suggest(); project.learn()
+
+Nothing heavy is loaded by importing this module: encoders and methods come when they are asked for.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from backend.catalogue import Entry, entries
+from backend.errors import (
+    BadInputError,
+    BusyError,
+    MissingTruthError,
+    NotFoundError,
+    OfflineError,
+    PatchlaneError,
+    RefusedError,
+    SaveError,
+)
+from backend.intake import ImportPreview, formats
+from backend.jobs import Cancelled, Job, Jobs
+from backend.pipeline import kind_of_encoder
+from backend.recipes import OFFLINE_ENCODERS, load_recipe, recipe_names
+from backend.settings import Settings, assets_folder
+from backend.store.project import PROJECT_FILE, ProjectStore
+from backend.types import (
+    Evaluation,
+    Explanation,
+    ExportReport,
+    FileProblem,
+    Hit,
+    ImportReport,
+    Kind,
+    Label,
+    LearnReport,
+    LearnStep,
+    MapPoints,
+    QueueEntry,
+    Receipt,
+    Sample,
+    SampleSuggestions,
+    Split,
+    Suggestion,
+    Verdict,
+)
+from backend.workbench import ProjectInfo, Workbench
+
+__all__ = [
+    "OFFLINE_ENCODERS",
+    "BadInputError",
+    "BusyError",
+    "Cancelled",
+    "Entry",
+    "Evaluation",
+    "Explanation",
+    "ExportReport",
+    "FileProblem",
+    "Hit",
+    "ImportPreview",
+    "ImportReport",
+    "Job",
+    "Jobs",
+    "Kind",
+    "Label",
+    "LearnReport",
+    "LearnStep",
+    "MapPoints",
+    "MissingTruthError",
+    "NotFoundError",
+    "OfflineError",
+    "PatchlaneError",
+    "ProjectInfo",
+    "QueueEntry",
+    "Receipt",
+    "RefusedError",
+    "Sample",
+    "SampleSuggestions",
+    "SaveError",
+    "Settings",
+    "Split",
+    "Suggestion",
+    "Verdict",
+    "Workbench",
+    "assets_folder",
+    "create_project",
+    "entries",
+    "formats",
+    "list_projects",
+    "open_project",
+    "project_path",
+    "recipe_names",
+    "remove_project",
+    "restore_project",
+]
+
+REMOVED = ".removed"
+
+
+def project_path(name: str | Path, settings: Settings) -> Path:
+    """The folder of a project: a path if it looks like one, else a name below the home.
+
+    Raises:
+        BadInputError: the name is empty, hidden or climbs out of the home.
+    """
+    text = str(name)
+    if "/" in text or "\\" in text or Path(text, PROJECT_FILE).is_file():
+        return Path(text).expanduser().resolve()
+    if not text.strip() or text.startswith(".") or any(ord(letter) < 32 for letter in text):
+        raise BadInputError(f"{text!r} is no name for a project; use letters, digits and blanks")
+    return settings.home / text
+
+
+def create_project(
+    name: str | Path,
+    *,
+    labels: Sequence[str] = (),
+    kind: Kind | None = None,
+    encoder: str | None = None,
+    recipe: str = "default",
+    settings: Settings | None = None,
+    learns: bool = False,
+) -> Workbench:
+    """Make a new project and open it.
+
+    Args:
+        name: a name below `$PATCHLANE_HOME`, or a path.
+        labels: names of its first labels.
+        kind: images or texts; by default what the encoder takes, else images.
+        encoder: an encoder id; by default the recipe's for that kind.
+        recipe: the choice of methods.
+        settings: by default read from the environment.
+        learns: fold corrections in by itself.
+
+    Raises:
+        BadInputError: a project is there already, or kind and encoder do not fit.
+    """
+    settings = settings or Settings.from_environ()
+    chosen = load_recipe(recipe)
+    kind = kind or (kind_of_encoder(encoder) if encoder else Kind.IMAGE)
+    encoder = encoder or chosen.default_encoder(kind)
+    if kind_of_encoder(encoder) != kind:
+        raise BadInputError(f"encoder {encoder} does not take {kind.value}s")
+    path = project_path(name, settings)
+    store = ProjectStore.create(
+        path,
+        name=path.name,
+        kind=kind,
+        encoder=encoder,
+        recipe=recipe,
+        labels=labels,
+        settings=settings,
+    )
+    return Workbench(store, settings, learns=learns)
+
+
+def open_project(
+    name: str | Path, *, settings: Settings | None = None, learns: bool = False
+) -> Workbench:
+    """Open a project by name or path.
+
+    Raises:
+        NotFoundError: there is none; those that exist are listed.
+    """
+    settings = settings or Settings.from_environ()
+    path = project_path(name, settings)
+    if not (path / PROJECT_FILE).is_file():
+        known = ", ".join(found.name for found in _folders(settings)) or "none yet"
+        raise NotFoundError(f"there is no project {str(name)!r}; there are: {known}")
+    return Workbench(ProjectStore.open(path, settings=settings), settings, learns=learns)
+
+
+def list_projects(settings: Settings | None = None) -> list[ProjectInfo]:
+    """All projects of the home, the last changed first; opens none of their encoders."""
+    settings = settings or Settings.from_environ()
+    found = [_glance(path, settings) for path in _folders(settings)]
+    return sorted(found, key=lambda info: -info.modified)
+
+
+def remove_project(name: str, *, settings: Settings | None = None) -> Path:
+    """Put a project aside; `restore_project` brings it back until its folder is deleted."""
+    settings = settings or Settings.from_environ()
+    path = project_path(name, settings)
+    if not (path / PROJECT_FILE).is_file():
+        raise NotFoundError(f"there is no project {name!r}")
+    aside = settings.home / REMOVED / f"{path.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(path, aside)
+    return aside
+
+
+def restore_project(name: str, *, settings: Settings | None = None) -> Path:
+    """Bring back the newest removed project of that name.
+
+    Raises:
+        NotFoundError: none of that name was removed.
+        BadInputError: another project has taken the name.
+    """
+    settings = settings or Settings.from_environ()
+    removed = sorted((settings.home / REMOVED).glob(f"{name}-????????-??????"))
+    if not removed:
+        raise NotFoundError(f"no removed project is called {name!r}")
+    path = settings.home / name
+    if path.exists():
+        raise BadInputError(f"a project {name!r} exists; rename it before restoring the old one")
+    shutil.move(removed[-1], path)
+    return path
+
+
+def _folders(settings: Settings) -> list[Path]:
+    if not settings.home.is_dir():
+        return []
+    return sorted(p for p in settings.home.iterdir() if (p / PROJECT_FILE).is_file())
+
+
+def _glance(path: Path, settings: Settings) -> ProjectInfo:
+    store = ProjectStore.open(path, settings=settings)
+    try:
+        latest = store.versions.latest()
+        return ProjectInfo(
+            name=store.name,
+            path=path,
+            kind=store.kind,
+            encoder=str(store.get("encoder")),
+            samples=store.count(),
+            encoded=-1,
+            labels=len(store.labels()),
+            verdicts=store.log.count(),
+            version=latest.version if latest else 0,
+            offset=store.log.offset,
+            modified=(path / PROJECT_FILE).stat().st_mtime,
+        )
+    finally:
+        store.close()

@@ -1,0 +1,319 @@
+"""What each verb of the command line does: arguments in, one JSON-ready result out.
+
+`__main__` parses and prints; nothing here writes to the screen except through `say`, which goes to
+stderr. Everything heavy comes in through `backend.api` when a command runs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backend import api
+from backend.errors import BadInputError, NotFoundError
+from backend.heatmap import painted
+from backend.images import decode
+
+EXPLAIN_FORMATS = (".npz", ".png")
+
+
+def say(text: str) -> None:
+    """A line for the person, beside the result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def progress(done: int, total: int, note: str) -> None:
+    """Every fiftieth step and the last one, on stderr."""
+    if total and (done % 50 == 0 or done == total):
+        say(f"  {done}/{total} {note}")
+
+
+@contextmanager
+def project(args: Namespace) -> Iterator[api.Workbench]:
+    """The project a command names, closed afterwards."""
+    workbench = api.open_project(args.project)
+    try:
+        yield workbench
+    finally:
+        workbench.close()
+
+
+def new(args: Namespace) -> dict[str, Any]:
+    """Make a project; with `--from` bring its samples in at once."""
+    settings = api.Settings.from_environ()
+    labels = _labels(args.labels)
+    kind = None
+    if args.source and not args.encoder:
+        kind = _kind_of(Path(args.source), settings)
+    workbench = api.create_project(
+        args.project, labels=labels, kind=kind, encoder=args.encoder, recipe=args.recipe
+    )
+    try:
+        result: dict[str, Any] = {"project": workbench.name, "path": str(workbench.path)}
+        if args.source:
+            report = workbench.add(args.source, progress=progress, create_labels=not labels)
+            result["import"] = as_json(report)
+        info = workbench.info()
+        return {**result, "kind": info.kind, "encoder": info.encoder, "samples": info.samples}
+    finally:
+        workbench.close()
+
+
+def import_(args: Namespace) -> dict[str, Any]:
+    """Bring samples, labels and verdicts in."""
+    with project(args) as workbench:
+        report = workbench.add(
+            args.path,
+            format={"csv": "csv_table"}.get(args.format, args.format),
+            link=args.link,
+            on_conflict=args.on_conflict,
+            unlisted=args.unlisted,
+            create_labels=args.create_labels,
+            follow_links=args.follow_links,
+            progress=progress,
+        )
+        return as_json(report)
+
+
+def labels(args: Namespace) -> dict[str, Any]:
+    """List or edit labels."""
+    with project(args) as workbench:
+        if args.action == "add":
+            workbench.add_labels(_labels(args.values[0]) if args.values else [], pack=args.pack)
+        elif args.action == "rename":
+            old, name = _exactly(args.values, 2, "labels PROJECT rename OLD NEW")
+            workbench.rename_label(old, name)
+        elif args.action == "merge":
+            source, into = _exactly(args.values, 2, "labels PROJECT merge SOURCE INTO")
+            workbench.merge_labels(source, into)
+        elif args.action == "describe":
+            label, definition = _exactly(args.values, 2, "labels PROJECT describe LABEL TEXT")
+            workbench.describe_label(label, definition=definition)
+        elif args.action == "parent":
+            label, parent = _exactly(args.values, 2, "labels PROJECT parent LABEL PARENT")
+            workbench.set_parent(label, parent)
+        elif args.action == "remove":
+            workbench.remove_label(*_exactly(args.values, 1, "labels PROJECT remove LABEL"))
+        return {"labels": [as_json(label) for label in workbench.labels()]}
+
+
+def suggest(args: Namespace) -> dict[str, Any]:
+    """Scores of all labels, best first; also as JSONL."""
+    with project(args) as workbench:
+        rows = [suggestion_row(found) for found in workbench.suggest(args.ids or None)]
+    if args.out:
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        Path(args.out).write_text(lines, encoding="utf-8")
+        return {"written": args.out, "samples": len(rows)}
+    return {"suggestions": rows}
+
+
+def suggestion_row(found: api.SampleSuggestions) -> dict[str, Any]:
+    """One row as promised: keys that later parts fill are null."""
+    return {
+        "sample": found.name,
+        "suggestions": [
+            {
+                "label": s.label,
+                "score": s.score,
+                "probability": s.probability,
+                "p_value": None,
+                "in_set": None,
+            }
+            for s in found.suggestions
+        ],
+        "set": None,
+        "coverage": None,
+        "version": found.version,
+        "encoder": found.encoder,
+    }
+
+
+def explain(args: Namespace) -> dict[str, Any]:
+    """Which part carries which label: as numbers (NPZ) or as a picture (PNG)."""
+    with project(args) as workbench:
+        several = len(args.samples) > 1
+        files, rows = [], []
+        for name in args.samples:
+            found = workbench.explain(name, label=args.label)
+            if args.out:
+                files.append(str(_write_explanation(workbench, found, args.out, several)))
+            order = np.argsort(-found.scores)
+            rows.append(
+                {
+                    "sample": found.name,
+                    "labels": [
+                        {
+                            "label": found.labels[i],
+                            "score": float(found.scores[i]),
+                            "spread": float(found.spread[i]),
+                            "best_part": int(found.backward[:, i].argmax()),
+                        }
+                        for i in order
+                    ],
+                    "grid": found.layout.grid,
+                }
+            )
+        return {"written": files, "explanations": rows} if files else {"explanations": rows}
+
+
+def correct(args: Namespace) -> dict[str, Any]:
+    """Store verdicts from JSONL, durably, all or none."""
+    rows = list(json_lines(Path(args.source)))
+    with project(args) as workbench:
+        receipt = workbench.correct(rows, who=args.who)
+        return {"stored": len(receipt.pairs), "op": receipt.op, "offset": receipt.offset}
+
+
+def learn(args: Namespace) -> dict[str, Any]:
+    """Fold all corrections in."""
+    with project(args) as workbench:
+        return as_json(workbench.learn(progress=progress))
+
+
+def next_(args: Namespace) -> dict[str, Any]:
+    """What to look at next."""
+    with project(args) as workbench:
+        entries = workbench.next(args.k, picker=args.picker)
+    return {
+        "next": [
+            {"sample": e.name, "picker": e.picker, "reason": e.reason, "score": e.score}
+            for e in entries
+        ]
+    }
+
+
+def search(args: Namespace) -> dict[str, Any]:
+    """Samples like a text, a picture or a region of one."""
+    region = None
+    if args.region:
+        region = [float(value) for value in args.region.split(",")]
+    with project(args) as workbench:
+        hits = workbench.search(
+            text=args.text, image=args.image, sample=args.sample, region=region, k=args.k
+        )
+    return {"results": [{"sample": h.name, "score": h.score, "parts": h.parts} for h in hits]}
+
+
+def evaluate(args: Namespace) -> dict[str, Any]:
+    """Quality on held-back verdicts, a split, or a file of verdicts."""
+    with project(args) as workbench:
+        if Path(args.split).suffix:
+            truth = workbench.truth_from(json_lines(Path(args.split)))
+            return as_json(workbench.evaluate(truth=truth))
+        return as_json(workbench.evaluate(args.split))
+
+
+def versions(args: Namespace) -> dict[str, Any]:
+    """The learned versions."""
+    with project(args) as workbench:
+        return {"versions": [as_json(step) for step in workbench.versions()]}
+
+
+def export(args: Namespace) -> dict[str, Any]:
+    """Write the project in another format."""
+    with project(args) as workbench:
+        return as_json(workbench.export(args.dest, args.format))
+
+
+def methods(args: Namespace) -> dict[str, Any]:
+    """The catalogue."""
+    return {"methods": [asdict(entry) for entry in api.entries(args.shelf)]}
+
+
+def json_lines(path: Path) -> Iterator[Mapping[str, object]]:
+    """Objects of a JSONL file, one per line.
+
+    Raises:
+        NotFoundError: no such file.
+        BadInputError: names the line that is not a JSON object.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"there is no file {path}")
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise BadInputError(f"{path.name} line {number} is not JSON: {error}") from error
+            if not isinstance(row, dict):
+                raise BadInputError(f"{path.name} line {number} is not a JSON object")
+            yield row
+
+
+def as_json(value: Any) -> Any:
+    """Dataclasses, arrays and paths as plain JSON values; NaN becomes null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: as_json(item) for name, item in asdict(value).items()}
+    if isinstance(value, Mapping):
+        return {str(name): as_json(item) for name, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return as_json(value.tolist())
+    if isinstance(value, list | tuple | set):
+        return [as_json(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value) if isinstance(value, Path) else value
+
+
+def _labels(given: str | None) -> list[str]:
+    """A file with one name per line, or names with commas between them."""
+    if not given:
+        return []
+    path = Path(given)
+    names = path.read_text(encoding="utf-8").splitlines() if path.is_file() else given.split(",")
+    return [name.strip() for name in names if name.strip()]
+
+
+def _kind_of(path: Path, settings: api.Settings) -> api.Kind | None:
+    from backend.intake import preview
+
+    return preview(path, settings=settings).kind
+
+
+def _exactly(values: Sequence[str], count: int, usage: str) -> Sequence[str]:
+    if len(values) != count:
+        raise BadInputError(f"say: patchlane {usage}")
+    return values
+
+
+def _write_explanation(
+    workbench: api.Workbench, found: api.Explanation, out: str, several: bool
+) -> Path:
+    path = Path(out)
+    if several or path.suffix not in EXPLAIN_FORMATS:
+        path.mkdir(parents=True, exist_ok=True)
+        path = path / f"{found.name.replace('/', '__')}.npz"
+    if path.suffix == ".png":
+        sample = workbench.sample(found.sample)
+        if sample.kind != api.Kind.IMAGE:
+            raise BadInputError("a text has no picture; write its explanation as .npz")
+        best = int(found.scores.argmax())
+        picture = decode(workbench.store.media.path(sample))
+        painted(picture, found.backward[:, best].reshape(found.layout.grid)).save(path)
+        return path
+    arrays: dict[str, Any] = {
+        "plan": found.plan,
+        "forward": found.forward,
+        "backward": found.backward,
+        "similarity": found.similarity,
+        "labels": np.array(found.labels, dtype=np.str_),
+        "score": found.scores,
+    }
+    if found.layout.grid is not None:
+        arrays["grid"] = np.array(found.layout.grid, np.int64)
+    else:
+        arrays["spans"] = np.array(found.layout.spans, np.int64).reshape(-1, 2)
+    np.savez(path, **arrays)
+    return path
