@@ -22,6 +22,7 @@ from backend import api
 from backend.errors import BadInputError, NotFoundError
 from backend.heatmap import painted
 from backend.images import decode
+from backend.intake import preview
 
 EXPLAIN_FORMATS = (".npz", ".png")
 
@@ -277,8 +278,6 @@ def _labels(given: str | None) -> list[str]:
 
 
 def _kind_of(path: Path, settings: api.Settings) -> api.Kind | None:
-    from backend.intake import preview
-
     return preview(path, settings=settings).kind
 
 
