@@ -1,0 +1,54 @@
+"""Who is inside a drawn shape, against one point at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backend.finding import inside, matching_parts
+from backend.types import MapPoints
+
+
+def winding(px: float, py: float, x: list[float], y: list[float]) -> bool:
+    """A twin by the winding number: the angle that the outline turns around the point."""
+    turn = 0.0
+    for i in range(len(x)):
+        a = np.arctan2(y[i - 1] - py, x[i - 1] - px)
+        b = np.arctan2(y[i] - py, x[i] - px)
+        turn += (b - a + np.pi) % (2 * np.pi) - np.pi
+    return abs(turn) > np.pi
+
+
+def points(n: int, seed: int) -> MapPoints:
+    xy = np.random.default_rng(seed).uniform(-1, 1, (n, 2)).astype(np.float32)
+    return MapPoints(np.arange(100, 100 + n), xy, "pca", 1)
+
+
+def test_a_lasso_selects_what_a_winding_number_says_is_inside() -> None:
+    cloud = points(400, 0)
+    angle = np.linspace(0, 2 * np.pi, 23, endpoint=False)
+    radius = 0.5 + 0.25 * np.sin(3 * angle)
+    x, y = (radius * np.cos(angle)).tolist(), (radius * np.sin(angle)).tolist()
+    expected = [
+        int(i) for i, p in zip(cloud.ids, cloud.xy, strict=True) if winding(p[0], p[1], x, y)
+    ]
+    assert 50 < len(expected) < 250
+    assert inside(cloud, "lasso", x, y) == expected
+
+
+def test_a_box_takes_corners_in_any_order() -> None:
+    cloud = points(300, 1)
+    keep = (np.abs(cloud.xy[:, 0]) <= 0.5) & (cloud.xy[:, 1] >= 0) & (cloud.xy[:, 1] <= 0.25)
+    assert inside(cloud, "box", [0.5, -0.5], [0.25, 0.0]) == cloud.ids[keep].tolist()
+
+
+def test_nothing_is_inside_a_shape_without_area_or_with_broken_geometry() -> None:
+    cloud = points(10, 2)
+    assert inside(cloud, "lasso", [0.0], [0.0]) == []
+    assert inside(cloud, "lasso", [0.0, 1.0, 2.0], [0.0]) == []
+
+
+def test_matching_parts_lead_with_the_best_and_leave_the_rest_out() -> None:
+    query = np.array([1.0, 0.0], np.float32)
+    parts = np.array([[0.1, 0], [0.95, 0], [0.12, 0], [0.9, 0], [0.11, 0]], np.float32)
+    assert matching_parts(parts, query) == (1, 3)
+    assert matching_parts(parts[:0], query) == ()
