@@ -38,11 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> dict[str, Any] | None:
     """Import what the command needs and call it."""
     if args.command in SERVE:
-        from importlib import import_module
-
-        # The screen is named, not imported: the one arrow that points up.
-        serving = import_module("ui.app")
-        return getattr(serving, args.command)(args)
+        return _serve(args)
     if args.command == "doctor":
         from backend.doctor import examine
 
@@ -56,6 +52,30 @@ def _run(args: argparse.Namespace) -> dict[str, Any] | None:
     return getattr(
         commands, {"import": "import_", "next": "next_"}.get(args.command, args.command)
     )(args)
+
+
+def _serve(args: argparse.Namespace) -> dict[str, Any]:
+    """Open the screen; it is named, not imported: the one arrow that points up."""
+    from importlib import import_module
+
+    from backend.settings import Settings
+
+    settings = Settings.from_environ()
+    project = getattr(args, "project", None)
+    if args.command == "demo":
+        from backend.demo import make_demo
+
+        project = make_demo(settings, progress=lambda *at: print("  ", *at, file=sys.stderr))[0]
+    status = import_module("ui.app").serve(
+        settings,
+        project=project,
+        host=args.host,
+        port=args.port,
+        auth_file=getattr(args, "auth_file", None),
+        read_only=getattr(args, "read_only", False),
+        open_browser=not args.no_browser,
+    )
+    return {"exit": status}
 
 
 def parser() -> argparse.ArgumentParser:

@@ -26,6 +26,7 @@ from backend.errors import (
     SaveError,
 )
 from backend.intake import ImportPreview, formats
+from backend.intake import preview as read_preview
 from backend.jobs import Cancelled, Job, Jobs
 from backend.pipeline import kind_of_encoder
 from backend.recipes import OFFLINE_ENCODERS, load_recipe, recipe_names
@@ -89,18 +90,21 @@ __all__ = [
     "Suggestion",
     "Verdict",
     "Workbench",
+    "__version__",
     "assets_folder",
     "create_project",
     "entries",
     "formats",
     "list_projects",
     "open_project",
+    "preview",
     "project_path",
     "recipe_names",
     "remove_project",
     "restore_project",
 ]
 
+__version__ = "0.1.0"
 REMOVED = ".removed"
 
 
@@ -184,7 +188,14 @@ def list_projects(settings: Settings | None = None) -> list[ProjectInfo]:
     return sorted(found, key=lambda info: -info.modified)
 
 
-def remove_project(name: str, *, settings: Settings | None = None) -> Path:
+def preview(
+    path: str | Path, *, format: str = "auto", settings: Settings | None = None
+) -> ImportPreview:
+    """What an import would understand, before a project exists; stores nothing."""
+    return read_preview(Path(path), settings=settings or Settings.from_environ(), format=format)
+
+
+def remove_project(name: str | Path, *, settings: Settings | None = None) -> Path:
     """Put a project aside; `restore_project` brings it back until its folder is deleted."""
     settings = settings or Settings.from_environ()
     path = project_path(name, settings)

@@ -127,7 +127,9 @@ def filled(board: Board, pipeline: Pipeline, vectors: VectorStore) -> Board:
     lacking = np.flatnonzero(~board.encoded)
     if len(lacking):
         hashes = [board.samples[row].content_hash for row in lacking]
-        pooled[lacking] = vectors.pooled(hashes, fingerprint)
+        found = vectors.pooled(hashes, fingerprint)
+        if found.shape[1]:
+            pooled[lacking] = found
     unnamed = np.flatnonzero(~np.isfinite(labels).all(axis=1))
     if len(unnamed):
         names = [board.labels[column].name for column in unnamed]
@@ -157,11 +159,12 @@ def _with_zero_shot_scores(board: Board, pipeline: Pipeline, vectors: VectorStor
         return board
     labels = board.label_vectors[columns]
     whole[np.ix_(rows, columns)] = pipeline.global_scores(board.pooled[rows], labels)
-    hashes = [board.samples[row].content_hash for row in rows]
-    at = 0
-    for batch in vectors.iter_parts(hashes, pipeline.encoder.fingerprint, PART_BATCH):
-        part_rows = rows[at : at + len(batch)]
-        at += len(batch)
-        scores = pipeline.local_scores([parts for parts, _ in batch], labels)
-        local[np.ix_(part_rows, columns)] = scores
+    rows_of: dict[str, list[int]] = {}
+    for row in rows:
+        rows_of.setdefault(board.samples[row].content_hash, []).append(int(row))
+    for batch in vectors.iter_parts(list(rows_of), pipeline.encoder.fingerprint, PART_BATCH):
+        if batch.parts:
+            scores = pipeline.local_scores(batch.parts, labels)
+            for digest, score in zip(batch.hashes, scores, strict=True):
+                local[np.ix_(rows_of[digest], columns)] = score
     return replace(board, global_scores=whole, local_scores=local)

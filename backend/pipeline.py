@@ -24,7 +24,6 @@ from backend.settings import Settings
 from backend.types import Alignment, Encoded, Features, Kind, ScoreScale
 
 
-
 def load_encoder(encoder_id: str, settings: Settings) -> Encoder:
     """Build the encoder that an id names; members joined by `+` stand side by side.
 

@@ -171,7 +171,7 @@ def restore(store: ProjectStore, pipeline: Pipeline, board: Board) -> Learned:
             steps=step.steps,
             seed=step.seed,
         )
-        store.versions.keep(step, learned.as_arrays(), {"labels": list(learned.labels)})
+        store.versions.restore(step, learned.as_arrays(), {"labels": list(learned.labels)})
     return learned
 
 
