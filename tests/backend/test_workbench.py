@@ -1,0 +1,299 @@
+"""The whole loop on real words: suggest, explain, correct, learn, undo, replay, two at once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend import api
+from backend.board import is_held_back
+from backend.errors import BadInputError, MissingTruthError, NotFoundError
+from backend.settings import Settings
+from backend.types import Kind, Verdict
+
+TEXTS = [
+    "the cat sleeps on the warm sofa",
+    "a dog barks at the postman",
+    "my kitten chased a mouse under the table",
+    "the puppy ran after the ball in the park",
+    "we baked bread and cake in the kitchen",
+    "the soup needs salt and pepper",
+    "the train to the airport was late again",
+    "he missed the bus and took a taxi",
+    "cats and dogs can live together",
+    "dinner on the train was a cold sandwich",
+    "the airplane landed in heavy rain",
+    "she cooked rice with tomatoes",
+    "a stray dog followed us to the bus stop",
+    "the bakery sells cookies for dogs",
+    "our cat hates car rides",
+    "the tram stopped in front of the restaurant",
+    "fresh fish for dinner and for the cat",
+    "the bicycle has a flat tire",
+    "pancakes with syrup for breakfast",
+    "the veterinarian weighed the rabbit",
+]
+LABELS = ["animal", "food", "transport"]
+
+
+@pytest.fixture
+def home(settings: Settings) -> Settings:
+    return settings
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    path = tmp_path / "texts.jsonl"
+    rows = [{"sample": f"t{i}", "text": text} for i, text in enumerate(TEXTS)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def bench(home: Settings, texts: Path) -> Iterator[api.Workbench]:
+    made = api.create_project("words", labels=LABELS, encoder="words", settings=home)
+    report = made.add(texts)
+    assert report.imported == len(TEXTS), report.errors
+    yield made
+    made.close()
+
+
+def scores(bench: api.Workbench) -> dict[tuple[str, str], float]:
+    return {(s.name, x.label): x.score for s in bench.suggest() for x in s.suggestions}
+
+
+def say(bench: api.Workbench, label: str, yes: str = "", no: str = "", **more: object) -> None:
+    rows = [{"sample": f"t{i}", "label": label, "verdict": "yes"} for i in yes.split()]
+    rows += [{"sample": f"t{i}", "label": label, "verdict": "no"} for i in no.split()]
+    bench.correct(rows, **more)
+
+
+def test_everything_works_before_any_verdict(bench: api.Workbench) -> None:
+    assert bench.kind == Kind.TEXT
+    best = {found.name: found.suggestions[0].label for found in bench.suggest()}
+    assert best["t5"] == "food"
+    assert best["t6"] == "transport"
+    assert all(x.probability is None for found in bench.suggest() for x in found.suggestions)
+    hits = bench.search(text="kitten", k=3)
+    assert "t2" in [hit.name for hit in hits]
+    assert len({entry.sample for entry in bench.next(7)}) == 7
+    assert all(entry.reason for entry in bench.next(3))
+    with pytest.raises(MissingTruthError, match="nothing to evaluate"):
+        bench.evaluate()
+
+
+def test_an_explanation_points_at_the_word(bench: api.Workbench) -> None:
+    found = bench.explain("t5", label="food")
+    spans = found.layout.spans
+    assert spans is not None
+    start, end = spans[int(found.backward[:, 0].argmax())]
+    assert TEXTS[5][start:end] in ("soup", "salt", "pepper")
+    whole = bench.explain("t5")
+    assert whole.labels == tuple(LABELS)
+    assert whole.plan.sum() == pytest.approx(1, abs=1e-5)
+    assert whole.forward.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert whole.backward.sum(axis=0) == pytest.approx(1, abs=1e-5)
+
+
+def test_verdicts_move_their_label_and_no_other(bench: api.Workbench) -> None:
+    before = scores(bench)
+    say(bench, "animal", yes="0 1 2 3 8 12 14 16 19", no="4 5 6 7 9 10 11 15 17 18")
+    report = bench.learn()
+    after = scores(bench)
+    assert (report.version, report.from_version) == (1, 0)
+    yes = np.mean([after[f"t{i}", "animal"] for i in (0, 1, 2, 3)])
+    no = np.mean([after[f"t{i}", "animal"] for i in (5, 6, 7, 11)])
+    was = np.mean([before[f"t{i}", "animal"] for i in (0, 1, 2, 3)])
+    assert yes - no > 1
+    assert yes > was
+    others = [pair for pair in before if pair[1] != "animal"]
+    assert [after[pair] for pair in others] == [before[pair] for pair in others]
+    assert bench.learn().version == 1, "nothing new, so no new version"
+
+
+def test_unsure_is_not_no_and_held_back_verdicts_teach_nothing(bench: api.Workbench) -> None:
+    before = scores(bench)
+    held = [s for s in bench.samples() if is_held_back(s.content_hash, bench._board.split_seed)]
+    assert held, "the share of held-back texts is a fifth"
+    rows = [{"sample": s.id, "label": "food", "verdict": "yes"} for s in held]
+    others = [s for s in bench.samples() if s not in held][:4]
+    rows += [{"sample": s.id, "label": "food", "verdict": "unsure"} for s in others]
+    bench.correct(rows)
+    bench.learn()
+    assert scores(bench) == before
+    assert bench.evaluate().n == len(held)
+
+
+def test_replay_of_the_log_equals_the_live_model(home: Settings, bench: api.Workbench) -> None:
+    say(bench, "animal", yes="0 1 2 8", no="4 5 6")
+    bench.learn()
+    say(bench, "food", yes="4 5 11 18", no="0 1 7")
+    say(bench, "animal", yes="12", no="17")
+    bench.learn()
+    bench.add_labels(["weather"])
+    say(bench, "weather", yes="10", no="3 4")
+    bench.learn()
+    live = scores(bench)
+    bench.close()
+    for lost in ("cache/versions", "cache"):
+        shutil.rmtree(home.home / "words" / lost)
+        again = api.open_project("words", settings=home)
+        if lost == "cache":
+            assert again.num_encoded == 0
+            assert again.encode() == len(TEXTS)
+        assert again.version == 3
+        assert scores(again) == live, f"without {lost}"
+        again.close()
+
+
+def test_undo_takes_a_whole_action_back_and_learning_forgets_it(bench: api.Workbench) -> None:
+    before = scores(bench)
+    say(bench, "animal", yes="0 1 2", no="5 6")
+    say(bench, "food", yes="4 5")
+    bench.learn()
+    bench.undo()
+    assert {label for found in bench.verdicts().values() for label in found} == {
+        bench.label("animal").id
+    }
+    bench.undo()
+    assert not any(bench.verdicts().values())
+    assert bench.undo() is None or not any(bench.verdicts().values())
+    bench.learn()
+    after = scores(bench)
+    assert max(abs(after[pair] - before[pair]) for pair in before) < 1e-5
+
+
+def test_complete_says_no_to_all_that_is_undecided(bench: api.Workbench) -> None:
+    receipt = bench.correct(
+        [{"sample": "t0", "label": "animal", "verdict": "yes"}, {"sample": "t0", "complete": True}]
+    )
+    found = bench.verdicts(["t0"])[bench.sample("t0").id]
+    names = {label.id: label.name for label in bench.labels()}
+    assert {names[i]: v for i, v in found.items()} == {
+        "animal": Verdict.YES,
+        "food": Verdict.NO,
+        "transport": Verdict.NO,
+    }
+    assert len(receipt.pairs) == 3
+    bench.undo()
+    assert bench.verdicts(["t0"])[bench.sample("t0").id] == {}
+
+
+def test_a_bad_row_is_named_and_nothing_is_stored(bench: api.Workbench) -> None:
+    good = {"sample": "t0", "label": "animal", "verdict": "yes"}
+    for bad, error, words in (
+        ({"sample": "t0", "label": "animal", "verdict": "maybe"}, BadInputError, "row 2: 'maybe'"),
+        ({"sample": "t0", "label": "animal"}, BadInputError, "row 2 gives no verdict"),
+        ({"label": "animal", "verdict": "yes"}, BadInputError, "row 2 names no sample"),
+        ({"sample": "nobody", "label": "animal", "verdict": "yes"}, NotFoundError, "nobody"),
+        ({**good, "regions": [{"box": [0, 0, "x", 1]}]}, BadInputError, "row 2"),
+    ):
+        with pytest.raises(error, match=words):
+            bench.correct([good, bad])
+    assert not any(bench.verdicts().values())
+
+
+def test_two_processes_see_each_others_work(home: Settings, bench: api.Workbench) -> None:
+    other = api.open_project("words", settings=home)
+    say(other, "animal", yes="0 1 2", no="5 6")
+    other.learn()
+    assert bench.refresh(0, timeout=0) in (0, 1)
+    say(bench, "food", yes="4 5", no="1")
+    report = bench.learn()
+    assert report.version == 2
+    other.learn()
+    assert scores(other) == scores(bench)
+    other.close()
+
+
+def test_a_screen_gets_new_suggestions_by_itself(home: Settings, bench: api.Workbench) -> None:
+    bench.close()
+    serving = api.open_project("words", settings=home, learns=True)
+    before = scores(serving)
+    say(serving, "animal", yes="0 1 2 3", no="4 5 6 7")
+    assert serving.refresh(0, timeout=20) >= 1
+    assert scores(serving) != before
+    serving.close()
+
+
+def test_another_encoder_keeps_every_verdict(home: Settings, bench: api.Workbench) -> None:
+    say(bench, "animal", yes="0 1 2 3", no="4 5 6 7")
+    bench.learn()
+    verdicts = bench.verdicts()
+    assert bench.change_encoder("words+words") == len(TEXTS)
+    assert bench.verdicts() == verdicts
+    bench.close()
+    again = api.open_project("words", settings=home)
+    assert again.encoder_id == "words+words"
+    assert again.verdicts() == verdicts
+    assert again.learn().version == 2, "the old version belongs to the old encoder"
+    again.close()
+
+
+def test_labels_can_be_renamed_merged_and_removed(bench: api.Workbench) -> None:
+    say(bench, "animal", yes="0 1")
+    bench.rename_label("animal", "beast")
+    assert [label.name for label in bench.labels()] == ["beast", "food", "transport"]
+    assert bench.verdicts(["t0"])[bench.sample("t0").id] == {bench.label("beast").id: Verdict.YES}
+    bench.remove_label("beast")
+    assert [label.name for label in bench.labels()] == ["food", "transport"]
+    bench.undo()
+    assert "beast" in [label.name for label in bench.labels()]
+    assert len(bench.suggest(["t0"])[0].suggestions) == 3
+
+
+def test_removed_samples_are_gone_until_undo(bench: api.Workbench) -> None:
+    bench.remove_samples(["t2"])
+    assert "t2" not in [hit.name for hit in bench.search(text="kitten", k=20)]
+    assert len(bench.suggest()) == len(TEXTS) - 1
+    bench.undo()
+    assert bench.search(text="my kitten chased a mouse under the table", k=1)[0].name == "t2"
+
+
+def test_colours_belong_to_the_points_of_the_map(bench: api.Workbench) -> None:
+    say(bench, "animal", yes="0", no="5")
+    points = bench.map()
+    assert points.method == "pca"
+    assert len(points.ids) == len(TEXTS)
+    colours = bench.colours("verdict", label="animal")
+    by_name = {bench.sample(int(i)).name: c for i, c in zip(points.ids, colours, strict=True)}
+    assert by_name["t0"] == 1
+    assert by_name["t5"] == 0
+    assert np.isnan(by_name["t7"])
+    assert bench.colours("doubt").shape == points.ids.shape
+    with pytest.raises(BadInputError, match="cannot colour by 'size'"):
+        bench.colours("size")
+
+
+def test_neighbours_leave_the_sample_itself_out(bench: api.Workbench) -> None:
+    hits = bench.neighbours("t0", 4)
+    assert len(hits) == 4
+    assert "t0" not in [hit.name for hit in hits]
+    assert [hit.score for hit in hits] == sorted([hit.score for hit in hits], reverse=True)
+    vectors = bench._board.pooled
+    row = bench._board.row_of[bench.sample("t0").id]
+    similar = vectors @ vectors[row]
+    similar[row] = -2
+    assert hits[0].sample == bench._board.ids[similar.argmax()]
+
+
+def test_projects_are_listed_put_aside_and_brought_back(
+    home: Settings, bench: api.Workbench
+) -> None:
+    say(bench, "animal", yes="0")
+    bench.close()
+    (info,) = api.list_projects(home)
+    assert (info.name, info.samples, info.labels, info.verdicts) == ("words", 20, 3, 1)
+    api.remove_project("words", settings=home)
+    assert api.list_projects(home) == []
+    with pytest.raises(NotFoundError, match="there is no project 'words'"):
+        api.open_project("words", settings=home)
+    api.restore_project("words", settings=home)
+    again = api.open_project("words", settings=home)
+    assert any(again.verdicts().values())
+    again.close()

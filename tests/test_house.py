@@ -1,0 +1,94 @@
+"""The house stands as its plan says: floors, light doors, a catalogue that tells the truth."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from backend import catalogue
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("torch", "faiss", "open_clip", "openvino", "umap", "sklearn", "gradio", "timm", "plotly")
+EMPTY_NAMES = {"utils.py", "helpers.py", "common.py", "misc.py", "manager.py", "base.py"}
+
+
+def run(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_import_points_down() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_front_door_loads_nothing_heavy() -> None:
+    loaded = run(f"import sys, backend.api; print([m for m in {HEAVY} if m in sys.modules])")
+    assert loaded.strip() == "[]"
+
+
+def test_help_loads_nothing_that_is_not_python() -> None:
+    code = "import sys, backend.__main__ as m; m.parser(); print('numpy' in sys.modules)"
+    assert run(code).strip() == "False"
+
+
+@pytest.mark.parametrize("entry", catalogue.ENTRIES, ids=lambda entry: entry.key)
+def test_a_catalogue_line_names_a_class_that_tells_its_source(entry: catalogue.Entry) -> None:
+    path = ROOT / "backend" / "methods" / f"{entry.key}.py"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    classes = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    assert entry.name in classes
+    assert ast.get_docstring(tree), f"{entry.key} says nothing about itself"
+    assert entry.what
+    assert entry.status in ("default", "plain", "ready", "trial")
+
+
+def test_every_method_has_a_catalogue_line() -> None:
+    folder = ROOT / "backend" / "methods"
+    files = {
+        f"{path.parent.name}/{path.stem}"
+        for path in folder.glob("*/*.py")
+        if not path.name.startswith("_")
+    }
+    assert files == {entry.key for entry in catalogue.ENTRIES}
+
+
+def test_no_file_has_a_name_that_says_nothing() -> None:
+    named = [path for path in ROOT.rglob("*.py") if ".venv" not in path.parts]
+    assert [path for path in named if path.name in EMPTY_NAMES] == []
+
+
+def test_nothing_is_pickled() -> None:
+    for path in (*(ROOT / "backend").rglob("*.py"), *(ROOT / "ui").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]
+                assert not {"pickle", "dill", "joblib", "cloudpickle"} & set(names), path
+
+
+def test_dependencies_are_pinned_together() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    pins = {
+        line.split("==")[0].lower().replace("_", "-")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    }
+    wanted = project["project"]["dependencies"] + project["dependency-groups"]["test"]
+    wanted += project["project"]["optional-dependencies"]["cpu"]
+    names = {w.split(">")[0].split("=")[0].split("[")[0].lower().replace("_", "-") for w in wanted}
+    assert names <= pins, sorted(names - pins)
