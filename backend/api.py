@@ -31,7 +31,8 @@ from backend.jobs import Cancelled, Job, Jobs
 from backend.pipeline import kind_of_encoder
 from backend.recipes import OFFLINE_ENCODERS, load_recipe, recipe_names
 from backend.settings import Settings, assets_folder
-from backend.store.project import PROJECT_FILE, ProjectStore
+from backend.store.database import DATABASE
+from backend.store.project import ProjectStore
 from backend.types import (
     Evaluation,
     Explanation,
@@ -115,7 +116,7 @@ def project_path(name: str | Path, settings: Settings) -> Path:
         BadInputError: the name is empty, hidden or climbs out of the home.
     """
     text = str(name)
-    if "/" in text or "\\" in text or Path(text, PROJECT_FILE).is_file():
+    if "/" in text or "\\" in text or Path(text, DATABASE).is_file():
         return Path(text).expanduser().resolve()
     if not text.strip() or text.startswith(".") or any(ord(letter) < 32 for letter in text):
         raise BadInputError(f"{text!r} is no name for a project; use letters, digits and blanks")
@@ -175,7 +176,7 @@ def open_project(
     """
     settings = settings or Settings.from_environ()
     path = project_path(name, settings)
-    if not (path / PROJECT_FILE).is_file():
+    if not (path / DATABASE).is_file():
         known = ", ".join(found.name for found in _folders(settings)) or "none yet"
         raise NotFoundError(f"there is no project {str(name)!r}; there are: {known}")
     return Workbench(ProjectStore.open(path, settings=settings), settings, learns=learns)
@@ -199,7 +200,7 @@ def remove_project(name: str | Path, *, settings: Settings | None = None) -> Pat
     """Put a project aside; `restore_project` brings it back until its folder is deleted."""
     settings = settings or Settings.from_environ()
     path = project_path(name, settings)
-    if not (path / PROJECT_FILE).is_file():
+    if not (path / DATABASE).is_file():
         raise NotFoundError(f"there is no project {name!r}")
     aside = settings.home / REMOVED / f"{path.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     aside.parent.mkdir(parents=True, exist_ok=True)
@@ -228,7 +229,7 @@ def restore_project(name: str, *, settings: Settings | None = None) -> Path:
 def _folders(settings: Settings) -> list[Path]:
     if not settings.home.is_dir():
         return []
-    return sorted(p for p in settings.home.iterdir() if (p / PROJECT_FILE).is_file())
+    return sorted(p for p in settings.home.iterdir() if (p / DATABASE).is_file())
 
 
 def _glance(path: Path, settings: Settings) -> ProjectInfo:
@@ -243,10 +244,10 @@ def _glance(path: Path, settings: Settings) -> ProjectInfo:
             samples=store.count(),
             encoded=-1,
             labels=len(store.labels()),
-            verdicts=store.log.count(),
+            verdicts=len(store.log.current()),
             version=latest.version if latest else 0,
             offset=store.log.offset,
-            modified=(path / PROJECT_FILE).stat().st_mtime,
+            modified=(path / DATABASE).stat().st_mtime,
         )
     finally:
         store.close()

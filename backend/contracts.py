@@ -59,6 +59,7 @@ class Encoder(Protocol):
         ...
 
 
+@runtime_checkable
 class Aligner(Protocol):
     """How well does each part fit each label?"""
 
@@ -86,6 +87,7 @@ class Aligner(Protocol):
         ...
 
 
+@runtime_checkable
 class Learner(Protocol):
     """What do the corrections change?
 
@@ -115,6 +117,7 @@ class Learner(Protocol):
     def score(self, state: State, features: Features) -> Float[np.ndarray, "n l"]: ...
 
 
+@runtime_checkable
 class Calibrator(Protocol):
     """How sure are we, honestly?
 
@@ -131,6 +134,7 @@ class Calibrator(Protocol):
     ) -> Float[np.ndarray, "n l"]: ...
 
 
+@runtime_checkable
 class Picker(Protocol):
     """What should a person look at next?"""
 
@@ -153,6 +157,7 @@ class Picker(Protocol):
         ...
 
 
+@runtime_checkable
 class Index(Protocol):
     """What is like this? Exact members equal brute force; a stored vector finds itself at 1."""
 
@@ -171,6 +176,7 @@ class Index(Protocol):
         ...
 
 
+@runtime_checkable
 class Projector(Protocol):
     """Where does it sit on the map? `place` never moves the points that `fit` saw."""
 
@@ -183,6 +189,7 @@ class Projector(Protocol):
     ) -> Float[np.ndarray, "n 2"]: ...
 
 
+@runtime_checkable
 class Reader(Protocol):
     """What did they bring?"""
 
@@ -195,6 +202,7 @@ class Reader(Protocol):
         ...
 
 
+@runtime_checkable
 class Exporter(Protocol):
     """How do they take it home?"""
 

@@ -6,11 +6,9 @@ Nothing is stored by a preview. A take goes on after every problem and reports i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,10 +17,11 @@ from backend import catalogue
 from backend.contracts import Reader
 from backend.errors import BadInputError, NotFoundError
 from backend.settings import Settings
-from backend.types import Draft, FileProblem, Kind, Region, Verdict
+from backend.types import BroughtVectors, Draft, FileProblem, Kind, Region, Verdict
 
 FIRST_SHOWN = 12
 PROBLEMS_SHOWN = 200
+Found = Draft | BroughtVectors | FileProblem
 
 
 @dataclass(frozen=True)
@@ -50,15 +49,12 @@ def formats() -> list[str]:
     return [line.key.split("/")[1] for line in catalogue.entries("readers")]
 
 
-@contextmanager
-def opened(
-    path: Path,
-    *,
-    format: str,
-    settings: Settings,
-    follow_links: bool,
-) -> Iterator[tuple[str, Iterator[Draft | FileProblem]]]:
-    """The reader's name and what it reads; an archive is unpacked for the time of the block.
+def reading(
+    path: Path, *, format: str = "auto", settings: Settings, follow_links: bool = False
+) -> tuple[str, Iterator[Found]]:
+    """The reader's name and what it reads; an archive is unpacked while it is being read.
+
+    Pictures are not decoded by the reader: whoever takes the drafts decodes them once.
 
     Raises:
         NotFoundError: nothing is at `path`.
@@ -66,26 +62,21 @@ def opened(
     """
     if not path.exists():
         raise NotFoundError(f"there is nothing at {path}")
-    archive = catalogue.load("readers/archive")()
-    if path.is_file() and format in ("auto", "archive") and archive.accepts(path):
-        with TemporaryDirectory(prefix="patchlane-") as folder:
-            root, problems = archive.unpack(path, Path(folder), settings.limits)
-            name, reader = _reader(root, "auto", follow_links)
-            yield name, _both(problems, reader.read(root))
-        return
-    name, reader = _reader(path, format, follow_links)
-    yield name, reader.read(path)
+    name = _format_of(path, format, settings, follow_links)
+    return name, _built(name, settings, follow_links).read(path)
 
 
 def preview(path: Path, *, settings: Settings, format: str = "auto") -> ImportPreview:
     """Read everything once and store nothing."""
     labels: dict[str, None] = {}
     problems, first, samples, annotations, kind = [], [], 0, 0, None
-    with opened(path, format=format, settings=settings, follow_links=False) as (name, found):
-        for item in found:
-            if isinstance(item, FileProblem):
-                problems.append(item)
-                continue
+    name, found = reading(path, format=format, settings=settings)
+    for item in found:
+        if isinstance(item, FileProblem):
+            problems.append(item)
+        elif isinstance(item, BroughtVectors):
+            annotations += len(item.names)
+        else:
             if item.path is not None or item.text is not None:
                 samples += 1
                 kind = kind or (Kind.TEXT if item.text is not None else Kind.IMAGE)
@@ -158,7 +149,10 @@ def _region(item: object, number: int) -> Region:
     if isinstance(item, Mapping):
         for kind, count in (("box", 4), ("polygon", 6), ("span", 2)):
             if kind in item:
-                points = np.asarray(item[kind], np.float64).reshape(-1)
+                try:
+                    points = np.asarray(item[kind], np.float64).reshape(-1)
+                except (TypeError, ValueError):
+                    break
                 fits = len(points) == count or (kind == "polygon" and len(points) >= count)
                 if fits and np.isfinite(points).all() and (points >= 0).all():
                     return Region(kind, tuple(float(value) for value in points))
@@ -168,33 +162,31 @@ def _region(item: object, number: int) -> Region:
     )
 
 
-def _reader(path: Path, format: str, follow_links: bool) -> tuple[str, Reader]:
+def _format_of(path: Path, format: str, settings: Settings, follow_links: bool) -> str:
+    known = formats()
     if format != "auto":
-        if format not in formats():
-            raise BadInputError(
-                f"unknown format {format!r}; known are auto, {', '.join(formats())}"
-            )
-        return format, _built(format, follow_links)
-    for name in formats():
-        reader = _built(name, follow_links)
-        if reader.accepts(path):
-            return name, reader
+        if format not in known:
+            names = ", ".join(["auto", *known])
+            raise BadInputError(f"unknown format {format!r}; known are {names}")
+        return format
+    for name in known:
+        if _built(name, settings, follow_links).accepts(path):
+            return name
     raise BadInputError(
-        f"{path.name} is none of the formats Patchlane reads ({', '.join(formats())}); "
+        f"{path.name} is none of the formats Patchlane reads ({', '.join(known)}); "
         "name one with --format if you know better"
     )
 
 
-def _built(name: str, follow_links: bool) -> Reader:
+def _built(name: str, settings: Settings, follow_links: bool) -> Reader:
     method: Any = catalogue.load(f"readers/{name}")
-    settings = getattr(method, "Settings", None)
-    if settings is None or "follow_links" not in {field.name for field in fields(settings)}:
-        return method()
-    return method(settings(follow_links=follow_links))
+    own = method.Settings(
+        limits=settings.limits, is_following_links=follow_links, is_decoding=False
+    )
+    if name != "archive":
+        return method(own)
 
+    def inside(root: Path) -> Reader:
+        return _built(_format_of(root, "auto", settings, follow_links), settings, follow_links)
 
-def _both(
-    problems: list[FileProblem], found: Iterator[Draft | FileProblem]
-) -> Iterator[Draft | FileProblem]:
-    yield from problems
-    yield from found
+    return method(own, inside=inside)

