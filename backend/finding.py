@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from threading import RLock
 
@@ -17,7 +19,7 @@ from jaxtyping import Bool, Float
 from safetensors.numpy import load_file, save_file
 
 from backend.board import Board
-from backend.contracts import State
+from backend.contracts import Projector, State
 from backend.pipeline import Pipeline
 from backend.types import Hit, MapPoints
 
@@ -98,9 +100,14 @@ class Finder:
         return len(rows) >= FEWEST_FOR_PROJECTION and self._fitted() is None
 
     def project(self, board: Board, *, seed: int = 0) -> None:
-        """Fit the recipe's projector on all encoded rows and keep its state as a cache."""
+        """Fit the recipe's projector on all encoded rows and keep its state as a cache.
+
+        In a process of its own: UMAP compiles and computes for seconds without letting any other
+        thread of its process run, and a page would wait for it.
+        """
         rows = np.flatnonzero(board.encoded)
-        state = self._pipeline.projector.fit(board.pooled[rows], seed=seed)
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            state = pool.submit(_fit, self._pipeline.projector, board.pooled[rows], seed).result()
         path = self._file()
         path.parent.mkdir(parents=True, exist_ok=True)
         written = path.with_suffix(".part")
@@ -117,8 +124,12 @@ class Finder:
             return self._plane
 
     def _file(self) -> Path:
-        name = f"{self._pipeline.encoder.fingerprint}-{self._pipeline.projector.fingerprint}"
+        name = f"{self._pipeline.encoder.fingerprint}-{self._pipeline.recipe.fingerprint}"
         return self._cache / "projections" / f"{name}.safetensors"
+
+
+def _fit(projector: Projector, vectors: np.ndarray, seed: int) -> State:
+    return projector.fit(vectors, seed=seed)
 
 
 def matching_parts(

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from backend.errors import NotFoundError, PatchlaneError
 
@@ -70,6 +70,7 @@ class Cancelled(Exception):  # noqa: N818  not an error: somebody asked for it
     """Raised inside the work of a job that should stop."""
 
 
+@runtime_checkable
 class Records(Protocol):
     """Where jobs are written down (`backend.store.job_records.JobRecords`)."""
 
@@ -86,6 +87,7 @@ class Records(Protocol):
         ...
 
 
+@runtime_checkable
 class HasRecords(Protocol):
     """A project that keeps job records."""
 

@@ -145,6 +145,7 @@ def restore(store: ProjectStore, pipeline: Pipeline, board: Board) -> Learned:
     """The newest version: from its file, or by replaying the log where files are gone.
 
     Steps of another recipe or encoder are passed over: their numbers mean nothing to this one.
+    A replay needs the vectors of all samples with verdicts; `can_restore` says if they are there.
     """
     steps = store.versions.steps()
     learned = start(pipeline)
@@ -173,6 +174,17 @@ def restore(store: ProjectStore, pipeline: Pipeline, board: Board) -> Learned:
         )
         store.versions.restore(step, learned.as_arrays(), {"labels": list(learned.labels)})
     return learned
+
+
+def can_restore(store: ProjectStore, pipeline: Pipeline, board: Board) -> bool:
+    """Whether `restore` would give the newest version now, with the vectors that are there."""
+    newest = store.versions.latest()
+    if newest is None or newest.recipe != pipeline.fingerprint:
+        return True
+    if store.versions.load(newest.version) is not None:
+        return True
+    taught = {board.row_of[sample] for sample, _ in board.verdicts if sample in board.row_of}
+    return bool(board.encoded[sorted(taught)].all())
 
 
 def next_version(

@@ -98,12 +98,15 @@ class Workbench:
         self._finder = Finder(self._pipeline, self.path / "cache")
         self._owner = uuid4().hex
         self._closing = False
-        self._wake = False
+        self._is_restored = True
+        self._wake = learns
         self._load()
         self._thread = Thread(target=self._fold_loop, name="fold-in", daemon=True)
         self._learns = learns
         if learns:
             self._thread.start()
+            if self.num_encoded < len(self._board.samples):
+                self.encode_soon()
 
     # --- facts -------------------------------------------------------------------------------
 
@@ -309,6 +312,8 @@ class Workbench:
             self.store, self._pipeline.encoder, self.samples(), progress=progress
         )
         self._resync()
+        if not self._is_restored:
+            self._load()  # the version waited for its vectors
         return count
 
     def encode_soon(self) -> str:
@@ -686,7 +691,9 @@ class Workbench:
         self._offset = 0
         self._resync(force=True)
         with self._learning:
-            self._learned = replay.restore(self.store, self._pipeline, self._board)
+            self._is_restored = replay.can_restore(self.store, self._pipeline, self._board)
+            if self._is_restored:
+                self._learned = replay.restore(self.store, self._pipeline, self._board)
             self._rescore()
 
     def _resync(self, *, force: bool = False) -> None:
@@ -725,6 +732,8 @@ class Workbench:
 
     def _fold_in(self) -> int:
         """One learn step up to the newest row of the log; returns the optimiser steps done."""
+        if not self._is_restored:
+            return 0  # the vectors it learned from are being computed again
         with self._lock:
             board, before, offset = self._board, self._learned, self._offset
         learned, steps = replay.next_version(

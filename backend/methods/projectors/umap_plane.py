@@ -23,11 +23,6 @@ from backend.errors import BadInputError
 from backend.fingerprints import fingerprint_of
 from backend.numerics.projection import between_neighbours, principal_axes
 
-with warnings.catch_warnings():
-    # umap says on import that its optional TensorFlow part is missing; nobody needs it here.
-    warnings.simplefilter("ignore")
-    import umap
-
 FEWEST = 12
 """Below so many samples there is no neighbourhood to keep: the PCA map is the map."""
 
@@ -62,6 +57,11 @@ class UmapProjector:
         # UMAP wants a start about ten wide; the noise separates samples that are the same.
         noise = np.random.default_rng(seed).normal(size=start.shape) * 1e-3
         start = (10 * start / max(float(np.abs(start).max()), 1e-9) + noise).astype(np.float32)
+        with warnings.catch_warnings():
+            # It says that its optional TensorFlow part is missing; nobody needs it here. Imported
+            # here, since it compiles for seconds and placing new samples needs none of it.
+            warnings.simplefilter("ignore")
+            import umap  # noqa: PLC0415
         model = umap.UMAP(
             n_neighbors=min(self.settings.num_neighbours, len(unit) - 1),
             min_dist=self.settings.min_dist,
