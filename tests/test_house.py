@@ -92,3 +92,15 @@ def test_dependencies_are_pinned_together() -> None:
     wanted += project["project"]["optional-dependencies"]["cpu"]
     names = {w.split(">")[0].split("=")[0].split("[")[0].lower().replace("_", "-") for w in wanted}
     assert names <= pins, sorted(names - pins)
+
+
+def test_no_method_knows_another_method() -> None:
+    for path in (ROOT / "backend" / "methods").glob("*/*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+                "backend.methods."
+            ):
+                names = [(node.module or "").split(".")[-1], *(alias.name for alias in node.names)]
+                own = "" if (node.module or "").count(".") == 2 else names[0]
+                known = own or names[1]
+                assert known.startswith("_"), f"{path.name} imports the method {known}"
