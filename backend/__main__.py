@@ -162,6 +162,7 @@ def _looking(verb: Any) -> None:
     made.add_argument("--image", metavar="F")
     made.add_argument("--sample", metavar="SAMPLE")
     made.add_argument("--region", metavar="x,y,w,h")
+    made.add_argument("--vectors", metavar="NAME", help="search a sample by imported vectors")
     made.add_argument("-k", type=int, default=10)
 
 

@@ -197,10 +197,18 @@ def search(args: Namespace) -> dict[str, Any]:
     """Samples like a text, a picture or a region of one."""
     region = None
     if args.region:
-        region = [float(value) for value in args.region.split(",")]
+        try:
+            region = [float(value) for value in args.region.split(",")]
+        except ValueError:
+            raise BadInputError(f"--region is x,y,w,h in 0..1, not {args.region!r}") from None
     with project(args) as workbench:
         hits = workbench.search(
-            text=args.text, image=args.image, sample=args.sample, region=region, k=args.k
+            text=args.text,
+            image=args.image,
+            sample=args.sample,
+            region=region,
+            vectors=args.vectors,
+            k=args.k,
         )
     return {"results": [{"sample": h.name, "score": h.score, "parts": h.parts} for h in hits]}
 

@@ -231,13 +231,18 @@ class Lessons:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A score for (sample, label); probability is None until calibrated."""
+    """A score for (sample, label); probability is None until calibrated.
+
+    Attributes:
+        brought: scores that other models gave, by the name they were imported under.
+    """
 
     label: str
     label_id: int
     score: float
     probability: float | None = None
     verdict: Verdict | None = None
+    brought: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ screen. It is safe to call from many threads; whatever takes long is a job.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,13 @@ from jaxtyping import Float
 
 from backend import catalogue, encoding, intake, replay
 from backend.board import Board
-from backend.errors import BadInputError, BusyError, MissingTruthError, NotFoundError
+from backend.errors import (
+    BadInputError,
+    BusyError,
+    MissingTruthError,
+    NotFoundError,
+    PatchlaneError,
+)
 from backend.finding import Finder, inside, matching_parts
 from backend.images import decode
 from backend.jobs import Jobs, Ticket
@@ -53,7 +60,7 @@ from backend.types import (
     Verdict,
 )
 
-LEASE_SECONDS = 120.0
+log = logging.getLogger("patchlane.workbench")
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,7 @@ class Workbench:
         self._learned = replay.start(self._pipeline)
         self._offset = 0
         self._stamp: object = None
+        self._brought: tuple[object, dict[tuple[int, int, str], float]] | None = None
         self._finder = Finder(self._pipeline, self.path / "cache")
         self._owner = uuid4().hex
         self._closing = False
@@ -105,6 +113,7 @@ class Workbench:
         self._learns = learns
         if learns:
             self._thread.start()
+            Thread(target=self._warm_up_quietly, name="warm-up", daemon=True).start()
             if self.num_encoded < len(self._board.samples):
                 self.encode_soon()
 
@@ -372,9 +381,20 @@ class Workbench:
             version=self.version,
         )
 
-    def neighbours(self, sample: int | str, k: int = 8) -> list[Hit]:
-        """The samples most like this one, itself left out."""
+    def neighbours(self, sample: int | str, k: int = 8, *, vectors: str | None = None) -> list[Hit]:
+        """The samples most like this one, itself left out.
+
+        Args:
+            sample: id or name.
+            k: the most to return.
+            vectors: by the vectors of another model that were imported under this name.
+
+        Raises:
+            NotFoundError: the sample is unknown, or has no vector of that name.
+        """
         found = self.sample(sample)
+        if vectors is not None:
+            return self._brought_neighbours(found, k, vectors)
         with self._lock:
             board = self._board
         row = board.row_of.get(found.id)
@@ -389,6 +409,7 @@ class Workbench:
         image: str | Path | bytes | None = None,
         region: Sequence[float] | None = None,
         sample: int | str | None = None,
+        vectors: str | None = None,
         k: int = 25,
     ) -> list[Hit]:
         """Search by text, by a picture from anywhere, or by a sample; a region cuts it out first.
@@ -398,12 +419,15 @@ class Workbench:
             image: a file or the bytes of one (image projects).
             region: x, y, w, h in 0..1 of the displayed picture.
             sample: a sample of this project.
+            vectors: search a sample by vectors that were imported under this name.
             k: the most hits to return.
         """
         if sample is not None and region is None:
             found = self.sample(sample)
             self_hit = Hit(found.id, found.name, 1.0)
-            return [self_hit, *self.neighbours(found.id, k - 1)][:k]
+            return [self_hit, *self.neighbours(found.id, k - 1, vectors=vectors)][:k]
+        if vectors is not None:
+            raise BadInputError(f"{vectors!r} holds vectors of samples only; search it by a sample")
         query = self._query_vector(text=text, image=image, region=region, sample=sample)
         with self._lock:
             board = self._board
@@ -413,6 +437,11 @@ class Workbench:
             replace(hit, parts=matching_parts(self._parts_of(board, hit, fingerprint), query))
             for hit in hits
         ]
+
+    def brought(self) -> dict[str, list[str]]:
+        """Names under which other models' `predictions` and `vectors` were imported."""
+        scores = {source for _, _, source in self._brought_scores()}
+        return {"predictions": sorted(scores), "vectors": self.store.brought_vectors.sources()}
 
     def map(self) -> MapPoints:
         """Where everything sits: PCA at once, the recipe's projection when its job is done."""
@@ -662,6 +691,12 @@ class Workbench:
         if isinstance(encoder, DeferredEncoder):
             encoder.loaded()
 
+    def _warm_up_quietly(self) -> None:
+        try:
+            self.warm_up()
+        except PatchlaneError as error:
+            log.warning("the encoder cannot be loaded: %s", error)
+
     def close(self) -> None:
         """Stop the fold-in thread, finish or interrupt jobs, close the database."""
         with self._news:
@@ -763,9 +798,18 @@ class Workbench:
                 with self._learning:
                     self._fold_in()
             except BusyError:
-                time.sleep(0.2)  # another process learns; its version is taken over next time
-                with self._lock:
-                    self._wake = True
+                self._try_again(0.2)  # another process learns; its version is taken over then
+            except PatchlaneError as error:
+                log.warning("verdicts are saved, but not learned yet: %s", error)
+                self._try_again(5.0)
+            except Exception:
+                log.exception("folding verdicts in failed; they are saved and learned later")
+
+    def _try_again(self, seconds: float) -> None:
+        """Wake the fold-in thread once more, unless the project is closed meanwhile."""
+        with self._news:
+            self._news.wait_for(lambda: self._closing, seconds)
+            self._wake = True
 
     def _row(self, sample: int) -> int:
         row = self._board.row_of.get(sample)
@@ -776,6 +820,8 @@ class Workbench:
     def _suggestions_of(self, board: Board, row: int) -> SampleSuggestions:
         sample = board.samples[row]
         logits = board.logits[row]
+        brought = self._brought_scores()
+        sources = sorted({source for _, _, source in brought})
         order = np.argsort(-np.nan_to_num(logits, nan=-np.inf), kind="stable")
         found = []
         for column in order if board.encoded[row] else ():
@@ -788,6 +834,11 @@ class Workbench:
                     score=float(logits[column]),
                     probability=None if np.isnan(chance) else chance,
                     verdict=correction.verdict if correction else None,
+                    brought={
+                        source: brought[sample.id, label.id, source]
+                        for source in sources
+                        if (sample.id, label.id, source) in brought
+                    },
                 )
             )
         return SampleSuggestions(
@@ -797,6 +848,28 @@ class Workbench:
             version=self._learned.version,
             encoder=self.encoder_id,
         )
+
+    def _brought_scores(self) -> dict[tuple[int, int, str], float]:
+        """Scores of other models, read anew when an import may have changed them."""
+        if self._brought is None or self._brought[0] != self._stamp:
+            self._brought = (self._stamp, self.store.predictions())
+        return self._brought[1]
+
+    def _brought_neighbours(self, sample: Sample, k: int, source: str) -> list[Hit]:
+        ids, vectors = self.store.brought_vectors.get(source)
+        at = np.flatnonzero(ids == sample.id)
+        if not len(at):
+            raise NotFoundError(f"{source} brought no vector for {sample.name}")
+        unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        similar = unit @ unit[at[0]]
+        order = [i for i in np.argsort(-similar, kind="stable") if ids[i] != sample.id][:k]
+        with self._lock:
+            board = self._board
+        return [
+            Hit(int(ids[i]), board.samples[board.row_of[int(ids[i])]].name, float(similar[i]))
+            for i in order
+            if int(ids[i]) in board.row_of
+        ]
 
     def _parts_of(self, board: Board, hit: Hit, fingerprint: str) -> np.ndarray:
         content = board.samples[board.row_of[hit.sample]].content_hash

@@ -310,3 +310,26 @@ def test_projects_are_listed_put_aside_and_brought_back(
     again = api.open_project("words", settings=home)
     assert any(again.verdicts().values())
     again.close()
+
+
+def test_other_models_are_shown_and_searched_beside_ours(
+    bench: api.Workbench, tmp_path: Path
+) -> None:
+    scored = tmp_path / "rival.jsonl"
+    rows = [{"sample": "t0", "label": "animal", "score": 0.25}]
+    scored.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert bench.add(scored).annotations == 1
+    found = {s.label: s.brought for s in bench.suggest(["t0"])[0].suggestions}
+    assert found == {"animal": {"rival": 0.25}, "food": {}, "transport": {}}
+    vectors = np.eye(len(TEXTS), dtype=np.float32)
+    vectors[0] = vectors[7] * 2 + vectors[9] * 0.1
+    names = np.array([f"t{i}" for i in range(len(TEXTS))])
+    np.savez(tmp_path / "other.npz", names=names, vectors=vectors)
+    bench.add(tmp_path / "other.npz")
+    assert bench.brought() == {"predictions": ["rival"], "vectors": ["other"]}
+    assert [hit.name for hit in bench.neighbours("t0", 2, vectors="other")] == ["t7", "t9"]
+    assert bench.search(sample="t0", vectors="other", k=2)[0].name == "t0"
+    with pytest.raises(NotFoundError, match=r"nobody.*other"):
+        bench.neighbours("t0", vectors="nobody")
+    with pytest.raises(BadInputError, match="by a sample"):
+        bench.search(text="cat", vectors="other")
