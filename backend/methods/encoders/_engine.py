@@ -11,7 +11,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -96,6 +96,28 @@ def compile_engine(
             module, example_inputs, dtype=dtype, threads=threads, varying=varying
         )
     return _compile_torch(module, device=device, dtype=dtype)
+
+
+def lazy_engine(
+    load: Callable[[], nn.Module], example_inputs: Sequence[np.ndarray], **options: Any
+) -> Engine:
+    """`compile_engine` on the first call: a project whose vectors are stored opens without it.
+
+    Args:
+        load: Gives the module; called once.
+        example_inputs: As for `compile_engine`.
+        options: As for `compile_engine`.
+    """
+    lock = threading.Lock()
+    made: list[Engine] = []
+
+    def run(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        with lock:
+            if not made:
+                made.append(compile_engine(load(), example_inputs, **options))
+        return made[0](*arrays)
+
+    return run
 
 
 def _compile_openvino(

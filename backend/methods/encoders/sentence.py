@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from threading import Lock
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from backend.methods.encoders._engine import (
-    Engine,
     choose_device,
     choose_dtype,
     choose_engine,
-    compile_engine,
+    lazy_engine,
 )
 from backend.methods.encoders._text_models import load_text_model
 from backend.methods.encoders._words import (
@@ -77,13 +75,20 @@ class SentenceEncoder:
         self._pad = model.pad
         self._before, self._after = _special_tokens(model.tokenizer)
         self._room = model.window - len(self._before) - len(self._after)
-        self._load_module = model.load_module
-        self._run: Engine | None = None
-        self._compiling = Lock()
         choose_engine(settings.engine, choose_device(settings.device))
-        self._dtype = choose_dtype(settings.dtype)
+        dtype = choose_dtype(settings.dtype)
+        example = np.ones((2, 8), np.int64)
+        self._run = lazy_engine(
+            model.load_module,
+            [example, example],
+            engine=settings.engine,
+            device=settings.device,
+            dtype=dtype,
+            threads=settings.threads,
+            varying=2,
+        )
         self.fingerprint = fingerprint_of(
-            "sentence", {**model.identity, "dtype": self._dtype, "parts": "words, mean of tokens"}
+            "sentence", {**model.identity, "dtype": dtype, "parts": "words, mean of tokens"}
         )
 
     def encode(self, samples: Sequence[object]) -> Encoded:
@@ -102,34 +107,17 @@ class SentenceEncoder:
         texts = check_texts(texts, self.id)
         return unit_rows(self._read(texts, [()] * len(texts))[0])
 
-    def _engine(self) -> Engine:
-        """The network, compiled on first use: a project whose vectors are stored opens without."""
-        with self._compiling:
-            if self._run is None:
-                example = np.ones((2, 8), np.int64)
-                self._run = compile_engine(
-                    self._load_module(),
-                    [example, example],
-                    engine=self.settings.engine,
-                    device=self.settings.device,
-                    dtype=self._dtype,
-                    threads=self.settings.threads,
-                    varying=2,
-                )
-            return self._run
-
     def _read(
         self, texts: Sequence[str], spans: Sequence[Spans]
     ) -> tuple[Float[np.ndarray, "n d"], list[Float[np.ndarray, "_ d"]]]:
         """Sums of the text vectors of the windows, and of the token outputs of each word."""
         pooled = np.zeros((len(texts), self.dim), np.float32)
         sums = [np.zeros((len(each), self.dim), np.float32) for each in spans]
-        run = self._engine()
         windows = list(self._windows(texts, spans))
         windows.sort(key=lambda window: len(window.ids))
         for at in range(0, len(windows), self.settings.batch_size):
             batch = windows[at : at + self.settings.batch_size]
-            tokens, whole = run(*self._padded(batch))
+            tokens, whole = self._run(*self._padded(batch))
             first = len(self._before)
             for window, outputs, vector in zip(batch, tokens, whole, strict=True):
                 length = len(window.ids)

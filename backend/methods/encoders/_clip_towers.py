@@ -1,0 +1,157 @@
+"""What an open_clip image tower says of each cell of its grid, in the joint space.
+
+A tower is trained to make one vector of a picture with a last attention: that of its last block to
+the class token, or of a pooling head. Asked of one cell alone, that attention answers with the
+cell's value, since a softmax over one key is 1. This "value path" is the default for parts
+("values", as in Zhou et al., MaskCLIP, ECCV 2022, 2112.01071, without the skip connection); the
+last block's own tokens are the other choice ("tokens"). Which one points better with which weights
+is not measured here: no open_clip weights came with the packages.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from backend.errors import BadInputError
+from backend.methods.encoders._torchvision_shim import allow_torchvision
+
+allow_torchvision()
+from open_clip.modified_resnet import ModifiedResNet  # noqa: E402  (torchvision, as above)
+from open_clip.timm_model import TimmModel  # noqa: E402
+from open_clip.transformer import VisionTransformer  # noqa: E402
+
+
+def image_tower(visual: nn.Module, *, parts: str) -> nn.Module:
+    """A module from (N, 3, H, W) to the pooled (N, D) and the cells (N, P, D), neither unit.
+
+    Raises:
+        BadInputError: the tower is of a kind whose cells cannot be brought into the joint space.
+    """
+    if isinstance(visual, VisionTransformer) and not getattr(visual, "attn_pool_type", ""):
+        return _PatchTower(visual, parts)
+    if isinstance(visual, ModifiedResNet):
+        return _ResNetTower(visual)
+    if isinstance(visual, TimmModel):
+        return _TimmTower(visual)
+    raise BadInputError(f"an image tower of the kind {type(visual).__name__} gives no parts")
+
+
+class _PatchTower(nn.Module):
+    """open_clip's own vision transformer, with a class token, a mean or an attention pool."""
+
+    def __init__(self, visual: VisionTransformer, parts: str):
+        super().__init__()
+        self.visual: Any = visual
+        self.takes_values = parts == "values"
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        visual = self.visual
+        x = visual._embeds(images)
+        *blocks, last = visual.transformer.resblocks
+        for block in blocks:
+            x = block(x)
+        tokens = last(x)
+        pooled, _ = visual._pool(tokens)
+        if visual.attn_pool is not None:
+            cells = _pooler_values(visual.attn_pool, tokens)
+        elif self.takes_values:
+            cells = _block_values(last, x)
+        else:
+            cells = tokens
+        cells = visual.ln_post(cells[:, 1:])
+        if visual.proj is not None:
+            pooled, cells = pooled @ visual.proj, cells @ visual.proj
+        return pooled, cells
+
+
+def _block_values(block: Any, x: Tensor) -> Tensor:
+    """A block's attention where every token attends to itself only."""
+    attention = block.attn
+    width = x.shape[-1]
+    weight, bias = attention.in_proj_weight[2 * width :], attention.in_proj_bias
+    values = functional.linear(block.ln_1(x), weight, None if bias is None else bias[2 * width :])
+    head_scale = getattr(attention, "head_scale", None)
+    if head_scale is not None:
+        values = (values.unflatten(-1, (len(head_scale), -1)) * head_scale[:, 0]).flatten(-2)
+    values = attention.out_proj(getattr(attention, "ln_inner", nn.Identity())(values))
+    return block.ls_1(getattr(block, "ln_attn", nn.Identity())(values))
+
+
+def _pooler_values(pooler: Any, tokens: Tensor) -> Tensor:
+    """An attention pool's answer to each token alone; it is the same for every query."""
+    attention = pooler.attn
+    width = attention.embed_dim
+    weight = attention.v_proj_weight
+    if weight is None:
+        weight = attention.in_proj_weight[2 * width :]
+    values = functional.linear(pooler.ln_k(tokens), weight, attention.in_proj_bias[2 * width :])
+    return attention.out_proj(values)
+
+
+class _ResNetTower(nn.Module):
+    """CLIP's ResNet: the value path of its attention pool at each cell of the last map."""
+
+    def __init__(self, visual: ModifiedResNet):
+        super().__init__()
+        self.visual: Any = visual
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        visual = self.visual
+        x = visual.stem(images)
+        for layer in (visual.layer1, visual.layer2, visual.layer3, visual.layer4):
+            x = layer(x)
+        pool = visual.attnpool
+        cells = x.flatten(2).transpose(1, 2) + pool.positional_embedding[1:]
+        return pool(x), pool.c_proj(pool.v_proj(cells))
+
+
+class _TimmTower(nn.Module):
+    """Any timm trunk under open_clip's head: the head is asked of each cell as of a picture."""
+
+    def __init__(self, visual: TimmModel):
+        super().__init__()
+        self.visual: Any = visual
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        trunk = self.visual.trunk
+        features = trunk.forward_features(images)
+        pooled = self._head(features)
+        if features.ndim == 4 and getattr(trunk, "output_fmt", "NCHW") == "NHWC":
+            alone = features.flatten(0, 2)[:, None, None, :]
+        elif features.ndim == 4:
+            alone = features.permute(0, 2, 3, 1).flatten(0, 2)[:, :, None, None]
+        else:
+            alone = self._tokens_alone(features)
+        return pooled, self._head(alone).reshape(images.shape[0], -1, pooled.shape[-1])
+
+    def _tokens_alone(self, features: Tensor) -> Tensor:
+        trunk = self.visual.trunk
+        prefix = int(getattr(trunk, "num_prefix_tokens", 0))
+        alone = features[:, prefix:].flatten(0, 1)[:, None, :]
+        leaves_out = not getattr(trunk, "pool_include_prefix", False)
+        if prefix and leaves_out and getattr(trunk, "global_pool", "token") != "token":
+            # Such a pool takes no notice of the first tokens, so something has to stand there.
+            alone = torch.cat([alone.new_zeros(alone.shape[0], prefix, alone.shape[2]), alone], 1)
+        return alone
+
+    def _head(self, features: Tensor) -> Tensor:
+        return self.visual.head(self.visual.trunk.forward_head(features))
+
+
+def grid_of(visual: nn.Module, num_cells: int, size: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of a tower's cells.
+
+    Raises:
+        BadInputError: the number of cells fits no grid over the picture.
+    """
+    rows, columns = getattr(visual, "grid_size", (0, 0))
+    if rows * columns != num_cells:
+        rows = round((num_cells * size[0] / size[1]) ** 0.5)
+        columns = num_cells // max(rows, 1)
+    if rows * columns != num_cells:
+        raise BadInputError(f"{num_cells} parts of {type(visual).__name__} make no grid")
+    return int(rows), int(columns)

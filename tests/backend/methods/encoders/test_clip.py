@@ -1,0 +1,323 @@
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from backend.errors import BadInputError, NotFoundError, OfflineError
+from backend.methods.encoders._torchvision_shim import allow_torchvision
+from backend.methods.encoders.clip import ClipEncoder
+
+allow_torchvision()
+import open_clip  # noqa: E402
+
+TEXT = {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
+VIT = {"image_size": 32, "layers": 3, "width": 32, "head_width": 16, "patch_size": 8}
+TOWERS = {
+    "vit": {"embed_dim": 24, "vision_cfg": VIT, "text_cfg": TEXT},
+    "vit-avg": {
+        "embed_dim": 24,
+        "vision_cfg": {
+            **VIT,
+            "pool_type": "avg",
+            "final_ln_after_pool": True,
+            "ls_init_value": 0.5,
+        },
+        "text_cfg": TEXT,
+        "quick_gelu": True,
+    },
+    "resnet": {
+        "embed_dim": 24,
+        "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None},
+        "text_cfg": TEXT,
+    },
+    "coca": {
+        "embed_dim": 24,
+        "custom_text": True,
+        "vision_cfg": {
+            **VIT,
+            "attentional_pool": True,
+            "attn_pooler_heads": 4,
+            "output_tokens": True,
+        },
+        "text_cfg": {**TEXT, "context_length": 76, "embed_cls": True, "output_tokens": True},
+        "multimodal_cfg": {
+            "width": 16,
+            "heads": 2,
+            "layers": 1,
+            "context_length": 76,
+            "vocab_size": 49408,
+        },
+    },
+    "siglip": {
+        "embed_dim": 96,
+        "custom_text": True,
+        "init_logit_bias": -10,
+        "vision_cfg": {
+            "image_size": 160,
+            "timm_model_name": "test_vit3",
+            "timm_pool": "map",
+            "timm_proj": "none",
+        },
+        "text_cfg": {**TEXT, "no_causal_mask": True, "proj_bias": True, "pool_type": "last"},
+    },
+    "timm-vit": {
+        "embed_dim": 24,
+        "vision_cfg": {
+            "image_size": 160,
+            "timm_model_name": "test_vit",
+            "timm_pool": "avg",
+            "timm_proj": "linear",
+        },
+        "text_cfg": TEXT,
+    },
+    "convnext": {
+        "embed_dim": 24,
+        "vision_cfg": {
+            "image_size": 160,
+            "timm_model_name": "test_convnext",
+            "timm_pool": "",
+            "timm_proj": "mlp",
+        },
+        "text_cfg": TEXT,
+    },
+}
+GRIDS = {
+    "vit": (4, 4),
+    "vit-avg": (4, 4),
+    "resnet": (2, 2),
+    "coca": (4, 4),
+    "siglip": (10, 10),
+    "timm-vit": (10, 10),
+    "convnext": (5, 5),
+}
+AGREE = 2e-5
+"""The bound within which OpenVINO and PyTorch agree in float32, on entries of unit vectors."""
+
+
+def random_weights(network: torch.nn.Module) -> torch.nn.Module:
+    """Every parameter away from its start; several starts are 0 and would hide a path."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
+    return network.eval()
+
+
+def write_folder(folder: Path, name: str) -> Path:
+    folder.mkdir()
+    config = {"model_cfg": TOWERS[name], "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3}}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    network = random_weights(open_clip.create_model(f"local-dir:{folder}"))
+    save_file(dict(network.state_dict()), folder / "open_clip_model.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root, made = tmp_path_factory.mktemp("clip"), {}
+
+    def folder(name: str) -> Path:
+        if name not in made:
+            made[name] = write_folder(root / name, name)
+        return made[name]
+
+    return folder
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory, folders):
+    """A model that open_clip knows by name, with its weights in a file."""
+    configs = tmp_path_factory.mktemp("configs")
+    (configs / "tiny-test-vit.json").write_text(json.dumps(TOWERS["vit"]))
+    open_clip.add_model_config(configs / "tiny-test-vit.json")
+    return "tiny-test-vit", folders("vit") / "open_clip_model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 50, 70, 3), dtype=np.uint8)
+    return [Image.fromarray(each) for each in pixels]
+
+
+def open_folder(folder: Path, **choices) -> ClipEncoder:
+    choices = {"engine": "torch", "threads": 1} | choices
+    return ClipEncoder(ClipEncoder.Settings(model=f"local-dir:{folder}", **choices))
+
+
+@pytest.mark.parametrize("name", list(TOWERS))
+def test_pooled_and_labels_are_what_open_clip_says(folders, pictures, name):
+    encoder = open_folder(folders(name))
+    network = open_clip.create_model(f"local-dir:{folders(name)}").eval()
+    size = network.visual.image_size
+    size = size if isinstance(size, tuple) else (size, size)
+    pixels = np.stack(
+        [np.asarray(p.resize(size, Image.Resampling.BICUBIC), np.float32) for p in pictures]
+    )
+    batch = torch.from_numpy((pixels / 255 - 0.5) / 0.5).permute(0, 3, 1, 2)
+    tokens = open_clip.get_tokenizer(f"local-dir:{folders(name)}")(["a photo of a red fox"])
+    with torch.inference_mode():
+        expected = network.encode_image(batch, normalize=True).numpy()
+        expected_label = network.encode_text(tokens, normalize=True).numpy()
+    encoded = encoder.encode(pictures)
+    np.testing.assert_allclose(encoded.pooled, expected, atol=AGREE)
+    np.testing.assert_allclose(encoder.encode_labels(["red_fox"]), expected_label, atol=AGREE)
+    assert encoded.layouts[0].grid == encoder.grid == GRIDS[name]
+    assert encoded.parts[0].shape == (GRIDS[name][0] * GRIDS[name][1], encoder.dim)
+    assert encoder.dim == expected.shape[1]
+
+
+@pytest.mark.parametrize("name", ["vit", "resnet", "siglip"])
+def test_openvino_and_torch_agree_and_have_one_fingerprint(folders, pictures, name):
+    with_torch = open_folder(folders(name))
+    with_openvino = open_folder(folders(name), engine="openvino")
+    ours, theirs = with_openvino.encode(pictures), with_torch.encode(pictures)
+    np.testing.assert_allclose(ours.pooled, theirs.pooled, atol=AGREE)
+    for a, b in zip(ours.parts, theirs.parts, strict=True):
+        np.testing.assert_allclose(a, b, atol=AGREE)
+    assert with_openvino.fingerprint == with_torch.fingerprint
+
+
+@pytest.mark.parametrize("name", ["vit", "coca", "resnet", "siglip"])
+def test_the_value_path_is_the_last_attention_asked_of_one_cell(folders, pictures, name):
+    """Brute force with open_clip's own modules: attention over a single key, cell by cell."""
+    encoder = open_folder(folders(name))
+    network = open_clip.create_model(f"local-dir:{folders(name)}").eval()
+    visual, cell = network.visual, 3
+    batch = torch.from_numpy(encoder._prepared(pictures[0])[None])
+    with torch.inference_mode():
+        if name == "vit":
+            x = visual._embeds(batch)
+            for block in visual.transformer.resblocks[:-1]:
+                x = block(x)
+            last = visual.transformer.resblocks[-1]
+            alone = last.ln_1(x[:, 1 + cell : 2 + cell])
+            value = visual.ln_post(last.attn(alone, alone, alone)[0])[:, 0] @ visual.proj
+        elif name == "coca":
+            x = visual.transformer(visual._embeds(batch))[:, 1 + cell : 2 + cell]
+            value = visual.ln_post(visual.attn_pool(x))[:, 5] @ visual.proj
+        elif name == "resnet":
+            x = visual.stem(batch)
+            for layer in (visual.layer1, visual.layer2, visual.layer3, visual.layer4):
+                x = layer(x)
+            token = x.flatten(2)[0, :, cell] + visual.attnpool.positional_embedding[1 + cell]
+            token = token[None, None]
+            pool = visual.attnpool
+            value = torch.nn.functional.multi_head_attention_forward(
+                token, token, token, token.shape[-1], pool.num_heads, None,
+                torch.cat([pool.q_proj.bias, pool.k_proj.bias, pool.v_proj.bias]), None, None,
+                False, 0.0, pool.c_proj.weight, pool.c_proj.bias, use_separate_proj_weight=True,
+                q_proj_weight=pool.q_proj.weight, k_proj_weight=pool.k_proj.weight,
+                v_proj_weight=pool.v_proj.weight, training=False,
+            )[0][0]  # fmt: skip
+        else:
+            tokens = visual.trunk.forward_features(batch)[:, visual.trunk.num_prefix_tokens :]
+            value = visual.trunk.attn_pool(tokens[:, cell : cell + 1])
+            value = visual.head(visual.trunk.head(visual.trunk.fc_norm(value)))
+    value = value[0].numpy()
+    part = encoder.encode(pictures[:1]).parts[0][cell]
+    np.testing.assert_allclose(part, value / np.linalg.norm(value), atol=AGREE)
+
+
+def test_the_last_tokens_are_the_other_choice_with_another_fingerprint(folders, pictures):
+    values, tokens = open_folder(folders("vit")), open_folder(folders("vit"), parts="tokens")
+    network = open_clip.create_model(f"local-dir:{folders('vit')}").eval()
+    batch = torch.from_numpy(tokens._prepared(pictures[0])[None])
+    with torch.inference_mode():
+        x = network.visual.transformer(network.visual._embeds(batch))
+        expected = (network.visual.ln_post(x)[0, 1:] @ network.visual.proj).numpy()
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(tokens.encode(pictures[:1]).parts[0], expected, atol=AGREE)
+    assert values.fingerprint != tokens.fingerprint
+    with pytest.raises(BadInputError, match="values and tokens"):
+        open_folder(folders("vit"), parts="heads")
+
+
+def test_a_part_is_about_its_own_place(folders):
+    """Changing the lower right corner changes its cell more than any other."""
+    encoder = open_folder(folders("vit"))
+    plain = Image.new("RGB", (64, 64), (90, 120, 60))
+    marked = plain.copy()
+    marked.paste((250, 10, 240), (48, 48, 64, 64))
+    a, b = encoder.encode([plain, marked]).parts
+    assert np.linalg.norm(a - b, axis=1).argmax() == 15
+
+
+def test_a_checkpoint_beside_a_name_gives_the_same_as_the_folder(named, folders, pictures):
+    model, weights = named
+    by_name = ClipEncoder(ClipEncoder.Settings(model, str(weights), engine="torch"))
+    network = open_clip.create_model(model, pretrained=str(weights)).eval()
+    batch = torch.from_numpy(np.stack([by_name._prepared(p) for p in pictures]))
+    with torch.inference_mode():
+        expected = network.encode_image(batch, normalize=True).numpy()
+    np.testing.assert_allclose(by_name.encode(pictures).pooled, expected, atol=AGREE)
+    assert by_name.id == f"open_clip:{model}/{weights}"
+    assert open_clip.get_model_preprocess_cfg(network)["mean"] == tuple(by_name._loaded.mean)
+    assert by_name.fingerprint != open_folder(folders("vit")).fingerprint, "other mean and std"
+
+
+def test_a_torch_file_of_plain_tensors_is_taken_and_a_pickled_object_is_not(named, tmp_path):
+    model, weights = named
+    state = load_file(weights)
+    torch.save({"state_dict": state}, tmp_path / "good.pt")
+    torch.save({"state_dict": OrderedDict(state), "args": Path("/tmp")}, tmp_path / "bad.pt")
+    good = ClipEncoder(ClipEncoder.Settings(model, str(tmp_path / "good.pt")))
+    assert good.fingerprint == ClipEncoder(ClipEncoder.Settings(model, str(weights))).fingerprint
+    with pytest.raises(BadInputError, match="more than tensors"):
+        ClipEncoder(ClipEncoder.Settings(model, str(tmp_path / "bad.pt")))
+
+
+def test_other_weights_have_another_fingerprint(named, tmp_path):
+    model, weights = named
+    state = load_file(weights)
+    state["visual.proj"] += 1e-3
+    save_file(state, tmp_path / "other.safetensors")
+    changed = ClipEncoder.Settings(model, str(tmp_path / "other.safetensors"))
+    ours = ClipEncoder.Settings(model, str(weights))
+    assert ClipEncoder(changed).fingerprint != ClipEncoder(ours).fingerprint
+    assert ClipEncoder(replace(ours, dtype="bfloat16")).fingerprint != ClipEncoder(ours).fingerprint
+
+
+def test_weights_that_do_not_fit_are_refused_in_one_sentence(named, folders, tmp_path):
+    model, _ = named
+    other = folders("resnet") / "open_clip_model.safetensors"
+    with pytest.raises(BadInputError, match="do not fit") as refused:
+        ClipEncoder(ClipEncoder.Settings(model, str(other)))
+    assert "\n" not in str(refused.value)
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(BadInputError, match="no file of weights"):
+        ClipEncoder(ClipEncoder.Settings(model, str(tmp_path / "notes.txt")))
+    (tmp_path / "cut.safetensors").write_bytes(b"\x10\x00\x00\x00")
+    with pytest.raises(BadInputError, match="do not fit"):
+        ClipEncoder(ClipEncoder.Settings(model, str(tmp_path / "cut.safetensors")))
+
+
+def test_offline_it_says_what_there_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(OfflineError, match=r"laion2b_s34b_b79k.*PATCHLANE_OFFLINE=0.*embedded"):
+        ClipEncoder(ClipEncoder.Settings("ViT-B-32", "laion2b_s34b_b79k"))
+    with pytest.raises(OfflineError, match=r"nobody/knows.*embedded"):
+        ClipEncoder(ClipEncoder.Settings("hf-hub:nobody/knows"))
+
+
+def test_unknown_names_list_the_known(named):
+    with pytest.raises(NotFoundError, match="no model 'ViT-Z'"):
+        ClipEncoder(ClipEncoder.Settings("ViT-Z", "openai"))
+    with pytest.raises(NotFoundError, match="its tags are openai, laion"):
+        ClipEncoder(ClipEncoder.Settings("ViT-B-32", "nonsense"))
+    with pytest.raises(BadInputError, match="names no weights"):
+        ClipEncoder(ClipEncoder.Settings("ViT-B-32"))
+    with pytest.raises(NotFoundError, match="was not found"):
+        ClipEncoder(ClipEncoder.Settings("local-dir:/nowhere"))
+
+
+def test_texts_in_place_of_pictures_are_refused(folders):
+    with pytest.raises(BadInputError, match="takes pictures, not str"):
+        open_folder(folders("vit")).encode(["a text"])
