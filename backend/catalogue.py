@@ -32,6 +32,13 @@ class Entry:
 
 ENTRIES: tuple[Entry, ...] = (
     Entry(
+        "encoders/clip",
+        "ClipEncoder",
+        "any open_clip model: a tag, a checkpoint file or a folder; a vector per cell and picture",
+        source="Radford et al., CLIP, ICML 2021 (2103.00020); cells: MaskCLIP (2112.01071)",
+        aka=("encoders/open_clip",),
+    ),
+    Entry(
         "encoders/sentence",
         "SentenceEncoder",
         "MiniLM, packaged, or any sentence-transformers model: a vector per text and per word",

@@ -50,7 +50,7 @@ def _build_encoder(name: EncoderName, settings: Settings) -> Encoder:
     }
     if name.model:
         wanted["model"] = name.model
-    if "pretrained" in own:
+    if "pretrained" in own and not name.model.startswith(("hf-hub:", "local-dir:")):
         wanted["model"], _, wanted["pretrained"] = name.model.partition("/")
     return method(method.Settings(**{key: value for key, value in wanted.items() if key in own}))
 

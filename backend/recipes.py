@@ -101,13 +101,19 @@ def recipe_as_json(recipe: Recipe) -> dict[str, object]:
 def parse_encoder_id(encoder_id: str) -> list[EncoderName]:
     """Split `a:model+b` into members, `open_clip:MODEL/TAG-or-FILE` included.
 
+    A file's path may hold a `+` of its own: what follows it is then no family.
+
     Raises:
         BadInputError: a family is unknown; the ones that work offline are listed.
     """
-    members = []
+    members: list[EncoderName] = []
     for part in encoder_id.split("+"):
         family, _, model = part.strip().partition(":")
         key = ENCODER_FAMILIES.get(family)
+        if key is None and members and "/" in members[-1].model:
+            before = members.pop()
+            members.append(EncoderName(before.key, f"{before.model}+{part}"))
+            continue
         if key is None:
             raise BadInputError(
                 f"unknown encoder {part!r}; families are {', '.join(ENCODER_FAMILIES)}, "

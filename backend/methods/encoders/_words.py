@@ -58,7 +58,7 @@ def check_texts(texts: Sequence[object], encoder: str) -> list[str]:
     return checked
 
 
-def fingerprint_of(family: str, facts: dict[str, object]) -> str:
+def encoder_fingerprint(family: str, facts: dict[str, object]) -> str:
     """Short hash of everything that decides an encoder's vectors."""
     text = json.dumps(facts, sort_keys=True)
     return f"{family}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"

@@ -26,7 +26,7 @@ from backend.methods.encoders._engine import (
     choose_engine,
     lazy_engine,
 )
-from backend.methods.encoders._words import check_texts, fingerprint_of, unit_rows
+from backend.methods.encoders._words import check_texts, encoder_fingerprint, unit_rows
 from backend.numerics.words import readable_name
 from backend.types import Encoded, Kind, Layout, ScoreScale
 
@@ -78,7 +78,7 @@ class ClipEncoder:
         self._loaded = loaded
         self._mean, self._std = np.array([loaded.mean, loaded.std], np.float32)
         self.input_size = max(loaded.size)
-        self.fingerprint = fingerprint_of(
+        self.fingerprint = encoder_fingerprint(
             "open_clip",
             {
                 "weights": _hash_of(loaded.model),

@@ -21,7 +21,7 @@ from backend.methods.encoders._engine import (
 from backend.methods.encoders._text_models import load_text_model
 from backend.methods.encoders._words import (
     check_texts,
-    fingerprint_of,
+    encoder_fingerprint,
     sum_by_word,
     unit_rows,
     word_rows,
@@ -87,7 +87,7 @@ class SentenceEncoder:
             threads=settings.threads,
             varying=2,
         )
-        self.fingerprint = fingerprint_of(
+        self.fingerprint = encoder_fingerprint(
             "sentence", {**model.identity, "dtype": dtype, "parts": "words, mean of tokens"}
         )
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from backend.contracts import Encoder
 from backend.errors import BadInputError
-from backend.methods.encoders._words import fingerprint_of
+from backend.methods.encoders._words import encoder_fingerprint
 from backend.types import Encoded, ScoreScale
 
 SCALES: dict[str, ScoreScale] = {}
@@ -44,7 +44,7 @@ class SideBySideEncoder:
         self.dim = sum(encoder.dim for encoder in encoders)
         self.input_size = max(encoder.input_size for encoder in encoders)
         self.scale = SCALES.get(self.id) or _scale_of_means([one.scale for one in encoders])
-        self.fingerprint = fingerprint_of(
+        self.fingerprint = encoder_fingerprint(
             "beside", {"members": [encoder.fingerprint for encoder in encoders]}
         )
 

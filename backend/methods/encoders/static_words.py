@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from backend.methods.encoders._packaged import WORDLLAMA
 from backend.methods.encoders._words import (
     check_texts,
-    fingerprint_of,
+    encoder_fingerprint,
     sum_by_word,
     unit_rows,
     word_rows,
@@ -48,7 +48,9 @@ class StaticWordsEncoder:
         self._table = load_file(WORDLLAMA.locate(_TABLE))["embedding.weight"]
         self.dim = int(self._table.shape[1])
         self._neutral = self._table.mean(axis=0, dtype=np.float32)
-        self.fingerprint = fingerprint_of("words", {"files": dict(WORDLLAMA.files), "parts": 1})
+        self.fingerprint = encoder_fingerprint(
+            "words", {"files": dict(WORDLLAMA.files), "parts": 1}
+        )
 
     def encode(self, samples: Sequence[object]) -> Encoded:
         """One vector per text and one per word; unseen scripts come apart into bytes."""
