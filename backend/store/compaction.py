@@ -92,7 +92,7 @@ def _remove_rows(connection: Connection) -> int:
             | ((e.subject == "label") & e.subject_id.in_(dead_labels))
         )
     )
-    connection.execute(t.sample_names.delete().where(n.sample.in_(dead_samples) | ~n.is_live))
+    connection.execute(t.sample_names.delete().where(n.sample.in_(dead_samples)))
     connection.execute(
         t.labels.update().where(t.labels.c.parent.in_(dead_labels)).values(parent=None)
     )

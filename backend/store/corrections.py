@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
 from backend.errors import BadInputError, NotFoundError
 from backend.store import operations
@@ -26,7 +26,14 @@ from backend.store.database import Database
 from backend.types import Correction, Receipt, Region, Verdict
 
 PERSON = "person"
-_CHUNK = 500  # ids in one IN (...), well below SQLite's limit of variables
+_VERDICTS: dict[str | None, Verdict | None] = {None: None, **{one.value: one for one in Verdict}}
+
+
+_ADD_ONE = t.corrections.insert().returning(t.corrections.c.offset)
+_ONE_PAIR = sa.select(
+    sa.exists().where(t.samples.c.id == sa.bindparam("sample"), t.samples.c.is_live),
+    sa.exists().where(t.labels.c.id == sa.bindparam("label"), t.labels.c.is_live),
+)
 
 
 @dataclass(frozen=True)
@@ -73,24 +80,16 @@ class CorrectionLog:
         with self._database.write() as connection:
             if op is not None and (known := operations.find_op(connection, op)) is not None:
                 return receipt(connection, known)
-            check_alive(connection, t.samples, sorted({row.sample for row in rows}), "sample")
-            check_alive(connection, t.labels, sorted({row.label for row in rows}), "label")
-            seq = operations.begin_op(connection, "correct", who=who, op=op)
+            _check_pairs(connection, rows)
+            name = op or operations.new_op_id()
+            seq = operations.begin_op(connection, "correct", who=who, op=name, is_final=not rows)
             now = time.time()
-            if rows:
-                connection.execute(
-                    t.corrections.insert(),
-                    [
-                        correction_row(
-                            seq, row, regions, who=who, at=now, version=version, source=source
-                        )
-                        for row, regions in packed
-                    ],
-                )
-            operations.close_op(connection, seq)
-            added = operations.find_op(connection, seq)
-            assert added is not None  # noqa: S101  inserted above, in this transaction
-            return Receipt(added.id, added.last_offset, tuple((r.sample, r.label) for r in rows))
+            values = [
+                correction_row(seq, row, regions, who=who, at=now, version=version, source=source)
+                for row, regions in packed
+            ]
+            offset = operations.close_op(connection, seq, added=insert_rows(connection, values))
+            return Receipt(name, offset, tuple((row.sample, row.label) for row in rows))
 
     def undo(
         self, who: str, *, op: str | None = None, request: str | None = None
@@ -171,7 +170,7 @@ def current_rows(
     """`CorrectionLog.current` inside a transaction, of all samples and labels or of some."""
     c = t.corrections.c
     found: list[Correction] = []
-    for chunk in [None] if samples is None else chunks(samples):
+    for chunk in [None] if samples is None else operations.chunks(samples):
         newest = sa.select(sa.func.max(c.offset)).group_by(c.sample, c.label)
         if upto is not None:
             newest = newest.where(c.offset <= upto)
@@ -268,38 +267,44 @@ def checked_region(region: Region) -> Region:
     return Region(region.kind, inside)
 
 
-def chunks(ids: Sequence[int]) -> Iterable[Sequence[int]]:
-    """Pieces that fit into one IN (...)."""
-    return (ids[at : at + _CHUNK] for at in range(0, len(ids), _CHUNK))
-
-
 def _select() -> sa.Select:
-    return sa.select(t.corrections, t.ops.c.id.label("op_id")).join(
-        t.ops, t.ops.c.seq == t.corrections.c.op
-    )
+    c = t.corrections.c
+    columns = (c.offset, c.sample, c.label, c.verdict, c.who, c.at, t.ops.c.id)
+    return sa.select(*columns, c.version, c.regions, c.source).join(t.ops, t.ops.c.seq == c.op)
 
 
 def _corrections(connection: Connection, wanted: sa.Select) -> list[Correction]:
-    return [_correction(row) for row in connection.execute(wanted)]
-
-
-def _correction(row: Row) -> Correction:
-    return Correction(
-        offset=row.offset,
-        sample=row.sample,
-        label=row.label,
-        verdict=None if row.verdict is None else Verdict(row.verdict),
-        who=row.who,
-        when=row.at,
-        op=row.op_id,
-        version=row.version,
-        regions=() if row.regions is None else _unpack_regions(row.regions),
-        source=row.source,
-    )
+    return [
+        Correction(
+            offset,
+            sample,
+            label,
+            _VERDICTS[verdict],
+            who,
+            at,
+            op,
+            version,
+            () if regions is None else _unpack_regions(regions),
+            source,
+        )
+        for offset, sample, label, verdict, who, at, op, version, regions, source in (
+            connection.execute(wanted)
+        )
+    ]
 
 
 def _unpack_regions(packed: str) -> tuple[Region, ...]:
     return tuple(Region(kind, tuple(points)) for kind, *points in json.loads(packed))
+
+
+def insert_rows(connection: Connection, rows: Sequence[dict[str, object]]) -> int:
+    """Add rows to the log in one go; returns the offset of the last, 0 if there are none."""
+    if not rows:
+        return 0
+    if len(rows) == 1:  # the hot path: one chip, one row
+        return connection.execute(_ADD_ONE, rows[0]).scalar_one()
+    connection.execute(t.corrections.insert(), rows)
+    return connection.execute(sa.select(sa.func.max(t.corrections.c.offset))).scalar_one()
 
 
 def check_alive(connection: Connection, table: sa.Table, ids: Sequence[int], called: str) -> None:
@@ -308,7 +313,7 @@ def check_alive(connection: Connection, table: sa.Table, ids: Sequence[int], cal
     Raises:
         NotFoundError: with the first of them.
     """
-    for chunk in chunks(ids):
+    for chunk in operations.chunks(ids):
         alive = connection.execute(
             sa.select(table.c.id).where(table.c.id.in_(chunk), table.c.is_live)
         ).scalars()
@@ -316,6 +321,15 @@ def check_alive(connection: Connection, table: sa.Table, ids: Sequence[int], cal
             raise NotFoundError(
                 f"there is no {called} {min(missing)} in this project (any more); nothing was saved"
             )
+
+
+def _check_pairs(connection: Connection, rows: Sequence[NewCorrection]) -> None:
+    if len(rows) == 1:
+        found = connection.execute(_ONE_PAIR, {"sample": rows[0].sample, "label": rows[0].label})
+        if all(found.one()):
+            return
+    check_alive(connection, t.samples, sorted({row.sample for row in rows}), "sample")
+    check_alive(connection, t.labels, sorted({row.label for row in rows}), "label")
 
 
 def receipt(connection: Connection, op: operations.Operation) -> Receipt:

@@ -41,7 +41,7 @@ from backend.store.database import Database
 from backend.store.labels import by_name, insert_labels, live_labels
 from backend.store.media import MediaStore, StoredMedia
 from backend.store.naming import basename, clean_label, clean_sample_name, shown
-from backend.store.operations import NAME, Edit
+from backend.store.operations import META, NAME, Edit
 from backend.store.samples import ambiguous
 from backend.types import (
     BroughtVectors,
@@ -103,8 +103,10 @@ class _Names:
     revision: int = -1
     whole: dict[str, int] = field(default_factory=dict)
     last: dict[str, set[int]] = field(default_factory=dict)
+    samples: set[int] = field(default_factory=set)
 
     def add(self, name: str, sample: int) -> None:
+        self.samples.add(sample)
         self.whole.setdefault(name, sample)
         self.last.setdefault(basename(name), set()).add(sample)
 
@@ -274,7 +276,7 @@ class Intake:
                 found.append((one.draft, ids[one.content_hash]))
                 continue
             try:
-                found.append((one.draft, self._resolve(one.name)))
+                found.append((one.draft, self._resolve_any((one.name, *one.names))))
             except PatchlaneError as error:
                 self._refuse(one.name, str(error))
         self._store_facts(connection, [(d, s) for d, s in found if d.split or d.metadata])
@@ -288,18 +290,24 @@ class Intake:
         known = {
             row.content_hash: row
             for row in connection.execute(
-                sa.select(s.id, s.content_hash, s.is_live).where(s.content_hash.in_(hashes))
+                sa.select(s.id, s.content_hash, s.is_live, s.linked_path).where(
+                    s.content_hash.in_(hashes)
+                )
             )
         }
         back = {h: row.id for h, row in known.items() if not row.is_live}
         if back:
             self._bring_back(connection, sorted(back.values()))
         first: dict[str, _Staged] = {}
+        again = [Edit("sample", row.id, "is_live", True) for row in known.values() if row.is_live]
+        operations.add_edits(connection, self._seq, again)  # undo of the other import keeps them
         for one in staged:
             assert one.content_hash is not None  # noqa: S101  only such are handed in
             if one.content_hash in known or one.content_hash in first:
                 self._duplicates += one.content_hash not in back
                 back.pop(one.content_hash, None)
+                if one.content_hash in known and known[one.content_hash].linked_path:
+                    self._place_anew(connection, known[one.content_hash].id, one.media)
             else:
                 first[one.content_hash] = one
         ids = {h: row.id for h, row in known.items()}
@@ -307,6 +315,15 @@ class Intake:
         ids.update(new)
         self._add_names(connection, staged, ids, nameless=set(new.values()))
         return ids
+
+    def _place_anew(self, connection: Connection, sample: int, media: StoredMedia | None) -> None:
+        """A linked file that is brought again: it is where it was found last, or copied now."""
+        if media is not None:
+            connection.execute(
+                t.samples.update()
+                .where(t.samples.c.id == sample)
+                .values(media_file=media.file, linked_path=media.linked)
+            )
 
     def _bring_back(self, connection: Connection, samples: list[int]) -> None:
         """Samples that were removed, and are brought again: live, with their old verdicts."""
@@ -352,15 +369,13 @@ class Intake:
         nameless: set[int],
     ) -> None:
         """Keep every name; a new sample whose name is taken gets one with a number."""
-        new: list[tuple[int, str]] = []
+        told: list[tuple[int, str]] = []
         for one in staged:
             sample = ids[one.content_hash or ""]
             for name in dict.fromkeys((one.name, *one.names)):
                 owner = self._names.whole.get(name)
-                if owner == sample:
-                    continue
                 free = name
-                if owner is not None:
+                if owner not in (None, sample):
                     if sample not in nameless:
                         self._problems.append(
                             FileProblem(name, "another sample has this name; it was not added")
@@ -370,12 +385,11 @@ class Intake:
                     self._problems.append(
                         FileProblem(name, f"another sample has this name; taken in as {free}")
                     )
+                self._changes += owner != sample
                 self._names.add(free, sample)
                 nameless.discard(sample)
-                new.append((sample, free))
-        if new:
-            operations.insert_names(connection, self._seq, new)
-            self._changes += len(new)
+                told.append((sample, free))
+        operations.insert_names(connection, self._seq, list(dict.fromkeys(told)))
 
     def _free_name(self, name: str) -> str:
         stem, dot, suffix = name.rpartition(".")
@@ -385,6 +399,12 @@ class Intake:
         while f"{stem} ({number}){dot}{suffix}" in self._names.whole:
             number += 1
         return f"{stem} ({number}){dot}{suffix}"
+
+    def _resolve_any(self, names: tuple[str, ...]) -> int:
+        for name in names[1:]:
+            if names[0] not in self._names.whole and name in self._names.whole:
+                return self._names.whole[name]
+        return self._resolve(names[0])
 
     def _resolve(self, name: str) -> int:
         """The sample that an annotation names."""
@@ -397,7 +417,7 @@ class Intake:
         if several:
             names = [n for n, sample in self._names.whole.items() if sample in several]
             raise BadInputError(ambiguous(name, sorted(names)))
-        if name.isdecimal() and int(name) in set(self._names.whole.values()):
+        if name.isdecimal() and int(name) in self._names.samples:
             return int(name)
         raise BadInputError("no sample of this project has this name; import its file first")
 
@@ -408,20 +428,18 @@ class Intake:
         s = t.samples.c
         ids = sorted({sample for _draft, sample in found})
         rows = connection.execute(sa.select(s.id, s.split, s.metadata).where(s.id.in_(ids)))
-        held = {row.id: (row.split, json.loads(row.metadata)) for row in rows}
+        held = {sample: {"split": split, **_meta(text)} for sample, split, text in rows}
         edits: list[Edit] = []
-        is_keeping = self._options.on_conflict == "keep"
         for draft, sample in found:
-            split, metadata = held[sample]
-            if draft.split and draft.split.value != split and not (is_keeping and split):
-                split = draft.split.value
-                edits.append(Edit("sample", sample, "split", split))
-            said = dict(draft.metadata)
-            merged = {**said, **metadata} if is_keeping else {**metadata, **said}
-            if merged != metadata:
-                metadata = merged
-                edits.append(Edit("sample", sample, "metadata", metadata))
-            held[sample] = (split, metadata)
+            said: dict[str, object] = {META + key: value for key, value in draft.metadata.items()}
+            if draft.split is not None:
+                said["split"] = draft.split.value
+            for cell, value in said.items():
+                before = held[sample].get(cell)
+                is_kept = before is not None and self._options.on_conflict == "keep"
+                if value is not None and value != before and not is_kept:
+                    held[sample][cell] = value
+                    edits.append(Edit("sample", sample, cell, value))
         if edits:
             operations.add_edits(connection, self._seq, edits)
             operations.settle_cells(connection, edits)
@@ -554,7 +572,7 @@ class Intake:
             with self._database.write() as connection:
                 self._open(connection)
                 labels = [label.id for label in live_labels(connection)]
-                alive = set(self._names.whole.values())
+                alive = self._names.samples
                 held = current_rows(connection, samples=some)
                 rows: list[dict[str, object]] = []
                 now = time.time()
@@ -678,7 +696,7 @@ class Intake:
         if self._seq:
             with self._database.write() as connection:
                 detail = {"source": self._options.source, "report": _pack_report(report)}
-                operations.close_op(connection, self._seq, detail)
+                operations.close_op(connection, self._seq, detail=detail)
                 if not self._changes:  # nothing that an undo could take back
                     connection.execute(
                         t.ops.update().where(t.ops.c.seq == self._seq).values(is_final=True)
@@ -725,6 +743,10 @@ def _sample_row(kind: Kind, digest: str, one: _Staged) -> dict[str, object]:
         "metadata": "{}",
         "is_live": True,
     }
+
+
+def _meta(packed: str) -> dict[str, object]:
+    return {META + key: value for key, value in json.loads(packed).items()}
 
 
 def _pack_report(report: ImportReport) -> dict[str, object]:

@@ -14,7 +14,7 @@ from backend.store import corrections as log
 from backend.store import operations
 from backend.store import tables as t
 from backend.store.database import Database
-from backend.store.naming import clean_label, shown
+from backend.store.naming import clean_label, composed, shown
 from backend.store.operations import Edit
 from backend.types import Correction, Label, Receipt
 
@@ -254,7 +254,7 @@ def find_label(connection: Connection, wanted: int | str | Label) -> Label:
     if isinstance(wanted, int):
         found = next((label for label in labels if label.id == wanted), None)
     else:
-        found = by_name(labels).get(wanted.strip())
+        found = by_name(labels).get(composed(wanted))
         if found is None and wanted.isdecimal():
             found = next((label for label in labels if label.id == int(wanted)), None)
     if found is None:
@@ -293,11 +293,10 @@ def insert_labels(
 
 
 def _moved(connection: Connection, source: int, target: int) -> list[Correction]:
-    """The rows that `target` takes over: those of `source` that are newer than its own."""
+    """The rows that `target` takes over: those of `source` that were given after its own."""
     held = log.current_rows(connection, labels=(source, target))
     return [
         replace(row, label=target)
         for (sample, label), row in held.items()
-        if label == source
-        and ((own := held.get((sample, target))) is None or own.offset < row.offset)
+        if label == source and ((own := held.get((sample, target))) is None or own.when < row.when)
     ]

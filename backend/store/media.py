@@ -18,7 +18,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from backend.errors import BadInputError, NotFoundError, RefusedError, SaveError
+from backend.errors import BadInputError, NotFoundError, PatchlaneError, RefusedError, SaveError
 from backend.images import ImageFacts, check_image, thumbnail
 from backend.settings import Limits
 from backend.store import tables as t
@@ -111,8 +111,16 @@ class MediaStore:
         """
         file, linked, _type = self._place(sample)
         if linked is not None:
-            self._verify(Path(linked), sample)
-            return Path(linked)
+            try:
+                self._verify(Path(linked), sample)
+            except PatchlaneError:
+                # brought again from another place, perhaps by another process
+                self._places.pop(sample.id, None)
+                file, linked, _type = self._place(sample)
+                if linked is not None:
+                    self._verify(Path(linked), sample)
+            if linked is not None:
+                return Path(linked)
         if file is None:
             raise NotFoundError(f"{sample.name} is a text; it has no media file")
         return self.folder / file

@@ -56,8 +56,13 @@ def shown(text: str, most: int = 80) -> str:
     return repr(text if len(text) <= most else text[: most - 3] + "...")
 
 
+def composed(name: str) -> str:
+    """A name in the form in which names are stored: NFC, without space around it."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
 def _clean(name: str, limit: int, what: str) -> str:
-    cleaned = unicodedata.normalize("NFC", name).strip()
+    cleaned = composed(name)
     if not cleaned:
         raise BadInputError(f"a {what}'s name is empty; give it at least one character")
     if len(cleaned) > limit:

@@ -28,8 +28,8 @@ from backend.store import tables as t
 
 UNDO, REDO = "undo", "redo"
 _REVISION = "revision"  # key in `settings`
-NAME = "name:"
-"""Prefix of a sample's edits that give it one more name."""
+NAME, META = "name:", "metadata:"
+"""Prefixes of a sample's edits: one more name, one key of its metadata (null: without it)."""
 
 LABEL_DEFAULTS: dict[str, object] = {
     "is_live": False,
@@ -41,9 +41,9 @@ LABEL_DEFAULTS: dict[str, object] = {
     "colour": "",
     "key": "",
 }
-SAMPLE_DEFAULTS: dict[str, object] = {"is_live": False, "split": None, "metadata": {}}
+SAMPLE_DEFAULTS: dict[str, object] = {"is_live": False, "split": None}
 
-Pair = tuple[int, int]
+_CHUNK = 500  # ids in one IN (...), well below SQLite's limit of variables
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,28 @@ class Operation:
     detail: dict[str, object]
 
 
+_O = t.ops.c
+_OP = sa.select(
+    _O.seq, _O.id, _O.kind, _O.who, _O.target, _O.is_undone, _O.is_final, _O.last_offset, _O.detail
+)
+# built once: building a statement costs several times what running it does
+_OP_BY_SEQ = _OP.where(_O.seq == sa.bindparam("wanted"))
+_OP_BY_ID = _OP.where(_O.id == sa.bindparam("wanted"))
+_ADD_OP = t.ops.insert().returning(_O.seq)
+_CLOSE_OP = (
+    t.ops.update()
+    .where(_O.seq == sa.bindparam("wanted"))
+    .values(last_offset=sa.bindparam("offset"))
+)
+_NEWEST_ROW = sa.select(sa.func.max(t.corrections.c.offset))
+_NEWEST_OP = sa.select(_O.last_offset).order_by(_O.seq.desc()).limit(1)
+
+
+def chunks(ids: Sequence[int]) -> Iterable[Sequence[int]]:
+    """Pieces that fit into one IN (...)."""
+    return (ids[at : at + _CHUNK] for at in range(0, len(ids), _CHUNK))
+
+
 def new_op_id() -> str:
     """An id that no other operation has."""
     return uuid.uuid4().hex
@@ -78,21 +100,9 @@ def new_op_id() -> str:
 
 def find_op(connection: Connection, op: str | int) -> Operation | None:
     """The operation with this id (text) or place (number)."""
-    column = t.ops.c.seq if isinstance(op, int) else t.ops.c.id
-    row = connection.execute(sa.select(t.ops).where(column == op)).mappings().first()
-    if row is None:
-        return None
-    return Operation(
-        seq=row["seq"],
-        id=row["id"],
-        kind=row["kind"],
-        who=row["who"],
-        target=row["target"],
-        is_undone=row["is_undone"],
-        is_final=row["is_final"],
-        last_offset=row["last_offset"],
-        detail=json.loads(row["detail"]),
-    )
+    wanted = _OP_BY_SEQ if isinstance(op, int) else _OP_BY_ID
+    row = connection.execute(wanted, {"wanted": op}).first()
+    return None if row is None else Operation(*row[:-1], detail=json.loads(row[-1]))
 
 
 def begin_op(
@@ -102,9 +112,13 @@ def begin_op(
     who: str,
     op: str | None = None,
     target: int | None = None,
+    is_final: bool = False,
     detail: dict[str, object] | None = None,
 ) -> int:
-    """Add an operation; returns its place. Call `close_op` when its rows are written."""
+    """Add an operation; returns its place. Call `close_op` when its rows are written.
+
+    A final operation (one that changes nothing) is never undone.
+    """
     values = {
         "id": op or new_op_id(),
         "kind": kind,
@@ -112,31 +126,30 @@ def begin_op(
         "at": time.time(),
         "target": target,
         "is_undone": False,
-        "is_final": False,
+        "is_final": is_final,
         "last_offset": 0,
         "detail": json.dumps(detail or {}),
     }
-    inserted = t.ops.insert().values(values).returning(t.ops.c.seq)
-    return connection.execute(inserted).scalar_one()
+    return connection.execute(_ADD_OP, values).scalar_one()
 
 
-def close_op(connection: Connection, seq: int, detail: dict[str, object] | None = None) -> int:
-    """Note the log offset the operation ended at, and return it."""
-    offset = last_offset(connection)
-    values: dict[str, object] = {"last_offset": offset}
+def close_op(
+    connection: Connection, seq: int, *, added: int = 0, detail: dict[str, object] | None = None
+) -> int:
+    """Note the log offset the operation ended at (`added` where it is known), and return it."""
+    offset = added or last_offset(connection)
+    connection.execute(_CLOSE_OP, {"wanted": seq, "offset": offset})
     if detail is not None:
-        values["detail"] = json.dumps(detail)
-    connection.execute(t.ops.update().where(t.ops.c.seq == seq).values(values))
+        kept = {"detail": json.dumps(detail)}
+        connection.execute(t.ops.update().where(_O.seq == seq).values(kept))
     return offset
 
 
 def last_offset(connection: Connection) -> int:
     """The offset of the newest row of the log that was ever written."""
-    newest = connection.execute(sa.select(sa.func.max(t.corrections.c.offset))).scalar()
+    newest = connection.execute(_NEWEST_ROW).scalar()
     # compact may have removed the last rows; the operations remember how far the log had come
-    closed = connection.execute(
-        sa.select(t.ops.c.last_offset).order_by(t.ops.c.seq.desc()).limit(1)
-    ).scalar()
+    closed = connection.execute(_NEWEST_OP).scalar()
     return max(newest or 0, closed or 0)
 
 
@@ -190,8 +203,9 @@ def settle(connection: Connection, root: int, *, acting: int, who: str) -> None:
     _apply_to_samples(connection, cells)
     if changed_labels:
         check_labels(connection)
-    _check_sample_names(connection, root)
-    _restore_pairs(connection, _pairs_of(root), acting=acting, who=who)
+    if any(subject == "sample" for subject, _id, _field in cells):
+        _check_sample_names(connection, root)
+    _restore_pairs(connection, _COMPARED_BY_OP, {"root": root}, acting=acting, who=who)
     if cells:
         bump_revision(connection)
 
@@ -206,22 +220,18 @@ def restore_samples(
     connection: Connection, samples: Sequence[int], *, acting: int, who: str
 ) -> None:
     """Bring back the verdicts of samples that are live again."""
-    c = t.corrections.c
-    for at in range(0, len(samples), 500):
-        wanted = sa.select(c.sample, c.label).where(c.sample.in_(samples[at : at + 500]))
-        _restore_pairs(connection, wanted.distinct().subquery(), acting=acting, who=who)
+    for chunk in chunks(samples):
+        given: dict[str, object] = {"samples": list(chunk)}
+        _restore_pairs(connection, _COMPARED_BY_SAMPLES, given, acting=acting, who=who)
 
 
 def insert_names(connection: Connection, seq: int, names: Sequence[tuple[int, str]]) -> None:
     """Give samples further names (or their first); a name a sample once had is live again."""
     n = t.sample_names.c
-    had = {
-        (row.sample, row.name)
-        for at in range(0, len(names), 500)
-        for row in connection.execute(
-            sa.select(n.sample, n.name).where(n.sample.in_([s for s, _ in names[at : at + 500]]))
-        )
-    }
+    had: set[tuple[int, str]] = set()
+    for chunk in chunks(sorted({sample for sample, _name in names})):
+        wanted = sa.select(n.sample, n.name).where(n.sample.in_(chunk))
+        had.update((sample, name) for sample, name in connection.execute(wanted))
     new = [
         {"sample": sample, "name": name, "basename": name.rpartition("/")[2], "is_live": True}
         for sample, name in names
@@ -258,34 +268,40 @@ def bump_revision(connection: Connection) -> int:
 Cell = tuple[str, int, str]
 
 
-def _effective_cells(connection: Connection, root: int) -> dict[Cell, object]:
-    """The value that each cell of `root` has now: that of the last edit that is not undone."""
+def _newest_edits() -> sa.Select:
+    """Each cell of an operation, with the value of its last edit that is not undone (or NULL)."""
+    e = t.edits.c
     touched = (
-        sa.select(t.edits.c.subject, t.edits.c.subject_id, t.edits.c.field)
-        .where(t.edits.c.op == root)
+        sa.select(e.subject, e.subject_id, e.field)
+        .where(e.op == sa.bindparam("root"))
         .distinct()
         .subquery()
     )
     newest = (
-        sa.select(sa.func.max(t.edits.c.seq))
-        .join(t.ops, t.ops.c.seq == t.edits.c.op)
+        sa.select(sa.func.max(e.seq))
+        .join(t.ops, t.ops.c.seq == e.op)
         .where(
             ~t.ops.c.is_undone,
-            t.edits.c.subject == touched.c.subject,
-            t.edits.c.subject_id == touched.c.subject_id,
-            t.edits.c.field == touched.c.field,
+            e.subject == touched.c.subject,
+            e.subject_id == touched.c.subject_id,
+            e.field == touched.c.field,
         )
         .correlate(touched)
         .scalar_subquery()
     )
-    newest_of = sa.select(touched, newest.label("edit")).subquery()
-    rows = connection.execute(
-        sa.select(
-            newest_of.c.subject, newest_of.c.subject_id, newest_of.c.field, t.edits.c.value
-        ).outerjoin(t.edits, t.edits.c.seq == newest_of.c.edit)
+    cells = sa.select(touched, newest.label("edit")).subquery()
+    return sa.select(cells.c.subject, cells.c.subject_id, cells.c.field, e.value).outerjoin(
+        t.edits, e.seq == cells.c.edit
     )
+
+
+_NEWEST_EDITS = _newest_edits()
+
+
+def _effective_cells(connection: Connection, root: int) -> dict[Cell, object]:
+    """The value that each cell of `root` has now: that of the last edit that is not undone."""
     cells: dict[Cell, object] = {}
-    for subject, subject_id, field, value in rows:
+    for subject, subject_id, field, value in connection.execute(_NEWEST_EDITS, {"root": root}):
         cells[(subject, subject_id, field)] = (
             _default(subject, field) if value is None else json.loads(value)
         )
@@ -295,6 +311,8 @@ def _effective_cells(connection: Connection, root: int) -> dict[Cell, object]:
 def _default(subject: str, field: str) -> object:
     if field.startswith(NAME):
         return False
+    if field.startswith(META):
+        return None
     return (LABEL_DEFAULTS if subject == "label" else SAMPLE_DEFAULTS)[field]
 
 
@@ -311,17 +329,19 @@ def _apply_to_labels(connection: Connection, cells: dict[Cell, object]) -> bool:
 
 def _apply_to_samples(connection: Connection, cells: dict[Cell, object]) -> None:
     by_field: dict[str, list[dict[str, object]]] = {}
-    names: list[dict[str, object]] = []
+    names: dict[tuple[int, str], bool] = {}
+    metadata: dict[int, dict[str, object]] = {}
     for (subject, subject_id, field), value in cells.items():
         if subject != "sample":
             continue
         if field.startswith(NAME):
-            names.append(
-                {"b_sample": subject_id, "b_name": field[len(NAME) :], "b_value": bool(value)}
-            )
+            names[(subject_id, field.removeprefix(NAME))] = bool(value)
+        elif field.startswith(META):
+            metadata.setdefault(subject_id, {})[field.removeprefix(META)] = value
         else:
-            column_value = json.dumps(value) if field == "metadata" else value
-            by_field.setdefault(field, []).append({"b_id": subject_id, "b_value": column_value})
+            by_field.setdefault(field, []).append({"b_id": subject_id, "b_value": value})
+    if metadata:
+        by_field["metadata"] = _merged_metadata(connection, metadata)
     for field, rows in by_field.items():
         statement = (
             t.samples.update()
@@ -330,16 +350,39 @@ def _apply_to_samples(connection: Connection, cells: dict[Cell, object]) -> None
         )
         connection.execute(statement, rows)
     if names:
-        statement = (
-            t.sample_names.update()
-            .where(
-                t.sample_names.c.sample == sa.bindparam("b_sample"),
-                t.sample_names.c.name == sa.bindparam("b_name"),
-            )
-            .values(is_live=sa.bindparam("b_value"))
+        _apply_names(connection, names)
+
+
+def _merged_metadata(
+    connection: Connection, changes: dict[int, dict[str, object]]
+) -> list[dict[str, object]]:
+    held: dict[int, dict[str, object]] = {}
+    for chunk in chunks(sorted(changes)):
+        wanted = sa.select(t.samples.c.id, t.samples.c.metadata).where(t.samples.c.id.in_(chunk))
+        held.update({sample: json.loads(text) for sample, text in connection.execute(wanted)})
+    rows: list[dict[str, object]] = []
+    for sample, changed in changes.items():
+        merged = {**held[sample], **changed}
+        kept = {key: value for key, value in merged.items() if value is not None}
+        rows.append({"b_id": sample, "b_value": json.dumps(kept)})
+    return rows
+
+
+def _apply_names(connection: Connection, names: dict[tuple[int, str], bool]) -> None:
+    statement = (
+        t.sample_names.update()
+        .where(
+            t.sample_names.c.sample == sa.bindparam("b_sample"),
+            t.sample_names.c.name == sa.bindparam("b_name"),
         )
-        connection.execute(statement, names)
-        _name_by_first(connection, sorted({int(str(row["b_sample"])) for row in names}))
+        .values(is_live=sa.bindparam("b_value"))
+    )
+    rows = [
+        {"b_sample": sample, "b_name": name, "b_value": value}
+        for (sample, name), value in names.items()
+    ]
+    connection.execute(statement, rows)
+    _name_by_first(connection, sorted({sample for sample, _name in names}))
 
 
 def _name_by_first(connection: Connection, samples: Sequence[int]) -> None:
@@ -408,21 +451,26 @@ def _check_sample_names(connection: Connection, root: int) -> None:
 # Pairs ------------------------------------------------------------------------------------------
 
 
-def _pairs_of(root: int) -> sa.Subquery:
+def _pairs_of_op() -> sa.Subquery:
     """The pairs an operation could have changed: its verdicts, and all of what came or went."""
-    c = t.corrections.c
-    changed = sa.select(t.edits.c.subject_id).where(
-        t.edits.c.op == root, t.edits.c.field == "is_live"
-    )
+    c, e = t.corrections.c, t.edits.c
+    root = sa.bindparam("root")
+    changed = sa.select(e.subject_id).where(e.op == root, e.field == "is_live")
     return sa.union(
         sa.select(c.sample, c.label).where(c.op == root, ~c.is_restored),
-        sa.select(c.sample, c.label).where(c.sample.in_(changed.where(_of("sample")))),
-        sa.select(c.sample, c.label).where(c.label.in_(changed.where(_of("label")))),
+        sa.select(c.sample, c.label).where(c.sample.in_(changed.where(e.subject == "sample"))),
+        sa.select(c.sample, c.label).where(c.label.in_(changed.where(e.subject == "label"))),
     ).subquery()
 
 
-def _restore_pairs(connection: Connection, pairs: sa.Subquery, *, acting: int, who: str) -> None:
-    """Log a row for each pair whose verdict is no longer what its last row says."""
+def _pairs_of_samples() -> sa.Subquery:
+    c = t.corrections.c
+    wanted = sa.select(c.sample, c.label).distinct()
+    return wanted.where(c.sample.in_(sa.bindparam("samples", expanding=True))).subquery()
+
+
+def _compared(pairs: sa.Subquery) -> sa.Select:
+    """For each pair: what its last row says, and the newest verdict that is not undone."""
     c = t.corrections.c
     of_pair = (c.sample == pairs.c.sample, c.label == pairs.c.label)
     newest = sa.select(sa.func.max(c.offset)).where(*of_pair).correlate(pairs).scalar_subquery()
@@ -441,7 +489,7 @@ def _restore_pairs(connection: Connection, pairs: sa.Subquery, *, acting: int, w
         .subquery()
     )
     now, then = t.corrections.alias("now"), t.corrections.alias("then")
-    rows = connection.execute(
+    return (
         sa.select(
             wanted.c.sample,
             wanted.c.label,
@@ -460,9 +508,24 @@ def _restore_pairs(connection: Connection, pairs: sa.Subquery, *, acting: int, w
         .outerjoin(then, then.c.offset == wanted.c.valid)
         .order_by(wanted.c.sample, wanted.c.label)
     )
+
+
+_COMPARED_BY_OP = _compared(_pairs_of_op())
+_COMPARED_BY_SAMPLES = _compared(_pairs_of_samples())
+
+
+def _restore_pairs(
+    connection: Connection,
+    compared: sa.Select,
+    given: dict[str, object],
+    *,
+    acting: int,
+    who: str,
+) -> None:
+    """Log a row for each pair whose verdict is no longer what its last row says."""
     restored = []
     moment = time.time()
-    for row in rows:
+    for row in connection.execute(compared, given):
         is_known = row.is_live and row.verdict is not None
         before = (row.now_verdict, row.now_regions, row.now_who if row.now_verdict else None)
         after = (row.verdict, row.regions, row.who) if is_known else (None, None, None)
@@ -484,7 +547,3 @@ def _restore_pairs(connection: Connection, pairs: sa.Subquery, *, acting: int, w
         )
     if restored:
         connection.execute(t.corrections.insert(), restored)
-
-
-def _of(subject: str) -> sa.ColumnElement[bool]:
-    return t.edits.c.subject == subject

@@ -182,7 +182,9 @@ class ProjectStore:
             if op is not None and (known := operations.find_op(connection, op)) is not None:
                 return log.receipt(connection, known)
             log.check_alive(connection, t.samples, wanted, "sample")
-            seq = operations.begin_op(connection, "remove samples", who=who, op=op)
+            seq = operations.begin_op(
+                connection, "remove samples", who=who, op=op, is_final=not wanted
+            )
             edits = [Edit("sample", sample, "is_live", False) for sample in wanted]
             operations.add_edits(connection, seq, edits)
             operations.settle(connection, seq, acting=seq, who=who)

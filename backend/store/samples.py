@@ -10,8 +10,8 @@ from sqlalchemy.engine import Connection
 
 from backend.errors import BadInputError, NotFoundError
 from backend.store import tables as t
-from backend.store.corrections import chunks
-from backend.store.naming import basename, shown
+from backend.store.naming import basename, composed, shown
+from backend.store.operations import chunks
 from backend.types import Kind, Sample, Split
 
 _LISTED = 8  # how many candidates an error names
@@ -63,6 +63,7 @@ def find_sample(connection: Connection, wanted: int | str) -> int:
             return wanted
         raise NotFoundError(f"there is no sample {wanted} in this project (any more)")
     n = t.sample_names.c
+    wanted = composed(wanted)
     found = _named(connection, n.name == wanted) or (
         _named(connection, n.basename == wanted) if basename(wanted) == wanted else {}
     )

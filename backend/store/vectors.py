@@ -27,6 +27,7 @@ T = TypeVar("T")
 VECTORS = "vectors.sqlite3"
 _SCAN_FROM = 400  # above this many hashes one pass over the encoder's rows is quicker
 _CHUNK = 500
+_FREE_SHARE = 0.3  # of the file, from which on writing it anew is worth the time
 _SOME_POOLED = "SELECT hash, vector FROM pooled WHERE encoder = ? AND hash IN ({marks})"
 _SOME_PARTS = (
     "SELECT hash, width, layout, vectors FROM parts WHERE encoder = ? AND hash IN ({marks})"
@@ -178,12 +179,18 @@ class VectorStore:
         """Remove the vectors of contents that are gone, of every encoder."""
 
         def write(connection: sqlite3.Connection) -> None:
-            for table in ("pooled", "parts"):
-                connection.executemany(
-                    f"DELETE FROM {table} WHERE hash = ?",  # noqa: S608  two fixed names
-                    [(digest,) for digest in hashes],
-                )
-            connection.execute("VACUUM")
+            connection.execute("PRAGMA secure_delete=ON")  # the bytes go, not only the row
+            encoders = [row[0] for row in connection.execute("SELECT DISTINCT encoder FROM pooled")]
+            gone = [(encoder, digest) for encoder in encoders for digest in hashes]
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("DELETE FROM pooled WHERE encoder = ? AND hash = ?", gone)
+            connection.executemany("DELETE FROM parts WHERE encoder = ? AND hash = ?", gone)
+            connection.execute("COMMIT")
+            connection.execute("PRAGMA secure_delete=OFF")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+            if connection.execute("PRAGMA freelist_count").fetchone()[0] > pages * _FREE_SHARE:
+                connection.execute("VACUUM")
 
         if self.file.exists():
             self._run(write)
@@ -279,9 +286,13 @@ def _of_hashes(
 
 
 def _is_broken(error: sqlite3.DatabaseError) -> bool:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY) or (
-        "no such table" in str(error) or "no such column" in str(error)
+    """True if the file is damaged, of another make, or was deleted while it was open."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return (
+        code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        or code == sqlite3.SQLITE_READONLY_DBMOVED
+        or "no such table" in str(error)
+        or "no such column" in str(error)
     )
 
 

@@ -12,7 +12,7 @@ import json
 import time
 import uuid
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 from sqlalchemy.engine import Connection
 
-from backend.errors import BadInputError, BusyError
+from backend.errors import BadInputError, BusyError, PatchlaneError
 from backend.store import processes
 from backend.store import tables as t
 from backend.store.database import Database
@@ -172,7 +172,8 @@ class VersionStore:
             yield Lease(self._database, token, owner, seconds)
         finally:
             self._held.discard(token)
-            with self._database.write() as connection:
+            # if this cannot be written the lease expires by itself
+            with suppress(PatchlaneError), self._database.write() as connection:
                 connection.execute(
                     t.leases.delete().where(t.leases.c.name == _LEASE, t.leases.c.token == token)
                 )
