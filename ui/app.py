@@ -38,7 +38,17 @@ log = logging.getLogger("patchlane.web")
 
 # title, address, module of `ui.pages`
 PAGES = (("Label", "", "label"), ("Explore", "explore", "explore"), ("Data", "data", "data"))
-ROUTES = ("media", "projects", "imports", "exports", "jobs", "items", "points")
+ROUTES = (
+    "media",
+    "projects",
+    "imports",
+    "exports",
+    "jobs",
+    "items",
+    "points",
+    "finding",
+    "bulk",
+)
 STATUS = {
     api.NotFoundError: 404,
     api.RefusedError: 403,

@@ -1,0 +1,304 @@
+"""Explore's routes on a real project of texts: arrays, shapes, filters, searches, bulk verdicts."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from backend import api
+from ui.app import _say
+from ui.context import Context
+from ui.routes import bulk, finding, points
+
+TEXTS = [
+    "the cat sleeps on the warm sofa",
+    "a dog barks at the postman",
+    "my kitten chased a mouse under the table",
+    "the puppy ran after the ball in the park",
+    "we baked bread and cake in the kitchen",
+    "the soup needs salt and pepper",
+    "the train to the airport was late again",
+    "he missed the bus and took a taxi",
+    "cats and dogs can live together",
+    "dinner on the train was a cold sandwich",
+    "the airplane landed in heavy rain",
+    "she cooked rice with tomatoes",
+    "<img src=x onerror=alert(1)> ${7*7} {{x}}",
+    "the bakery sells cookies for dogs",
+]
+LABELS = ["animal", "food", "<b>transport</b>"]
+
+
+@pytest.fixture
+def bench(settings: api.Settings, tmp_path: Path) -> Iterator[api.Workbench]:
+    made = api.create_project("words", labels=LABELS, encoder="words", settings=settings)
+    file = tmp_path / "texts.jsonl"
+    rows = [
+        {"sample": f"t{i:02d}", "text": text, "split": "val" if i % 5 == 0 else "train"}
+        for i, text in enumerate(TEXTS)
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report = made.add(file)
+    assert report.imported == len(TEXTS), report.errors
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def context(settings: api.Settings, bench: api.Workbench) -> Iterator[Context]:
+    made = Context(settings, "words")
+    made._open[bench.path] = bench
+    yield made
+
+
+@pytest.fixture
+def web(context: Context) -> Iterator[TestClient]:
+    app = FastAPI()
+    app.add_exception_handler(api.PatchlaneError, _say)
+    for module in (points, finding, bulk):
+        app.include_router(module.router(context))
+    with TestClient(app) as client:
+        yield client
+
+
+def unpack(body: bytes) -> dict[int, tuple[float, float, float]]:
+    n = struct.unpack("<I", body[8:12])[0]
+    ids = np.frombuffer(body, "<u4", n, 40)
+    x, y, colour = (np.frombuffer(body, "<f4", n, 40 + 4 * n * k) for k in (1, 2, 3))
+    return {int(i): (float(a), float(b), float(c)) for i, a, b, c in zip(ids, x, y, colour, strict=True)}
+
+
+def ids_of(bench: api.Workbench) -> dict[str, int]:
+    return {sample.name: sample.id for sample in bench.samples()}
+
+
+def label_of(bench: api.Workbench, name: str) -> int:
+    return next(label.id for label in bench.labels() if label.name == name)
+
+
+def test_points_are_the_map_with_the_colours_asked_for(web: TestClient, bench: api.Workbench) -> None:
+    food = label_of(bench, "food")
+    answer = web.get("/pl/api/points", params={"by": "label", "label": food})
+    found = unpack(answer.content)
+    truth = bench.map()
+    colours = bench.colours("label", label=food)
+    assert found == {
+        int(i): (float(xy[0]), float(xy[1]), float(c))
+        for i, xy, c in zip(truth.ids, truth.xy, colours, strict=True)
+    }
+    again = web.get(
+        "/pl/api/points",
+        params={"by": "label", "label": food},
+        headers={"If-None-Match": answer.headers["etag"]},
+    )
+    assert (again.status_code, again.content) == (304, b"")
+    sample = bench.samples()[0].id
+    bench.correct([{"sample": sample, "label": food, "verdict": "no"}])
+    after = web.get(
+        "/pl/api/points",
+        params={"by": "label", "label": food},
+        headers={"If-None-Match": answer.headers["etag"]},
+    )
+    assert after.status_code == 200
+
+
+def test_the_likeliest_label_is_the_best_suggestion(web: TestClient, bench: api.Workbench) -> None:
+    answer = web.get("/pl/api/points", params={"by": "best"})
+    names = json.loads(answer.headers["x-pl-groups"])
+    assert set(names) <= set(LABELS)
+    best = {s.sample: s.suggestions[0].label for s in bench.suggest()}
+    assert {i: names[int(c)] for i, (_, _, c) in unpack(answer.content).items()} == best
+
+
+def test_verdict_colours_follow_the_log(web: TestClient, bench: api.Workbench) -> None:
+    food = label_of(bench, "food")
+    ids = ids_of(bench)
+    said = {"t04": "yes", "t00": "no", "t05": "unsure"}
+    bench.correct([{"sample": n, "label": food, "verdict": v} for n, v in said.items()])
+    colours = unpack(web.get("/pl/api/points", params={"by": "verdict", "label": food}).content)
+    assert [colours[ids[n]][2] for n in said] == [1, 0, 0.5]
+    assert np.isnan(colours[ids["t10"]][2])
+    share = unpack(web.get("/pl/api/points", params={"by": "decided"}).content)
+    assert share[ids["t04"]][2] == pytest.approx(1 / 3)
+
+
+def test_a_lasso_holds_what_ray_casting_says(web: TestClient, bench: api.Workbench) -> None:
+    place = bench.map()
+    (left, bottom), (right, top) = place.xy.min(axis=0), place.xy.max(axis=0)
+    width, height = right - left, top - bottom
+    # an arrow head with a notch, so that an even-odd mistake shows
+    fx, fy = [0.0, 1.0, 0.55, 1.0], [-0.1, 0.2, 0.5, 1.1]
+    x = [float(left + f * width) for f in fx]
+    y = [float(bottom + f * height) for f in fy]
+
+    def is_inside(px: float, py: float) -> bool:
+        """Count the edges to the right of the point, one by one."""
+        crossings = 0
+        for k in range(len(x)):
+            (ax, ay), (bx, by) = (x[k - 1], y[k - 1]), (x[k], y[k])
+            if (ay > py) != (by > py) and px < ax + (py - ay) / (by - ay) * (bx - ax):
+                crossings += 1
+        return crossings % 2 == 1
+
+    twin = {int(i) for i, (px, py) in zip(place.ids, place.xy, strict=True) if is_inside(px, py)}
+    assert 0 < len(twin) < len(TEXTS)
+    found = web.post("/pl/api/inside", json={"kind": "lasso", "x": x, "y": y}).json()
+    assert (set(found["ids"]), found["count"]) == (twin, len(twin))
+    # filters narrow it
+    val = {s.id for s in bench.samples() if s.split == "val"}
+    some = web.post(
+        "/pl/api/inside", json={"kind": "lasso", "x": x, "y": y, "filters": ["split:val"]}
+    ).json()
+    assert set(some["ids"]) == twin & val
+
+
+def test_a_shape_drawn_on_an_older_map_is_refused(web: TestClient) -> None:
+    version = web.get("/pl/api/facets").json()["map_version"]
+    shape = {"kind": "box", "x": [-9, 9], "y": [-9, 9]}
+    assert web.post("/pl/api/inside", json={**shape, "map_version": version}).json()["count"] == 14
+    late = web.post("/pl/api/inside", json={**shape, "map_version": version + 1})
+    assert (late.status_code, "draw it again" in late.json()["detail"]) == (409, True)
+
+
+def test_orders_hold_every_sample_once_and_follow_their_scores(
+    web: TestClient, bench: api.Workbench
+) -> None:
+    food = label_of(bench, "food")
+
+    def order(**query: Any) -> list[int]:
+        return np.frombuffer(web.get("/pl/api/order", params=query).content, "<u4").tolist()
+
+    names = {sample.id: sample.name for sample in bench.samples()}
+    assert [names[i] for i in order()] == sorted(names.values())
+    likely = dict(zip(bench.map().ids.tolist(), bench.colours("label", label=food), strict=True))
+    ranked = order(order="label", label=food)
+    assert sorted(ranked) == sorted(names)
+    assert all(likely[a] >= likely[b] for a, b in zip(ranked, ranked[1:], strict=False))
+    val = order(order="label", label=food, filter="split:val")
+    assert [names[i] for i in val] == [n for n in map(names.get, ranked) if int(n[1:]) % 5 == 0]
+
+
+def test_pages_and_orders_agree_and_names_are_text(web: TestClient, bench: api.Workbench) -> None:
+    page = web.get("/pl/api/page", params={"offset": 3, "limit": 4}).json()
+    assert page["total"] == len(TEXTS)
+    assert [card["name"] for card in page["samples"]] == ["t03", "t04", "t05", "t06"]
+    card = web.get("/pl/api/page", params={"ids": ids_of(bench)["t12"], "top": 2}).json()["samples"][0]
+    assert card["text"] == TEXTS[12]
+    best = next(s for s in bench.suggest([card["id"]]))
+    assert [g["label"] for g in card["top"]] == [s.label for s in best.suggestions[:2]]
+    assert web.get("/pl/api/page", params={"ids": "999999"}).json()["samples"] == []
+
+
+def test_search_by_words_finds_and_marks_the_words(web: TestClient, bench: api.Workbench) -> None:
+    found = web.get("/pl/api/search", params={"text": "cat", "k": 3}).json()
+    first = found["hits"][0]
+    assert first["name"] in ("t00", "t08")
+    text = TEXTS[int(first["name"][1:])]
+    assert "cat" in " ".join(text[start:end] for start, end in first["spans"])
+    assert [h["score"] for h in found["hits"]] == sorted((h["score"] for h in found["hits"]), reverse=True)
+
+
+def test_search_by_a_sample_and_by_several(web: TestClient, bench: api.Workbench) -> None:
+    ids = ids_of(bench)
+    one = web.get("/pl/api/search", params={"sample": ids["t05"], "k": 5}).json()["hits"]
+    assert (one[0]["sample"], round(one[0]["score"], 5)) == (ids["t05"], 1.0)
+    trains = [ids["t06"], ids["t07"]]
+    several = web.post("/pl/api/search", json={"ids": trains}, params={"k": 4}).json()["hits"]
+    assert not {h["sample"] for h in several} & set(trains)
+    assert several[0]["name"] in ("t09", "t10")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/pl/api/search", 400, "search by text or by a sample"),
+        ("/pl/api/search?text=cat&sample=1", 400, "search by text or by a sample"),
+        ("/pl/api/search?sample=424242", 404, "424242"),
+        ("/pl/api/points?by=label", 400, "say which label"),
+        ("/pl/api/points?by=label&label=424242", 404, "424242"),
+        ("/pl/api/points?box=1,2,x", 400, "four numbers"),
+        ("/pl/api/order?filter=label:424242:yes", 404, "no label has the id 424242"),
+        ("/pl/api/facets?project=elsewhere", 404, "elsewhere"),
+    ],
+)
+def test_what_cannot_be_answered_is_said(
+    web: TestClient, path: str, status: int, words: str
+) -> None:
+    answer = web.get(path)
+    assert (answer.status_code, words in answer.json()["detail"]) == (status, True), answer.text
+
+
+def test_a_picture_for_texts_and_too_much_are_refused(
+    web: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = web.post("/pl/api/search", content=b"\x89PNG", headers={"Content-Type": "image/png"})
+    assert (said.status_code, "holds texts" in said.json()["detail"]) == (400, True)
+    assert web.post("/pl/api/search", content=b"").status_code == 400
+    monkeypatch.setattr(finding, "IMAGE_BYTES", 1000)
+    large = web.post("/pl/api/search", content=b"x" * 1001, headers={"Content-Type": "image/png"})
+    assert large.status_code == 403
+
+
+# --- bulk ---------------------------------------------------------------------------------------
+
+
+def test_one_bulk_verdict_is_one_action_and_one_undo(web: TestClient, bench: api.Workbench) -> None:
+    ids, food = ids_of(bench), label_of(bench, "food")
+    bench.correct([{"sample": "t04", "label": food, "verdict": "yes"}])
+    bench.correct([{"sample": "t05", "label": food, "verdict": "no"}])
+    before = bench.verdicts()
+    chosen = [ids[n] for n in ("t04", "t05", "t09", "t11")]
+    forecast = web.post("/pl/api/selection", json={"ids": chosen}).json()
+    row = next(label for label in forecast["labels"] if label["id"] == food)
+    assert (row["yes"], row["no"], row["unsure"], row["unknown"]) == (1, 1, 0, 2)
+    order = {"ids": chosen, "labels": [food], "verdict": "yes", "op": "bulk-0001"}
+    done = web.post("/pl/api/bulk", json=order).json()
+    assert (done["changed"], done["contradicted"], done["unchanged"]) == (3, 1, 1)
+    after = bench.verdicts()
+    assert [after[i][food] for i in chosen] == ["yes"] * 4
+    assert bench.undo("me").op == "bulk-0001" or bench.verdicts() == before
+    assert bench.verdicts() == before
+
+
+def test_verdicts_that_say_otherwise_can_stay(web: TestClient, bench: api.Workbench) -> None:
+    ids, food = ids_of(bench), label_of(bench, "food")
+    bench.correct([{"sample": "t05", "label": food, "verdict": "no"}])
+    order = {"ids": [ids["t05"], ids["t09"]], "labels": [food], "verdict": "yes", "op": "bulk-0002"}
+    done = web.post("/pl/api/bulk", json={**order, "replace": False}).json()
+    assert (done["changed"], done["contradicted"]) == (1, 0)
+    now = bench.verdicts()
+    assert (now[ids["t05"]][food], now[ids["t09"]][food]) == ("no", "yes")
+    back = {**order, "verdict": None, "op": "bulk-0003"}
+    assert web.post("/pl/api/bulk", json=back).json()["changed"] == 2
+    assert not any(bench.verdicts().get(i, {}).get(food) for i in order["ids"])
+
+
+def test_a_bulk_verdict_on_something_that_is_not_there_stores_nothing(
+    web: TestClient, bench: api.Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids, food = ids_of(bench), label_of(bench, "food")
+    order = {"ids": [ids["t05"], 424242], "labels": [food], "verdict": "yes", "op": "bulk-0004"}
+    assert web.post("/pl/api/bulk", json=order).status_code == 404
+    assert web.post("/pl/api/bulk", json={**order, "ids": [ids["t05"]], "labels": [77]}).status_code == 404
+    assert web.post("/pl/api/bulk", json={**order, "verdict": "maybe"}).status_code == 422
+    assert web.post("/pl/api/bulk", json={**order, "ids": []}).status_code == 422
+    monkeypatch.setattr(bulk, "MOST_PAIRS", 1)
+    many = web.post("/pl/api/bulk", json={**order, "ids": [ids["t05"], ids["t06"]]})
+    assert (many.status_code, "at most 1" in many.json()["detail"]) == (400, True)
+    assert bench.verdicts() == {}
+
+
+def test_a_read_only_server_stores_nothing(web: TestClient, context: Context, bench: api.Workbench) -> None:
+    context.is_read_only = True
+    order = {"ids": [bench.samples()[0].id], "labels": [label_of(bench, "food")], "verdict": "yes", "op": "bulk-0005"}
+    assert web.post("/pl/api/bulk", json=order).status_code == 403
+    assert bench.verdicts() == {}
+    assert web.get("/pl/api/facets").json()["read_only"] is True

@@ -1,0 +1,86 @@
+"""Explore's view of one server: what was counted and placed, kept until it changes."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar, cast
+
+import numpy as np
+from fastapi import Request
+from fastapi.responses import Response
+from jaxtyping import Bool
+
+from backend import api
+from ui.census import Census, parse_conditions
+from ui.context import Context
+from ui.plane import Plane
+
+KEPT = 16
+T = TypeVar("T")
+
+
+class Desk:
+    """Shared by the routes of Explore."""
+
+    def __init__(self, context: Context):
+        self.context = context
+        self._kept: OrderedDict[Hashable, object] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def bench(self, request: Request) -> api.Workbench:
+        """The project that a request means."""
+        return self.context.of(request)
+
+    def census(self, bench: api.Workbench) -> Census:
+        """All samples counted, as of the present state of the log."""
+        labels = bench.labels()
+        names = tuple((label.id, label.name) for label in labels)
+        key = ("census", bench.path, bench.offset, bench.info().samples, names)
+        return self._memo(key, lambda: Census.take(bench.samples(), labels, bench.verdicts()))
+
+    def plane(self, bench: api.Workbench) -> Plane:
+        """The map's points, shuffled once per version of the map."""
+        points = bench.map()
+        version = points.version & 0xFFFFFFFF  # as much of the fingerprint as the header holds
+        return self._memo(
+            ("plane", bench.path, points.version, points.method),
+            lambda: Plane.from_points(
+                points.ids, points.xy, method=points.method, version=version
+            ),
+        )
+
+    def keep(self, census: Census, filters: Sequence[str]) -> Bool[np.ndarray, " n"] | None:
+        """Which rows of the census match; None without filters."""
+        conditions = parse_conditions(filters)
+        return census.keep(conditions) if conditions else None
+
+    def _memo(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives for `key`; the last few are kept."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return cast("T", self._kept[key])
+        made = make()
+        with self._lock:
+            self._kept[key] = made
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return made
+
+
+def lines(text: str) -> list[str]:
+    """The filters of a request: one per line."""
+    return [line for line in text.split("\n") if line]
+
+
+def binary(
+    request: Request, tag: str, make: Callable[[], tuple[bytes, dict[str, str]]]
+) -> Response:
+    """Bytes with an ETag; 304, and nothing made, where the browser has them already."""
+    headers = {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache"}
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    body, more = make()
+    return Response(body, media_type="application/octet-stream", headers={**headers, **more})

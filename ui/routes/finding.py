@@ -1,0 +1,225 @@
+"""Searches, and the cards of the samples that the grid shows."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from backend import api
+from ui.context import Context
+from ui.desk import Desk, lines
+from ui.routes.points import Filter, Label, Order, ordered
+
+MOST_HITS = 500
+MOST_CARDS = 200
+MOST_GUESSES = 20
+IMAGE_BYTES = 30_000_000
+SNIPPET = 400
+FULL_TEXT = 20_000
+QUERY_CHARACTERS = 2_000
+
+Count = Annotated[int, Query(ge=1, le=MOST_HITS)]
+
+
+class Alike(BaseModel):
+    """Search for what is like several samples together."""
+
+    model_config = ConfigDict(extra="forbid")
+    ids: list[int] = Field(min_length=1, max_length=1_000)
+
+
+class Found(BaseModel):
+    """One search result.
+
+    Attributes:
+        parts: the parts that matched.
+        grid: which of `Results.grids` they are numbered on; -1 for texts.
+        spans: where they are in a text.
+    """
+
+    sample: int
+    name: str
+    score: float
+    parts: list[int] = []
+    grid: int = -1
+    spans: list[tuple[int, int]] = []
+
+
+class Results(BaseModel):
+    """Hits, best first."""
+
+    hits: list[Found]
+    grids: list[tuple[int, int]]
+    version: int
+
+
+class Guess(BaseModel):
+    """One of a sample's likeliest labels."""
+
+    label: str
+    id: int
+    value: float
+    verdict: str | None
+
+
+class Card(BaseModel):
+    """A sample as the grid shows it; `stamp` changes when its verdicts may have."""
+
+    id: int
+    name: str
+    hash: str
+    width: int
+    height: int
+    text: str
+    yes: list[int]
+    yes_names: list[str]
+    no: int
+    unsure: int
+    stamp: int
+    top: list[Guess] = []
+
+
+class Page(BaseModel):
+    """Cards of some samples, and how many there are in all."""
+
+    total: int
+    samples: list[Card]
+
+
+def router(context: Context) -> APIRouter:
+    """The routes, for one server."""
+    desk = Desk(context)
+    routes = APIRouter(prefix="/pl/api")
+
+    @routes.get("/search")
+    def search(
+        request: Request,
+        text: Annotated[str, Query(max_length=QUERY_CHARACTERS)] = "",
+        sample: Annotated[str, Query(max_length=1_000)] = "",
+        k: Count = 100,
+    ) -> Results:
+        """Search by words or by a sample (id or name)."""
+        bench = desk.bench(request)
+        if bool(text.strip()) == bool(sample):
+            raise api.BadInputError("search by text or by a sample: ?text=WORDS or ?sample=ID")
+        if sample:
+            found = bench.sample(int(sample) if sample.isdigit() else sample)
+            return results(bench, bench.search(sample=found.id, k=k))
+        return results(bench, bench.search(text=text, k=k))
+
+    @routes.post("/search")
+    async def search_by(request: Request, k: Count = 100) -> Results:
+        """Search by a picture (the body), or by several samples (JSON `{"ids": [...]}`)."""
+        bench = desk.bench(request)
+        body = await _read(request, IMAGE_BYTES)
+        if request.headers.get("content-type", "").startswith("application/json"):
+            try:
+                ids = Alike.model_validate_json(body).ids
+            except ValidationError:
+                raise api.BadInputError('send {"ids": [...]} with 1 to 1,000 samples') from None
+            hits = await run_in_threadpool(bench.search, like=ids, k=k)
+        else:
+            hits = await run_in_threadpool(bench.search, image=body, k=k)
+        return await run_in_threadpool(results, bench, hits)
+
+    @routes.get("/page")
+    def page(
+        request: Request,
+        ids: Annotated[str, Query(max_length=4_000, pattern=r"^[\d,]*$")] = "",
+        offset: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=MOST_CARDS)] = 100,
+        order: Order = "name",
+        label: Label = None,
+        filter: Filter = "",
+        top: Annotated[int, Query(ge=0, le=MOST_GUESSES)] = 0,
+    ) -> Page:
+        """Cards of the named samples, or of a stretch of an order; unknown ids are left out."""
+        bench = desk.bench(request)
+        census = desk.census(bench)
+        if ids:
+            asked = [int(part) for part in ids.split(",") if part][:MOST_CARDS]
+            total = len(asked)
+        else:
+            found = ordered(desk, bench, order=order, label=label, filters=lines(filter))
+            asked, total = [int(i) for i in found[offset : offset + limit]], len(found)
+        there = [int(i) for i in census.ids[census.rows(asked)]]
+        return Page(total=total, samples=cards(desk, bench, there, top=top))
+
+    return routes
+
+
+def results(bench: api.Workbench, hits: list[api.Hit]) -> Results:
+    """Hits with the places of the parts that matched."""
+    grids: list[tuple[int, int]] = []
+    found = []
+    for hit in hits:
+        one = Found(sample=hit.sample, name=hit.name, score=hit.score, parts=list(hit.parts))
+        if hit.parts:
+            layout = bench.layout(hit.sample)
+            if layout.grid is not None:
+                if layout.grid not in grids:
+                    grids.append(layout.grid)
+                one.grid = grids.index(layout.grid)
+            elif layout.spans is not None:
+                one.spans = [layout.spans[part] for part in hit.parts if part < len(layout.spans)]
+        found.append(one)
+    return Results(hits=found, grids=grids, version=bench.version)
+
+
+def cards(desk: Desk, bench: api.Workbench, ids: list[int], *, top: int) -> list[Card]:
+    """What the grid shows of these samples; with `top` also their likeliest labels."""
+    census = desk.census(bench)
+    names = [label.name for label in census.labels]
+    label_ids = np.array([label.id for label in census.labels], np.int64)
+    guesses = {s.sample: s.suggestions[:top] for s in bench.suggest(ids)} if top else {}
+    chances = bench.chances(ids) if top else None
+    found = []
+    for at, (sample, row) in enumerate(zip(bench.samples(ids), census.rows(ids), strict=True)):
+        codes = census.table[row]
+        yes = np.flatnonzero(codes == 1)
+        text = sample.text or ""
+        card = Card(
+            id=sample.id,
+            name=sample.name,
+            hash=sample.content_hash,
+            width=sample.width,
+            height=sample.height,
+            text=text[:FULL_TEXT] if top else text[:SNIPPET],
+            yes=label_ids[yes].tolist(),
+            yes_names=[names[column] for column in yes],
+            no=int((codes == 2).sum()),
+            unsure=int((codes == 3).sum()),
+            stamp=bench.offset,
+        )
+        if chances is not None:
+            column_of = {int(label): column for column, label in enumerate(label_ids)}
+            card.top = [
+                Guess(
+                    label=guess.label,
+                    id=guess.label_id,
+                    value=float(chances[at, column_of[guess.label_id]]),
+                    verdict=guess.verdict,
+                )
+                for guess in guesses.get(sample.id, ())
+                if guess.label_id in column_of
+            ]
+        found.append(card)
+    return found
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    """The body of a request, refused as soon as it is larger than `limit`."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise api.RefusedError(
+                f"this picture is larger than {limit // 1_000_000} MB; make it smaller"
+            )
+    if not body:
+        raise api.BadInputError("the request has no body; send the bytes of a picture")
+    return bytes(body)

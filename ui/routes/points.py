@@ -1,0 +1,270 @@
+"""The map and the order of the grid: points, density, what is inside a shape, facets.
+
+Points and orders travel as binary arrays with an ETag. Which samples are inside a drawn shape is
+decided here, from its geometry: the browser never says.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from typing import Annotated, Literal
+
+import numpy as np
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from jaxtyping import Bool, Float, Int
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+from backend import api
+from ui.census import Census, ranked
+from ui.context import Context
+from ui.desk import Desk, binary, lines
+from ui.plane import SHOWN_AT_MOST, Plane
+
+MOST_GROUPS = 8
+"""More colours than this cannot be told apart; the rarer labels are "other"."""
+
+By = Literal["best", "label", "verdict", "doubt", "decided"]
+Order = Literal["name", "doubt", "label", "new"]
+Label = Annotated[int | None, Query(ge=0)]
+Filter = Annotated[str, Query(max_length=20_000, description="one filter per line")]
+
+
+class Shape(BaseModel):
+    """A box (two corners) or a lasso (its vertices), in the map's units."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["box", "lasso"]
+    x: list[FiniteFloat] = Field(min_length=2, max_length=20_000)
+    y: list[FiniteFloat] = Field(min_length=2, max_length=20_000)
+    filters: list[str] = Field(default=[], max_length=200)
+    map_version: int | None = None
+
+
+class Inside(BaseModel):
+    """Which samples a shape holds."""
+
+    count: int
+    ids: list[int]
+
+
+class LabelCount(BaseModel):
+    """How many samples have which verdict on a label."""
+
+    id: int
+    name: str
+    pack: str
+    yes: int
+    no: int
+    unsure: int
+    unknown: int
+
+
+class Facets(BaseModel):
+    """Everything countable about a project."""
+
+    project: str
+    kind: str
+    samples: int
+    placed: int
+    method: str
+    map_version: int
+    is_projecting: bool
+    version: int
+    offset: int
+    read_only: bool
+    labels: list[LabelCount]
+    splits: dict[str, int]
+    sources: dict[str, int]
+
+
+def label_counts(census: Census, rows: Int[np.ndarray, " k"] | None = None) -> list[LabelCount]:
+    """Counts by verdict of every label, over all samples or some rows."""
+    return [
+        LabelCount(
+            id=label.id, name=label.name, pack=label.pack, unknown=none, yes=yes, no=no, unsure=un
+        )
+        for label, (none, yes, no, un) in zip(
+            census.labels, census.counts(rows).tolist(), strict=True
+        )
+    ]
+
+
+def colours_of(
+    bench: api.Workbench, plane: Plane, by: By, label: int | None
+) -> tuple[Float[np.ndarray, " n"], list[str]]:
+    """One number per point in the plane's order, and the names that "best" numbers.
+
+    Raises:
+        BadInputError: a label is needed and was not named.
+    """
+    if by in ("label", "verdict") and label is None:
+        raise api.BadInputError(f"say which label to colour by: by={by}&label=ID")
+    if by == "best":
+        return _likeliest(bench, plane)
+    asked = "verdict" if by == "decided" else by
+    values = bench.colours(asked, label=label if by != "decided" else None)
+    if len(values) != len(plane.ids):
+        raise api.BusyError("samples are being added just now; ask again")
+    return np.asarray(values, np.float32)[plane.order], []
+
+
+def _likeliest(
+    bench: api.Workbench, plane: Plane
+) -> tuple[Float[np.ndarray, " n"], list[str]]:
+    """Each sample's likeliest label among the most frequent ones; NaN for all others."""
+    labels = bench.labels()
+    none = np.full(len(plane.ids), np.nan, np.float32)
+    if not labels or not len(plane.ids):
+        return none, []
+    best = bench.chances([int(i) for i in plane.ids]).argmax(axis=1)
+    counts = np.bincount(best, minlength=len(labels))
+    frequent = [int(c) for c in np.argsort(-counts, kind="stable")[:MOST_GROUPS] if counts[c]]
+    group = np.full(len(labels), np.nan, np.float32)
+    group[frequent] = np.arange(len(frequent))
+    return group[best], [labels[column].name for column in frequent]
+
+
+def router(context: Context) -> APIRouter:
+    """The routes, for one server."""
+    desk = Desk(context)
+    routes = APIRouter(prefix="/pl/api")
+
+    @routes.get("/points", response_class=Response)
+    def points(
+        request: Request,
+        by: By = "best",
+        label: Label = None,
+        most: Annotated[int, Query(ge=1, le=SHOWN_AT_MOST, alias="max")] = SHOWN_AT_MOST,
+        box: Annotated[str, Query(max_length=200)] = "",
+        filter: Filter = "",
+    ) -> Response:
+        """Points with colours as `ui.plane.Plane.pack` writes them."""
+        bench = desk.bench(request)
+        plane = desk.plane(bench)
+        window = _window(box)
+        tag = _tag("points", plane.version, plane.method, bench.version, bench.offset,
+                   by, label, most, box, filter)  # fmt: skip
+
+        def make() -> tuple[bytes, dict[str, str]]:
+            colours, groups = colours_of(bench, plane, by, label)
+            keep = _kept(desk, bench, plane, filter)
+            body = plane.pack(colours, rows=plane.window(window, keep), limit=most)
+            return body, {"X-Pl-Groups": json.dumps(groups)}
+
+        return binary(request, tag, make)
+
+    @routes.get("/density", response_class=Response)
+    def density(request: Request) -> Response:
+        """A picture of where all points are, for maps of more points than are sent."""
+        plane = desk.plane(desk.bench(request))
+        answer = binary(request, _tag("density", plane.version), lambda: (plane.density(), {}))
+        answer.headers["Content-Type"] = "image/png"
+        return answer
+
+    @routes.post("/inside")
+    def inside(request: Request, shape: Shape) -> Inside:
+        """Ids of the samples inside a shape that match the filters."""
+        bench = desk.bench(request)
+        if len(shape.x) != len(shape.y):
+            raise api.BadInputError(
+                f"a shape has as many x as y; got {len(shape.x)} and {len(shape.y)}"
+            )
+        if shape.map_version is not None and shape.map_version != desk.plane(bench).version:
+            raise api.BusyError("the map has changed since this shape was drawn; draw it again")
+        ids = bench.inside(shape.kind, shape.x, shape.y)
+        census = desk.census(bench)
+        keep = desk.keep(census, shape.filters)
+        if keep is not None:
+            allowed = census.ids[keep]
+            ids = [int(i) for i in np.asarray(ids, np.int64)[np.isin(ids, allowed)]]
+        return Inside(count=len(ids), ids=ids)
+
+    @routes.get("/order", response_class=Response)
+    def order(
+        request: Request, order: Order = "name", label: Label = None, filter: Filter = ""
+    ) -> Response:
+        """Ids (uint32) of the samples that match the filters, in the order asked for."""
+        bench = desk.bench(request)
+        census = desk.census(bench)
+        version = bench.version if order in ("doubt", "label") else 0
+        tag = _tag("order", bench.offset, version, len(census.ids), order, label, filter,
+                   desk.plane(bench).version if version else 0)  # fmt: skip
+
+        def make() -> tuple[bytes, dict[str, str]]:
+            found = ordered(desk, bench, order=order, label=label, filters=lines(filter))
+            return found.astype("<u4").tobytes(), {}
+
+        return binary(request, tag, make)
+
+    @routes.get("/facets")
+    def facets(request: Request) -> Facets:
+        """Labels with their verdicts, splits, sources, and the state of the map."""
+        bench = desk.bench(request)
+        census, plane = desk.census(bench), desk.plane(bench)
+        is_projecting = any(
+            job.kind == "map" and job.state in ("queued", "running") for job in bench.jobs.list()
+        )
+        return Facets(
+            project=bench.name,
+            kind=str(bench.kind),
+            samples=len(census.ids),
+            placed=len(plane.ids),
+            method=plane.method,
+            map_version=plane.version,
+            is_projecting=is_projecting,
+            version=bench.version,
+            offset=bench.offset,
+            read_only=context.is_read_only,
+            labels=label_counts(census),
+            splits=census.splits_counted(),
+            sources=census.sources_counted(),
+        )
+
+    return routes
+
+
+def ordered(
+    desk: Desk, bench: api.Workbench, *, order: Order, label: int | None, filters: list[str]
+) -> Int[np.ndarray, " k"]:
+    """Ids of the samples that match the filters, in the order asked for."""
+    census = desk.census(bench)
+    keep = desk.keep(census, filters)
+    if order in ("doubt", "label"):
+        plane = desk.plane(bench)
+        values, _ = colours_of(bench, plane, order, label if order == "label" else None)
+        scores = np.full(len(census.ids), np.nan, np.float32)
+        rows = np.searchsorted(census.ids, plane.ids).clip(0, max(0, len(census.ids) - 1))
+        is_there = census.ids[rows] == plane.ids if len(census.ids) else np.zeros(0, bool)
+        scores[rows[is_there]] = values[is_there]
+        found = ranked(census.ids, scores)
+    elif order == "new":
+        found = census.ids[::-1]
+    else:
+        found = census.ids[census.by_name]
+    return found if keep is None else found[np.isin(found, census.ids[keep])]
+
+
+def _kept(
+    desk: Desk, bench: api.Workbench, plane: Plane, text: str
+) -> Bool[np.ndarray, " n"] | None:
+    """Which points of the plane match the filters; None without filters."""
+    census = desk.census(bench)
+    keep = desk.keep(census, lines(text))
+    return None if keep is None else np.isin(plane.ids, census.ids[keep])
+
+
+def _window(text: str) -> tuple[float, float, float, float] | None:
+    """`left,right,bottom,top` as numbers."""
+    if not text:
+        return None
+    try:
+        left, right, bottom, top = (float(part) for part in text.split(","))
+    except ValueError:
+        raise api.BadInputError("box is four numbers: left,right,bottom,top") from None
+    return min(left, right), max(left, right), min(bottom, top), max(bottom, top)
+
+
+def _tag(*parts: object) -> str:
+    return blake2b(repr(parts).encode(), digest_size=12).hexdigest()

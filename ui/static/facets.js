@@ -1,0 +1,74 @@
+// The left side of Explore: what the samples are, counted; a click on a count filters, a click on
+// a label colours the map by it.
+import { count, debounce, el } from './base.js';
+
+const STATES = ['yes', 'no', 'unsure', 'unknown'];
+const MOST_ROWS = 300;
+
+/** createFacets(host, {onFilter(key), onLabel(label)}); `filters` is a Set of keys like "label:12:yes". */
+export function createFacets(host, { onFilter, onLabel }) {
+  const find = el('input', { type: 'search', class: 'pl-input', placeholder: 'Find a label', 'aria-label': 'Find a label', autocomplete: 'off' });
+  const list = el('ul', { class: 'pl-facet-list', 'aria-label': 'Labels with their verdicts' });
+  const more = el('div', { class: 'pl-facet-more' });
+  const head = el('div', { class: 'pl-facet-head' }, el('h2', { class: 'pl-h2' }, 'Labels'), el('span', { class: 'pl-dim pl-small pl-facet-legend', 'aria-hidden': 'true' },
+    el('i', { class: 'yes' }), 'yes', el('i', { class: 'no' }), 'no', el('i', { class: 'unsure' }), 'unsure'));
+  host.append(head, find, list, more);
+  let facts = null, filters = new Set(), label = null, order = [];
+
+  function row(entry) {
+    const total = entry.yes + entry.no + entry.unsure + entry.unknown || 1;
+    const bar = el('span', { class: 'pl-facet-bar', 'aria-hidden': 'true' }, STATES.slice(0, 3).map(state => {
+      const part = el('i', { class: state });
+      part.style.width = `${100 * entry[state] / total}%`;
+      return part;
+    }));
+    const isOn = label === entry.id, isFiltered = STATES.some(state => filters.has(`label:${entry.id}:${state}`));
+    const name = el('button', { class: 'pl-facet-name', type: 'button', 'aria-pressed': String(isOn), title: `Colour the map by ${entry.name}`, onclick: () => onLabel(isOn ? null : entry.id) },
+      el('span', { class: 'pl-facet-word' }, entry.name), el('span', { class: 'pl-num pl-dim' }, entry.yes ? count(entry.yes) : ''), bar);
+    const item = el('li', { class: `pl-facet ${isOn || isFiltered ? 'is-open' : ''}`, dataset: { label: entry.name } }, name);
+    if (isOn || isFiltered) item.append(el('div', { class: 'pl-facet-counts', role: 'group', 'aria-label': `Show only, by verdict on ${entry.name}` }, STATES.map(state => choice(`label:${entry.id}:${state}`, state === 'unknown' ? 'none' : state, entry[state], state))));
+    return item;
+  }
+  function choice(key, words, n, kind = '') {
+    const isOn = filters.has(key);
+    return el('button', { class: `pl-count ${kind}`, type: 'button', 'aria-pressed': String(isOn), disabled: !n && !isOn, dataset: { filter: key }, title: isOn ? 'Take this filter away' : 'Show only these', onclick: () => onFilter(key) },
+      el('span', {}, words), el('b', { class: 'pl-num' }, count(n)));
+  }
+  function group(title, kind, counts) {
+    const names = Object.keys(counts ?? {});
+    if (names.length < 2 && !names.some(name => filters.has(`${kind}:${name}`))) return null;
+    return el('section', {}, el('h2', { class: 'pl-h2' }, title), el('div', { class: 'pl-facet-counts', role: 'group', 'aria-label': title }, names.map(name => choice(`${kind}:${name}`, name || 'top folder', counts[name]))));
+  }
+  function draw() {
+    if (!facts) return;
+    const focused = host.contains(document.activeElement) ? document.activeElement.dataset.filter ?? document.activeElement.closest('[data-label]')?.dataset.label : null;
+    const wanted = find.value.trim().toLowerCase(), by = new Map(facts.labels.map(entry => [entry.id, entry]));
+    const rows = order.map(id => by.get(id)).filter(entry => entry && entry.name.toLowerCase().includes(wanted));
+    find.hidden = facts.labels.length <= 12;
+    const keep = list.scrollTop;
+    list.replaceChildren(...rows.slice(0, MOST_ROWS).map(row));
+    if (!facts.labels.length) list.append(el('li', { class: 'pl-dim pl-small' }, 'No labels yet. Add some on the Data page.'));
+    else if (!rows.length) list.append(el('li', { class: 'pl-dim pl-small' }, 'No label has these letters.'));
+    else if (rows.length > MOST_ROWS) list.append(el('li', { class: 'pl-dim pl-small' }, `${count(rows.length - MOST_ROWS)} more: type to find them.`));
+    list.scrollTop = keep;
+    more.replaceChildren(...[group('Split', 'split', facts.splits), group('Source', 'source', facts.sources)].filter(Boolean));
+    if (focused) [...host.querySelectorAll('[data-filter], [data-label]')].map(n => (n.dataset.filter === focused ? n : n.dataset.label === focused ? n.querySelector('button') : null)).find(Boolean)?.focus({ preventScroll: true });
+  }
+  find.addEventListener('input', debounce(draw, 60));
+  function set(next) {
+    if (next.facts) {
+      facts = next.facts;
+      const known = new Set(order);
+      // rows keep their places while counts change: only new labels go to the end
+      if (!facts.labels.every(entry => known.has(entry.id))) {
+        const first = !order.length, entries = facts.labels.filter(entry => !known.has(entry.id));
+        if (first) entries.sort((a, b) => b.yes - a.yes || a.name.localeCompare(b.name));
+        order = [...order, ...entries.map(entry => entry.id)];
+      }
+    }
+    if (next.filters) filters = next.filters;
+    if (next.label !== undefined) label = next.label;
+    draw();
+  }
+  return { set };
+}
