@@ -16,7 +16,7 @@ from threading import Condition, RLock, Thread
 from uuid import uuid4
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from backend import catalogue, encoding, intake, replay
 from backend.board import Board
@@ -47,6 +47,7 @@ from backend.types import (
     ImportReport,
     Kind,
     Label,
+    Layout,
     LearnReport,
     LearnStep,
     MapPoints,
@@ -195,6 +196,10 @@ class Workbench:
 
     def label(self, id_or_name: int | str) -> Label:
         """One label by id, name or alias."""
+        with self._lock:
+            column = self._board.column_of.get(id_or_name) if isinstance(id_or_name, int) else None
+            if column is not None:
+                return self._board.labels[column]
         return self.store.find_label(id_or_name)
 
     def add_labels(
@@ -410,9 +415,10 @@ class Workbench:
         region: Sequence[float] | None = None,
         sample: int | str | None = None,
         vectors: str | None = None,
+        like: Sequence[int | str] = (),
         k: int = 25,
     ) -> list[Hit]:
-        """Search by text, by a picture from anywhere, or by a sample; a region cuts it out first.
+        """Search by text, by a picture from anywhere, or by samples; a region cuts one out first.
 
         Args:
             text: words to look for.
@@ -420,8 +426,11 @@ class Workbench:
             region: x, y, w, h in 0..1 of the displayed picture.
             sample: a sample of this project.
             vectors: search a sample by vectors that were imported under this name.
+            like: several samples; what is like all of them together, themselves left out.
             k: the most hits to return.
         """
+        if like:
+            return self._like([self.sample(i).id for i in like], k)
         if sample is not None and region is None:
             found = self.sample(sample)
             self_hit = Hit(found.id, found.name, 1.0)
@@ -442,6 +451,23 @@ class Workbench:
         """Names under which other models' `predictions` and `vectors` were imported."""
         scores = {source for _, _, source in self._brought_scores()}
         return {"predictions": sorted(scores), "vectors": self.store.brought_vectors.sources()}
+
+    def layout(self, sample: int | str) -> Layout:
+        """Where the parts of an encoded sample are, as hits of a search number them."""
+        content = self.sample(sample).content_hash
+        return self.store.vectors.parts(content, self._pipeline.encoder.fingerprint)[1]
+
+    def chances(self, ids: Iterable[int] | None = None) -> Float[np.ndarray, "n l"]:
+        """Probability of each label per sample, or a logistic of the score before it is calibrated.
+
+        Rows are in the order of `ids` (all samples by default), columns in that of `labels`; NaN
+        where a sample is not encoded yet.
+        """
+        with self._lock:
+            board = self._board
+            rows = np.arange(len(board.samples)) if ids is None else [self._row(i) for i in ids]
+        rows = np.asarray(rows, np.int64)
+        return np.where(board.encoded[rows, None], _chances(board, rows), np.nan)
 
     def map(self) -> MapPoints:
         """Where everything sits: PCA at once, the recipe's projection when its job is done."""
@@ -486,7 +512,7 @@ class Workbench:
         column = None if label is None else board.column_of[self.label(label).id]
         if by == "verdict":
             return _verdict_colours(board, rows, column)
-        chances = _chances(board)[rows]
+        chances = _chances(board, rows)
         if by == "label" and column is not None:
             return chances[:, column]
         if by == "doubt":
@@ -562,7 +588,7 @@ class Workbench:
         method = self._pipeline.other_picker(picker)
         name = picker or self._pipeline.recipe.methods["picker"]
         found = method.pick(
-            _chances(board)[rows],
+            _chances(board, rows),
             board.pooled[rows],
             board.decided[rows],
             k=k,
@@ -871,6 +897,19 @@ class Workbench:
             if int(ids[i]) in board.row_of
         ]
 
+    def _like(self, ids: Sequence[int], k: int) -> list[Hit]:
+        """What is like the mean of several samples; without these samples."""
+        with self._lock:
+            board = self._board
+        rows = [board.row_of[i] for i in ids if i in board.row_of]
+        rows = [row for row in rows if board.encoded[row]]
+        if not rows:
+            return []
+        mean = board.pooled[rows].mean(axis=0)
+        mean /= max(float(np.linalg.norm(mean)), 1e-12)
+        hits = self._finder.nearest(board, mean, k + len(rows))
+        return [hit for hit in hits if hit.sample not in set(ids)][:k]
+
     def _parts_of(self, board: Board, hit: Hit, fingerprint: str) -> np.ndarray:
         content = board.samples[board.row_of[hit.sample]].content_hash
         return self.store.vectors.parts(content, fingerprint)[0]
@@ -945,10 +984,13 @@ def _pixels(region: Sequence[float], width: int, height: int) -> tuple[int, int,
     return min(left, right - 1), min(top, bottom - 1), right, bottom
 
 
-def _chances(board: Board) -> Float[np.ndarray, "n l"]:
+def _chances(
+    board: Board, rows: Int[np.ndarray, " n"] | slice = slice(None)
+) -> Float[np.ndarray, "n l"]:
     """Probabilities where calibrated, else a logistic of the score; 0 where nothing is known."""
-    rough = 1 / (1 + np.exp(-np.clip(np.nan_to_num(board.logits, nan=-30.0), -30, 30)))
-    return np.where(np.isnan(board.probabilities), rough, board.probabilities).astype(np.float32)
+    logits, probabilities = board.logits[rows], board.probabilities[rows]
+    rough = 1 / (1 + np.exp(-np.clip(np.nan_to_num(logits, nan=-30.0), -30, 30)))
+    return np.where(np.isnan(probabilities), rough, probabilities).astype(np.float32)
 
 
 def _verdict_colours(board: Board, rows: np.ndarray, column: int | None) -> np.ndarray:

@@ -46,9 +46,7 @@ class Desk:
         version = points.version & 0xFFFFFFFF  # as much of the fingerprint as the header holds
         return self._memo(
             ("plane", bench.path, points.version, points.method),
-            lambda: Plane.from_points(
-                points.ids, points.xy, method=points.method, version=version
-            ),
+            lambda: Plane.from_points(points.ids, points.xy, method=points.method, version=version),
         )
 
     def keep(self, census: Census, filters: Sequence[str]) -> Bool[np.ndarray, " n"] | None:

@@ -43,9 +43,7 @@ def test_every_point_travels_with_its_own_place_and_colour() -> None:
     made = Plane.from_points(ids, xy, method="pca", version=3)
     colours = {5: 0.1, 9: 0.2, 2: 0.3}
     sent = read(
-        made.pack(
-            np.array([colours[int(i)] for i in made.ids], np.float32), rows=made.window(None)
-        )
+        made.pack(np.array([colours[int(i)] for i in made.ids], np.float32), rows=made.window(None))
     )
     assert sent["magic"] == b"PLP2"
     assert (sent["matching"], sent["total"], sent["version"], sent["umap"]) == (3, 3, 3, 0)
@@ -65,7 +63,11 @@ def test_zooming_in_never_makes_a_shown_point_vanish(plane: Plane) -> None:
         for box in (wide, near)
     }
     place = dict(zip(plane.ids.tolist(), plane.xy.tolist(), strict=True))
-    inside = {i for i in shown[wide] if near[0] <= place[i][0] <= near[1] and near[2] <= place[i][1] <= near[3]}
+    inside = {
+        i
+        for i in shown[wide]
+        if near[0] <= place[i][0] <= near[1] and near[2] <= place[i][1] <= near[3]
+    }
     assert len(inside) > 5
     assert inside <= shown[near]
     assert len(shown[near]) == 60
@@ -96,7 +98,9 @@ def test_the_density_is_most_opaque_where_most_points_are() -> None:
 
 
 def test_no_points_and_one_point_still_have_a_window() -> None:
-    none = Plane.from_points(np.zeros(0, int), np.zeros((0, 2), np.float32), method="none", version=0)
+    none = Plane.from_points(
+        np.zeros(0, int), np.zeros((0, 2), np.float32), method="none", version=0
+    )
     assert none.bounds == (-1, 1, -1, 1)
     assert len(none.pack(np.zeros(0, np.float32), rows=none.window(None))) == HEADER.size
     one = Plane.from_points(np.array([4]), np.array([[2, 3]], np.float32), method="pca", version=0)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import struct
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +40,13 @@ TEXTS = [
 LABELS = ["animal", "food", "<b>transport</b>"]
 
 
-@pytest.fixture
-def bench(settings: api.Settings, tmp_path: Path) -> Iterator[api.Workbench]:
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's folder, made once; every test works on a copy."""
+    home = tmp_path_factory.mktemp("explore")
+    settings = api.Settings.from_environ({**os.environ, "PATCHLANE_HOME": str(home)})
     made = api.create_project("words", labels=LABELS, encoder="words", settings=settings)
-    file = tmp_path / "texts.jsonl"
+    file = home / "texts.jsonl"
     rows = [
         {"sample": f"t{i:02d}", "text": text, "split": "val" if i % 5 == 0 else "train"}
         for i, text in enumerate(TEXTS)
@@ -48,15 +54,23 @@ def bench(settings: api.Settings, tmp_path: Path) -> Iterator[api.Workbench]:
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     report = made.add(file)
     assert report.imported == len(TEXTS), report.errors
+    made.close()
+    return made.path
+
+
+@pytest.fixture
+def bench(settings: api.Settings, prepared: Path) -> Iterator[api.Workbench]:
+    shutil.copytree(prepared, settings.home / "words")
+    made = api.open_project("words", settings=settings)
     yield made
     made.close()
 
 
 @pytest.fixture
-def context(settings: api.Settings, bench: api.Workbench) -> Iterator[Context]:
+def context(settings: api.Settings, bench: api.Workbench) -> Context:
     made = Context(settings, "words")
     made._open[bench.path] = bench
-    yield made
+    return made
 
 
 @pytest.fixture
@@ -73,7 +87,9 @@ def unpack(body: bytes) -> dict[int, tuple[float, float, float]]:
     n = struct.unpack("<I", body[8:12])[0]
     ids = np.frombuffer(body, "<u4", n, 40)
     x, y, colour = (np.frombuffer(body, "<f4", n, 40 + 4 * n * k) for k in (1, 2, 3))
-    return {int(i): (float(a), float(b), float(c)) for i, a, b, c in zip(ids, x, y, colour, strict=True)}
+    return {
+        int(i): (float(a), float(b), float(c)) for i, a, b, c in zip(ids, x, y, colour, strict=True)
+    }
 
 
 def ids_of(bench: api.Workbench) -> dict[str, int]:
@@ -84,7 +100,9 @@ def label_of(bench: api.Workbench, name: str) -> int:
     return next(label.id for label in bench.labels() if label.name == name)
 
 
-def test_points_are_the_map_with_the_colours_asked_for(web: TestClient, bench: api.Workbench) -> None:
+def test_points_are_the_map_with_the_colours_asked_for(
+    web: TestClient, bench: api.Workbench
+) -> None:
     food = label_of(bench, "food")
     answer = web.get("/pl/api/points", params={"by": "label", "label": food})
     found = unpack(answer.content)
@@ -181,7 +199,7 @@ def test_orders_hold_every_sample_once_and_follow_their_scores(
     likely = dict(zip(bench.map().ids.tolist(), bench.colours("label", label=food), strict=True))
     ranked = order(order="label", label=food)
     assert sorted(ranked) == sorted(names)
-    assert all(likely[a] >= likely[b] for a, b in zip(ranked, ranked[1:], strict=False))
+    assert all(likely[a] >= likely[b] for a, b in pairwise(ranked))
     val = order(order="label", label=food, filter="split:val")
     assert [names[i] for i in val] == [n for n in map(names.get, ranked) if int(n[1:]) % 5 == 0]
 
@@ -190,7 +208,9 @@ def test_pages_and_orders_agree_and_names_are_text(web: TestClient, bench: api.W
     page = web.get("/pl/api/page", params={"offset": 3, "limit": 4}).json()
     assert page["total"] == len(TEXTS)
     assert [card["name"] for card in page["samples"]] == ["t03", "t04", "t05", "t06"]
-    card = web.get("/pl/api/page", params={"ids": ids_of(bench)["t12"], "top": 2}).json()["samples"][0]
+    card = web.get("/pl/api/page", params={"ids": ids_of(bench)["t12"], "top": 2}).json()[
+        "samples"
+    ][0]
     assert card["text"] == TEXTS[12]
     best = next(s for s in bench.suggest([card["id"]]))
     assert [g["label"] for g in card["top"]] == [s.label for s in best.suggestions[:2]]
@@ -203,7 +223,9 @@ def test_search_by_words_finds_and_marks_the_words(web: TestClient, bench: api.W
     assert first["name"] in ("t00", "t08")
     text = TEXTS[int(first["name"][1:])]
     assert "cat" in " ".join(text[start:end] for start, end in first["spans"])
-    assert [h["score"] for h in found["hits"]] == sorted((h["score"] for h in found["hits"]), reverse=True)
+    assert [h["score"] for h in found["hits"]] == sorted(
+        (h["score"] for h in found["hits"]), reverse=True
+    )
 
 
 def test_search_by_a_sample_and_by_several(web: TestClient, bench: api.Workbench) -> None:
@@ -264,7 +286,7 @@ def test_one_bulk_verdict_is_one_action_and_one_undo(web: TestClient, bench: api
     assert (done["changed"], done["contradicted"], done["unchanged"]) == (3, 1, 1)
     after = bench.verdicts()
     assert [after[i][food] for i in chosen] == ["yes"] * 4
-    assert bench.undo("me").op == "bulk-0001" or bench.verdicts() == before
+    assert bench.undo("me") is not None
     assert bench.verdicts() == before
 
 
@@ -287,7 +309,10 @@ def test_a_bulk_verdict_on_something_that_is_not_there_stores_nothing(
     ids, food = ids_of(bench), label_of(bench, "food")
     order = {"ids": [ids["t05"], 424242], "labels": [food], "verdict": "yes", "op": "bulk-0004"}
     assert web.post("/pl/api/bulk", json=order).status_code == 404
-    assert web.post("/pl/api/bulk", json={**order, "ids": [ids["t05"]], "labels": [77]}).status_code == 404
+    assert (
+        web.post("/pl/api/bulk", json={**order, "ids": [ids["t05"]], "labels": [77]}).status_code
+        == 404
+    )
     assert web.post("/pl/api/bulk", json={**order, "verdict": "maybe"}).status_code == 422
     assert web.post("/pl/api/bulk", json={**order, "ids": []}).status_code == 422
     monkeypatch.setattr(bulk, "MOST_PAIRS", 1)
@@ -296,9 +321,16 @@ def test_a_bulk_verdict_on_something_that_is_not_there_stores_nothing(
     assert bench.verdicts() == {}
 
 
-def test_a_read_only_server_stores_nothing(web: TestClient, context: Context, bench: api.Workbench) -> None:
+def test_a_read_only_server_stores_nothing(
+    web: TestClient, context: Context, bench: api.Workbench
+) -> None:
     context.is_read_only = True
-    order = {"ids": [bench.samples()[0].id], "labels": [label_of(bench, "food")], "verdict": "yes", "op": "bulk-0005"}
+    order = {
+        "ids": [bench.samples()[0].id],
+        "labels": [label_of(bench, "food")],
+        "verdict": "yes",
+        "op": "bulk-0005",
+    }
     assert web.post("/pl/api/bulk", json=order).status_code == 403
     assert bench.verdicts() == {}
     assert web.get("/pl/api/facets").json()["read_only"] is True

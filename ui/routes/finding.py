@@ -134,7 +134,7 @@ def router(context: Context) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=MOST_CARDS)] = 100,
         order: Order = "name",
         label: Label = None,
-        filter: Filter = "",
+        only: Filter = "",
         top: Annotated[int, Query(ge=0, le=MOST_GUESSES)] = 0,
     ) -> Page:
         """Cards of the named samples, or of a stretch of an order; unknown ids are left out."""
@@ -144,7 +144,7 @@ def router(context: Context) -> APIRouter:
             asked = [int(part) for part in ids.split(",") if part][:MOST_CARDS]
             total = len(asked)
         else:
-            found = ordered(desk, bench, order=order, label=label, filters=lines(filter))
+            found = ordered(desk, bench, order=order, label=label, filters=lines(only))
             asked, total = [int(i) for i in found[offset : offset + limit]], len(found)
         there = [int(i) for i in census.ids[census.rows(asked)]]
         return Page(total=total, samples=cards(desk, bench, there, top=top))
@@ -156,10 +156,13 @@ def results(bench: api.Workbench, hits: list[api.Hit]) -> Results:
     """Hits with the places of the parts that matched."""
     grids: list[tuple[int, int]] = []
     found = []
+    layout = None
     for hit in hits:
         one = Found(sample=hit.sample, name=hit.name, score=hit.score, parts=list(hit.parts))
         if hit.parts:
-            layout = bench.layout(hit.sample)
+            # images of one encoder share their grid, texts do not share their words
+            if layout is None or layout.grid is None:
+                layout = bench.layout(hit.sample)
             if layout.grid is not None:
                 if layout.grid not in grids:
                     grids.append(layout.grid)

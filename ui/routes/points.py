@@ -28,7 +28,7 @@ MOST_GROUPS = 8
 By = Literal["best", "label", "verdict", "doubt", "decided"]
 Order = Literal["name", "doubt", "label", "new"]
 Label = Annotated[int | None, Query(ge=0)]
-Filter = Annotated[str, Query(max_length=20_000, description="one filter per line")]
+Filter = Annotated[str, Query(alias="filter", max_length=20_000, description="one filter per line")]
 
 
 class Shape(BaseModel):
@@ -110,9 +110,7 @@ def colours_of(
     return np.asarray(values, np.float32)[plane.order], []
 
 
-def _likeliest(
-    bench: api.Workbench, plane: Plane
-) -> tuple[Float[np.ndarray, " n"], list[str]]:
+def _likeliest(bench: api.Workbench, plane: Plane) -> tuple[Float[np.ndarray, " n"], list[str]]:
     """Each sample's likeliest label among the most frequent ones; NaN for all others."""
     labels = bench.labels()
     none = np.full(len(plane.ids), np.nan, np.float32)
@@ -138,18 +136,18 @@ def router(context: Context) -> APIRouter:
         label: Label = None,
         most: Annotated[int, Query(ge=1, le=SHOWN_AT_MOST, alias="max")] = SHOWN_AT_MOST,
         box: Annotated[str, Query(max_length=200)] = "",
-        filter: Filter = "",
+        only: Filter = "",
     ) -> Response:
         """Points with colours as `ui.plane.Plane.pack` writes them."""
         bench = desk.bench(request)
         plane = desk.plane(bench)
         window = _window(box)
         tag = _tag("points", plane.version, plane.method, bench.version, bench.offset,
-                   by, label, most, box, filter)  # fmt: skip
+                   by, label, most, box, only)  # fmt: skip
 
         def make() -> tuple[bytes, dict[str, str]]:
             colours, groups = colours_of(bench, plane, by, label)
-            keep = _kept(desk, bench, plane, filter)
+            keep = _kept(desk, bench, plane, only)
             body = plane.pack(colours, rows=plane.window(window, keep), limit=most)
             return body, {"X-Pl-Groups": json.dumps(groups)}
 
@@ -183,17 +181,17 @@ def router(context: Context) -> APIRouter:
 
     @routes.get("/order", response_class=Response)
     def order(
-        request: Request, order: Order = "name", label: Label = None, filter: Filter = ""
+        request: Request, order: Order = "name", label: Label = None, only: Filter = ""
     ) -> Response:
         """Ids (uint32) of the samples that match the filters, in the order asked for."""
         bench = desk.bench(request)
         census = desk.census(bench)
         version = bench.version if order in ("doubt", "label") else 0
-        tag = _tag("order", bench.offset, version, len(census.ids), order, label, filter,
+        tag = _tag("order", bench.offset, version, len(census.ids), order, label, only,
                    desk.plane(bench).version if version else 0)  # fmt: skip
 
         def make() -> tuple[bytes, dict[str, str]]:
-            found = ordered(desk, bench, order=order, label=label, filters=lines(filter))
+            found = ordered(desk, bench, order=order, label=label, filters=lines(only))
             return found.astype("<u4").tobytes(), {}
 
         return binary(request, tag, make)

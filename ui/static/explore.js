@@ -317,6 +317,7 @@ class Explore {
   /** `asked` = {text} | {sample} | {like: ids} | {file}. */
   async search(asked, { keepAddress = false } = {}) {
     this.asked = asked;
+    this.showInBar(asked.text);
     this.searching.set(asked, { isBusy: true, card: asked.sample === undefined ? null : this.cards.get(asked.sample) });
     if (!keepAddress) this.writeAddress({ push: true });
     try {
@@ -338,9 +339,16 @@ class Explore {
   }
   async endSearch() {
     this.asked = this.hits = null;
+    this.showInBar('');
     this.searching.set(null, {});
     this.writeAddress({ push: true });
     await this.setScope('all');
+  }
+
+  /** The bar's search box says what is searched for here. */
+  showInBar(text) {
+    const box = document.querySelector('[data-testid=search-box]');
+    if (box) box.value = text ?? '';
   }
 
   // ---- selection -----------------------------------------------------------------------------
@@ -448,7 +456,11 @@ class Explore {
     const { root } = this;
     helpKeys('Explore', [['Drag', 'lasso samples on the map'], ['Ctrl-click, Shift-click', 'select samples'], ['Arrows, Space, Enter', 'walk, select and open in the grid'], ['Ctrl A', 'select all in the grid'], ['L, B, M', 'lasso, box, move the map'], ['+ - 0', 'zoom the map'], ['Escape', 'clear the selection, then the search'], ['U', 'undo']]);
     listen(root, 'pl:undo', () => this.undo());
-    listen(root, 'pl:version', () => { this.cards.drop(); this.grid.refresh(); this.recolour(); if (this.looked) this.look(this.looked); this.loadShared(); });
+    listen(root, 'pl:search', event => {
+      event.preventDefault();  // found in place: the bar would load the page again
+      if (event.detail.query) this.search({ text: event.detail.query }); else if (this.asked) this.endSearch();
+    });
+    listen(root, 'pl:version', event => { this.facts.version = Math.max(this.facts.version, event.detail.version); this.cards.drop(); this.grid.refresh(); this.recolour(); if (this.looked) this.look(this.looked); this.loadShared(); });
     listen(root, 'popstate', () => location.reload());
     onTheme(root, () => { if (this.map?.data) { this.scale = scaleFor(this.scaleKind(), { groups: this.groups, values: this.map.data.colours }); this.map.setColours(this.map.data.colours, this.scale).then(() => this.drawLegend()); } });
     this.searching.listenForFiles(root);

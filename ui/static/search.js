@@ -11,11 +11,11 @@ export function createSearch({ kind, onSearch, onClear }) {
     placeholder: isImage ? 'Search by words, or drop a picture' : 'Search by meaning, in your own words' });
   const file = el('input', { type: 'file', accept: 'image/*', class: 'pl-hidden', tabindex: '-1', 'aria-hidden': 'true', dataset: { testid: 'search-file' }, onchange: () => { take(file.files[0]); file.value = ''; } });
   const pick = el('button', { class: 'pl-icon-button', type: 'button', title: 'Search by a picture of yours', 'aria-label': 'Search by a picture of yours', onclick: () => file.click() }, icon(PICTURE, { size: 18 }));
-  const like = el('span', { class: 'pl-search-like', hidden: true });
+  const like = el('span', { class: 'pl-find-like', hidden: true });
   const clear = el('button', { class: 'pl-button small', type: 'button', hidden: true, onclick: () => { field.value = ''; onClear(); } }, 'Clear search');
   const said = el('span', { class: 'pl-hidden', role: 'status' });
-  const node = el('form', { class: 'pl-search', role: 'search', onsubmit: e => { e.preventDefault(); const text = field.value.trim(); if (text) onSearch({ text }); else onClear(); } },
-    el('span', { class: 'pl-search-glass', 'aria-hidden': 'true' }, icon(GLASS)), field, like, isImage ? [file, pick] : null, clear, said);
+  const node = el('form', { class: 'pl-find', role: 'search', onsubmit: e => { e.preventDefault(); const text = field.value.trim(); if (text) onSearch({ text }); else onClear(); } },
+    el('span', { class: 'pl-find-glass', 'aria-hidden': 'true' }, icon(GLASS)), field, like, isImage ? [file, pick] : null, clear, said);
   let shown = null;
 
   function take(one) {
