@@ -107,7 +107,12 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("projectors/pca", "PcaProjector", "two directions of most variance", status="plain"),
     # Readers are tried in this order: the more particular form first.
     Entry("readers/vectors", "VectorsReader", "vectors made elsewhere: NPZ of names and vectors"),
-    Entry("readers/archive", "ArchiveReader", "zip and tar, every member checked", aka=("zip",)),
+    Entry(
+        "readers/archive",
+        "ArchiveReader",
+        "zip and tar, every member checked",
+        aka=("readers/zip",),
+    ),
     Entry("readers/predictions", "PredictionsReader", "scores that another model gave, JSON"),
     Entry(
         "readers/coco",
@@ -116,8 +121,23 @@ ENTRIES: tuple[Entry, ...] = (
         source="Lin et al., Microsoft COCO, ECCV 2014 (1405.0312)",
     ),
     Entry("readers/jsonl", "JsonlReader", "JSON lines, Patchlane's own form and people's"),
-    Entry("readers/csv_table", "CsvTableReader", "CSV: wide, delimited or long", aka=("csv",)),
+    Entry(
+        "readers/csv_table", "CsvTableReader", "CSV: wide, delimited or long", aka=("readers/csv",)
+    ),
     Entry("readers/folder", "FolderReader", "images and texts below a folder", status="plain"),
+    Entry(
+        "exporters/jsonl",
+        "JsonlExporter",
+        "JSON lines: every verdict and region",
+        status="default",
+    ),
+    Entry(
+        "exporters/csv_table",
+        "CsvTableExporter",
+        "CSV: a column per label, or a row per verdict",
+        aka=("exporters/csv",),
+    ),
+    Entry("exporters/coco", "CocoExporter", "COCO JSON: what is present, boxes and polygons"),
 )
 
 

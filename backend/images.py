@@ -130,13 +130,19 @@ def thumbnail(source: Source | Image.Image, size: int, *, limits: Limits | None 
     return buffer.getvalue()
 
 
-def looks_like_image(path: Path) -> bool:
-    """True if the first bytes are those of a format that is taken; reads a few bytes only."""
+def format_of(path: Path) -> str | None:
+    """The format by the first bytes, as in `ImageFacts`; None if it is none that is taken."""
     try:
         with path.open("rb") as stream:
-            return _format_of(stream.read(_HEAD)) is not None
+            known = _format_of(stream.read(_HEAD))
     except OSError:
-        return False
+        return None
+    return known[0] if known else None
+
+
+def looks_like_image(path: Path) -> bool:
+    """True if the first bytes are those of a format that is taken; reads a few bytes only."""
+    return format_of(path) is not None
 
 
 def _load(

@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
 
 import orjson
 
@@ -24,14 +23,14 @@ _SLACK = 1_000_000
 class CountedBytes(io.RawIOBase):
     """A byte stream that stops with a sentence once more was read than allowed (gzip bombs)."""
 
-    def __init__(self, stream: IO[bytes] | gzip.GzipFile, limit: int, name: str) -> None:
+    def __init__(self, stream: io.BufferedReader | gzip.GzipFile, limit: int, name: str) -> None:
         self._stream, self._left, self._limit, self._name = stream, limit, limit, name
 
     def readable(self) -> bool:
         """Always."""
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def readinto(self, buffer: memoryview | bytearray) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Fill the buffer from the stream below.
 
         Raises:
@@ -57,7 +56,7 @@ def open_bytes(path: Path, limits: Limits) -> io.BufferedReader:
     """
     try:
         with ExitStack() as stack:
-            stream: IO[bytes] | gzip.GzipFile = stack.enter_context(path.open("rb"))
+            stream: io.BufferedReader | gzip.GzipFile = stack.enter_context(path.open("rb"))
             if stream.read(2) == b"\x1f\x8b":
                 stack.pop_all().close()
                 stream = stack.enter_context(gzip.open(path, "rb"))

@@ -1,0 +1,174 @@
+"""A folder that is there completely or not at all, and the media in it.
+
+Everything is written beside the destination and takes its place by a rename. A folder that holds
+anything which no export wrote is never touched.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+import orjson
+
+from backend import images
+from backend.errors import BadInputError, RefusedError, SaveError
+from backend.types import ExportSource, Kind, Sample
+
+MARKER = "patchlane-export.json"
+"""Lists the files of an export, so that the next export to the same place may replace them."""
+
+_UNPORTABLE = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f-\x9f]|[. ]$|^\s')
+_DEVICE = re.compile(r"(?i)^(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
+_COMPONENT_BYTES = 200
+
+
+@contextmanager
+def staged(dest: Path, source: ExportSource, form: str) -> Iterator[Path]:
+    """Give a temporary folder to write to; it becomes `dest` when the block ends well.
+
+    Raises:
+        RefusedError: `dest` holds something that no export wrote.
+        SaveError: it cannot be written; what was at `dest` before is still there.
+    """
+    dest = dest.absolute()
+    _refuse_foreign(dest)
+    stage = dest.parent / f".{dest.name}.{uuid.uuid4().hex[:8]}.part"
+    try:
+        stage.mkdir(parents=True)
+        yield stage
+        files = sorted(p.relative_to(stage).as_posix() for p in stage.rglob("*") if p.is_file())
+        mark = {"format": form, "project": source.name, "version": source.version, "files": files}
+        (stage / MARKER).write_bytes(orjson.dumps(mark, option=orjson.OPT_INDENT_2))
+        _replace(dest, stage)
+    except OSError as error:
+        raise SaveError(f"nothing was exported to {dest}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+class MediaFolder:
+    """Copies media below `stage/folder` under their samples' names, as far as disks allow."""
+
+    def __init__(self, stage: Path, folder: str, source: ExportSource, *, is_linking: bool):
+        self._stage, self._folder, self._source = stage, folder, source
+        self._is_linking = is_linking
+        self._taken: set[str] = set()
+
+    def add(self, sample: Sample, lost: Counter[str]) -> str | None:
+        """Copy one sample's file and return its path relative to the stage; None if it is gone."""
+        origin = self._source.media(sample)
+        if not origin.is_file():
+            lost["missing_media"] += 1
+            return None
+        name = self._portable(sample, origin)
+        target = self._stage / self._folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # A linked original is the person's own: a second name for it could be edited through.
+        if not (self._is_linking and not sample.is_linked and _link(origin, target)):
+            shutil.copyfile(origin, target)
+        return f"{self._folder}/{name}"
+
+    def _portable(self, sample: Sample, origin: Path) -> str:
+        """The sample's name if every disk can hold it and it is free, else one by content."""
+        path = PurePosixPath(sample.name)
+        above = {str(parent).casefold() for parent in path.parents} - {"."}
+        name = str(path)
+        is_bad = (
+            path.is_absolute()
+            or any(_is_unportable(part) for part in path.parts)
+            or name.casefold() in self._taken
+            or f"{name.casefold()}/" in self._taken
+            or any(one in self._taken for one in above)
+        )
+        if is_bad:
+            suffix = images.format_of(origin) or "bin"
+            name = f"by-content/{sample.content_hash[:32]}.{suffix}"
+            above = {"by-content"}
+        self._taken.add(name.casefold())
+        # Folders are noted with a slash, so that no file may take the name of one.
+        self._taken.update(f"{one}/" for one in above)
+        return name
+
+
+def refuse_texts(source: ExportSource, form: str) -> None:
+    """Say that a format is for images.
+
+    Raises:
+        BadInputError: the project holds texts.
+    """
+    if source.kind is Kind.TEXT:
+        raise BadInputError(
+            f"{form} holds images and {source.name} holds texts; export jsonl or csv"
+        )
+
+
+def count_label_losses(source: ExportSource, used: set[int], lost: Counter[str]) -> None:
+    """Count what is said of labels themselves and is not in a list of verdicts."""
+    for label in source.labels:
+        lost["unused_labels"] += label.id not in used
+        lost["label_details"] += bool(
+            label.definition or label.aliases or label.colour or label.key or label.pack != "main"
+        )
+        lost["hierarchy"] += label.parent is not None
+
+
+def _is_unportable(part: str) -> bool:
+    try:
+        num_bytes = len(part.encode())
+    except UnicodeEncodeError:
+        return True
+    return bool(
+        part in (".", "..")
+        or num_bytes > _COMPONENT_BYTES
+        or _UNPORTABLE.search(part)
+        or _DEVICE.match(part)
+    )
+
+
+def _link(origin: Path, target: Path) -> bool:
+    try:
+        os.link(origin, target)
+    except OSError:  # another file system, or one without hard links
+        return False
+    return True
+
+
+def _refuse_foreign(dest: Path) -> None:
+    if dest.is_symlink() or (dest.exists() and not dest.is_dir()):
+        raise RefusedError(f"{dest} is not a folder; give a new or empty one")
+    if not dest.is_dir() or not any(dest.iterdir()):
+        return
+    try:
+        known = set(orjson.loads((dest / MARKER).read_bytes())["files"]) | {MARKER}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RefusedError(
+            f"{dest} is not empty and holds no earlier export; give a new or empty folder"
+        ) from None
+    for path in dest.rglob("*"):
+        name = path.relative_to(dest).as_posix()
+        if name not in known and not (path.is_dir() and not path.is_symlink()):
+            raise RefusedError(
+                f"{dest} holds {name}, which the earlier export did not write; "
+                "move it away or give a new folder"
+            )
+
+
+def _replace(dest: Path, stage: Path) -> None:
+    if not dest.exists():
+        stage.rename(dest)
+        return
+    old = stage.with_suffix(".old")
+    dest.rename(old)
+    try:
+        stage.rename(dest)
+    except OSError:
+        old.rename(dest)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,113 @@
+"""A CSV table: a column per label, or a row per (sample, label).
+
+Source: formats.md 4.5. Writes `table.csv` (1, 0, unsure, blank for unknown) and images in
+`media/`. Cells that a spreadsheet would run as a formula get an apostrophe in front, which the
+reader takes away again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.methods.exporters._staging import MediaFolder, count_label_losses, staged
+from backend.types import ExportRow, ExportSource, Kind, Verdict
+
+RESERVED = frozenset(
+    {"sample", "image", "file", "file_name", "filename", "filepath", "file_path", "path"}
+    | {"image_path", "file_path_abs", "text", "sentence", "document", "utterance"}
+    | {"name", "id", "imageid", "image_id", "labels", "tags", "classes"}
+    | {"ground_truth.classifications.label", "label", "label_name", "labelname", "class_name"}
+    | {"class", "category", "verdict", "score", "confidence", "probability", "source"}
+    | {"annotation_source", "split", "subset", "partition", "who", "when"}
+)
+"""Column names that mean something else than a label to a reader (any case)."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_CELLS = {Verdict.YES: "1", Verdict.NO: "0", Verdict.UNSURE: "unsure"}
+
+
+class CsvTableExporter:
+    """Verdicts of whole samples, for spreadsheets and data frames."""
+
+    @dataclass(frozen=True)
+    class Settings:
+        """How the table looks.
+
+        Attributes:
+            is_long: a row per (sample, label) instead of a column per label.
+            is_formula_safe: put an apostrophe before cells that begin like a formula.
+            is_linking: hard links of the project's media instead of copies.
+        """
+
+        is_long: bool = False
+        is_formula_safe: bool = True
+        is_linking: bool = False
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or self.Settings()
+
+    def write(self, source: ExportSource, dest: Path) -> Mapping[str, int]:
+        lost: Counter[str] = Counter()
+        used: set[int] = set()
+        what = "image" if source.kind is Kind.IMAGE else "text"
+        with staged(dest, source, "csv") as stage:
+            media = MediaFolder(stage, "media", source, is_linking=self.settings.is_linking)
+            with (stage / "table.csv").open("w", encoding="utf-8", newline="") as out:
+                labels = ["label", "verdict"] if self.settings.is_long else _columns(source)
+                out.write(self._line(["sample", what, "split", *labels], lost))
+                for row in source.rows():
+                    path = media.add(row.sample, lost) if what == "image" else row.sample.text
+                    fixed = [row.sample.name, path or "", str(row.sample.split)]
+                    for cells in self._cells(row, source):
+                        out.write(self._line([*fixed, *cells], lost))
+                    used |= row.verdicts.keys()
+                    _count_losses(row, lost)
+        count_label_losses(source, used, lost)
+        return +lost
+
+    def _cells(self, row: ExportRow, source: ExportSource) -> Iterator[list[str]]:
+        said = {i: _CELLS[c.verdict] for i, c in row.verdicts.items() if c.verdict is not None}
+        if not self.settings.is_long:
+            yield [said.get(label.id, "") for label in source.labels]
+            return
+        for label in source.labels:
+            if label.id in said:
+                yield [label.name, said[label.id]]
+        if not said:
+            yield ["", ""]
+
+    def _line(self, cells: Sequence[str], lost: Counter[str]) -> str:
+        return ",".join(self._cell(cell, lost) for cell in cells) + "\n"
+
+    def _cell(self, text: str, lost: Counter[str]) -> str:
+        """One cell after RFC 4180; zero characters, which no table holds, become U+FFFD."""
+        if "\0" in text:
+            lost["zero_characters"] += 1
+            text = text.replace("\0", "\ufffd")
+        # An apostrophe that is the text's own, before a formula, would be taken for ours.
+        is_own = text.startswith("'") and text.lstrip("'").startswith(_FORMULA)
+        if is_own or (self.settings.is_formula_safe and text.startswith(_FORMULA)):
+            text = f"'{text}"
+        if any(mark in text for mark in ',"\r\n;|\t') or text != text.strip():
+            return '"' + text.replace('"', '""') + '"'
+        return text
+
+
+def _columns(source: ExportSource) -> list[str]:
+    """Label names as column names, marked where a reader could take them for something else."""
+    return [
+        f"label:{name}"
+        if name.strip().lower() in RESERVED or name.startswith("label:") or name != name.strip()
+        else name
+        for name in (label.name for label in source.labels)
+    ]
+
+
+def _count_losses(row: ExportRow, lost: Counter[str]) -> None:
+    lost["regions"] += sum(len(c.regions) for c in row.verdicts.values())
+    lost["who_and_when"] += len(row.verdicts)
+    lost["names"] += sum(name != row.sample.name for name in row.sample.names)
+    lost["metadata"] += bool(row.sample.metadata)

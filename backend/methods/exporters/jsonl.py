@@ -1,0 +1,86 @@
+"""Patchlane's own JSON lines: every verdict and region, nothing of them lost.
+
+Source: formats.md 4.0. Writes `annotations.jsonl`, one sample per line, images in `media/`, and
+`labels.txt` with one name per line as `--labels` takes it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from backend.methods.exporters._staging import MediaFolder, count_label_losses, staged
+from backend.types import Correction, ExportRow, ExportSource, Kind, Region
+
+
+class JsonlExporter:
+    """All that the log says of each sample now."""
+
+    @dataclass(frozen=True)
+    class Settings:
+        """`is_linking` makes hard links of the project's media instead of copies.
+
+        That saves room; but whoever edits such a file edits the project's.
+        """
+
+        is_linking: bool = False
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or self.Settings()
+
+    def write(self, source: ExportSource, dest: Path) -> Mapping[str, int]:
+        lost: Counter[str] = Counter()
+        used: set[int] = set()
+        names = {label.id: label.name for label in source.labels}
+        with staged(dest, source, "jsonl") as stage:
+            media = MediaFolder(stage, "media", source, is_linking=self.settings.is_linking)
+            with (stage / "annotations.jsonl").open("wb") as out:
+                for row in source.rows():
+                    fields = _fields(row, names, lost)
+                    if source.kind is Kind.IMAGE:
+                        path = media.add(row.sample, lost)
+                        fields = {"sample": fields["sample"], "image": path, **fields}
+                    used |= row.verdicts.keys()
+                    out.write(orjson.dumps(fields) + b"\n")
+            lines = (label.name for label in source.labels if label.name.isprintable())
+            (stage / "labels.txt").write_text("".join(f"{n}\n" for n in lines), encoding="utf-8")
+        count_label_losses(source, used, lost)
+        return +lost
+
+
+def _fields(row: ExportRow, names: Mapping[int, str], lost: Counter[str]) -> dict[str, object]:
+    sample = row.sample
+    decided = [c for c in row.verdicts.values() if c.verdict is not None]
+    fields: dict[str, object] = {"sample": sample.name}
+    if sample.text is not None:
+        fields["text"] = sample.text
+    fields["split"] = str(sample.split)
+    fields["labels"] = {names[c.label]: str(c.verdict) for c in decided}
+    regions = [_region(c, region, names) for c in decided for region in c.regions]
+    others = [name for name in sample.names if name != sample.name]
+    if decided:
+        newest = max(decided, key=lambda c: c.when)
+        fields |= {"who": newest.who, "when": newest.when}
+        shared = sum((c.who, c.when) == (newest.who, newest.when) for c in decided)
+        lost["who_and_when"] += len(decided) - shared
+    for key, value in (("regions", regions), ("names", others), ("metadata", sample.metadata)):
+        if value:
+            fields[key] = dict(value) if isinstance(value, Mapping) else value
+    return fields
+
+
+def _region(correction: Correction, region: Region, names: Mapping[int, str]) -> dict[str, object]:
+    points: list[object] = list(region.points)
+    if region.kind == "polygon":
+        points = [list(region.points[i : i + 2]) for i in range(0, len(points), 2)]
+    elif region.kind == "span":
+        points = [int(point) for point in region.points]
+    return {
+        "label": names[correction.label],
+        "verdict": str(correction.verdict),
+        region.kind: points,
+    }
