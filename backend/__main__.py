@@ -134,6 +134,9 @@ def _taking_in(verb: Any) -> None:
     made.add_argument("--create-labels", action="store_true")
     made.add_argument("--follow-links", action="store_true")
 
+    made = verb("encode", "compute missing vectors, or change the encoder of a project")
+    made.add_argument("--encoder", metavar="ID", help="encode everything again with this one")
+
     made = verb("labels", "list or edit labels")
     actions = ("list", "add", "rename", "merge", "describe", "parent", "remove")
     made.add_argument("action", nargs="?", default="list", choices=actions)

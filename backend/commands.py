@@ -85,6 +85,16 @@ def import_(args: Namespace) -> dict[str, Any]:
         return as_json(report)
 
 
+def encode(args: Namespace) -> dict[str, Any]:
+    """Compute missing vectors, or change the encoder; every verdict is kept."""
+    with project(args) as workbench:
+        if args.encoder and args.encoder != workbench.encoder_id:
+            count = workbench.change_encoder(args.encoder, progress=progress)
+        else:
+            count = workbench.encode(progress=progress)
+        return {"encoded": count, "encoder": workbench.encoder_id}
+
+
 def labels(args: Namespace) -> dict[str, Any]:
     """List or edit labels."""
     with project(args) as workbench:

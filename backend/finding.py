@@ -19,7 +19,9 @@ from jaxtyping import Bool, Float, Int
 from safetensors.numpy import load_file, save_file
 
 from backend.board import Board
-from backend.contracts import Projector, State
+from backend.contracts import Encoder, Projector, State
+from backend.errors import BadInputError
+from backend.images import decode
 from backend.pipeline import Pipeline
 from backend.types import Hit, MapPoints
 
@@ -144,6 +146,28 @@ def _fit(projector: Projector, vectors: np.ndarray, seed: int) -> State:
     return projector.fit(vectors, seed=seed)
 
 
+def query_vector(
+    encoder: Encoder,
+    *,
+    text: str | None,
+    image: str | Path | bytes | None,
+    region: Sequence[float] | None,
+) -> Float[np.ndarray, " d"]:
+    """The vector of a text, or of a picture or the region (x, y, w, h in 0..1) of one.
+
+    Raises:
+        BadInputError: an empty text, a file that is no picture, a region that is none.
+    """
+    if text is not None:
+        if not text.strip():
+            raise BadInputError("the search text is empty")
+        return encoder.encode_texts([text])[0]
+    picture = decode(Path(image) if isinstance(image, str) else image or b"")
+    if region is not None:
+        picture = picture.crop(_pixels(region, picture.width, picture.height))
+    return encoder.encode([picture]).pooled[0]
+
+
 def matching_parts(
     parts: Float[np.ndarray, "p d"], query: Float[np.ndarray, " d"]
 ) -> tuple[int, ...]:
@@ -185,3 +209,14 @@ def _in_polygon(
 def _version_of(ids: np.ndarray, xy: np.ndarray) -> int:
     digest = hashlib.blake2b(ids.tobytes() + np.ascontiguousarray(xy).tobytes(), digest_size=6)
     return int.from_bytes(digest.digest(), "big")
+
+
+def _pixels(region: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
+    """x, y, w, h in 0..1 as a pixel box of at least one pixel inside the picture."""
+    if len(region) != 4 or not all(np.isfinite(region)):
+        raise BadInputError("a region is four numbers: x, y, width and height in 0..1")
+    x, y, w, h = (min(max(float(value), 0.0), 1.0) for value in region)
+    left, top = int(x * width), int(y * height)
+    right = min(width, max(left + 1, round((x + w) * width)))
+    bottom = min(height, max(top + 1, round((y + h) * height)))
+    return min(left, right - 1), min(top, bottom - 1), right, bottom

@@ -18,7 +18,7 @@ from uuid import uuid4
 import numpy as np
 from jaxtyping import Float, Int
 
-from backend import catalogue, encoding, intake, replay
+from backend import catalogue, encoding, intake, replay, views
 from backend.board import Board
 from backend.errors import (
     BadInputError,
@@ -27,8 +27,7 @@ from backend.errors import (
     NotFoundError,
     PatchlaneError,
 )
-from backend.finding import Finder, inside, matching_parts
-from backend.images import decode
+from backend.finding import Finder, inside, matching_parts, query_vector
 from backend.jobs import Jobs, Ticket
 from backend.pipeline import DeferredEncoder, EncoderFacts, Pipeline, load_encoder
 from backend.recipes import load_recipe
@@ -57,7 +56,6 @@ from backend.types import (
     Sample,
     SampleSuggestions,
     Split,
-    Suggestion,
     Verdict,
 )
 
@@ -346,7 +344,13 @@ class Workbench:
         with self._lock:
             board = self._board
             rows = range(len(board.samples)) if wanted is None else map(self._row, wanted)
-            return [self._suggestions_of(board, row) for row in rows]
+            brought = self._brought_scores()
+            return [
+                views.suggestions_of(
+                    board, row, version=self.version, encoder=self.encoder_id, brought=brought
+                )
+                for row in rows
+            ]
 
     def explain(self, sample: int | str, *, label: int | str | None = None) -> Explanation:
         """Which part carries which label.
@@ -437,7 +441,12 @@ class Workbench:
             return [self_hit, *self.neighbours(found.id, k - 1, vectors=vectors)][:k]
         if vectors is not None:
             raise BadInputError(f"{vectors!r} holds vectors of samples only; search it by a sample")
-        query = self._query_vector(text=text, image=image, region=region, sample=sample)
+        if self.kind != Kind.IMAGE and text is None:
+            raise BadInputError("this project holds texts; search it by text or by a sample")
+        if text is None and image is None and sample is None:
+            raise BadInputError("say what to search for: a text, a picture or a sample")
+        source = image if sample is None else self.store.media.path(self.sample(sample))
+        query = query_vector(self._pipeline.encoder, text=text, image=source, region=region)
         with self._lock:
             board = self._board
         hits = self._finder.nearest(board, query, k)
@@ -467,7 +476,7 @@ class Workbench:
             board = self._board
             rows = np.arange(len(board.samples)) if ids is None else [self._row(i) for i in ids]
         rows = np.asarray(rows, np.int64)
-        return np.where(board.encoded[rows, None], _chances(board, rows), np.nan)
+        return np.where(board.encoded[rows, None], views.chances(board, rows), np.nan)
 
     def map(self) -> MapPoints:
         """Where everything sits: PCA at once, the recipe's projection when its job is done."""
@@ -508,21 +517,8 @@ class Workbench:
         """
         with self._lock:
             board = self._board
-        rows = np.flatnonzero(board.encoded)
         column = None if label is None else board.column_of[self.label(label).id]
-        if by == "verdict":
-            return _verdict_colours(board, rows, column)
-        chances = _chances(board, rows)
-        if by == "label" and column is not None:
-            return chances[:, column]
-        if by == "doubt":
-            doubt = np.where(board.decided[rows], 0.0, 1 - np.abs(2 * chances - 1))
-            if column is not None:
-                return doubt[:, column].astype(np.float32)
-            return (doubt.max(axis=1) if doubt.shape[1] else doubt.sum(axis=1)).astype(np.float32)
-        raise BadInputError(
-            f"cannot colour by {by!r}; choose label (with a label), doubt or verdict"
-        )
+        return views.colours(board, by, column)
 
     # --- decide ------------------------------------------------------------------------------
 
@@ -588,7 +584,7 @@ class Workbench:
         method = self._pipeline.other_picker(picker)
         name = picker or self._pipeline.recipe.methods["picker"]
         found = method.pick(
-            _chances(board, rows),
+            views.chances(board, rows),
             board.pooled[rows],
             board.decided[rows],
             k=k,
@@ -653,8 +649,8 @@ class Workbench:
         self._resync()
         with self._lock:
             board = self._board
-        rows = _rows_of_split(board, split) if truth is None else board.encoded
-        pairs = truth if truth is not None else _verdicts_of(board)
+        rows = views.rows_of_split(board, split) if truth is None else board.encoded
+        pairs = truth if truth is not None else views.verdicts_of(board)
         result = evaluation(board, pairs, rows, split="file" if truth is not None else split)
         if result.n == 0:
             where = "the file" if truth is not None else f"the {split} samples"
@@ -843,38 +839,6 @@ class Workbench:
             raise NotFoundError(f"there is no sample {sample} in {self.name}")
         return row
 
-    def _suggestions_of(self, board: Board, row: int) -> SampleSuggestions:
-        sample = board.samples[row]
-        logits = board.logits[row]
-        brought = self._brought_scores()
-        sources = sorted({source for _, _, source in brought})
-        order = np.argsort(-np.nan_to_num(logits, nan=-np.inf), kind="stable")
-        found = []
-        for column in order if board.encoded[row] else ():
-            label, chance = board.labels[column], float(board.probabilities[row, column])
-            correction = board.verdicts.get((sample.id, label.id))
-            found.append(
-                Suggestion(
-                    label=label.name,
-                    label_id=label.id,
-                    score=float(logits[column]),
-                    probability=None if np.isnan(chance) else chance,
-                    verdict=correction.verdict if correction else None,
-                    brought={
-                        source: brought[sample.id, label.id, source]
-                        for source in sources
-                        if (sample.id, label.id, source) in brought
-                    },
-                )
-            )
-        return SampleSuggestions(
-            sample=sample.id,
-            name=sample.name,
-            suggestions=tuple(found),
-            version=self._learned.version,
-            encoder=self.encoder_id,
-        )
-
     def _brought_scores(self) -> dict[tuple[int, int, str], float]:
         """Scores of other models, read anew when an import may have changed them."""
         if self._brought is None or self._brought[0] != self._stamp:
@@ -914,29 +878,6 @@ class Workbench:
         content = board.samples[board.row_of[hit.sample]].content_hash
         return self.store.vectors.parts(content, fingerprint)[0]
 
-    def _query_vector(
-        self,
-        *,
-        text: str | None,
-        image: str | Path | bytes | None,
-        region: Sequence[float] | None,
-        sample: int | str | None,
-    ) -> np.ndarray:
-        encoder = self._pipeline.encoder
-        if text is not None:
-            if not text.strip():
-                raise BadInputError("the search text is empty")
-            return encoder.encode_texts([text])[0]
-        if self.kind != Kind.IMAGE:
-            raise BadInputError("this project holds texts; search it by text or by a sample")
-        if image is None and sample is None:
-            raise BadInputError("say what to search for: a text, a picture or a sample")
-        source = image if image is not None else self.store.media.path(self.sample(sample or 0))
-        picture = decode(Path(source) if isinstance(source, str) else source)
-        if region is not None:
-            picture = picture.crop(_pixels(region, picture.width, picture.height))
-        return encoder.encode([picture]).pooled[0]
-
     def _new_corrections(self, rows: Sequence[Mapping[str, object]]) -> list[NewCorrection]:
         new: list[NewCorrection] = []
         with self._lock:
@@ -971,50 +912,3 @@ class Workbench:
             media=self.store.media.path,
             version=self.version,
         )
-
-
-def _pixels(region: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
-    """x, y, w, h in 0..1 as a pixel box of at least one pixel inside the picture."""
-    if len(region) != 4 or not all(np.isfinite(region)):
-        raise BadInputError("a region is four numbers: x, y, width and height in 0..1")
-    x, y, w, h = (min(max(float(value), 0.0), 1.0) for value in region)
-    left, top = int(x * width), int(y * height)
-    right = min(width, max(left + 1, round((x + w) * width)))
-    bottom = min(height, max(top + 1, round((y + h) * height)))
-    return min(left, right - 1), min(top, bottom - 1), right, bottom
-
-
-def _chances(
-    board: Board, rows: Int[np.ndarray, " n"] | slice = slice(None)
-) -> Float[np.ndarray, "n l"]:
-    """Probabilities where calibrated, else a logistic of the score; 0 where nothing is known."""
-    logits, probabilities = board.logits[rows], board.probabilities[rows]
-    rough = 1 / (1 + np.exp(-np.clip(np.nan_to_num(logits, nan=-30.0), -30, 30)))
-    return np.where(np.isnan(probabilities), rough, probabilities).astype(np.float32)
-
-
-def _verdict_colours(board: Board, rows: np.ndarray, column: int | None) -> np.ndarray:
-    if column is None:
-        decided = board.decided[rows]
-        return decided.mean(axis=1).astype(np.float32) if decided.shape[1] else np.zeros(len(rows))
-    values = {Verdict.YES: 1.0, Verdict.NO: 0.0, Verdict.UNSURE: 0.5}
-    label = board.labels[column].id
-    out = np.full(len(rows), np.nan, np.float32)
-    for at, row in enumerate(rows):
-        correction = board.verdicts.get((board.samples[row].id, label))
-        if correction is not None and correction.verdict is not None:
-            out[at] = values[correction.verdict]
-    return out
-
-
-def _verdicts_of(board: Board) -> dict[tuple[int, int], Verdict]:
-    return {pair: c.verdict for pair, c in board.verdicts.items() if c.verdict is not None}
-
-
-def _rows_of_split(board: Board, split: str) -> np.ndarray:
-    if split == "held-back":
-        return board.encoded & board.held_back
-    if split not in {s.value for s in Split}:
-        known = ", ".join(["held-back", *(s.value for s in Split)])
-        raise BadInputError(f"unknown split {split!r}; known are {known}, or a file of verdicts")
-    return board.encoded & np.array([s.split == split for s in board.samples], bool)
