@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -90,7 +89,7 @@ class VectorsReader:
         with np.errstate(over="ignore"):  # too large for float32 becomes infinity, and is named
             return [str(name) for name in names], vectors.astype(np.float32)
 
-    def _array(self, stream: IO[bytes], what: str, kinds: str, ndim: int) -> np.ndarray:
+    def _array(self, stream: zipfile.ZipExtFile, what: str, kinds: str, ndim: int) -> np.ndarray:
         """One array, after its header was believed possible."""
         version = np.lib.format.read_magic(stream)
         reader = {
