@@ -16,7 +16,7 @@ from threading import Condition, RLock, Thread
 from uuid import uuid4
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from backend import catalogue, encoding, intake, replay, views
 from backend.board import Board

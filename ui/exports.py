@@ -39,7 +39,7 @@ class Export:
 
 def make_export(
     bench: api.Workbench,
-    format: str,  # noqa: A002
+    format: str,
     *,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Export:

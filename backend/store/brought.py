@@ -36,7 +36,7 @@ class BroughtVectorStore:
         wanted = sa.select(v.sample, v.vector).where(v.source == source).order_by(v.op)
         with self._database.read() as connection:
             rows = connection.execute(_valid(wanted, v.op, v.sample))
-            newest: dict[int, bytes] = {sample: vector for sample, vector in rows}
+            newest: dict[int, bytes] = dict(rows.tuples().all())
         if not newest:
             known = ", ".join(shown(name) for name in self.sources()) or "none"
             raise NotFoundError(f"no vectors were brought as {shown(source)}; there are: {known}")

@@ -170,7 +170,7 @@ class Tools:
         """
         return _json(asdict(self._bench(project).evaluate(split)))
 
-    def export(self, project: str = "", format: str = "jsonl") -> str:  # noqa: A002
+    def export(self, project: str = "", format: str = "jsonl") -> str:
         """Write the labels into the project's own folder; says what the format cannot hold.
 
         Args:
