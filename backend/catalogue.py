@@ -39,6 +39,13 @@ ENTRIES: tuple[Entry, ...] = (
         aka=("encoders/open_clip",),
     ),
     Entry(
+        "encoders/embedded",
+        "EmbeddedEncoder",
+        "pictures, their parts and label names in one space, from packaged weights, no network",
+        status="default",
+        source="Norouzi et al., ConSE, ICLR 2014 (1312.5650), with a parts transformer of our own",
+    ),
+    Entry(
         "encoders/sentence",
         "SentenceEncoder",
         "MiniLM, packaged, or any sentence-transformers model: a vector per text and per word",

@@ -135,7 +135,9 @@ def _compile_openvino(
         ov.PartialShape([-1] * varying + list(array.shape[varying:])) for array in example_inputs
     ]
     with _traceable(), torch.no_grad():
-        model = ov.convert_model(module, example_input=examples, input=shapes)
+        # Traced here, since OpenVINO's own call runs the module three more times to check itself.
+        traced = torch.jit.trace(module, examples, check_trace=False)
+        model = ov.convert_model(traced, input=shapes)
     options: dict[str, object] = {
         "INFERENCE_PRECISION_HINT": "bf16" if dtype == "bfloat16" else "f32",
         "PERFORMANCE_HINT": "LATENCY",

@@ -1,0 +1,62 @@
+"""Write `assets/encoder`: the weights in half precision and the constants that go with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from backend.methods.encoders._label_space import ClassSpace
+from backend.methods.encoders._packaged import EFFICIENTNET_LITE0, MINILM, sha256_of
+from backend.methods.encoders._parts_transformer import PartsTransformer
+from backend.methods.encoders.embedded import CONSTANTS, Output
+from backend.types import ScoreScale
+
+WEIGHTS = "parts-transformer.safetensors"
+
+
+def write_encoder(
+    folder: Path,
+    transformer: PartsTransformer,
+    space: ClassSpace,
+    output: Output,
+    *,
+    scale: ScoreScale,
+    training: Mapping[str, Any],
+) -> None:
+    """The transformer, the classes' text vectors and the text mean, as the encoder reads them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = dict(transformer.state_dict())
+    tensors["class_vectors"] = torch.from_numpy(space.vectors)
+    tensors["text_mean"] = torch.from_numpy(space.mean)
+    path = folder / WEIGHTS
+    save_file({name: value.half().contiguous() for name, value in tensors.items()}, path)
+    path.chmod(0o644)  # safetensors keeps new files to their owner
+    constants = {
+        "file": WEIGHTS,
+        "sha256": sha256_of(path),
+        "shape": asdict(transformer.shape),
+        "output": asdict(output),
+        "scale": asdict(scale),
+        "packages": {
+            each.distribution: {"version": each.version, "files": dict(each.files)}
+            for each in (EFFICIENTNET_LITE0, MINILM)
+        },
+        "training": dict(training),
+    }
+    text = json.dumps(constants, indent=2, sort_keys=True)
+    (folder / CONSTANTS).write_text(text + "\n", encoding="utf-8")
+
+
+def write_scale(folder: Path, scale: ScoreScale) -> None:
+    """Replace the scale in an encoder's constants; it is measured with the encoder itself."""
+    path = folder / CONSTANTS
+    constants = json.loads(path.read_text(encoding="utf-8"))
+    constants["scale"] = asdict(scale)
+    text = json.dumps(constants, indent=2, sort_keys=True)
+    path.write_text(text + "\n", encoding="utf-8")

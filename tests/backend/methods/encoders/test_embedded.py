@@ -1,0 +1,154 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from backend.errors import BadInputError, NotFoundError, RefusedError
+from backend.methods.encoders._trunk import load_trunk
+from backend.methods.encoders.embedded import EmbeddedEncoder
+from backend.settings import assets_folder
+
+ASSETS = assets_folder() / "encoder"
+NAMES = ["cat", "cup of coffee", "person", "bicycle"]
+
+
+@pytest.fixture(scope="module")
+def encoder() -> EmbeddedEncoder:
+    return EmbeddedEncoder(EmbeddedEncoder.Settings(engine="openvino", threads=1))
+
+
+@pytest.fixture(scope="module")
+def photos() -> list[np.ndarray]:
+    return [skimage.data.chelsea(), skimage.data.coffee(), skimage.data.astronaut()]
+
+
+@pytest.fixture(scope="module")
+def encoded(encoder, photos):
+    return encoder.encode(photos)
+
+
+def test_photographs_are_named_by_what_they_show(encoder, encoded):
+    scores = encoded.pooled @ encoder.encode_labels(NAMES).T
+    assert [NAMES[i] for i in scores.argmax(axis=1)] == NAMES[:3]
+
+
+def test_vectors_are_unit_rows_on_a_square_grid_of_at_least_ten(encoder, encoded):
+    rows, columns = encoded.layouts[0].grid
+    assert rows == columns == encoder.input_size // 32 >= 10
+    assert encoded.pooled.shape == (3, encoder.dim)
+    assert np.allclose(np.linalg.norm(encoded.pooled, axis=1), 1, atol=1e-5)
+    for parts in encoded.parts:
+        assert parts.shape == (rows * columns, encoder.dim)
+        assert np.allclose(np.linalg.norm(parts, axis=1), 1, atol=1e-5)
+
+
+def test_a_batch_equals_its_items_one_at_a_time_in_any_order(encoder, photos, encoded):
+    for row in (2, 0, 1):
+        alone = encoder.encode([photos[row]])
+        assert np.abs(alone.pooled[0] - encoded.pooled[row]).max() < 1e-5
+        assert np.abs(alone.parts[0] - encoded.parts[row]).max() < 1e-5
+
+
+def test_batches_smaller_than_the_request_give_the_same(photos, encoded):
+    small = EmbeddedEncoder(
+        EmbeddedEncoder.Settings(engine="torch", device="cpu", batch_size=2)
+    ).encode(photos)
+    assert np.abs(small.pooled - encoded.pooled).max() < 1e-3
+    for ours, theirs in zip(small.parts, encoded.parts, strict=True):
+        assert np.abs(ours - theirs).max() < 1e-3
+
+
+def test_pictures_and_arrays_of_any_mode_are_taken_and_the_shape_is_stretched(encoder, photos):
+    wide = Image.fromarray(photos[0]).resize((600, 100))
+    forms = [np.asarray(wide), wide, wide.convert("RGBA")]
+    pooled = encoder.encode(forms).pooled
+    assert np.abs(pooled - pooled[0]).max() < 1e-5
+    nothing = encoder.encode([])
+    assert nothing.pooled.shape == (0, encoder.dim)
+    assert nothing.parts == nothing.layouts == ()
+
+
+def test_what_is_no_picture_is_refused_by_name(encoder):
+    with pytest.raises(BadInputError, match="not str"):
+        encoder.encode(["a cat"])
+    with pytest.raises(BadInputError, match="float64"):
+        encoder.encode([np.zeros((8, 8, 3))])
+    with pytest.raises(BadInputError, match=r"\(8, 8\)"):
+        encoder.encode([np.zeros((8, 8), np.uint8)])
+    with pytest.raises(BadInputError, match="one text"):
+        encoder.encode_labels("cat")
+
+
+def test_a_part_points_at_its_own_tile(encoder, photos):
+    cat, coffee = (Image.fromarray(p).resize((200, 200)) for p in photos[:2])
+    for left, right, names in ((cat, coffee, NAMES[:2]), (coffee, cat, NAMES[1::-1])):
+        mosaic = Image.new("RGB", (400, 200))
+        mosaic.paste(left, (0, 0))
+        mosaic.paste(right, (200, 0))
+        seen = encoder.encode([mosaic])
+        maps = seen.parts[0] @ encoder.encode_labels(names).T
+        columns = maps.argmax(axis=0) % seen.layouts[0].grid[1]
+        half = seen.layouts[0].grid[1] / 2
+        assert columns[0] < half <= columns[1]
+
+
+def test_the_order_of_labels_is_the_order_of_rows(encoder):
+    order = [2, 0, 3, 1]
+    straight = encoder.encode_labels(NAMES)
+    mixed = encoder.encode_labels([NAMES[i] for i in order])
+    assert np.abs(mixed - straight[order]).max() < 1e-5
+    assert np.allclose(np.linalg.norm(straight, axis=1), 1, atol=1e-5)
+    alone = np.concatenate([encoder.encode_labels([name]) for name in NAMES])
+    assert np.abs(alone - straight).max() < 1e-5
+
+
+def test_a_description_finds_its_photograph(encoder, encoded):
+    queries = encoder.encode_texts(["a hot drink on a table", "a woman in a space suit"])
+    assert list((queries @ encoded.pooled.T).argmax(axis=1)) == [1, 2]
+
+
+def test_the_fingerprint_changes_with_dtype_and_not_with_engine(encoder):
+    settings = EmbeddedEncoder.Settings
+    assert EmbeddedEncoder(settings(engine="torch")).fingerprint == encoder.fingerprint
+    assert EmbeddedEncoder(settings(dtype="float32")).fingerprint == encoder.fingerprint
+    assert EmbeddedEncoder(settings(batch_size=3)).fingerprint == encoder.fingerprint
+    assert EmbeddedEncoder(settings(dtype="bfloat16")).fingerprint != encoder.fingerprint
+
+
+def test_the_fingerprint_changes_with_what_is_given_out(tmp_path, encoder):
+    copy = Path(shutil.copytree(ASSETS, tmp_path / "encoder"))
+    settings = EmbeddedEncoder.Settings(folder=str(copy))
+    assert EmbeddedEncoder(settings).fingerprint == encoder.fingerprint
+    constants = json.loads((copy / "encoder.json").read_text())
+    constants["output"]["smooth"] = not constants["output"]["smooth"]
+    (copy / "encoder.json").write_text(json.dumps(constants))
+    assert EmbeddedEncoder(settings).fingerprint != encoder.fingerprint
+
+
+def test_altered_or_missing_weights_are_refused_by_name(tmp_path):
+    copy = Path(shutil.copytree(ASSETS, tmp_path / "encoder"))
+    settings = EmbeddedEncoder.Settings(folder=str(copy))
+    weights = copy / "parts-transformer.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(RefusedError, match=r"parts-transformer\.safetensors .*SHA-256"):
+        EmbeddedEncoder(settings).encode_labels(["cat"])
+    weights.unlink()
+    with pytest.raises(NotFoundError, match=r"parts-transformer\.safetensors is missing"):
+        EmbeddedEncoder(settings).encode_labels(["cat"])
+
+
+def test_what_ships_is_small():
+    assert sum(file.stat().st_size for file in ASSETS.iterdir()) < 16_000_000
+
+
+def test_the_trunk_carries_every_packaged_number():
+    trunk = load_trunk()
+    assert trunk.get_submodule("classifier").get_parameter("weight").shape == (1000, 1280)
+    assert not trunk.training
+    assert not any(parameter.requires_grad for parameter in trunk.parameters())
