@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from backend.errors import PatchlaneError
@@ -71,7 +72,7 @@ def _serve(args: argparse.Namespace) -> dict[str, Any]:
         project=project,
         host=args.host,
         port=args.port,
-        auth_file=getattr(args, "auth_file", None),
+        auth_file=Path(args.auth_file) if getattr(args, "auth_file", None) else None,
         read_only=getattr(args, "read_only", False),
         open_browser=not args.no_browser,
     )
