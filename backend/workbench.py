@@ -441,10 +441,10 @@ class Workbench:
             return [self_hit, *self.neighbours(found.id, k - 1, vectors=vectors)][:k]
         if vectors is not None:
             raise BadInputError(f"{vectors!r} holds vectors of samples only; search it by a sample")
-        if self.kind != Kind.IMAGE and text is None:
-            raise BadInputError("this project holds texts; search it by text or by a sample")
         if text is None and image is None and sample is None:
             raise BadInputError("say what to search for: a text, a picture or a sample")
+        if self.kind != Kind.IMAGE and text is None:
+            raise BadInputError("this project holds texts; search it by text or by a sample")
         source = image if sample is None else self.store.media.path(self.sample(sample))
         query = query_vector(self._pipeline.encoder, text=text, image=source, region=region)
         with self._lock:
@@ -621,9 +621,11 @@ class Workbench:
             report(0, 1, "folding verdicts in")
             steps = self._fold_in()
             report(1, 1, "")
+        newest = self.store.versions.latest()
+        is_new = newest is not None and newest.version == self.version > before.version
         return LearnReport(
             version=self._learned.version,
-            from_version=before.version,
+            from_version=newest.from_version if newest and is_new else before.version,
             corrections=self._learned.offset - before.offset,
             steps=steps,
             seconds=time.monotonic() - started,
@@ -668,14 +670,25 @@ class Workbench:
     # --- take home ---------------------------------------------------------------------------
 
     def export(self, dest: str | Path, format: str = "jsonl") -> ExportReport:
-        """Write samples, verdicts and regions from the log; says what the format cannot hold."""
+        """Write samples, verdicts and regions from the log; says what the format cannot hold.
+
+        The report's files are those of the folder itself; media lie in a folder below it.
+        """
         names = [line.key.split("/")[1] for line in catalogue.entries("exporters")]
         key = {"csv": "csv_table"}.get(format, format)
         if key not in names:
             known = ", ".join(name.removesuffix("_table") for name in names)
             raise BadInputError(f"unknown format {format!r}; Patchlane exports {known}")
         self._resync()
-        return catalogue.load(f"exporters/{key}")().write(self._export_source(), Path(dest))
+        source, folder = self._export_source(), Path(dest)
+        lost = catalogue.load(f"exporters/{key}")().write(source, folder)
+        written = [row.verdicts for row in source.rows()]
+        return ExportReport(
+            files=tuple(sorted(path.name for path in folder.iterdir())),
+            samples=len(written),
+            annotations=sum(1 + len(c.regions) for row in written for c in row.values()),
+            lost=lost,
+        )
 
     def change_encoder(self, encoder_id: str, *, progress: Progress | None = None) -> int:
         """Use another encoder from now on: encodes everything again, keeps every verdict.

@@ -1,0 +1,233 @@
+"""The verbs of the command line, as a script would use them: JSON out, exit codes, sentences."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backend.__main__ import main, parser
+
+TEXTS = {
+    "a": "the cat sleeps on the warm sofa",
+    "b": "a dog barks at the postman",
+    "c": "we baked bread and cake in the kitchen",
+    "d": "the soup needs salt and pepper",
+    "e": "the train to the airport was late again",
+    "f": "cats and dogs can live together",
+}
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Call:
+    """`call("suggest", "p")` gives the JSON document, or the exit code and the sentence."""
+    monkeypatch.setenv("PATCHLANE_HOME", str(tmp_path / "home"))
+
+    def run(*words: str | Path) -> Any:
+        capsys.readouterr()
+        status = main([*map(str, words), "--json"])
+        said = capsys.readouterr()
+        return json.loads(said.out) if status == 0 else (status, said.err)
+
+    return run
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    path = tmp_path / "texts.jsonl"
+    rows = [{"sample": name, "text": text, "metadata": {}} for name, text in TEXTS.items()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def made(call: Call, texts: Path) -> Call:
+    result = call("new", "p", "--labels", "animal,food", "--from", texts, "--encoder", "words")
+    assert result["samples"] == len(TEXTS)
+    assert result["kind"] == "text"
+    return call
+
+
+def verdicts(path: Path, *rows: dict[str, object]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_the_loop_from_the_shell(made: Call, tmp_path: Path) -> None:
+    before = {row["sample"]: row for row in made("suggest", "p")["suggestions"]}
+    assert before["d"]["suggestions"][0]["label"] == "food"
+    assert before["d"]["suggestions"][0]["probability"] is None
+    assert set(before["d"]) == {"sample", "suggestions", "set", "coverage", "version", "encoder"}
+    stored = made(
+        "correct",
+        "p",
+        "--from",
+        verdicts(
+            tmp_path / "v.jsonl",
+            {"sample": "a", "label": "animal", "verdict": "yes"},
+            {"sample": "c", "label": "animal", "verdict": "no"},
+            {"sample": "f", "label": "animal", "verdict": "yes"},
+            {"sample": "d", "complete": True},
+        ),
+    )
+    assert stored["stored"] == 5
+    learned = made("learn", "p")
+    assert (learned["version"], learned["from_version"]) == (1, 0)
+    assert set(learned) >= {"version", "from_version", "corrections", "steps", "seconds", "changed"}
+    assert [step["version"] for step in made("versions", "p")["versions"]] == [1]
+    row = made("next", "p", "-k", "2")["next"][0]
+    assert set(row) == {"sample", "picker", "reason", "score"}
+    truth = verdicts(
+        tmp_path / "truth.jsonl",
+        {"sample": "b", "label": "animal", "verdict": "yes"},
+        {"sample": "e", "label": "animal", "verdict": "no"},
+    )
+    report = made("evaluate", "p", "--split", truth)
+    assert report["n"] == 2
+    assert report["mAP"] == 1.0
+    assert set(report) >= {"mAP", "CF1", "OF1", "ap", "coverage", "mean_set_size", "ece", "n"}
+
+
+def test_explain_writes_what_the_contract_says(made: Call, tmp_path: Path) -> None:
+    made("explain", "p", "d", "--out", tmp_path / "d.npz")
+    with np.load(tmp_path / "d.npz") as held:
+        num_parts = len(held["spans"])
+        assert held["plan"].shape == held["forward"].shape == (num_parts, 2)
+        assert held["plan"].sum() == pytest.approx(1, abs=1e-5)
+        assert held["labels"].tolist() == ["animal", "food"]
+        assert held["labels"].dtype.kind == "U"
+        assert held["score"].shape == (2,)
+    made("explain", "p", "a", "b", "--out", tmp_path / "several")
+    assert sorted(p.name for p in (tmp_path / "several").iterdir()) == ["a.npz", "b.npz"]
+    status, said = made("explain", "p", "d", "--out", tmp_path / "d.png")
+    assert status == 1
+    assert "a text has no picture" in said
+
+
+def test_search_and_out_files(made: Call, tmp_path: Path) -> None:
+    hits = made("search", "p", "--text", "kitten", "-k", "2")["results"]
+    assert {hit["sample"] for hit in hits} == {"a", "f"}
+    assert set(hits[0]) == {"sample", "score", "parts"}
+    made("suggest", "p", "--ids", "a", "--out", tmp_path / "s.jsonl")
+    (line,) = (tmp_path / "s.jsonl").read_text().splitlines()
+    assert json.loads(line)["sample"] == "a"
+
+
+def test_labels_are_edited(made: Call) -> None:
+    names = [label["name"] for label in made("labels", "p", "add", "travel,<b>bold</b>")["labels"]]
+    assert names == ["animal", "food", "travel", "<b>bold</b>"]
+    made("labels", "p", "rename", "travel", "journey")
+    made("labels", "p", "describe", "journey", "going somewhere")
+    made("labels", "p", "remove", "<b>bold</b>")
+    found = made("labels", "p")["labels"]
+    assert [(label["name"], label["definition"]) for label in found] == [
+        ("animal", ""),
+        ("food", ""),
+        ("journey", "going somewhere"),
+    ]
+    status, said = made("labels", "p", "rename", "journey")
+    assert (status, "labels PROJECT rename OLD NEW" in said) == (1, True)
+
+
+def test_what_goes_out_comes_in_again(made: Call, tmp_path: Path) -> None:
+    made(
+        "correct",
+        "p",
+        "--from",
+        verdicts(
+            tmp_path / "v.jsonl",
+            {"sample": "a", "label": "animal", "verdict": "yes"},
+            {"sample": "b", "label": "food", "verdict": "unsure"},
+            {"sample": "c", "label": "animal", "verdict": "no"},
+        ),
+    )
+    report = made("export", "p", tmp_path / "out")
+    assert report["samples"] == len(TEXTS)
+    again = made("new", "q", "--from", tmp_path / "out", "--encoder", "words")
+    assert again["samples"] == len(TEXTS)
+    made("export", "q", tmp_path / "again")
+    first, second = (
+        {
+            row["sample"]: row["labels"]
+            for line in next((tmp_path / folder).glob("*.jsonl")).read_text().splitlines()
+            for row in [json.loads(line)]
+        }
+        for folder in ("out", "again")
+    )
+    assert first == second
+    assert first["a"] == {"animal": "yes"}
+    assert first["b"] == {"food": "unsure"}
+
+
+def test_failures_are_one_sentence_and_exit_1(made: Call, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text('{"sample": "a"\n')
+    for words, sentence in (
+        (("suggest", "nosuch"), "there is no project 'nosuch'; there are: p"),
+        (("correct", "p", "--from", broken), "broken.jsonl line 1 is not JSON"),
+        (("correct", "p", "--from", tmp_path / "none"), "there is no file"),
+        (("import", "p", tmp_path / "none"), "there is nothing at"),
+        (("new", "x", "--encoder", "resnet"), "unknown encoder 'resnet'"),
+        (("new", "p"), "there is a project in"),
+        (("evaluate", "p"), "there is nothing to evaluate"),
+        (("methods", "--shelf", "drawer"), "no shelf is called 'drawer'"),
+        (("search", "p"), "say what to search for"),
+    ):
+        status, said = made(*words)
+        assert status == 1, words
+        assert sentence in said
+        assert said.strip().count("\n") == 0, said
+    with pytest.raises(SystemExit) as usage:
+        main(["suggest"])
+    assert usage.value.code == 2
+
+
+def test_methods_lists_the_catalogue(call: Call) -> None:
+    found = call("methods", "--shelf", "aligners")["methods"]
+    assert {entry["key"] for entry in found} == {"aligners/cosine", "aligners/transport"}
+
+
+def test_doctor_says_what_is_there(call: Call) -> None:
+    found = call("doctor")
+    if isinstance(found, tuple):
+        pytest.fail(found[1])
+    assert set(found) >= {"versions", "devices", "encoders", "database", "problems"}
+    assert found["encoders"]["words"] == "ready"
+
+
+def test_every_promised_verb_is_there() -> None:
+    (verbs,) = (action.choices for action in parser()._actions if action.choices)
+    promised = "demo new serve import labels suggest explain correct learn next search evaluate"
+    promised += " versions export methods reproduce bench doctor"
+    assert set(promised.split()) <= set(verbs or ())
+
+
+def test_a_second_process_learns_while_the_first_is_open(made: Call, tmp_path: Path) -> None:
+    from backend import api
+
+    first = api.open_project("p")
+    first.correct([{"sample": "a", "label": "animal", "verdict": "yes"}])
+    first.correct([{"sample": "c", "label": "animal", "verdict": "no"}])
+    first.correct([{"sample": "b", "label": "animal", "verdict": "yes"}])
+    done = subprocess.run(
+        [sys.executable, "-m", "backend", "learn", "p", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["version"] == 1
+    first.correct([{"sample": "d", "label": "animal", "verdict": "no"}])
+    report = first.learn()
+    assert (report.version, report.from_version) == (2, 1)
+    first.close()
