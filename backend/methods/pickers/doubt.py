@@ -21,6 +21,9 @@ from jaxtyping import Bool, Float, Int
 
 from backend.fingerprints import fingerprint_of
 
+FEW = 256
+"""Samples whose value is worked out again at once."""
+
 NEAR = 0.2
 """Share of its largest value below which a gain is not worth telling."""
 
@@ -58,34 +61,41 @@ class DoubtPicker:
     ) -> list[tuple[int, float, str]]:
         # Without labels everything is still open: `all` of nothing would say the opposite.
         is_open = ~decided.all(axis=1) if scores.shape[1] else np.ones(len(scores), bool)
+        if not is_open.any():
+            return []
         touched = decided.any(axis=1)
+        has_verdicts = bool(touched.any())
         vectors = np.nan_to_num(pooled)  # a sample that is not encoded yet resembles nothing
         doubts = _doubts(scores, decided)
         near = self._resemblance(vectors, seed)
         covered = near[touched].max(axis=0, initial=0)
-        if not is_open.any():
-            return []
-        has_verdicts = bool(touched.any())
+        gains = _gains(near, covered)
+        scale = float(gains.max()) or 1.0
         share = self.settings.doubt_share if has_verdicts else 0.0
-        doubt = doubts.max(axis=1, initial=0)
-        scale = float(_gains(near, covered).max(initial=0)) or 1.0
-        twins = np.zeros(len(scores), np.float32)
+        doubt, spread = share * doubts.max(axis=1, initial=0), (1 - share) / scale
+        bound = np.where(is_open, doubt + spread * gains, -np.inf)
         picks: list[tuple[int, float, str]] = []
         for _ in range(min(k, int(is_open.sum()))):
-            gain = _gains(near, covered) / scale
-            mixture = (share * doubt + (1 - share) * gain) * (1 - twins)
-            value = np.where(is_open, mixture, -1)
-            row = int(value.argmax())
-            is_doubt = share * doubt[row] >= (1 - share) * gain[row]
+            taken = [row for row, _, _ in picks]
+            is_fresh = np.zeros(len(bound), bool)
+            # Values only fall as more is taken, so old ones are upper bounds: only the best few
+            # are worked out again, until one of them is the best of all.
+            while not is_fresh[row := int(bound.argmax())]:
+                few = np.argpartition(bound, -min(FEW, len(bound)))[-FEW:]
+                few = few[np.isfinite(bound[few])]
+                gains = _gains(near[few], covered)
+                twins = np.maximum(vectors[few] @ vectors[taken].T, 0).max(axis=1, initial=0) ** 4
+                bound[few] = (doubt[few] + spread * gains) * (1 - twins)
+                is_fresh[few] = True
+            is_unsure = doubt[row] > 0 and doubt[row] >= spread * _gains(near[[row]], covered)[0]
             reason = (
                 _doubt_reason(doubts[row], scores[row], label_names)
-                if is_doubt and share and doubt[row] > 0
-                else self._cover_reason(near[row], covered, has_verdicts)
+                if is_unsure
+                else _cover_reason(near[row], covered, has_verdicts)
             )
-            picks.append((row, float(value[row]), reason))
-            is_open[row] = False
+            picks.append((row, float(bound[row]), reason))
+            bound[row] = -np.inf
             covered = np.maximum(covered, near[row])
-            twins = np.maximum(twins, np.maximum(vectors @ vectors[row], 0) ** 4)
         return picks
 
     def _resemblance(
@@ -95,19 +105,6 @@ class DoubtPicker:
         anchors = rng.permutation(len(vectors))[: self.settings.num_anchors]
         cosine = vectors @ vectors[np.sort(anchors)].T
         return np.exp(np.float32(self.settings.sharpness) * (cosine - 1))
-
-    def _cover_reason(
-        self, near: Float[np.ndarray, " a"], covered: Float[np.ndarray, " a"], has_verdicts: bool
-    ) -> str:
-        share = float((near - covered > NEAR).mean())
-        about = f"stands for about {share:.0%} of the samples"
-        if has_verdicts:
-            return (
-                f"unlike anything labelled so far; {about}"
-                if share >= 0.01
-                else ("unlike anything labelled so far")
-            )
-        return f"typical: {about}" if share >= 0.01 else "unlike the others"
 
 
 def _gains(
@@ -133,3 +130,14 @@ def _doubt_reason(
     told = [i for i in best if doubts[i] > 0 and doubts[i] >= 0.8 * doubts[best[0]]]
     words = [f"{names[i] if i < len(names) else f'label {i + 1}'}: {scores[i]:.0%}" for i in told]
     return "unsure about " + ", ".join(words)
+
+
+def _cover_reason(
+    near: Float[np.ndarray, " a"], covered: Float[np.ndarray, " a"], has_verdicts: bool
+) -> str:
+    """How many samples it stands for that nothing labelled or picked stands for yet."""
+    share = float((near - covered > NEAR).mean())
+    if share < 0.01:
+        return "not decided yet, and not in doubt"
+    about = f"stands for about {share:.0%} of the samples"
+    return f"unlike anything labelled so far, {about}" if has_verdicts else f"typical, {about}"
