@@ -91,7 +91,8 @@ class Aligner(Protocol):
 class Learner(Protocol):
     """What do the corrections change?
 
-    `start` gives the state before any verdict: its scores equal the zero-shot scores. `learn` is
+    Scores are logits. `start` gives the state before any verdict: its scores are the zero-shot
+    scores, brought to logits by constants that keep their order. `learn` is
     a pure function of its arguments, so replaying the log gives the live model back. Columns of
     labels without a new lesson keep their state bit by bit.
     """
