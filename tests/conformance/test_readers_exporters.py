@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from backend import catalogue
-from backend.errors import BadInputError, RefusedError
+from backend.errors import BadInputError, NotFoundError, RefusedError
 from backend.methods.exporters import csv_table as csv_exporter
 from backend.methods.readers import csv_table as csv_reader
 from backend.methods.readers._paths import clean_name
@@ -489,3 +489,20 @@ def test_readers_name_what_is_broken_and_never_raise(key: str, data: bytes, tmp_
         assert reader.accepts(path) in (True, False)
         for one in reader.read(path):
             assert not isinstance(one, FileProblem) or (one.file and one.reason)
+
+
+@pytest.mark.parametrize("key", EXPORTERS)
+def test_media_that_are_gone_are_counted(key: str, tmp_path: Path) -> None:
+    project = Project(Kind.IMAGE, ["a"], ["1.png", "2.png"], {(0, 0): Verdict.YES})
+    source = project.source(tmp_path)
+
+    def media(sample: Sample) -> Path:
+        if sample.name == "1.png":
+            raise NotFoundError("1.png is gone")
+        return source.media(sample)
+
+    gone = ExportSource("p", Kind.IMAGE, source.labels, source.rows, media, 1)
+    assert catalogue.load(key)().write(gone, tmp_path / "out")["missing_media"] == 1
+    got, _ = read(tmp_path / "out")
+    assert got["1.png"][2] == {"a": Verdict.YES}, "its verdicts are exported all the same"
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 1

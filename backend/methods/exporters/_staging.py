@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 import orjson
 
 from backend import images
-from backend.errors import BadInputError, RefusedError, SaveError
+from backend.errors import BadInputError, PatchlaneError, RefusedError, SaveError
 from backend.types import ExportSource, Kind, Sample
 
 MARKER = "patchlane-export.json"
@@ -63,8 +63,11 @@ class MediaFolder:
 
     def add(self, sample: Sample, lost: Counter[str]) -> str | None:
         """Copy one sample's file and return its path relative to the stage; None if it is gone."""
-        origin = self._source.media(sample)
-        if not origin.is_file():
+        try:
+            origin = self._source.media(sample)
+        except PatchlaneError:  # linked media are the person's own, and may be gone or changed
+            origin = None
+        if origin is None or not origin.is_file():
             lost["missing_media"] += 1
             return None
         name = self._portable(sample, origin)

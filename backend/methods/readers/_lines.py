@@ -38,7 +38,8 @@ class CountedBytes(io.RawIOBase):
             BadInputError: the compressed data is broken.
         """
         try:
-            data = self._stream.read(len(buffer))
+            # read1 hands over what a broken stream gave before it broke.
+            data = self._stream.read1(len(buffer))
         except (OSError, EOFError, zlib.error) as error:
             raise BadInputError(f"{self._name} is broken or truncated: {error}") from error
         self._left -= len(data)

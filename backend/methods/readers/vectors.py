@@ -76,10 +76,8 @@ class VectorsReader:
                 missing = [m[:-4] for m in _MEMBERS if m not in opened.namelist()]
                 if missing:
                     raise BadInputError(f"holds no array called {' nor '.join(missing)}")
-                with opened.open("names.npy") as stream:
-                    names = self._array(stream, "names", "US", 1)
-                with opened.open("vectors.npy") as stream:
-                    vectors = self._array(stream, "vectors", "fiu", 2)
+                names = self._array(opened, "names", "US", 1)
+                vectors = self._array(opened, "vectors", "fiu", 2)
         except _BROKEN as error:
             raise BadInputError(f"is broken: {error}") from error
         if len(names) != len(vectors):
@@ -89,35 +87,38 @@ class VectorsReader:
         with np.errstate(over="ignore"):  # too large for float32 becomes infinity, and is named
             return [str(name) for name in names], vectors.astype(np.float32)
 
-    def _array(self, stream: zipfile.ZipExtFile, what: str, kinds: str, ndim: int) -> np.ndarray:
+    def _array(self, opened: zipfile.ZipFile, what: str, kinds: str, ndim: int) -> np.ndarray:
         """One array, after its header was believed possible."""
-        version = np.lib.format.read_magic(stream)
-        reader = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(version)
-        if reader is None:
-            raise BadInputError(f"{what} is in version {version} of NumPy's format")
-        shape, is_fortran, dtype = reader(stream)
-        if dtype.hasobject or dtype.kind not in kinds:
-            raise RefusedError(f"{what} holds {dtype}; give {_WANTED[what]}")
-        if len(shape) != ndim:
-            raise BadInputError(f"{what} has the shape {shape}; give {_WANTED[what]}")
-        num_bytes = dtype.itemsize
-        for side in shape:
-            num_bytes *= side
-        if num_bytes > self.settings.limits.upload_bytes:
-            raise RefusedError(
-                f"{what} would take {num_bytes:,} bytes; the limit is "
-                f"{self.settings.limits.upload_bytes:,}"
-            )
-        data = bytearray()
-        while len(data) < num_bytes and (chunk := stream.read(min(1 << 20, num_bytes - len(data)))):
-            data += chunk
-        if len(data) < num_bytes:
-            raise BadInputError(f"{what} ends after {len(data):,} of {num_bytes:,} bytes")
-        flat = np.frombuffer(bytes(data), dtype=dtype)
-        return flat.reshape(shape[::-1]).T if is_fortran else flat.reshape(shape)
+        with opened.open(f"{what}.npy") as stream:
+            version = np.lib.format.read_magic(stream)
+            reader = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }.get(version)
+            if reader is None:
+                raise BadInputError(f"{what} is in version {version} of NumPy's format")
+            shape, is_fortran, dtype = reader(stream)
+            if dtype.hasobject or dtype.kind not in kinds:
+                raise RefusedError(f"{what} holds {dtype}; give {_WANTED[what]}")
+            if len(shape) != ndim:
+                raise BadInputError(f"{what} has the shape {shape}; give {_WANTED[what]}")
+            num_bytes = dtype.itemsize
+            for side in shape:
+                num_bytes *= side
+            if num_bytes > self.settings.limits.upload_bytes:
+                raise RefusedError(
+                    f"{what} would take {num_bytes:,} bytes; the limit is "
+                    f"{self.settings.limits.upload_bytes:,}"
+                )
+            data = bytearray()
+            while len(data) < num_bytes and (
+                chunk := stream.read(min(1 << 20, num_bytes - len(data)))
+            ):
+                data += chunk
+            if len(data) < num_bytes:
+                raise BadInputError(f"{what} ends after {len(data):,} of {num_bytes:,} bytes")
+            flat = np.frombuffer(bytes(data), dtype=dtype)
+            return flat.reshape(shape[::-1]).T if is_fortran else flat.reshape(shape)
 
 
 _WANTED = {
