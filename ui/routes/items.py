@@ -245,6 +245,7 @@ def _item(bench: api.Workbench, sample: api.Sample) -> present.ItemHandle:
     hits = [hit for hit in bench.neighbours(sample.id, NEIGHBOURS) if hit.sample != sample.id]
     near = {other.id: other for other in bench.samples([hit.sample for hit in hits])}
     verdicts = bench.verdicts([sample.id, *near])
+    media, full = present.shown_urls(sample, bench.name)
     return present.ItemHandle(
         sample=sample.id,
         name=sample.name,
@@ -254,7 +255,8 @@ def _item(bench: api.Workbench, sample: api.Sample) -> present.ItemHandle:
         width=sample.width,
         height=sample.height,
         text=sample.text,
-        media=present.media_url(sample, bench.name),
+        media=media,
+        full=full,
         thumb=present.media_url(sample, bench.name, size=128),
         suggestions=suggestions,
         verdicts=present.verdicts_handle(verdicts.get(sample.id, {})),

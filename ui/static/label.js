@@ -58,6 +58,8 @@ class LabelPage {
     });
     this.#lay();
     this.#keys();
+    // A mouse click on a button leaves the focus where it was, so Enter stays "accept and next".
+    root.addEventListener('mousedown', event => { if (event.target.closest('button')) event.preventDefault(); });
     listen(root, 'pl:undo', () => this.decisions?.undo());
     listen(root, 'pl:open', event => this.open(event.detail.sample));
   }
@@ -67,7 +69,6 @@ class LabelPage {
     this.place = el('div', { class: 'place' });
     this.acceptButton = el('button', { type: 'button', class: 'pl-button primary accept', onclick: () => this.accept() },
       t('label.accept'), el('kbd', { class: 'pl-kbd' }, '⏎'));
-    this.acceptButton.addEventListener('mousedown', event => event.preventDefault());
     const back = el('button', { type: 'button', class: 'pl-button back', onclick: () => this.back(), title: t('label.back.hint') }, t('label.back'));
     const views = ['labels', 'near'].map(name => el('button', {
       type: 'button', class: 'view', 'data-view': name, 'aria-pressed': String(name === 'labels'),
@@ -212,6 +213,7 @@ class LabelPage {
     this.queue.setCurrent(item.sample);
     this.drawMap();
     this.writeSoon();
+    this.watch.plan();
     const more = this.entries.slice(this.at + 1).filter(entry => !entry.isDone);
     for (const entry of more.slice(0, AHEAD)) this.samples.load(entry.sample).catch(() => {});
     if (more.length < LOW) this.refill();
@@ -446,6 +448,8 @@ class LabelPage {
       '-': () => this.stage?.zoomOut(), Escape: () => this.escape(),
     };
     keys(this.root, event => {
+      // A slider and the line between two panes have arrow keys of their own.
+      if (event.key.startsWith('Arrow') && event.target.closest?.('input, [role=separator]')) return false;
       const digit = digitOf(event), key = digit || (event.key.length === 1 ? event.key.toLowerCase() : event.key);
       const label = this.byKey?.get(key);
       if (label !== undefined && this.current) {

@@ -10,7 +10,7 @@ export class Queue {
   /** `onOpen(sample)`; `onPicker(name)` when another picker was chosen. */
   constructor({ onOpen, onPicker }) {
     this.rows = new Map();
-    this.picker = el('select', { class: 'picker', 'aria-label': t('label.picker'), onchange: () => onPicker(this.picker.value) });
+    this.picker = el('select', { class: 'picker', 'aria-label': t('label.picker'), onchange: () => { this.picker.blur(); onPicker(this.picker.value); } });
     this.list = el('ol', { class: 'list' });
     this.node = el('nav', { class: 'pl-queue', 'aria-label': t('label.queue') },
       el('div', { class: 'head' }, this.picker), this.list);
