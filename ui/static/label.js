@@ -215,7 +215,11 @@ class LabelPage {
     this.writeSoon();
     this.watch.plan();
     const more = this.entries.slice(this.at + 1).filter(entry => !entry.isDone);
-    for (const entry of more.slice(0, AHEAD)) this.samples.load(entry.sample).catch(() => {});
+    // First what is in view, then what comes next: a browser has few connections.
+    Promise.all([record.image?.ready, record.matrix]).then(() => {
+      if (this.current !== record) return;
+      for (const entry of more.slice(0, AHEAD)) this.samples.load(entry.sample, { isAhead: true }).catch(() => {});
+    });
     if (more.length < LOW) this.refill();
   }
 

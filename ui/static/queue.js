@@ -3,7 +3,7 @@
 import { el, t } from './base.js';
 
 export const thumb = handle => handle.thumb
-  ? el('img', { class: 'thumb', src: handle.thumb, alt: '', loading: 'lazy', decoding: 'async', draggable: 'false', width: 56, height: 56 })
+  ? el('img', { class: 'thumb', src: handle.thumb, alt: '', loading: 'lazy', decoding: 'async', fetchpriority: 'low', draggable: 'false', width: 56, height: 56 })
   : el('span', { class: 'thumb words' }, handle.text ?? '');
 
 export class Queue {

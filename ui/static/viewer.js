@@ -7,9 +7,14 @@ import { RAMP } from './evidence.js';
 const MOST = 16, STEP = 1.25, DRAG = 4, SHARP = 1.4;
 const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
-/** Fetch and decode a picture ahead, so that it can be shown in one frame. */
-export function preload(address) {
+/**
+ * Fetch and decode a picture, so that it can be shown in one frame; `thumb` stands in until then.
+ * What is read ahead gives way (`low`) to what somebody waits for.
+ */
+export function preload(address, { thumb = null, priority = 'high' } = {}) {
   const image = new Image();
+  image.fetchPriority = priority;
+  if (thumb) image.style.background = `center / 100% 100% url(${JSON.stringify(thumb)})`;
   image.className = 'photo';
   image.draggable = false;
   image.src = address;
