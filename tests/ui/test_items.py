@@ -204,8 +204,10 @@ def test_undo_names_an_action_and_may_be_repeated(client, context):
         undone = client.post("/pl/api/undo", json={"op": "operation-2"}).json()
         assert undone["samples"] == [1]
         assert undone["verdicts"] == {"1": {str(label): "no"}}
-    newest = client.post("/pl/api/undo", json={}).json()
-    assert newest["verdicts"] == {"1": {}}
+    for _ in range(2):
+        newest = client.post("/pl/api/undo", json={"request": "request-1"}).json()
+        assert newest["verdicts"] == {"1": {}}
+    assert client.post("/pl/api/undo", json={"request": "request-2"}).json()["op"] is None
     assert client.post("/pl/api/undo", json={"op": "never-heard-of"}).status_code == 404
 
 

@@ -52,11 +52,15 @@ class Commit(BaseModel):
 
 
 class Undo(BaseModel):
-    """Which action to take back; without one, the newest of the person who asks."""
+    """Which action to take back; without one, the newest of the person who asks.
+
+    The same `request` again is the same undo, so that a lost answer costs nothing.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     op: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
+    request: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{8,64}$")
 
 
 class NewLabel(BaseModel):
@@ -164,7 +168,7 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
         """Take one action back; says which samples it was about and what holds for them now."""
         context.writable()
         bench = context.of(request)
-        receipt = bench.undo(context.user(request), op=body.op)
+        receipt = bench.undo(context.user(request), op=body.op, request=body.request)
         if receipt is None:
             return _json({"op": None, "samples": [], "labels": [], "verdicts": {}})
         samples = list(dict.fromkeys(sample for sample, _ in receipt.pairs))[:MOST_IDS]

@@ -27,6 +27,9 @@ export class LabelBox {
     this.packs.value = names.includes(now) ? now : '';
   }
 
+  /** No filter: what is typed for one sample does not hide labels of the next. */
+  clear() { if (this.input.value && !this.isNew) { this.input.value = ''; this.onFilter(''); } }
+
   find() { this.#mode(false); this.input.focus(); this.input.select(); }
 
   startNew(name = '') {
