@@ -54,6 +54,9 @@ export class Decisions {
     this.outbox.add({ kind: 'undo', op: newOp(), target: op });
   }
 
+  /** Bring back what the undo `op` took away. */
+  redo(op) { this.outbox.add({ kind: 'undo', op: newOp(), target: op }); }
+
   #apply(verdicts, pairs) {
     for (const [label, verdict] of pairs) {
       if (verdict) verdicts.set(label, verdict); else verdicts.delete(label);

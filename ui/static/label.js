@@ -349,6 +349,8 @@ class LabelPage {
     if (!op) { toast(t('label.undo.none')); return; }
     this.setLabels(labels);
     samples.forEach(sample => this.line.mark(sample, false));
+    // More than this sample changed (a bulk verdict, an import, a label): say it, and offer the way back.
+    if (samples.length !== 1) toast(t('label.undo.large'), { action: { text: t('label.undo.redo'), run: () => this.decisions.redo(op) } });
     this.lookAt(samples);
     this.watch.now();
   }
