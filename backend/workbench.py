@@ -94,7 +94,9 @@ class Workbench:
         self.jobs = Jobs(store)
         self._lock = RLock()
         self._news = Condition(self._lock)
+        # Taken in this order where more than one is held: learning, syncing, lock.
         self._learning = RLock()
+        self._syncing = RLock()
         self._recipe = load_recipe(str(store.get("recipe", "default")))
         self._pipeline = self._build_pipeline()
         self._board = Board.empty(self._pipeline.encoder.dim, int(store.get("split_seed", 0)))
@@ -704,7 +706,7 @@ class Workbench:
         count = encoding.encode_missing(self.store, encoder, self.samples(), progress=progress)
         self.store.set("encoder", encoder_id)
         self.store.set("encoder_facts", EncoderFacts.of(encoder).as_json())
-        with self._learning, self._lock:
+        with self._learning, self._syncing, self._lock:
             self._pipeline = Pipeline(self._recipe, encoder)
             self._finder = Finder(self._pipeline, self.path / "cache")
             self._board = Board.empty(encoder.dim, self._board.split_seed)
@@ -768,11 +770,13 @@ class Workbench:
 
     def _resync(self, *, force: bool = False) -> None:
         """See what this or another process changed: samples, labels, vectors, verdicts."""
-        with self._lock:
+        with self._syncing:
             self._stamp = self.store.revision
             board = self._board.resized(self.store.samples(), self.store.labels())
+            # Reading the parts of thousands of samples takes seconds; nobody waits for it.
             board = encoding.filled(board, self._pipeline, self.store.vectors)
-            self._board = board
+            with self._lock:
+                self._board = replace(board, verdicts=self._board.verdicts)
             self._finder.refresh(board)
         self._catch_up(force=True)
         if not force:
