@@ -553,9 +553,17 @@ class Workbench:
         self._catch_up()
         return receipt
 
-    def undo(self, who: str = "me", *, op: str | None = None) -> Receipt | None:
-        """Take back the newest action of a person (or a named one); None if there is none."""
-        receipt = self.store.log.undo(who, op=op)
+    def undo(
+        self, who: str = "me", *, op: str | None = None, request: str | None = None
+    ) -> Receipt | None:
+        """Take back the newest action of a person (or a named one); None if there is none.
+
+        Args:
+            who: the person.
+            op: the action to take back.
+            request: an id of this undo; the same id again is answered, not done again.
+        """
+        receipt = self.store.log.undo(who, op=op, request=request)
         if receipt is not None:
             self._resync()
         return receipt

@@ -136,6 +136,11 @@ class Context:
         return path.resolve() if path.is_absolute() or path.is_dir() else None
 
     def _known(self, name: str) -> Path:
+        with self._lock:
+            # Every request comes by here: looking at all projects on disk would cost most of it.
+            opened = next((path for path, b in self._open.items() if b.name == name), None)
+        if opened is not None:
+            return opened
         outside = self._outside()
         if outside is not None and outside.name == name:
             return outside

@@ -18,6 +18,13 @@ from backend import api
 SNIPPET = 140
 """Characters of a text shown in a list."""
 
+LARGE_PIXELS = 6_000_000
+"""A picture with more pixels is first shown at `SCREEN_SIZE`; zoomed into, it comes whole."""
+
+SCREEN_SIZE = 2048
+NOT_SHOWN = (".tif", ".tiff")
+"""Formats that browsers do not show: they always go as a thumbnail."""
+
 MATRIX_CELLS = 1_500_000
 """Most numbers of one matrix sent to a browser: 3 matrices of float16 make 9 MB."""
 
@@ -91,6 +98,7 @@ class ItemHandle:
     height: int
     text: str | None
     media: str | None
+    full: str | None
     thumb: str | None
     suggestions: SuggestionsHandle
     verdicts: Mapping[str, str]
@@ -108,6 +116,15 @@ def media_url(sample: api.Sample, project: str, *, size: int | None = None) -> s
     extent = f"&size={size}" if size else ""
     tag = sample.content_hash[:16]
     return f"/media/{sample.id}?project={quote(project, safe='')}&v={tag}{extent}"
+
+
+def shown_urls(sample: api.Sample, project: str) -> tuple[str | None, str | None]:
+    """The address of the picture to show at once, and of the whole one if that is another."""
+    is_odd = sample.name.lower().endswith(NOT_SHOWN)
+    if is_odd or sample.width * sample.height > LARGE_PIXELS:
+        whole = None if is_odd else media_url(sample, project)
+        return media_url(sample, project, size=SCREEN_SIZE), whole
+    return media_url(sample, project), None
 
 
 def label_handle(label: api.Label) -> LabelHandle:

@@ -35,16 +35,16 @@ class BroughtVectorStore:
         v = t.brought_vectors.c
         wanted = sa.select(v.sample, v.vector).where(v.source == source).order_by(v.op)
         with self._database.read() as connection:
-            rows = connection.execute(_valid(wanted, v.op, v.sample))
-            newest: dict[int, bytes] = dict(rows.tuples().all())
-        if not newest:
+            rows = connection.execute(_valid(wanted, v.op, v.sample)).all()
+        if not rows:
             known = ", ".join(shown(name) for name in self.sources()) or "none"
             raise NotFoundError(f"no vectors were brought as {shown(source)}; there are: {known}")
         # a source brought anew with another width replaces what it said before
-        width = len(next(reversed(newest.values())))
-        kept = {sample: vector for sample, vector in sorted(newest.items()) if len(vector) == width}
-        rows = np.frombuffer(b"".join(kept.values()), dtype=np.float32)
-        return np.array(list(kept), dtype=np.int64), rows.reshape(len(kept), -1).copy()
+        width = len(rows[-1].vector)
+        newest = {row.sample: row.vector for row in rows if len(row.vector) == width}
+        kept = dict(sorted(newest.items()))
+        vectors = np.frombuffer(b"".join(kept.values()), dtype=np.float32)
+        return np.array(list(kept), dtype=np.int64), vectors.reshape(len(kept), -1).copy()
 
 
 def predictions(

@@ -103,10 +103,10 @@ class _Names:
     revision: int = -1
     whole: dict[str, int] = field(default_factory=dict)
     last: dict[str, set[int]] = field(default_factory=dict)
-    samples: set[int] = field(default_factory=set)
+    first: dict[int, str] = field(default_factory=dict)
 
     def add(self, name: str, sample: int) -> None:
-        self.samples.add(sample)
+        self.first.setdefault(sample, name)
         self.whole.setdefault(name, sample)
         self.last.setdefault(basename(name), set()).add(sample)
 
@@ -296,8 +296,9 @@ class Intake:
             )
         }
         back = {h: row.id for h, row in known.items() if not row.is_live}
+        returned = set(back.values())
         if back:
-            self._bring_back(connection, sorted(back.values()))
+            self._bring_back(connection, sorted(returned))
         first: dict[str, _Staged] = {}
         again = [Edit("sample", row.id, "is_live", True) for row in known.values() if row.is_live]
         operations.add_edits(connection, self._seq, again)  # undo of the other import keeps them
@@ -313,7 +314,12 @@ class Intake:
         ids = {h: row.id for h, row in known.items()}
         new = self._insert_samples(connection, first)
         ids.update(new)
-        self._add_names(connection, staged, ids, nameless=set(new.values()))
+        self._add_names(
+            connection,
+            staged,
+            ids,
+            nameless={*new.values(), *(returned - self._names.first.keys())},
+        )
         return ids
 
     def _place_anew(self, connection: Connection, sample: int, media: StoredMedia | None) -> None:
@@ -380,12 +386,14 @@ class Intake:
                         self._problems.append(
                             FileProblem(name, "another sample has this name; it was not added")
                         )
-                        continue
-                    free = self._free_name(name)
-                    self._problems.append(
-                        FileProblem(name, f"another sample has this name; taken in as {free}")
-                    )
-                self._changes += owner != sample
+                        # it keeps the name it has, also when the import that gave it is undone
+                        free = self._names.first[sample]
+                    else:
+                        free = self._free_name(name)
+                        self._problems.append(
+                            FileProblem(name, f"another sample has this name; taken in as {free}")
+                        )
+                self._changes += sample in nameless or owner is None
                 self._names.add(free, sample)
                 nameless.discard(sample)
                 told.append((sample, free))
@@ -417,7 +425,7 @@ class Intake:
         if several:
             names = [n for n, sample in self._names.whole.items() if sample in several]
             raise BadInputError(ambiguous(name, sorted(names)))
-        if name.isdecimal() and int(name) in self._names.samples:
+        if name.isdecimal() and int(name) in self._names.first:
             return int(name)
         raise BadInputError("no sample of this project has this name; import its file first")
 
@@ -572,7 +580,7 @@ class Intake:
             with self._database.write() as connection:
                 self._open(connection)
                 labels = [label.id for label in live_labels(connection)]
-                alive = self._names.samples
+                alive = self._names.first
                 held = current_rows(connection, samples=some)
                 rows: list[dict[str, object]] = []
                 now = time.time()

@@ -85,7 +85,7 @@ _CLOSE_OP = (
     .values(last_offset=sa.bindparam("offset"))
 )
 _NEWEST_ROW = sa.select(sa.func.max(t.corrections.c.offset))
-_NEWEST_OP = sa.select(_O.last_offset).order_by(_O.seq.desc()).limit(1)
+_NEWEST_OP = sa.select(_O.last_offset).where(_O.last_offset > 0).order_by(_O.seq.desc()).limit(1)
 
 
 def chunks(ids: Sequence[int]) -> Iterable[Sequence[int]]:

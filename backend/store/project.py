@@ -54,6 +54,11 @@ class ProjectStore:
         self.path = path
         self._database = database
         self._settings = settings
+        if self.get("kind") is None:
+            raise BadInputError(
+                f"the project in {path} is not whole: making it was cut off; remove the folder "
+                "and make it again"
+            )
         self.name = str(self.get("name"))
         self.kind = Kind(str(self.get("kind")))
         self.media = MediaStore(path, database, settings.limits)

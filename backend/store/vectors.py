@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ T = TypeVar("T")
 VECTORS = "vectors.sqlite3"
 _SCAN_FROM = 400  # above this many hashes one pass over the encoder's rows is quicker
 _CHUNK = 500
+_ATTEMPTS = 6
 _FREE_SHARE = 0.3  # of the file, from which on writing it anew is worth the time
 _SOME_POOLED = "SELECT hash, vector FROM pooled WHERE encoder = ? AND hash IN ({marks})"
 _SOME_PARTS = (
@@ -204,41 +206,44 @@ class VectorStore:
             self._local = threading.local()
 
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do `work` on this thread's connection; once more with a new file if this one is bad."""
-        try:
-            return work(self._connection())
-        except sqlite3.DatabaseError as error:
-            if not _is_broken(error):
-                raise self._in_words(error) from error
-        self._discard()
-        try:
-            return work(self._connection())
-        except sqlite3.DatabaseError as error:
-            raise self._in_words(error) from error
+        """Do `work` on this thread's connection; again on a new one if the file went away."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                return work(self._connection())
+            except sqlite3.DatabaseError as error:
+                if _is_broken(error):
+                    self._discard()
+                elif not _may_be_deleted(error) or attempt == _ATTEMPTS - 1:
+                    raise self._in_words(error) from error
+                else:
+                    self._drop()
+            except OSError as error:
+                if attempt == _ATTEMPTS - 1:
+                    raise SaveError(
+                        f"vectors cannot be stored in {self.file} ({error.strerror}): make the "
+                        "folder writable"
+                    ) from error
+            time.sleep(0.01 * attempt)  # whoever deletes the cache may not be done yet
+        raise SaveError(f"{self.file} is damaged again and again; is the disk in order?")
 
     def _connection(self) -> sqlite3.Connection:
-        known: tuple[sqlite3.Connection, tuple[int, int]] | None
+        known: tuple[sqlite3.Connection, tuple[int, int] | None] | None
         known = getattr(self._local, "known", None)
         if known is not None:
-            if known[1] == self._identity():
+            if known[1] is not None and known[1] == self._identity():
                 return known[0]
-            self._drop(known[0])
-        try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(
-                self.file, timeout=20.0, isolation_level=None, check_same_thread=False
-            )
-        except (OSError, sqlite3.OperationalError) as error:
-            raise SaveError(f"{self.file} cannot be opened ({error})") from error
+            self._drop()
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(
+            self.file, timeout=20.0, isolation_level=None, check_same_thread=False
+        )
         with self._lock:
             self._open.append(connection)
+        self._local.known = (connection, self._identity())
         connection.execute("PRAGMA journal_mode=WAL")
         # never precious: without a sync per write, and a damaged file is made anew
         connection.execute("PRAGMA synchronous=OFF")
         connection.executescript(_SCHEMA)
-        identity = self._identity()
-        if identity is not None:
-            self._local.known = (connection, identity)
         return connection
 
     def _identity(self) -> tuple[int, int] | None:
@@ -248,17 +253,19 @@ class VectorStore:
             return None
         return found.st_dev, found.st_ino
 
-    def _drop(self, connection: sqlite3.Connection) -> None:
+    def _drop(self) -> None:
+        """Close this thread's connection."""
+        known = getattr(self._local, "known", None)
         self._local.known = None
-        with self._lock:
-            if connection in self._open:
-                self._open.remove(connection)
-        connection.close()
+        if known is not None:
+            with self._lock:
+                if known[0] in self._open:
+                    self._open.remove(known[0])
+            known[0].close()
 
     def _discard(self) -> None:
-        known = getattr(self._local, "known", None)
-        if known is not None:
-            self._drop(known[0])
+        """Delete the file; it will be made anew."""
+        self._drop()
         for suffix in ("", "-wal", "-shm"):
             Path(f"{self.file}{suffix}").unlink(missing_ok=True)
 
@@ -286,14 +293,19 @@ def _of_hashes(
 
 
 def _is_broken(error: sqlite3.DatabaseError) -> bool:
-    """True if the file is damaged, of another make, or was deleted while it was open."""
+    """True if the file is damaged or of another make."""
     code = getattr(error, "sqlite_errorcode", 0)
     return (
         code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-        or code == sqlite3.SQLITE_READONLY_DBMOVED
         or "no such table" in str(error)
         or "no such column" in str(error)
     )
+
+
+def _may_be_deleted(error: sqlite3.DatabaseError) -> bool:
+    """True for what SQLite says when its files are deleted under it; or the disk is bad."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 
 def _pack_layout(layout: Layout) -> str:

@@ -52,11 +52,15 @@ class Commit(BaseModel):
 
 
 class Undo(BaseModel):
-    """Which action to take back; without one, the newest of the person who asks."""
+    """Which action to take back; without one, the newest of the person who asks.
+
+    The same `request` again is the same undo, so that a lost answer costs nothing.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     op: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
+    request: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{8,64}$")
 
 
 class NewLabel(BaseModel):
@@ -164,13 +168,10 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
         """Take one action back; says which samples it was about and what holds for them now."""
         context.writable()
         bench = context.of(request)
-        receipt = bench.undo(context.user(request), op=body.op)
+        receipt = bench.undo(context.user(request), op=body.op, request=body.request)
         if receipt is None:
             return _json({"op": None, "samples": [], "labels": [], "verdicts": {}})
-        # Taking an import back takes its samples away, too.
-        alive = {sample.id for sample in bench.samples()}
-        touched = dict.fromkeys(sample for sample, _ in receipt.pairs if sample in alive)
-        samples = list(touched)[:MOST_IDS]
+        samples = list(dict.fromkeys(sample for sample, _ in receipt.pairs))[:MOST_IDS]
         return _json(
             {
                 "op": receipt.op,
@@ -248,6 +249,7 @@ def _item(bench: api.Workbench, sample: api.Sample) -> present.ItemHandle:
     hits = [hit for hit in bench.neighbours(sample.id, NEIGHBOURS) if hit.sample != sample.id]
     near = {other.id: other for other in bench.samples([hit.sample for hit in hits])}
     verdicts = bench.verdicts([sample.id, *near])
+    media, full = present.shown_urls(sample, bench.name)
     return present.ItemHandle(
         sample=sample.id,
         name=sample.name,
@@ -257,7 +259,8 @@ def _item(bench: api.Workbench, sample: api.Sample) -> present.ItemHandle:
         width=sample.width,
         height=sample.height,
         text=sample.text,
-        media=present.media_url(sample, bench.name),
+        media=media,
+        full=full,
         thumb=present.media_url(sample, bench.name, size=128),
         suggestions=suggestions,
         verdicts=present.verdicts_handle(verdicts.get(sample.id, {})),

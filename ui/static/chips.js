@@ -96,7 +96,7 @@ export class Chips {
   setSpread(spread) {
     for (const [id, parts] of this.chips) {
       const found = spread.get(id);
-      parts.spread.hidden = !found;
+      parts.spread.classList.toggle('unknown', !found);
       parts.spread.style.setProperty('--spread', found?.share ?? 0);
       parts.spread.title = found?.title ?? '';
     }
@@ -197,8 +197,6 @@ export class Chips {
       const row = event.target.closest?.('.pl-chip-row');
       return row ? Number(row.querySelector('.chip').dataset.id) : null;
     };
-    // A mouse click keeps the focus where it was, so Enter stays "accept and next".
-    node.addEventListener('mousedown', event => { if (event.target.closest('button')) event.preventDefault(); });
     let pressed = 0;
     node.addEventListener('pointerdown', event => {
       pressed = event.pointerType === 'touch' ? event.timeStamp : 0;

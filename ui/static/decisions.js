@@ -50,9 +50,12 @@ export class Decisions {
       this.onRestored(sample);
       return;
     }
-    // Without a name it takes back the newest action of this person: then it is asked only once.
-    this.outbox.add({ kind: 'undo', op: newOp(), target: op, isOnce: op === null });
+    // Without a name the server takes back the newest action of this person.
+    this.outbox.add({ kind: 'undo', op: newOp(), target: op });
   }
+
+  /** Bring back what the undo `op` took away. */
+  redo(op) { this.outbox.add({ kind: 'undo', op: newOp(), target: op }); }
 
   #apply(verdicts, pairs) {
     for (const [label, verdict] of pairs) {
@@ -61,7 +64,7 @@ export class Decisions {
   }
 
   #send(entry, signal) {
-    if (entry.kind === 'undo') return api('/pl/api/undo', { json: { op: entry.target }, signal });
+    if (entry.kind === 'undo') return api('/pl/api/undo', { json: { op: entry.target, request: entry.op }, signal });
     const { op, rows, seen_version } = entry;
     return api('/pl/api/commit', { json: { op, rows, seen_version }, signal });
   }

@@ -3,16 +3,17 @@
 // that come next are read ahead (samples.js).
 
 import {
-  announceVersion, api, debounce, digitOf, el, helpKeys, keys, listen, markReady, onRemoved, pageRoot, params,
-  setAddress, setOpenProject, t, toast, toastError,
+  announceVersion, api, debounce, el, listen, markReady, onRemoved, pageRoot, params, setAddress, setOpenProject,
+  t, toast, toastError,
 } from './base.js';
 import { Chips, barsOf } from './chips.js';
 import { Decisions } from './decisions.js';
 import { EvidenceBar } from './evidence_bar.js';
+import { lay } from './label_layout.js';
 import { LabelBox } from './label_box.js';
-import { assignKeys } from './label_keys.js';
+import { assignKeys, listenForKeys } from './label_keys.js';
+import { Line } from './line.js';
 import { Neighbours } from './neighbours.js';
-import { splitter } from './panes.js';
 import { PartCard } from './part_card.js';
 import { Queue } from './queue.js';
 import { Samples } from './samples.js';
@@ -20,9 +21,8 @@ import { Viewer } from './viewer.js';
 import { Words } from './words.js';
 import { watchVersion } from './watch.js';
 
-const AHEAD = 4, LOW = 8, FETCH = 24, BEHIND = 30;      // samples read ahead, fetched, kept in the queue
-const MOVED = 0.02;                                     // change of a bar that is worth a mark
-const HELP = ['digits', 'no', 'unsure', 'enter', 'skip', 'back', 'undo', 'evidence', 'focus', 'arrows', 'zoom', 'copy', 'find', 'new', 'escape'];
+const AHEAD = 4;                 // samples read ahead
+const MOVED = 0.02;              // change of a bar that is worth a mark
 
 export function mount({ root }) {
   const page = new LabelPage(pageRoot(root, 'label'));
@@ -32,7 +32,7 @@ export function mount({ root }) {
 class LabelPage {
   constructor(root) {
     this.root = root;
-    Object.assign(this, { labels: [], entries: [], at: -1, trail: [], current: null, hovered: null, active: null, version: 0, turn: 0 });
+    Object.assign(this, { labels: [], trail: [], current: null, isLeaving: false, hovered: null, active: null, version: 0, turn: 0 });
     this.packs = null;
     // Browsers slow a page down that writes its address many times a second.
     this.writeSoon = debounce(() => this.writeAddress(), 120);
@@ -42,6 +42,7 @@ class LabelPage {
     const card = new PartCard(nameOf);
     this.card = card;
     this.queue = new Queue({ onOpen: id => this.open(id), onPicker: name => this.pick(name) });
+    this.line = new Line({ queue: this.queue, onAnswer: answer => this.setLabels(answer.labels) });
     this.chips = new Chips({
       onVerdict: (id, verdict) => this.toggle(id, verdict), onHover: id => { this.hovered = id; this.drawMap(); },
       onActive: id => this.activate(id), onAccept: () => this.accept(),
@@ -56,55 +57,31 @@ class LabelPage {
       onLines: on => this.stage?.setLines(on),
       zoom: { zoomIn: () => this.stage?.zoomIn(), zoomOut: () => this.stage?.zoomOut(), fit: () => this.stage?.fit() },
     });
-    this.#lay();
-    this.#keys();
+    this.place = lay(this);
+    listenForKeys(this);
+    onRemoved(root, () => this.samples.forget());
+    // A mouse click on a button leaves the focus where it was, so Enter stays "accept and next".
+    root.addEventListener('mousedown', event => { if (event.target.closest('button')) event.preventDefault(); });
     listen(root, 'pl:undo', () => this.decisions?.undo());
     listen(root, 'pl:open', event => this.open(event.detail.sample));
-  }
-
-  #lay() {
-    const { root } = this;
-    this.place = el('div', { class: 'place' });
-    this.acceptButton = el('button', { type: 'button', class: 'pl-button primary accept', onclick: () => this.accept() },
-      t('label.accept'), el('kbd', { class: 'pl-kbd' }, '⏎'));
-    this.acceptButton.addEventListener('mousedown', event => event.preventDefault());
-    const back = el('button', { type: 'button', class: 'pl-button back', onclick: () => this.back(), title: t('label.back.hint') }, t('label.back'));
-    const views = ['labels', 'near'].map(name => el('button', {
-      type: 'button', class: 'view', 'data-view': name, 'aria-pressed': String(name === 'labels'),
-      onclick: () => { root.dataset.view = name; views.forEach(v => v.setAttribute('aria-pressed', v.dataset.view === name)); },
-    }, t(`label.view.${name}`)));
-    root.dataset.view = 'labels';
-    const phone = matchMedia('(max-width: 760px)');
-    const middle = el('main', { class: 'pl-middle' }, this.bar.node, this.place, this.bar.caption, this.card.says);
-    const foot = el('div', { class: 'foot' }, back, this.acceptButton);
-    const settle = () => { if (phone.matches) foot.before(this.near.node); else middle.append(this.near.node); };
-    root.replaceChildren(
-      this.queue.node,
-      splitter(root, { name: '--queue', way: 1, least: 132, most: 360, start: 208, label: t('label.pane.queue') }),
-      middle,
-      splitter(root, { name: '--labels', way: -1, least: 260, most: 560, start: 344, label: t('label.pane.labels') }),
-      el('aside', { class: 'pl-side', 'aria-label': t('label.labels') },
-        el('div', { class: 'views' }, views), this.box.node, this.chips.node, foot));
-    settle();
-    listen(root, 'change', settle, phone);
   }
 
   // ---- start ------------------------------------------------------------------------------------
 
   async start() {
     const asked = params().get('sample'), label = params().get('label');
-    this.picker = params().get('picker') ?? 'doubt';
+    this.line.picker = params().get('picker') ?? 'doubt';
     const wanted = asked ? this.samples.load(/^\d+$/.test(asked) ? Number(asked) : asked) : null;
     wanted?.catch(() => {});
-    const queue = await this.ask();
+    const queue = await this.line.ask();
     setOpenProject(queue.project);
     this.kind = queue.kind;
-    this.queue.setPickers(queue.pickers, this.picker);
+    this.queue.setPickers(queue.pickers, this.line.picker);
     this.root.dataset.kind = queue.kind;
     this.decisions = new Decisions({
       node: this.root, project: queue.project, samples: this.samples,
       onSaved: entry => this.saved(entry), onRefused: () => this.reload(),
-      onRestored: sample => { this.reopen(sample); this.lookAt([sample]); }, onUndone: answer => this.undone(answer),
+      onRestored: sample => { this.line.mark(sample, false); this.lookAt([sample]); }, onUndone: answer => this.undone(answer),
     });
     this.watch = watchVersion({
       node: this.root, since: () => this.version, ids: () => this.inView(), onNews: news => this.news(news),
@@ -130,15 +107,6 @@ class LabelPage {
   /** The page can be used once the first sample has been painted. */
   ready() { requestAnimationFrame(() => requestAnimationFrame(() => markReady(this.root))); }
 
-  async ask(after = 0) {
-    const queue = await api('/pl/api/queue', { query: { picker: this.picker, k: FETCH, after: this.picker === 'order' ? after : null } });
-    this.setLabels(queue.labels);
-    const have = new Set(this.entries.map(entry => entry.sample));
-    this.entries.push(...queue.entries.filter(entry => !have.has(entry.sample)));
-    this.queue.setEntries(this.entries);
-    return queue;
-  }
-
   fail(error) {
     this.place.replaceChildren(el('div', { class: 'pl-empty' }, el('p', {}, error.message),
       error.status === 404 ? el('a', { class: 'pl-button primary', href: '/data' }, t('label.empty.project'))
@@ -154,6 +122,7 @@ class LabelPage {
       done: el('button', { type: 'button', class: 'pl-button primary', onclick: () => this.pick('order') }, t('label.empty.done.do')),
     }[what];
     this.current = null;
+    this.isLeaving = false;
     this.turn += 1;
     this.place.replaceChildren(el('div', { class: 'pl-empty' }, el('p', {}, t(`label.empty.${what}`)), act));
     this.root.classList.add('nothing');
@@ -184,7 +153,7 @@ class LabelPage {
     const turn = this.turn += 1;
     let record;
     try { record = this.samples.get(id)?.item ? this.samples.get(id) : await this.samples.load(id); } catch (error) {
-      if (turn === this.turn) toastError(error);
+      if (turn === this.turn) { toastError(error); this.isLeaving = false; }
       return;
     }
     if (turn !== this.turn) return;
@@ -198,23 +167,23 @@ class LabelPage {
     this.root.classList.remove('nothing');
     this.current = record;
     this.active = this.hovered = null;
-    this.at = this.entries.findIndex(entry => entry.sample === item.sample);
-    if (this.at < 0) {
-      this.at = Math.max(0, this.entries.findIndex(entry => !entry.isDone));
-      this.entries.splice(this.at, 0, { sample: item.sample, name: item.name, thumb: item.thumb, text: item.text?.slice(0, 140) ?? null, reason: t('label.opened'), picker: 'opened' });
-      this.queue.setEntries(this.entries);
-    }
+    this.isLeaving = false;
+    this.root.removeAttribute('aria-busy');
+    this.box.clear();
     this.stage.show(item, record.image);
     this.bringEvidence(record);
     this.bar.setName(item.name, item.split);
     this.showChips(record);
     this.near.show(item.neighbours, item.is_pending);
-    this.queue.setCurrent(item.sample);
+    this.line.stand(item);
     this.drawMap();
     this.writeSoon();
-    const more = this.entries.slice(this.at + 1).filter(entry => !entry.isDone);
-    for (const entry of more.slice(0, AHEAD)) this.samples.load(entry.sample).catch(() => {});
-    if (more.length < LOW) this.refill();
+    this.watch.plan();
+    // First what is in view, then what comes next: a browser has few connections.
+    Promise.all([record.image?.ready, record.matrix]).then(() => {
+      if (this.current !== record) return;
+      for (const id of this.line.waiting().slice(0, AHEAD)) this.samples.load(id, { isAhead: true }).catch(() => {});
+    });
   }
 
   showChips(record) {
@@ -247,16 +216,12 @@ class LabelPage {
   }
 
   inView() {
-    const after = this.entries.slice(this.at + 1).filter(entry => !entry.isDone).slice(0, AHEAD);
-    return [...(this.current ? [this.current.item.sample] : []), ...after.map(entry => entry.sample)];
+    return [...(this.current ? [this.current.item.sample] : []), ...this.line.waiting().slice(0, AHEAD)];
   }
 
   async next({ isFirst = false } = {}) {
-    const to = this.entries.find((entry, k) => k > this.at && !entry.isDone) ?? this.entries.find(entry => !entry.isDone && entry.sample !== this.current?.item.sample);
-    if (to) return this.open(to.sample);
-    await this.refill();
-    const more = this.entries.find(entry => !entry.isDone);
-    if (more) return this.open(more.sample);
+    const id = await this.line.following();
+    if (id !== null) return this.open(id);
     return isFirst && !this.labels.length ? this.empty('labels') : this.empty('done');
   }
 
@@ -265,23 +230,10 @@ class LabelPage {
     if (before !== undefined) this.open(before, { isBack: true });
   }
 
-  async refill() {
-    const last = Math.max(0, ...this.entries.filter(entry => entry.picker === 'order').map(entry => entry.sample));
-    const gone = Math.max(0, this.at - BEHIND);
-    this.entries.splice(0, gone);
-    this.at -= gone;
-    this.refilling ??= this.ask(last).catch(error => { if (error.status) toastError(error); }).finally(() => { this.refilling = null; });
-    return this.refilling;
-  }
-
   async pick(name) {
-    this.picker = name;
     setAddress({ picker: name === 'doubt' ? null : name });
-    this.queue.picker.value = name;
-    const now = this.current?.item.sample;
-    this.entries = this.entries.filter(entry => entry.isDone || entry.sample === now);
-    try { await this.ask(); } catch (error) { toastError(error); return; }
-    if (!this.current) await this.next(); else { this.at = this.entries.findIndex(e => e.sample === now); this.queue.setCurrent(now); }
+    try { await this.line.choose(name, this.current?.item.sample); } catch (error) { toastError(error); return; }
+    if (!this.current) await this.next();
   }
 
   // ---- what is drawn ----------------------------------------------------------------------------
@@ -318,6 +270,8 @@ class LabelPage {
 
   /** One action on the sample in view, shown at once and posted in the background. */
   commit(pairs, options) {
+    // Accepted, and the next one is not here yet: a key meant for it must not fall on this one.
+    if (!this.current || this.isLeaving) return;
     const { item } = this.current;
     this.decisions.commit(item, pairs);
     this.chips.setVerdicts(this.decisions.of(item), { touched: pairs.map(([label]) => label), ...options });
@@ -332,14 +286,15 @@ class LabelPage {
 
   /** YES for the chosen, NO for all others of the packs in view, unsure stays; then the next one. */
   accept() {
-    if (!this.current) return;
+    if (!this.current || this.isLeaving) return;
     const said = this.decisions.of(this.current.item);
     const pairs = this.labels.filter(label => !this.packs || this.packs.has(label.pack))
       .filter(label => !['unsure', 'no'].includes(said.get(label.id)))
       .map(label => [label.id, said.get(label.id) === 'yes' ? 'yes' : 'no']);
     if (pairs.length) this.decisions.commit(this.current.item, pairs);
-    const entry = this.entries[this.at];
-    if (entry) { entry.isDone = true; this.queue.rows.get(entry.sample)?.classList.add('done'); }
+    this.isLeaving = true;
+    this.root.setAttribute('aria-busy', 'true');
+    this.line.mark(this.current.item.sample, true);
     this.next();
   }
 
@@ -393,7 +348,9 @@ class LabelPage {
   undone({ op, samples, labels }) {
     if (!op) { toast(t('label.undo.none')); return; }
     this.setLabels(labels);
-    samples.forEach(sample => this.reopen(sample));
+    samples.forEach(sample => this.line.mark(sample, false));
+    // More than this sample changed (a bulk verdict, an import, a label): say it, and offer the way back.
+    if (samples.length !== 1) toast(t('label.undo.large'), { action: { text: t('label.undo.redo'), run: () => this.decisions.redo(op) } });
     this.lookAt(samples);
     this.watch.now();
   }
@@ -406,13 +363,6 @@ class LabelPage {
       this.drawMap();
     } else if (samples.length === 1) this.open(samples[0]);
     else this.reload();
-  }
-
-  reopen(sample) {
-    const entry = this.entries.find(each => each.sample === sample);
-    if (!entry) return;
-    entry.isDone = false;
-    this.queue.rows.get(sample)?.classList.remove('done');
   }
 
   /** A newer version: the suggestions in view change in place and are marked for a moment. */
@@ -433,32 +383,6 @@ class LabelPage {
     this.chips.flash(changes);
     this.bringEvidence(current);
     this.drawMap();
-  }
-
-  // ---- keys -------------------------------------------------------------------------------------
-
-  #keys() {
-    helpKeys(t('label.help'), HELP.map(name => [t(`label.help.${name}.key`), t(`label.help.${name}`)]));
-    const plain = {
-      Enter: event => { if (!event.repeat) this.accept(); }, Backspace: () => this.back(), PageUp: () => this.back(), PageDown: () => this.next(), '.': () => this.unsure(),
-      e: () => this.bar.other(), f: () => this.stage?.focus(), n: () => this.box.startNew(), l: () => this.box.find(),
-      c: () => this.copy(this.near.best()), '+': () => this.stage?.zoomIn(), '=': () => this.stage?.zoomIn(),
-      '-': () => this.stage?.zoomOut(), Escape: () => this.escape(),
-    };
-    keys(this.root, event => {
-      const digit = digitOf(event), key = digit || (event.key.length === 1 ? event.key.toLowerCase() : event.key);
-      const label = this.byKey?.get(key);
-      if (label !== undefined && this.current) {
-        this.toggle(label, event.shiftKey ? 'no' : 'yes');
-        this.activate(label);
-        this.chips.reveal(label);
-        return true;
-      }
-      if (digit === '0') { this.stage?.fit(); return true; }
-      if (plain[key]) { plain[key](event); return true; }
-      return Boolean(this.current && this.stage.arrow(event));
-    });
-    onRemoved(this.root, () => this.samples.forget());
   }
 
   unsure() {

@@ -11,9 +11,8 @@ export class LabelBox {
       type: 'button', class: 'pl-icon-button', title: t('label.new.hint'), 'aria-label': t('label.new.hint'), 'data-testid': 'label-new',
       onclick: () => { if (this.isNew && this.input.value.trim()) this.#make(false); else this.startNew(this.input.value); },
     }, icon('M12 5v14M5 12h14'));
-    this.add.addEventListener('mousedown', event => event.preventDefault());
     this.packs = el('select', { class: 'packs', hidden: true, 'aria-label': t('label.packs') });
-    this.packs.addEventListener('change', () => onPacks(this.packs.value ? new Set([this.packs.value]) : null));
+    this.packs.addEventListener('change', () => { this.packs.blur(); onPacks(this.packs.value ? new Set([this.packs.value]) : null); });
     this.node = el('div', { class: 'pl-label-box' }, this.input, this.add, this.packs);
     this.#mode(false);
     this.input.addEventListener('input', () => { if (!this.isNew) onFilter(this.input.value); });
@@ -27,6 +26,9 @@ export class LabelBox {
     this.packs.replaceChildren(el('option', { value: '' }, t('label.packs.all')), ...names.map(name => el('option', { value: name }, name)));
     this.packs.value = names.includes(now) ? now : '';
   }
+
+  /** No filter: what is typed for one sample does not hide labels of the next. */
+  clear() { if (this.input.value && !this.isNew) { this.input.value = ''; this.onFilter(''); } }
 
   find() { this.#mode(false); this.input.focus(); this.input.select(); }
 

@@ -1,7 +1,10 @@
-// Which key says yes to which label.
+// The keys of the Label page, and which key says yes to which label.
+
+import { digitOf, helpKeys, keys, t } from './base.js';
 
 /** Letters the page uses itself, or will; the other ones may be given to labels. */
 const RESERVED = new Set('unefgcl');
+const HELP = ['digits', 'no', 'unsure', 'enter', 'skip', 'back', 'undo', 'evidence', 'focus', 'arrows', 'zoom', 'copy', 'find', 'new', 'escape'];
 
 /**
  * label id -> key. Keys that people gave come first. The digits left over go to the labels in
@@ -20,4 +23,40 @@ export function assignKeys(labels, order) {
     if (digits.length && !given.has(id)) given.set(id, digits.shift());
   }
   return given;
+}
+
+/** Listen for keys of `page`; its `byKey` says which label a key means now. */
+export function listenForKeys(page) {
+  helpKeys(t('label.help'), HELP.map(name => [t(`label.help.${name}.key`), t(`label.help.${name}`)]));
+  const plain = {
+    Enter: event => { if (!event.repeat) page.accept(); },
+    Backspace: () => page.back(),
+    PageUp: () => page.back(),
+    PageDown: () => page.next(),
+    '.': () => page.unsure(),
+    '+': () => page.stage?.zoomIn(),
+    '=': () => page.stage?.zoomIn(),
+    '-': () => page.stage?.zoomOut(),
+    0: () => page.stage?.fit(),
+    Escape: () => page.escape(),
+    e: () => page.bar.other(),
+    f: () => page.stage?.focus(),
+    n: () => page.box.startNew(),
+    l: () => page.box.find(),
+    c: () => page.copy(page.near.best()),
+  };
+  keys(page.root, event => {
+    // A slider and the line between two panes have arrow keys of their own.
+    if (event.key.startsWith('Arrow') && event.target.closest?.('input, [role=separator]')) return false;
+    const key = digitOf(event) || (event.key.length === 1 ? event.key.toLowerCase() : event.key);
+    const label = page.byKey?.get(key);
+    if (label !== undefined && page.current) {
+      page.toggle(label, event.shiftKey ? 'no' : 'yes');
+      page.activate(label);
+      page.chips.reveal(label);
+      return true;
+    }
+    if (Object.hasOwn(plain, key)) { plain[key](event); return true; }
+    return Boolean(page.current && page.stage.arrow(event));
+  });
 }

@@ -17,8 +17,6 @@ export class Neighbours {
       const found = this.all.find(n => n.sample === Number(card.dataset.id));
       if (event.target.closest('.copy')) onCopy(found); else onOpen(found.sample);
     });
-    // As with the chips: a click on "copy" leaves the focus where it was.
-    this.list.addEventListener('mousedown', event => { if (event.target.closest('.copy')) event.preventDefault(); });
   }
 
   show(neighbours, isPending) {

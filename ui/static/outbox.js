@@ -91,7 +91,7 @@ export class Outbox {
         this.#forget(0);
         this.onSaved(entry, answer);
       } catch (error) {
-        if (isFinal(error) || entry.isOnce) {
+        if (isFinal(error)) {
           this.#forget(0);
           this.onRefused(entry, error);
           continue;

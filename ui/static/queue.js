@@ -3,14 +3,14 @@
 import { el, t } from './base.js';
 
 export const thumb = handle => handle.thumb
-  ? el('img', { class: 'thumb', src: handle.thumb, alt: '', loading: 'lazy', decoding: 'async', draggable: 'false', width: 56, height: 56 })
+  ? el('img', { class: 'thumb', src: handle.thumb, alt: '', loading: 'lazy', decoding: 'async', fetchpriority: 'low', draggable: 'false', width: 56, height: 56 })
   : el('span', { class: 'thumb words' }, handle.text ?? '');
 
 export class Queue {
   /** `onOpen(sample)`; `onPicker(name)` when another picker was chosen. */
   constructor({ onOpen, onPicker }) {
     this.rows = new Map();
-    this.picker = el('select', { class: 'picker', 'aria-label': t('label.picker'), onchange: () => onPicker(this.picker.value) });
+    this.picker = el('select', { class: 'picker', 'aria-label': t('label.picker'), onchange: () => { this.picker.blur(); onPicker(this.picker.value); } });
     this.list = el('ol', { class: 'list' });
     this.node = el('nav', { class: 'pl-queue', 'aria-label': t('label.queue') },
       el('div', { class: 'head' }, this.picker), this.list);

@@ -14,10 +14,10 @@ export class Samples {
   get(id) { return this.all.get(id); }
 
   /** Bring a sample (id or name); gives its record once the facts are here. */
-  load(id) {
+  load(id, { isAhead = false } = {}) {
     const known = this.all.get(id);
     if (known) { this.all.delete(id); this.all.set(id, known); return known.facts; }
-    const record = { stop: new AbortController(), evidence: undefined };
+    const record = { stop: new AbortController(), evidence: undefined, priority: isAhead ? 'low' : 'high' };
     record.facts = this.#facts(id, record);
     this.all.set(id, record);
     for (const [old, gone] of this.all) {
@@ -36,7 +36,7 @@ export class Samples {
     const item = await api('/pl/api/item', { query: { sample: id }, signal });
     record.item = item;
     item.verdicts = new Map(Object.entries(item.verdicts).map(([label, verdict]) => [Number(label), verdict]));
-    if (item.media) record.image = preload(item.media);
+    if (item.media) record.image = preload(item.media, { thumb: item.thumb, priority: record.priority });
     if (typeof id !== 'number') {
       this.all.delete(id);
       this.all.set(item.sample, record);

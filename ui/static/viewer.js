@@ -4,12 +4,17 @@
 import { el, onRemoved, t } from './base.js';
 import { RAMP } from './evidence.js';
 
-const MOST = 16, STEP = 1.25, DRAG = 4;
+const MOST = 16, STEP = 1.25, DRAG = 4, SHARP = 1.4;
 const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
-/** Fetch and decode a picture ahead, so that it can be shown in one frame. */
-export function preload(address) {
+/**
+ * Fetch and decode a picture, so that it can be shown in one frame; `thumb` stands in until then.
+ * What is read ahead gives way (`low`) to what somebody waits for.
+ */
+export function preload(address, { thumb = null, priority = 'high' } = {}) {
   const image = new Image();
+  image.fetchPriority = priority;
+  if (thumb) image.style.background = `center / 100% 100% url(${JSON.stringify(thumb)})`;
   image.className = 'photo';
   image.draggable = false;
   image.src = address;
@@ -36,6 +41,7 @@ export class Viewer {
     this.zoom = { z: 1, x: 0, y: 0 };
     this.fingers = new Map();
     this.frame = 0;
+    this.sharp = null;
     this.#events();
     const resized = new ResizeObserver(() => this.#fit());
     resized.observe(this.node);
@@ -155,6 +161,17 @@ export class Viewer {
     zoom.y = y - k * (y - zoom.y);
     zoom.z = z;
     this.#place();
+    if (z > SHARP) this.#sharpen();
+  }
+
+  /** A large picture is first shown at the size of a screen; zoomed into, it comes whole. */
+  #sharpen() {
+    const { item } = this;
+    if (!item.full || this.sharp === item) return;
+    this.sharp = item;
+    const whole = preload(item.full);
+    whole.alt = this.photo.alt;
+    whole.ready.then(() => { if (this.item === item && whole.naturalWidth) { this.photo.replaceWith(whole); this.photo = whole; } });
   }
 
   fit() { this.zoom = { z: 1, x: 0, y: 0 }; this.#place(); }

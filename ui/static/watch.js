@@ -1,14 +1,16 @@
 // Has the model learned something new? After a commit one request is held at the server for at
-// most a second; then it is asked ever more seldom, and never while nobody looks.
+// most a second; then it is asked a few times, ever more seldom. Otherwise the bar's own slow look
+// at jobs says so (`pl:version`), so that an idle tab asks nothing by itself.
 
 import { api, listen, onRemoved } from './base.js';
 
-const WAITS = [1000, 2000, 4000, 8000, 15000];        // ms between looks while idle
+const WAITS = [1000, 2000, 4000, 8000];        // ms between looks after a commit
+const PENDING = 4000;                          // ms while the sample in view waits for its vectors
 
-/** `since()` gives the version shown, `ids()` the samples in view; `onNews(answer)` gets each answer. */
+/** `since()` gives the version shown, `ids()` the samples in view; `onNews(answer)` gets what is new. */
 export function watchVersion({ node, since, ids, onNews, isWaiting }) {
   const stop = new AbortController();
-  let timer = 0, step = WAITS.length - 1, isAsking = false, isAgain = false;
+  let timer = 0, step = WAITS.length, isAsking = false, isAgain = false;
 
   async function look(hold) {
     clearTimeout(timer);
@@ -17,19 +19,22 @@ export function watchVersion({ node, since, ids, onNews, isWaiting }) {
     try {
       const before = since();
       const news = await api('/pl/api/refresh', { query: { since: before, ids: ids().join(','), hold }, signal: stop.signal });
-      if (news.version > before) step = WAITS.length - 1;
+      if (news.version > before) step = WAITS.length;
       if (news.version > before || isWaiting()) onNews(news);
     } catch (error) {
       if (error.name === 'AbortError') return;          // the page is gone; other failures: look again later
     } finally { isAsking = false; }
-    if (isAgain) { isAgain = false; look(1); return; }
-    timer = setTimeout(idle, WAITS[step]);
-    step = Math.min(WAITS.length - 1, step + 1);
+    if (isAgain) { isAgain = false; look(1); } else plan();
   }
-  const idle = () => { if (!document.hidden) look(0); };
+  function plan() {
+    clearTimeout(timer);
+    if (document.hidden) return;
+    if (step < WAITS.length) timer = setTimeout(look, WAITS[step++], 0);
+    else if (isWaiting()) timer = setTimeout(look, PENDING, 0);
+  }
 
-  listen(node, 'visibilitychange', idle, document);
+  listen(node, 'visibilitychange', plan, document);
+  listen(node, 'pl:version', event => { if (event.detail.version > since()) look(0); });
   onRemoved(node, () => { clearTimeout(timer); stop.abort(); });
-  timer = setTimeout(idle, WAITS[WAITS.length - 1]);
-  return { now() { step = 0; look(1); } };
+  return { plan, now() { step = 0; look(1); } };
 }

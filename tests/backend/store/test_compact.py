@@ -1,0 +1,162 @@
+"""Compacting removes for good what was removed, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend.errors import BadInputError
+from backend.settings import Settings
+from backend.store.corrections import NewCorrection
+from backend.store.project import ProjectStore
+from backend.types import BroughtVectors, Draft, Encoded, Kind, Layout, Verdict
+from tests.backend.store.conftest import Make, write_image
+
+YES, NO = Verdict.YES, Verdict.NO
+SECRET = "zebra-quartz-4711"
+
+
+def holding(folder: Path, words: bytes) -> list[str]:
+    return [
+        str(file.relative_to(folder))
+        for file in folder.rglob("*")
+        if file.is_file() and words in file.read_bytes()
+    ]
+
+
+def test_removed_texts_and_labels_are_in_no_file_any_more(store: ProjectStore) -> None:
+    store.add_labels([f"label {SECRET}"], who="a")
+    store.take(
+        [
+            Draft(
+                name=f"{SECRET}.txt",
+                text=f"my {SECRET} text",
+                verdicts={f"label {SECRET}": YES},
+                predictions={f"label {SECRET}": 0.5},
+                metadata={"by": SECRET},
+            ),
+            BroughtVectors("net", (f"{SECRET}.txt",), np.full((1, 4), 0.123, np.float32)),
+        ],
+        who="b",
+        source="import:x",
+    )
+    store.log.append([NewCorrection(1, 1, YES)], who="c")
+    store.remove_label(f"label {SECRET}", who="a")
+    store.remove_samples([6], who="a")
+    assert holding(store.path, SECRET.encode())
+    report = store.compact()
+    assert (report.samples, report.labels) == (1, 1)
+    assert holding(store.path, SECRET.encode()) == []
+    assert holding(store.path, np.full(4, 0.123, np.float32).tobytes()) == []
+    assert [(row.sample, row.label) for row in store.log.since(0)] == [(1, 1)]
+    assert (store.count(), len(store.labels())) == (5, 2)
+
+
+def test_removed_media_thumbnails_and_vectors_are_gone(make: Make, tmp_path: Path) -> None:
+    store = make(kind=Kind.IMAGE)
+    files = [write_image(tmp_path / f"{n}.png", seed=n) for n in range(3)]
+    store.take([Draft(name=f.name, path=f) for f in files], who="a", source="import:x")
+    hashes = [sample.content_hash for sample in store.samples()]
+    marked = np.full((1, 4), 0.321, np.float32)
+    store.vectors.put(
+        "enc",
+        hashes,
+        Encoded(np.repeat(marked, 3, axis=0), (marked,) * 3, (Layout(grid=(1, 1)),) * 3),
+    )
+    for sample in store.samples():
+        store.media.thumbnail(sample, 128)
+    kept = [(s, store.media.path(s).read_bytes()) for s in store.samples()[1:]]
+    gone = store.media.path(store.find(1))
+    store.remove_samples([1], who="a")
+    assert gone.exists()  # undo could still bring it back
+    store.compact()
+    assert not gone.exists()
+    assert not list((store.path / "cache").rglob(f"{hashes[0]}*"))
+    assert store.vectors.missing(hashes, "enc") == hashes[:1]
+    assert [(s, store.media.path(s).read_bytes()) for s in store.samples()] == kept
+
+
+def test_after_compacting_nothing_brings_it_back_and_the_rest_can_still_be_undone(
+    store: ProjectStore,
+) -> None:
+    both = store.log.append([NewCorrection(1, 1, YES), NewCorrection(2, 1, YES)], who="a")
+    removed = store.remove_samples([1], who="a")
+    offset = store.log.offset
+    store.compact()
+    with pytest.raises(BadInputError, match="nothing left"):
+        store.log.undo("a", op=removed.op)
+    assert store.log.offset == offset
+    undone = store.log.undo("a")  # of `both`, what is left of it
+    assert undone is not None
+    assert undone.pairs == ((2, 1),)
+    assert undone.offset > offset
+    assert store.log.undo("a", op=both.op) == undone
+    assert store.log.current() == {}
+
+
+def test_a_merge_cannot_be_undone_when_the_merged_label_is_gone(store: ProjectStore) -> None:
+    store.log.append([NewCorrection(1, 1, YES)], who="a")
+    merged = store.merge_labels("cat", "dog", who="a")
+    store.compact()
+    with pytest.raises(BadInputError, match="nothing left"):
+        store.log.undo("a", op=merged.op)
+    assert store.log.current()[1, 2].verdict is YES
+    assert store.find_label("cat").name == "dog"
+
+
+def test_what_an_undone_import_brought_goes_too(store: ProjectStore) -> None:
+    store.take(
+        [Draft(name="new", text=f"new {SECRET}", verdicts={"owl": YES})],
+        who="a",
+        source="import:x",
+        create_labels=True,
+    )
+    undone = store.log.undo("a")
+    assert undone is not None
+    store.compact()
+    assert holding(store.path, SECRET.encode()) == []
+    with pytest.raises(BadInputError, match="nothing left"):  # no redo either
+        store.log.undo("a", op=undone.op)
+
+
+def test_the_same_content_can_be_imported_anew(store: ProjectStore) -> None:
+    store.log.append([NewCorrection(1, 1, YES)], who="a")
+    store.remove_samples([1], who="a")
+    store.compact()
+    store.take([Draft(name="t/1.txt", text="text number 1")], who="b", source="import:x")
+    assert store.find("t/1.txt").id == 6  # an id is never used again
+    assert store.log.current() == {}
+
+
+def test_replay_knows_from_where_it_is_exact(store: ProjectStore) -> None:
+    assert store.get("replayable_from") is None
+    store.log.append([NewCorrection(1, 1, YES)], who="a")
+    store.compact()
+    assert store.get("replayable_from") is None  # nothing was taken out of the log
+    store.remove_samples([1], who="a")
+    store.compact()
+    assert store.get("replayable_from")["offset"] == store.log.offset  # type: ignore[index]
+
+
+def test_another_process_may_be_open(store: ProjectStore) -> None:
+    other = ProjectStore.open(store.path, settings=Settings())
+    other.log.append([NewCorrection(2, 1, YES)], who="b")
+    store.remove_samples([1], who="a")
+    store.compact()
+    assert other.count() == 4
+    assert other.log.append([NewCorrection(3, 1, NO)], who="b").offset > 1
+    assert set(store.log.current()) == {(2, 1), (3, 1)}
+    other.close()
+
+
+def test_offsets_never_go_back(store: ProjectStore) -> None:
+    store.log.append([NewCorrection(1, 1, YES)], who="a")
+    store.remove_samples([1], who="a")
+    offset = store.log.offset
+    for _ in range(2):
+        store.compact()
+        assert store.log.since(0) == []
+        assert store.log.offset == offset
+    assert store.log.append([NewCorrection(2, 1, YES)], who="a").offset == offset + 1

@@ -1,0 +1,133 @@
+"""Schema, migrations, and the triggers that keep the log append-only."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from backend.errors import BadInputError
+from backend.settings import Settings
+from backend.store import tables
+from backend.store.corrections import NewCorrection
+from backend.store.database import HEAD, Database
+from backend.store.migrating import configuration, upgrade
+from backend.store.project import ProjectStore
+from backend.types import Kind, LearnStep, Verdict
+
+
+def test_head_is_the_newest_migration_and_there_is_one_line_of_them() -> None:
+    script = ScriptDirectory.from_config(configuration())
+    assert script.get_heads() == [HEAD]
+
+
+def test_migrating_from_the_first_revision_gives_the_models(tmp_path: Path) -> None:
+    database = Database(tmp_path)
+    first = ScriptDirectory.from_config(configuration()).get_base()
+    assert first is not None
+    upgrade(database.engine, first)
+    with database.engine.connect() as connection, connection.begin():
+        for key, value in (("name", "old"), ("kind", "text")):
+            said = {"key": key, "value": json.dumps(value)}
+            connection.execute(sa.text("INSERT INTO settings VALUES (:key, :value)"), said)
+    database.close()
+    store = ProjectStore.open(tmp_path, settings=Settings())
+    assert store.name == "old"
+    with store._database.engine.connect() as connection, connection.begin():
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, tables.metadata) == []
+        guards = set(
+            connection.execute(
+                sa.text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+            ).scalars()
+        )
+    assert len(guards) == 6
+    store.close()
+
+
+def test_a_project_of_a_newer_patchlane_is_refused(store: ProjectStore) -> None:
+    store.close()
+    with sqlite3.connect(store.path / "project.sqlite3") as raw:
+        raw.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(BadInputError, match=r"newer Patchlane.*9999"):
+        ProjectStore.open(store.path, settings=Settings())
+
+
+def test_several_openers_of_a_new_database_migrate_once(tmp_path: Path) -> None:
+    errors: list[BaseException] = []
+
+    def open_it() -> None:
+        try:
+            Database(tmp_path).migrate()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=open_it) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    with sqlite3.connect(tmp_path / "project.sqlite3") as raw:
+        assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE corrections SET verdict = 'no'",
+        "DELETE FROM corrections",
+        "UPDATE edits SET value = 'null'",
+        "DELETE FROM edits",
+        "UPDATE learn_steps SET seed = 5",
+        "DELETE FROM learn_steps",
+    ],
+)
+def test_no_program_can_change_the_log(store: ProjectStore, statement: str) -> None:
+    store.log.append([NewCorrection(1, 1, Verdict.YES)], who="a")
+    store.versions.save(LearnStep(1, 0, 1, "r", 0, 0, 1, 0.0), {}, {})
+    raw = sqlite3.connect(store.path / "project.sqlite3")
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        raw.execute(statement)
+    raw.close()
+
+
+def test_a_verdict_is_one_of_three(store: ProjectStore) -> None:
+    raw = sqlite3.connect(store.path / "project.sqlite3")
+    store.log.append([NewCorrection(1, 1, Verdict.YES)], who="a")
+    with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+        raw.execute(
+            "INSERT INTO corrections (op, sample, label, verdict, who, at, version, source,"
+            " is_restored) VALUES (1, 1, 1, 'maybe', 'x', 0, 0, 's', 0)"
+        )
+    raw.close()
+
+
+def test_the_schema_is_one_that_postgresql_has_too() -> None:
+    dialect = postgresql.dialect()
+    for table in tables.metadata.sorted_tables:
+        assert str(CreateTable(table).compile(dialect=dialect))
+        for index in table.indexes:
+            assert str(CreateIndex(index).compile(dialect=dialect))
+
+
+def test_values_are_kept_and_those_of_the_store_are_not_overwritten(store: ProjectStore) -> None:
+    store.set("split_seed", 7)
+    store.set("encoder", {"id": "words", "more": [1, None]})
+    assert store.get("split_seed") == 7
+    assert store.get("nothing", "default") == "default"
+    with pytest.raises(BadInputError, match="'kind'"):
+        store.set("kind", "image")
+    reopened = ProjectStore.open(store.path, settings=Settings())
+    assert reopened.get("encoder") == {"id": "words", "more": [1, None]}
+    assert (reopened.name, reopened.kind) == ("project", Kind.TEXT)
+    reopened.close()

@@ -1,0 +1,431 @@
+"""The Label page in Chromium on real photographs and texts: what a person sees, does and keeps."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from backend import api
+from tests.browser.label_projects import HOSTILE, image_project, text_project
+from ui.app import build_app
+
+READY = '[data-testid="page"][data-page="label"][data-ready]'
+CHIP = '[data-testid="chip"]'
+SAMPLE = '[data-testid="sample"]'
+# The bar looks for jobs by itself, whatever the page does.
+SHELL = ("/pl/api/jobs", "/pl/api/shell")
+EVIDENCE = '[data-testid="evidence"]'
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with one project of photos and one of texts; each test takes a sample of its own."""
+    packs = api.Settings.from_environ().data
+    if not packs.is_dir():
+        pytest.skip(f"no data packs in {packs}; set PATCHLANE_DATA")
+    folder = tmp_path_factory.mktemp("home")
+    settings = replace(api.Settings.from_environ(), home=folder)
+    image_project(settings, packs, tmp_path_factory.mktemp("photos"), photos=36).close()
+    text_project(settings, packs, tmp_path_factory.mktemp("texts"), texts=12).close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[tuple[str, Any]]:
+    """One server for all tests of this file: its address and its context."""
+    app = build_app(replace(api.Settings.from_environ(), home=home), default_project="coco")
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=1
+    )
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    while not running.started:
+        assert thread.is_alive(), "the server did not start"
+        time.sleep(0.02)
+    port = running.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}", app.state.context
+    running.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture
+def open_label(server: tuple[str, Any], open_page: Callable[..., Any]) -> Callable[..., Any]:
+    """`open_label("coco")`: the page at a sample that nobody has looked at yet.
+
+    `page.bench` is its workbench, `page.base` its address, `page.start` the sample.
+    """
+    base, context = server
+
+    def start(name: str, *, query: str | None = None, **options: Any) -> Any:
+        page = open_page(**options)
+        # A machine that does other work as well is slow, not wrong.
+        page.set_default_timeout(120_000)
+        page.bench = context.open(name)
+        known = page.bench.verdicts()
+        page.start = next(s.id for s in page.bench.samples() if not known.get(s.id))
+        page.base = f"{base}/?project={name}"
+        page.goto(page.base + (query or f"&sample={page.start}"))
+        page.wait_for_selector(READY)
+        return page
+
+    return start
+
+
+def chips(page: Any, verdict: str) -> list[str]:
+    found = page.locator(f'{CHIP}[data-verdict="{verdict}"]')
+    return sorted(found.evaluate_all("all => all.map(chip => chip.dataset.label)"))
+
+
+def current(page: Any) -> int:
+    return int(page.locator(SAMPLE).get_attribute("data-id"))
+
+
+def wait_saved(page: Any) -> None:
+    page.wait_for_selector('[data-testid="save-state"][data-state="saved"]')
+
+
+def wait_other(page: Any, sample: int) -> int:
+    page.wait_for_function(
+        f"() => document.querySelector('{SAMPLE}')?.dataset.id !== '{sample}'",
+    )
+    return current(page)
+
+
+def in_backend(page: Any, sample: int, verdict: str) -> list[str]:
+    names = {label.id: label.name for label in page.bench.labels()}
+    said = page.bench.verdicts([sample]).get(sample, {})
+    return sorted(names[label] for label, value in said.items() if value == verdict)
+
+
+def pixels(page: Any) -> list[int]:
+    return page.locator(EVIDENCE).evaluate(
+        "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
+    )
+
+
+def requests_of(page: Any) -> list[str]:
+    seen: list[str] = []
+    page.on("request", lambda request: seen.append(request.url))
+    return seen
+
+
+def undecided(page: Any) -> Any:
+    return page.locator(f'{CHIP}[data-verdict="unknown"]')
+
+
+def test_hovering_a_label_changes_the_map_without_a_request(open_label):
+    page = open_label("coco")
+    assert page.locator(EVIDENCE).get_attribute("data-label") == ""
+    page.wait_for_load_state("networkidle")
+    asked = requests_of(page)
+    drawn = []
+    for k in (0, 3):
+        chip = undecided(page).nth(k)
+        chip.hover()
+        name = chip.get_attribute("data-label")
+        page.wait_for_function(
+            "name => document.querySelector('[data-testid=evidence]').dataset.label === name",
+            arg=name,
+        )
+        drawn.append(pixels(page))
+    assert drawn[0] != drawn[1]
+    assert max(drawn[0]) > 200
+    page.keyboard.press("e")
+    page.wait_for_selector(f'{EVIDENCE}[data-source="similarity"]')
+    assert pixels(page) != drawn[1]
+    assert "Similarity" in page.locator('[data-testid="caption"]').inner_text()
+    assert [url for url in asked if not url.split("?")[0].endswith(SHELL)] == []
+
+
+def test_a_part_says_what_it_is_by_pointer_and_by_arrow_keys(open_label):
+    page = open_label("coco")
+    page.wait_for_load_state("networkidle")
+    asked = requests_of(page)
+    sample = current(page)
+    box = page.locator(SAMPLE).bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    card = page.locator('[data-testid="part-card"]')
+    card.wait_for(state="visible")
+    row, column = (int(n) for n in _numbers(card.locator(".title").inner_text()))
+    truth = page.bench.explain(sample)
+    _, cols = truth.layout.grid
+    best = truth.forward[(row - 1) * cols + column - 1].argsort()[::-1][0]
+    assert card.locator(".row .name").first.inner_text() == truth.labels[best]
+    page.keyboard.press("f")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "at => document.querySelector('[data-testid=part-card] .title').textContent.includes(at)",
+        arg=f"column {column + 1}",
+    )
+    page.wait_for_function(
+        "() => document.querySelector('[aria-live=polite].pl-hidden').textContent"
+    )
+    assert [url for url in asked if not url.split("?")[0].endswith(SHELL)] == []
+
+
+def _numbers(text: str) -> list[str]:
+    return "".join(c if c.isdigit() else " " for c in text).split()
+
+
+def test_keys_decide_enter_completes_undo_restores_and_a_reload_finds_all(open_label):
+    page = open_label("coco")
+    first = current(page)
+    before = page.bench.verdicts([first]).get(first, {})
+    one, two, three = (
+        page.locator(f'{CHIP}[data-key="{key}"]').get_attribute("data-label") for key in "123"
+    )
+    page.keyboard.press("1")
+    page.keyboard.press("2")
+    page.keyboard.press("2")
+    page.keyboard.press("Shift+Digit2")
+    page.keyboard.press("3")
+    page.keyboard.press(".")
+    wait_saved(page)
+    assert in_backend(page, first, "yes") == [one]
+    assert in_backend(page, first, "no") == [two]
+    assert in_backend(page, first, "unsure") == [three]
+
+    page.keyboard.press("Enter")
+    second = wait_other(page, first)
+    wait_saved(page)
+    everything = {label.name for label in page.bench.labels()}
+    assert in_backend(page, first, "yes") == [one]
+    assert set(in_backend(page, first, "no")) == everything - {one, three}
+
+    page.keyboard.press("u")
+    page.wait_for_selector(f'{SAMPLE}[data-id="{first}"]')
+    page.wait_for_function("() => document.querySelectorAll('[data-verdict=no].chip').length === 1")
+    assert in_backend(page, first, "no") == [two]
+    page.keyboard.press("Enter")
+    assert wait_other(page, first) == second
+    wait_saved(page)
+    page.keyboard.press("Backspace")
+    page.wait_for_selector(f'{SAMPLE}[data-id="{first}"]')
+
+    page.goto(f"{page.base}&sample={first}")
+    page.wait_for_selector(READY)
+    assert chips(page, "yes") == [one]
+    assert chips(page, "unsure") == [three]
+    assert set(chips(page, "no")) == everything - {one, three}
+    for _ in range(7):  # six keys and one Enter are still standing
+        page.keyboard.press("u")
+    wait_saved(page)
+    page.wait_for_function(
+        "n => document.querySelectorAll('.chip:not([data-verdict=unknown])').length === n",
+        arg=len(before),
+    )
+    assert page.bench.verdicts([first]).get(first, {}) == before
+
+
+def test_clicks_toggle_and_alt_or_shift_click_says_no(open_label):
+    page = open_label("coco")
+    sample = current(page)
+    a, b, c = (undecided(page).nth(k).get_attribute("data-label") for k in range(3))
+    chip = {name: page.locator(f'{CHIP}[data-label="{name}"]') for name in (a, b, c)}
+    chip[a].click()
+    chip[b].click(modifiers=["Alt"])
+    chip[c].click(modifiers=["Shift"])
+    wait_saved(page)
+    assert in_backend(page, sample, "yes") == [a]
+    assert in_backend(page, sample, "no") == sorted([b, c])
+    chip[a].click()
+    chip[b].click(modifiers=["Alt"])
+    wait_saved(page)
+    assert in_backend(page, sample, "yes") == []
+    assert in_backend(page, sample, "no") == [c]
+
+
+def test_offline_keeps_everything_and_sends_it_later(open_label):
+    page = open_label("coco")
+    page.expected.append("503")
+    sample = current(page)
+    key = page.locator(f'{CHIP}[data-key="1"]').get_attribute("data-label")
+    page.route("**/pl/api/commit*", lambda route: route.fulfill(status=503, body="{}"))
+    page.keyboard.press("1")
+    page.keyboard.press("Shift+Digit2")
+    page.wait_for_selector('[data-testid="save-state"][data-state="offline"]')
+    assert chips(page, "yes") == [key]
+    assert in_backend(page, sample, "yes") == []
+    kept = page.evaluate("() => Object.keys(localStorage).filter(k => k.includes('outbox')).length")
+    assert kept == 2
+    guarded = page.evaluate(
+        "() => !window.dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+    )
+    assert guarded
+
+    page.unroute("**/pl/api/commit*")
+    wait_saved(page)
+    assert in_backend(page, sample, "yes") == [key]
+    assert len(in_backend(page, sample, "no")) == 1
+    assert (
+        page.evaluate("() => Object.keys(localStorage).filter(k => k.includes('outbox')).length")
+        == 0
+    )
+
+
+def test_what_a_closed_tab_kept_is_sent_by_the_next_one(open_label):
+    page = open_label("coco")
+    page.expected.append("503")
+    sample = current(page)
+    key = page.locator(f'{CHIP}[data-key="1"]').get_attribute("data-label")
+    page.route("**/pl/api/commit*", lambda route: route.fulfill(status=503, body="{}"))
+    page.keyboard.press("1")
+    page.wait_for_selector('[data-testid="save-state"][data-state="offline"]')
+    again = page.context.new_page()
+    again.goto(f"{page.base}&sample={sample}")
+    again.wait_for_selector(READY)
+    again.wait_for_selector(f'{CHIP}[data-key="1"][data-verdict="yes"]')
+    again.wait_for_selector('[data-testid="save-state"][data-state="saved"]')
+    assert in_backend(page, sample, "yes") == [key]
+
+
+def test_a_refused_verdict_is_shown_and_not_kept(open_label):
+    page = open_label("coco")
+    page.expected.append("404")
+    refusal = '{"detail": "there is no sample 5 in coco"}'
+    page.route(
+        "**/pl/api/commit*",
+        lambda route: route.fulfill(status=404, content_type="application/json", body=refusal),
+    )
+    page.keyboard.press("1")
+    page.get_by_text("Not saved: there is no sample 5 in coco").wait_for()
+    page.wait_for_selector(f'{CHIP}[data-key="1"][data-verdict="unknown"]')
+    wait_saved(page)
+
+
+def test_a_hostile_label_name_is_text(open_label):
+    page = open_label("coco")
+    page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
+    chip = page.locator(CHIP).filter(has_text="onerror")
+    chip.scroll_into_view_if_needed()
+    chip.hover()
+    assert chip.get_attribute("data-label") == HOSTILE
+    assert chip.locator(".name").inner_text() == HOSTILE
+    assert page.locator("img[src='x']").count() == 0
+
+
+def test_a_deep_link_opens_the_sample_with_the_map_of_the_label(open_label):
+    page = open_label("coco", query="&sample=4&label=person")
+    assert current(page) == 4
+    page.wait_for_selector(f'{EVIDENCE}[data-label="person"]')
+    page.locator('[data-testid="neighbour"] .open').first.click()
+    other = wait_other(page, 4)
+    page.wait_for_function(f"() => location.search.includes('sample={other}')")
+
+
+def test_a_new_label_is_made_in_place_and_found_by_typing(open_label):
+    page = open_label("coco")
+    sample = current(page)
+    page.keyboard.press("n")
+    page.keyboard.type("striped 1 u thing")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f'{CHIP}[data-label="striped 1 u thing"]')
+    assert page.bench.verdicts([sample]).get(sample, {}) == {}
+    assert "striped 1 u thing" in [label.name for label in page.bench.labels()]
+    page.keyboard.press("l")
+    page.keyboard.type("strip")
+    assert page.locator(CHIP).count() == 1
+    page.keyboard.press("Enter")
+    wait_saved(page)
+    assert in_backend(page, sample, "yes") == ["striped 1 u thing"]
+    assert page.locator(CHIP).count() == len(page.bench.labels())
+
+
+def test_the_labels_of_a_neighbour_are_copied_with_one_key(open_label):
+    page = open_label("coco")
+    sample = current(page)
+    names = {label.id: label.name for label in page.bench.labels()}
+    expected: list[str] = []
+    for hit in page.bench.neighbours(sample, 8):
+        said = page.bench.verdicts([hit.sample]).get(hit.sample, {})
+        expected = sorted(names[k] for k, v in said.items() if v == "yes")
+        if expected:
+            break
+    assert expected
+    page.keyboard.press("c")
+    wait_saved(page)
+    assert in_backend(page, sample, "yes") == expected
+
+
+def test_new_suggestions_arrive_by_themselves(open_label):
+    page = open_label("coco")
+    version = page.bench.version
+    page.keyboard.press("1")
+    page.keyboard.press("Shift+Digit2")
+    page.wait_for_function(
+        "v => Number(document.querySelector('[data-testid=version]').dataset.version) > v",
+        arg=version,
+    )
+
+
+def test_zoom_pan_and_fit(open_label):
+    page = open_label("coco")
+    stage = page.locator(SAMPLE)
+    box = stage.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 3, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, -600)
+    page.wait_for_function(f"() => Number(document.querySelector('{SAMPLE}').dataset.zoom) > 1.5")
+    world = "document.querySelector('.world').style.transform"
+    before = page.evaluate(f"() => {world}")
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 3 + 60, box["y"] + box["height"] / 2 + 20)
+    page.mouse.up()
+    assert page.evaluate(f"() => {world}") != before
+    page.keyboard.press("0")
+    assert stage.get_attribute("data-zoom") == "1.00"
+    page.keyboard.press("+")
+    assert float(stage.get_attribute("data-zoom")) > 1
+    stage.dblclick()
+    assert stage.get_attribute("data-zoom") == "1.00"
+
+
+def test_words_take_the_place_of_patches(open_label):
+    page = open_label("talk")
+    sample = current(page)
+    truth = page.bench.explain(sample)
+    text = page.bench.sample(sample).text
+    label = truth.labels[3]
+    page.locator(f'{CHIP}[data-label="{label}"]').hover()
+    page.wait_for_selector(f'{EVIDENCE}[data-label="{label}"]')
+    strongest = int(truth.backward[:, 3].argmax())
+    start, end = truth.layout.spans[strongest]
+    darkest = page.locator(f'{EVIDENCE} [data-p="{strongest}"]')
+    assert darkest.inner_text() == text[start:end]
+    assert darkest.get_attribute("data-h") == "12"
+    assert page.locator(EVIDENCE).inner_text().split() == text.split()
+    darkest.hover()
+    card = page.locator('[data-testid="part-card"]')
+    card.wait_for(state="visible")
+    best = truth.forward[strongest].argmax()
+    assert card.locator(".row .name").first.inner_text() == truth.labels[best]
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    wait_other(page, sample)
+    wait_saved(page)
+    assert len(in_backend(page, sample, "yes")) == 1
+    assert len(page.bench.verdicts([sample])[sample]) == len(truth.labels)
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1440, 900)])
+@pytest.mark.parametrize("name", ["coco", "talk"])
+def test_nothing_scrolls_but_lists_and_all_is_within_reach(open_label, name, width, height):
+    page = open_label(name, viewport={"width": width, "height": height})
+    sizes = page.evaluate(
+        "() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+    )
+    assert sizes[0] <= width
+    assert sizes[1] <= height
+    for selector in (SAMPLE, CHIP, ".accept", '[data-testid="queue-item"]', '[data-testid="undo"]'):
+        box = page.locator(selector).first.bounding_box()
+        assert box is not None, selector
+        assert box["x"] >= 0, selector
+        assert box["y"] >= 0, selector
+        assert box["y"] + min(box["height"], 24) <= height, selector

@@ -1,0 +1,277 @@
+"""The Label page's requests, asked as a browser asks them, on a real project of short texts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from backend import api
+from tests.ui.test_present import unpacked
+from ui.app import _say
+from ui.context import Context
+from ui.routes import items
+
+TEXTS = (
+    "The bus to the airport was late again",
+    "My suitcase did not arrive with the plane",
+    "The soup was cold and the waiter rude",
+    "We loved the dessert and the friendly waiter",
+    "The train ticket was cheap",
+    "The room had a view of the sea",
+)
+LABELS = ("transport", "food", "hotel", "<img src=x onerror=alert(1)>")
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project is made once; each test works on a copy of its folder."""
+    home = tmp_path_factory.mktemp("template")
+    file = home / "texts.jsonl"
+    file.write_text("\n".join(json.dumps({"text": text}) for text in TEXTS), "utf-8")
+    bench = api.create_project(
+        "trip",
+        labels=LABELS,
+        kind=api.Kind.TEXT,
+        encoder="words",
+        settings=replace(api.Settings.from_environ(), home=home),
+    )
+    bench.add(file, who="importer")
+    bench.close()
+    return home / "trip"
+
+
+@pytest.fixture
+def context(settings: api.Settings, template: Path) -> Iterator[Context]:
+    shutil.copytree(template, settings.home / "trip")
+    context = Context(settings, "trip")
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def client(context: Context) -> TestClient:
+    app = FastAPI()
+    app.add_exception_handler(api.PatchlaneError, _say)
+    app.include_router(items.router(context))
+    return TestClient(app, base_url="http://127.0.0.1")
+
+
+def ids(context: Context) -> dict[str, int]:
+    return {label.name: label.id for label in context.open().labels()}
+
+
+def commit(client: TestClient, *rows: tuple[int, int, str | None], op: str = "operation-1"):
+    body = {
+        "op": op,
+        "rows": [{"sample": s, "label": label, "verdict": v} for s, label, v in rows],
+        "seen_version": 0,
+    }
+    return client.post("/pl/api/commit", json=body)
+
+
+def test_the_queue_gives_samples_with_reasons_and_all_labels(client, context):
+    queue = client.get("/pl/api/queue?picker=doubt&k=4").json()
+    assert queue["project"] == "trip"
+    assert queue["kind"] == "text"
+    assert [label["name"] for label in queue["labels"]] == list(LABELS)
+    assert len(queue["entries"]) == 4
+    assert all(entry["reason"] for entry in queue["entries"])
+    assert {entry["picker"] for entry in queue["entries"]} == {"doubt"}
+
+
+def test_in_order_leaves_out_what_is_decided(client, context):
+    labels = list(ids(context).values())
+    first, second = (sample.id for sample in context.open().samples()[:2])
+    commit(client, *((first, label, "no") for label in labels))
+    commit(client, (second, labels[0], "yes"), op="operation-2")
+    entries = client.get("/pl/api/queue?picker=order").json()["entries"]
+    assert first not in [entry["sample"] for entry in entries]
+    assert entries[0]["sample"] == second
+    assert entries[0]["reason"] == "3 of 4 labels open"
+    later = client.get(f"/pl/api/queue?picker=order&after={second}&k=2").json()["entries"]
+    assert [entry["sample"] for entry in later] == [second + 1, second + 2]
+
+
+def test_one_call_brings_all_of_a_sample(client, context):
+    bench = context.open()
+    sample = bench.samples()[0]
+    item = client.get(f"/pl/api/item?sample={sample.id}").json()
+    assert item["text"] == TEXTS[0]
+    assert item["media"] is None
+    said = {s.label_id: s.score for s in bench.suggest([sample.id])[0].suggestions}
+    assert dict(
+        zip(item["suggestions"]["labels"], item["suggestions"]["scores"], strict=True)
+    ) == pytest.approx(said, abs=1e-4)
+    assert item["suggestions"]["scores"] == sorted(item["suggestions"]["scores"], reverse=True)
+    assert set(item["suggestions"]["probabilities"]) == {None}
+    assert [near["sample"] for near in item["neighbours"]] == [
+        hit.sample for hit in bench.neighbours(sample.id, items.NEIGHBOURS)
+    ]
+    by_name = client.get("/pl/api/item", params={"sample": sample.name}).json()
+    assert by_name["sample"] == sample.id
+
+
+def test_a_neighbour_shows_what_people_said(client, context):
+    label = ids(context)["transport"]
+    item = client.get("/pl/api/item?sample=1").json()
+    near = item["neighbours"][0]["sample"]
+    commit(client, (near, label, "yes"), (near, ids(context)["food"], "no"))
+    again = client.get("/pl/api/item?sample=1").json()["neighbours"][0]
+    assert (again["sample"], again["yes"], again["no"]) == (near, [label], 1)
+
+
+@pytest.mark.parametrize("address", ["item?sample=99", "item?sample=nobody", "evidence?sample=99"])
+def test_an_unknown_sample_is_named_in_a_sentence(client, address):
+    answer = client.get(f"/pl/api/{address}")
+    assert answer.status_code == 404
+    assert "sample" in answer.json()["detail"]
+
+
+def test_a_sample_seen_again_costs_a_304_until_something_changes(client, context):
+    first = client.get("/pl/api/item?sample=1")
+    tag = {"If-None-Match": first.headers["etag"]}
+    assert client.get("/pl/api/item?sample=1", headers=tag).status_code == 304
+    assert client.get("/pl/api/item?sample=2", headers=tag).status_code == 200
+    commit(client, (1, ids(context)["food"], "no"))
+    changed = client.get("/pl/api/item?sample=1", headers=tag)
+    assert changed.status_code == 200
+    assert changed.json()["verdicts"] == {str(ids(context)["food"]): "no"}
+
+
+def test_evidence_is_the_backend_s_explanation(client, context):
+    answer = client.get("/pl/api/evidence?sample=2")
+    header, spans, (forward, backward, similarity), spread = unpacked(answer.content)
+    truth = context.open().explain(2)
+    assert header["labels"] == [ids(context)[name] for name in truth.labels]
+    assert [TEXTS[1][a:b] for a, b in spans] == TEXTS[1].split()
+    np.testing.assert_allclose(forward.sum(axis=0), 1, atol=4e-3)
+    np.testing.assert_allclose(backward.sum(axis=1), 1, atol=4e-3)
+    np.testing.assert_allclose(backward, truth.backward.T, atol=1e-3)
+    np.testing.assert_allclose(similarity, truth.similarity.T, atol=1e-3)
+    np.testing.assert_allclose(spread, truth.spread, atol=1e-3)
+    tag = {"If-None-Match": answer.headers["etag"]}
+    assert client.get("/pl/api/evidence?sample=2", headers=tag).status_code == 304
+
+
+def test_a_commit_is_durable_and_the_same_action_once(client, context, settings):
+    label = ids(context)["food"]
+    first = commit(client, (3, label, "yes"), (3, ids(context)["hotel"], "unsure"))
+    assert first.status_code == 200
+    assert (
+        commit(client, (3, label, "yes"), (3, ids(context)["hotel"], "unsure")).json()["offset"]
+        == first.json()["offset"]
+    )
+    context.close()
+    with_another = api.open_project("trip", settings=settings)
+    assert with_another.verdicts([3])[3] == {
+        label: api.Verdict.YES,
+        ids(Context(settings, "trip"))["hotel"]: api.Verdict.UNSURE,
+    }
+    assert len(with_another.store.log.since(0)) == 2
+    with_another.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"rows": [{"sample": 1, "label": 1, "verdict": "maybe"}]}, 422),
+        ({"rows": [{"sample": 1, "label": 1}]}, 422),
+        ({"rows": [{"sample": "1", "label": 1, "verdict": "yes"}]}, 422),
+        ({"rows": []}, 422),
+        ({"rows": [{"sample": 1, "label": 1, "verdict": "no"}] * (items.MOST_ROWS + 1)}, 422),
+        ({"op": "short"}, 422),
+        ({"op": "../../etc/passwd"}, 422),
+        ({"rows": [{"sample": 99, "label": 1, "verdict": "yes"}]}, 404),
+        ({"rows": [{"sample": 1, "label": 99, "verdict": "yes"}]}, 404),
+    ],
+)
+def test_what_is_no_verdict_is_refused_and_nothing_is_stored(client, context, change, status):
+    good = {"op": "operation-1", "rows": [{"sample": 1, "label": 1, "verdict": "yes"}]}
+    answer = client.post("/pl/api/commit", json={**good, **change})
+    assert answer.status_code == status
+    if status == 404:
+        assert "99" in answer.json()["detail"]
+    assert context.open().verdicts([1]).get(1, {}) == {}
+
+
+def test_one_unknown_row_stores_none_of_an_action(client, context):
+    labels = ids(context)
+    answer = commit(client, (1, labels["food"], "yes"), (1, 99, "yes"))
+    assert answer.status_code == 404
+    assert context.open().verdicts([1]).get(1, {}) == {}
+
+
+def test_undo_names_an_action_and_may_be_repeated(client, context):
+    label = ids(context)["food"]
+    commit(client, (1, label, "no"), op="operation-1")
+    commit(client, (1, label, "yes"), op="operation-2")
+    for _ in range(2):
+        undone = client.post("/pl/api/undo", json={"op": "operation-2"}).json()
+        assert undone["samples"] == [1]
+        assert undone["verdicts"] == {"1": {str(label): "no"}}
+    for _ in range(2):
+        newest = client.post("/pl/api/undo", json={"request": "request-1"}).json()
+        assert newest["verdicts"] == {"1": {}}
+    assert client.post("/pl/api/undo", json={"request": "request-2"}).json()["op"] is None
+    assert client.post("/pl/api/undo", json={"op": "never-heard-of"}).status_code == 404
+
+
+def test_refresh_answers_within_a_second_and_brings_the_new_suggestions(client, context):
+    start = time.monotonic()
+    quiet = client.get("/pl/api/refresh?since=0&ids=1,2").json()
+    assert quiet == {"version": 0, "offset": 0, "items": {}}
+    assert time.monotonic() - start < 15  # held for one second; the rest is a busy machine
+    labels = ids(context)
+    commit(client, (1, labels["transport"], "yes"), (3, labels["transport"], "no"))
+    until = time.monotonic() + 30
+    news = {"version": 0}
+    while news["version"] == 0 and time.monotonic() < until:
+        news = client.get("/pl/api/refresh?since=0&ids=1,2").json()
+    assert news["version"] >= 1
+    assert set(news["items"]) == {"1", "2"}
+    assert news["items"]["1"]["version"] == news["version"]
+
+
+@pytest.mark.parametrize("query", ["ids=1,x", "ids=-1", f"ids={'1,' * 500}1", "hold=5", "since=-1"])
+def test_refresh_takes_only_a_short_list_of_ids(client, query):
+    query = query if query.startswith("since") else f"since=0&{query}"
+    assert client.get(f"/pl/api/refresh?{query}").status_code == 422
+
+
+def test_a_new_label_is_text_and_is_scored_at_once(client, context):
+    name = "<script>alert(1)</script> ${x}"
+    made = client.post("/pl/api/label", json={"name": f"  {name} "}).json()
+    assert made["labels"][-1]["name"] == name
+    again = client.post("/pl/api/label", json={"name": name}).json()
+    assert again["label"] == made["label"]
+    assert len(again["labels"]) == len(LABELS) + 1
+    item = client.get("/pl/api/item?sample=1").json()
+    assert made["label"] in item["suggestions"]["labels"]
+
+
+def test_a_label_name_over_the_limit_is_refused_with_the_limit(client):
+    answer = client.post("/pl/api/label", json={"name": "x" * 201})
+    assert answer.status_code == 400
+    assert "200" in answer.json()["detail"]
+
+
+def test_a_read_only_server_writes_nothing(settings, context):
+    closed = Context(settings, "trip", is_read_only=True)
+    app = FastAPI()
+    app.add_exception_handler(api.PatchlaneError, _say)
+    app.include_router(items.router(closed))
+    client = TestClient(app, base_url="http://127.0.0.1")
+    assert commit(client, (1, 1, "yes")).status_code == 403
+    assert client.post("/pl/api/undo", json={}).status_code == 403
+    assert client.post("/pl/api/label", json={"name": "x"}).status_code == 403
+    assert client.get("/pl/api/item?sample=1").json()["verdicts"] == {}
+    closed.close()
