@@ -18,8 +18,12 @@ from backend.errors import BadInputError
 from backend.methods.encoders._words import encoder_fingerprint
 from backend.types import Encoded, ScoreScale
 
-SCALES: dict[str, ScoreScale] = {}
-"""Constants measured for a combination; other combinations derive theirs from their members."""
+SCALES = {
+    "sentence:minilm+words": ScoreScale(
+        global_mean=0.098, global_std=0.1063, local_mean=0.1185, local_std=0.1325, temperature=0.05
+    ),
+}
+"""Measured by `python -m backend.bench.text_scales`; other combinations derive theirs."""
 
 
 class SideBySideEncoder:
