@@ -27,7 +27,7 @@ from backend.errors import (
 )
 from backend.intake import ImportPreview, formats
 from backend.intake import preview as read_preview
-from backend.jobs import Cancelled, Job, Jobs
+from backend.jobs import Cancelled, Job, Jobs, Ticket
 from backend.pipeline import kind_of_encoder
 from backend.recipes import OFFLINE_ENCODERS, load_recipe, recipe_names
 from backend.settings import Settings, assets_folder
@@ -89,6 +89,7 @@ __all__ = [
     "Settings",
     "Split",
     "Suggestion",
+    "Ticket",
     "Verdict",
     "Workbench",
     "__version__",
@@ -96,6 +97,7 @@ __all__ = [
     "create_project",
     "entries",
     "formats",
+    "kind_of_encoder",
     "list_projects",
     "open_project",
     "preview",

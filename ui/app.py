@@ -6,11 +6,10 @@ import logging
 import os
 import sys
 import threading
+import warnings
 import webbrowser
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -33,22 +32,26 @@ from ui.components.shell import ShellBar
 from ui.context import Context
 from ui.host import LOOPBACK_HOSTS, Guard, bound_socket, head, is_loopback, names_of
 from ui.host import router as host_router
+from ui.pages import data, explore, label
+from ui.routes import (
+    api_tools,
+    bulk,
+    exports,
+    finding,
+    imports,
+    items,
+    jobs,
+    media,
+    points,
+    projects,
+)
 
 log = logging.getLogger("patchlane.web")
 
 # title, address, module of `ui.pages`
-PAGES = (("Label", "", "label"), ("Explore", "explore", "explore"), ("Data", "data", "data"))
-ROUTES = (
-    "media",
-    "projects",
-    "imports",
-    "exports",
-    "jobs",
-    "items",
-    "points",
-    "finding",
-    "bulk",
-)
+# title, address, page; the first one is at "/"
+PAGES = (("Label", "", label), ("Explore", "explore", explore), ("Data", "data", data))
+ROUTES = (media, projects, imports, exports, jobs, items, bulk, finding, points)
 STATUS = {
     api.NotFoundError: 404,
     api.RefusedError: 403,
@@ -95,9 +98,8 @@ def build_app(
     def healthz() -> dict[str, object]:
         return {"ok": True, "version": api.__version__}
 
-    for name in ROUTES:
-        if find_spec(f"ui.routes.{name}") is not None:
-            app.include_router(import_module(f"ui.routes.{name}").router(context))
+    for routes in ROUTES:
+        app.include_router(routes.router(context))
     _mount(app, context)
     # The middleware added last runs first: host and origin before the gate.
     if users is not None:
@@ -172,26 +174,22 @@ def _mount(app: FastAPI, context: Context) -> None:
     cache = settings.home / ".gradio"
     cache.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.environ["GRADIO_TEMP_DIR"] = str(cache)
-    demo: gr.Blocks | None = None
+    demo = gr.Blocks(title="Patchlane", analytics_enabled=False, delete_cache=(3600, 86400))
     for title, address, module in PAGES:
-        if find_spec(f"ui.pages.{module}") is None:
-            continue
-        build: Callable[[Context], None] = import_module(f"ui.pages.{module}").build
-        page = (
-            gr.Blocks(title="Patchlane", analytics_enabled=False, delete_cache=(3600, 86400))
-            if demo is None
-            else demo.route(title, address)
-        )
-        with page:
+        with demo.route(title, address) if address else demo:
             Navbar(visible=False)
-            ShellBar({"page": module})
-            build(context)
-            if demo is None and find_spec("ui.routes.api_tools") is not None:
-                import_module("ui.routes.api_tools").register(context)
-        demo = demo or page
-    if demo is None:
-        raise RuntimeError("no page is installed")
+            ShellBar({"page": title.lower()})
+            module.build(context)
+            if not address:
+                api_tools.register(context)
     demo.queue(api_open=False, default_concurrency_limit=8, max_size=500)
+    with warnings.catch_warnings():
+        # Said of every app with several pages, also where rendering on the server is off.
+        warnings.filterwarnings("ignore", message="SSR mode is not supported")
+        _mount_pages(app, demo, context)
+
+
+def _mount_pages(app: FastAPI, demo: gr.Blocks, context: Context) -> None:
     gr.mount_gradio_app(
         app,
         demo,
@@ -199,7 +197,7 @@ def _mount(app: FastAPI, context: Context) -> None:
         theme=theme.THEME,
         head=head(),
         auth_dependency=auth.signed_in if context.accounts is not None else None,
-        mcp_server=find_spec("ui.routes.api_tools") is not None,
+        mcp_server=True,
         ssr_mode=False,
         pwa=False,
         run_history=False,

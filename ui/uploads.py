@@ -25,7 +25,7 @@ HEADER_BYTES = 4_000_000
 NAME_BYTES = 255
 PATH_BYTES = 1000
 MAX_DEPTH = 32
-ARCHIVES = (".zip",)
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".npz")
 
 

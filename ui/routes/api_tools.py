@@ -140,22 +140,18 @@ class Tools:
         ]
         return _json(rows)
 
-    def search(
-        self, text: str = "", sample: str = "", query: str = "", project: str = "", k: int = 10
-    ) -> str:
+    def search(self, text: str = "", sample: str = "", project: str = "", k: int = 10) -> str:
         """Samples that are like a text or like another sample, best first.
 
         Args:
             text: words to look for
             sample: id or name of a sample to find more of
-            query: labels joined by & | ~ and brackets, like cat & ~dog
             project: name of the project; empty means the last opened one
             k: how many
         """
         hits = self._bench(project).search(
             text=text or None,
             sample=_name(sample) if sample else None,
-            query=query or None,
             k=_bounded(k),
         )
         rows = [{"sample": h.name, "score": h.score, "parts": list(h.parts)} for h in hits]

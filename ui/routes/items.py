@@ -171,7 +171,10 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
         receipt = bench.undo(context.user(request), op=body.op, request=body.request)
         if receipt is None:
             return _json({"op": None, "samples": [], "labels": [], "verdicts": {}})
-        samples = list(dict.fromkeys(sample for sample, _ in receipt.pairs))[:MOST_IDS]
+        # Taking an import back takes its samples away, too.
+        alive = {sample.id for sample in bench.samples()}
+        touched = dict.fromkeys(sample for sample, _ in receipt.pairs if sample in alive)
+        samples = list(touched)[:MOST_IDS]
         return _json(
             {
                 "op": receipt.op,

@@ -26,6 +26,7 @@ class NewProject(BaseModel):
     name: Name
     kind: api.Kind
     labels: Annotated[list[str], Field(max_length=MAX_LABELS)] = []
+    encoder: Annotated[str, Field(max_length=100)] | None = None
 
 
 class AddLabels(BaseModel):
@@ -99,10 +100,17 @@ def router(context: Context) -> APIRouter:
     def create(new: NewProject) -> dict[str, object]:
         context.writable()
         name = plain_name(new.name)
+        # Others may name a file of the server, so they are for its command line.
+        if new.encoder and new.encoder not in api.OFFLINE_ENCODERS:
+            raise api.BadInputError(
+                f"choose one of the encoders {', '.join(api.OFFLINE_ENCODERS)}; "
+                "others are named with `patchlane new --encoder`"
+            )
         bench = api.create_project(
             name,
             labels=clean_labels(new.labels),
             kind=new.kind,
+            encoder=new.encoder,
             settings=context.settings,
             learns=True,
         )
@@ -166,6 +174,7 @@ def _shell(context: Context, request: Request) -> dict[str, object]:
         "canNamePaths": context.is_local,
         "limits": {"upload": limits.upload_bytes, "label": limits.label_characters},
         "projects": [_row(info) for info in context.projects()],
+        "encoders": {name: api.kind_of_encoder(name) for name in api.OFFLINE_ENCODERS},
         "project": None,
     }
     if context.project_name(request.query_params.get("project")) is None:

@@ -34,7 +34,7 @@ export function mountIntake(root, desk) {
   // ---- steps ---------------------------------------------------------------------------------
 
   async function take(files) {
-    if (!facts || facts.readOnly || state.step === 'sending') return;
+    if (!facts || facts.readOnly || ['sending', 'creating'].includes(state.step)) return;
     if (!files.length) { toast(t('intake.nothing')); return; }
     forgetSource();
     Object.assign(state, { step: 'sending', files, sent: [0, files.length, 0, 0] });
@@ -85,12 +85,17 @@ export function mountIntake(root, desk) {
 
   /** Make the new project; its name is put into the address so that what follows goes there. */
   async function create() {
-    const { name, kind, labels } = state.form;
+    const { name, kind, labels, encoder } = state.form;
+    const before = state.step;
+    state.step = 'creating';
+    draw();
     try {
-      const made = await api('/pl/api/projects', { json: { name, kind, labels: namesIn(labels) } });
+      const made = await api('/pl/api/projects', { json: { name, kind, labels: namesIn(labels), encoder: encoder || null } });
       setAddress({ project: made.name }, { push: true });
       return true;
     } catch (error) {
+      state.step = before;
+      draw();
       toastError(error);
       root.querySelector('input[name=name]')?.focus();
       return false;
@@ -137,18 +142,22 @@ export function mountIntake(root, desk) {
 
   function form() {
     const kinds = ['image', 'text'].map(kind => el('label', { class: 'pl-choice' },
-      el('input', { type: 'radio', name: 'kind', value: kind, checked: state.form.kind === kind, disabled: Boolean(state.preview?.kind) && state.preview.kind !== kind, onchange: () => { state.form.kind = kind; } }), t(`kind.${kind}`)));
+      el('input', { type: 'radio', name: 'kind', value: kind, checked: state.form.kind === kind, disabled: Boolean(state.preview?.kind) && state.preview.kind !== kind, onchange: () => { Object.assign(state.form, { kind, encoder: '' }); draw(); } }), t(`kind.${kind}`)));
     const name = el('input', { type: 'text', name: 'name', class: 'pl-input', maxlength: '100', required: true, autocomplete: 'off', value: state.form.name, placeholder: t('new.name.example'), 'data-testid': 'project-name', oninput: () => { state.form.name = name.value; } });
     const labels = el('textarea', { class: 'pl-input', name: 'labels', rows: '3', placeholder: t('new.labels.example'), 'data-testid': 'project-labels', oninput: () => { state.form.labels = labels.value; } });
     labels.value = state.form.labels;
+    const encoders = Object.keys(facts.encoders).filter(id => facts.encoders[id] === state.form.kind);
+    const encoder = encoders.length > 1 ? el('details', { class: 'pl-more wide', open: Boolean(state.form.encoder) }, el('summary', {}, t('new.more')),
+      el('label', { class: 'pl-field' }, t('new.encoder'), el('select', { class: 'pl-input', 'data-testid': 'project-encoder', onchange: event => { state.form.encoder = event.target.value; } },
+        el('option', { value: '' }, t('new.encoder.default')), encoders.map(id => el('option', { value: id, selected: id === state.form.encoder }, id))))) : null;
     return el('div', { class: 'pl-new-form' },
       el('label', { class: 'pl-field' }, t('new.name'), name),
       el('fieldset', { class: 'pl-field' }, el('legend', {}, t('new.kind')), el('div', { class: 'pl-row' }, kinds)),
-      el('label', { class: 'pl-field wide' }, el('div', {}, t('new.labels'), el('span', { class: 'pl-dim pl-small' }, ` ${t('new.labels.what')}`)), labels));
+      el('label', { class: 'pl-field wide' }, el('div', {}, t('new.labels'), el('span', { class: 'pl-dim pl-small' }, ` ${t('new.labels.what')}`)), labels), encoder);
   }
 
   function body() {
-    if (state.step === 'sending' || state.step === 'looking' || state.step === 'taking') return progressCard();
+    if (['sending', 'looking', 'creating', 'taking'].includes(state.step)) return progressCard();
     if (state.step === 'preview') {
       return previewCard(state, facts, { onStart: start, onCancel: () => giveUp(), onNewProject: () => { setAddress({ new: 1 }, { push: true }); state.isNew = true; state.form.name ||= guessName(state.files); draw(); } });
     }
@@ -157,7 +166,7 @@ export function mountIntake(root, desk) {
       return [reportCard(state.record, { onClose: () => { state.dismissed.add(state.record.id); state.step = 'idle'; draw(); }, onChange: () => emit('pl:project') }), zone];
     }
     if (!state.isNew) return zone;
-    return [zone, el('div', { class: 'pl-row' }, el('button', { type: 'button', class: 'pl-button', 'data-testid': 'create-empty', onclick: async () => { if (await create()) finishNew(); } }, t('new.empty')), el('span', { class: 'pl-dim pl-small' }, t('new.empty.what')))];
+    return [zone, el('div', { class: 'pl-row' }, el('button', { type: 'button', class: 'pl-button', 'data-testid': 'create-empty', onclick: async () => { if (await create()) { state.step = 'idle'; finishNew(); } } }, t('new.empty')), el('span', { class: 'pl-dim pl-small' }, t('new.empty.what')))];
   }
 
   function progressCard() {
@@ -210,7 +219,7 @@ export function mountIntake(root, desk) {
   return { refresh };
 }
 
-const emptyForm = () => ({ name: '', kind: 'image', labels: '' });
+const emptyForm = () => ({ name: '', kind: 'image', labels: '', encoder: '' });
 
 /** Label names from pasted text: a line each, or commas. */
 export const namesIn = text => [...new Set((text.includes('\n') ? text.split(/\r?\n/) : text.split(',')).map(name => name.trim()).filter(Boolean))];

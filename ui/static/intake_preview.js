@@ -10,7 +10,7 @@ export function previewCard(state, facts, { onStart, onCancel, onNewProject }) {
   const card = el('div', { class: 'pl-card pl-preview', 'data-testid': 'import-preview', 'data-samples': seen.samples, 'data-problems': seen.numProblems });
   card.append(
     el('h2', { class: 'pl-h2' }, nothing ? t('preview.nothing') : t(`preview.${seen.kind ?? 'annotations'}`, { samples: count(seen.samples), annotations: count(seen.annotations) })),
-    el('p', { class: 'pl-plain pl-dim' }, [seen.formats.length ? t('preview.format', { format: seen.formats.map(name => t(`format.${name}`)).join(', ') }) : '', seen.annotations ? t('preview.annotations.more', { n: count(seen.annotations) }) : ''].filter(Boolean).join(', ')));
+    el('p', { class: 'pl-plain pl-dim' }, [seen.formats.length ? t('preview.format', { format: seen.formats.map(formatName).join(', ') }) : '', seen.annotations ? t('preview.annotations.more', { n: count(seen.annotations) }) : ''].filter(Boolean).join(', ')));
   if (wrongKind) {
     card.append(el('p', { class: 'pl-plain pl-warning', role: 'alert' }, t(`preview.wrong.${seen.kind}`, { name: facts.project.name })));
   }
@@ -24,6 +24,12 @@ export function previewCard(state, facts, { onStart, onCancel, onNewProject }) {
     wrongKind ? el('button', { type: 'button', class: 'pl-button primary', onclick: onNewProject }, t('preview.newproject')) : nothing ? null : start,
     el('button', { type: 'button', class: 'pl-button', onclick: onCancel }, t('cancel'))));
   return card;
+}
+
+/** A reader's name in words; a reader that came later is called by its own. */
+function formatName(name) {
+  const words = t(`format.${name}`);
+  return words.startsWith('format.') ? name : words;
 }
 
 function firstOnes(seen, files, card) {

@@ -63,7 +63,7 @@ export function mountJobs(root, box, { onVersion }) {
       el('div', { class: 'pl-job-title' }, job.title),
       busy ? el('button', { type: 'button', class: 'pl-icon-button', 'aria-label': t('jobs.cancel', { title: job.title }), title: t('jobs.cancel', { title: '' }), onclick: () => cancel(job.id) }, icon('M6 6l12 12M18 6 6 18', { size: 14 })) : null,
       busy ? el('progress', { class: 'pl-progress', max: '1', value: job.total ? job.done / job.total : null, 'aria-label': job.title }) : null,
-      el('div', { class: 'pl-dim pl-small' }, [t(`jobs.state.${job.state}`), job.total ? `${job.done} / ${job.total}` : '', job.error || job.note].filter(Boolean).join(', ')));
+      el('div', { class: 'pl-dim pl-small' }, [t(`jobs.state.${job.state}`), busy && job.total ? `${job.done} / ${job.total}` : '', job.error || (busy ? job.note : '')].filter(Boolean).join(', ')));
   }
 
   async function cancel(id) {

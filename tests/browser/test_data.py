@@ -1,0 +1,246 @@
+"""The Data page as a person uses it: make projects, see what was skipped, edit labels, reload."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from skimage import data as photographs
+
+from backend import api
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+TEXTS = ("The soup was cold", "The bus was late", "A room with a view", "The waiter smiled")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder as people have them: photographs in folders, and three files that are none."""
+    folder = tmp_path / "my photos"
+    for place, name in (("pets", "chelsea"), ("drinks", "coffee"), ("people", "astronaut")):
+        (folder / place).mkdir(parents=True)
+        picture = Image.fromarray(getattr(photographs, name)())
+        picture.thumbnail((320, 320))
+        picture.save(folder / place / f"{name}.jpg")
+    (folder / "drinks" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut off")
+    (folder / "drinks" / "empty.png").write_bytes(b"")
+    (folder / "drinks" / f"{HOSTILE}.jpg").write_bytes(b"not a picture")
+    return folder
+
+
+@pytest.fixture
+def notes(settings: api.Settings, tmp_path: Path) -> str:
+    """A closed project of texts."""
+    file = tmp_path / "notes.jsonl"
+    rows = [{"sample": f"n{i}", "text": text} for i, text in enumerate(TEXTS)]
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    bench = api.create_project(
+        "notes", labels=["food", HOSTILE], encoder="words", settings=settings
+    )
+    bench.add(file)
+    bench.close()
+    return "notes"
+
+
+def ready(page: Any, name: str = "data") -> None:
+    page.wait_for_selector(f'[data-testid=page][data-page={name}][data-ready="1"]')
+
+
+def imported(page: Any, count: int) -> Any:
+    report = page.locator("[data-testid=import-report]")
+    report.wait_for(timeout=240_000)
+    assert report.get_attribute("data-imported") == str(count)
+    return report
+
+
+def test_a_project_from_a_folder(
+    serve: Callable[..., str], open_page: Callable[..., Any], photos: Path, settings: api.Settings
+) -> None:
+    page = open_page(serve() + "/data")
+    ready(page)
+    assert page.get_by_role("heading", name="Make your first project").is_visible()
+    page.get_by_test_id("import-folder").set_input_files(str(photos))
+    preview = page.get_by_test_id("import-preview")
+    preview.wait_for()
+    assert not list(settings.home.glob("*/project*")), "a preview stores nothing"
+    assert page.get_by_test_id("project-name").input_value() == "my photos"
+    page.get_by_test_id("project-labels").fill(f"cat\ncup\n{HOSTILE}")
+    page.get_by_test_id("import-start").click()
+
+    report = imported(page, 3)
+    assert report.get_attribute("data-skipped") == "3"
+    files = page.get_by_test_id("import-problem")
+    names = {files.nth(at).get_attribute("data-file") for at in range(files.count())}
+    assert names == {"drinks/broken.jpg", "drinks/empty.png", f"drinks/{HOSTILE}.jpg"}
+    with page.expect_download() as download:
+        page.get_by_test_id("report-csv").click()
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8"))))
+    assert {row["file"] for row in rows} == names
+    assert all(row["reason"] for row in rows)
+
+    page.reload()
+    ready(page)
+    assert "project=my+photos" in page.url
+    shown = page.locator('[data-testid=project][data-project="my photos"]')
+    assert "3 images, 3 labels" in shown.inner_text()
+    labels = page.get_by_test_id("label-row")
+    assert [labels.nth(at).get_attribute("data-label") for at in range(3)] == [
+        "cat",
+        "cup",
+        HOSTILE,
+    ]
+    imported(page, 3)
+
+
+def test_a_project_from_a_zip(
+    serve: Callable[..., str], open_page: Callable[..., Any], settings: api.Settings
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        rows = [
+            {"sample": f"n{i}", "text": text, "labels": ["review"]} for i, text in enumerate(TEXTS)
+        ]
+        archive.writestr("reviews.jsonl", "\n".join(json.dumps(row) for row in rows))
+        archive.writestr("../evil.txt", "leads out of its folder")
+    page = open_page(serve() + "/data")
+    ready(page)
+    page.get_by_test_id("import-file").set_input_files(
+        {"name": "set.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}
+    )
+    page.get_by_test_id("import-preview").wait_for()
+    assert page.get_by_test_id("project-name").input_value() == "set"
+    page.get_by_test_id("project-name").fill("reviews")
+    page.get_by_text("More", exact=True).click()
+    page.get_by_test_id("project-encoder").select_option("words")
+    page.get_by_test_id("import-start").click()
+    report = imported(page, len(TEXTS))
+    assert "evil.txt" in report.inner_text()
+    row = page.locator("[data-testid=label-row][data-label=review]")
+    assert f"{len(TEXTS)} ✓" in row.inner_text()
+    assert not list(settings.home.rglob("evil.txt"))
+
+
+def test_a_path_is_looked_at_and_taken_with_two_enters(
+    serve: Callable[..., str], open_page: Callable[..., Any], notes: str, tmp_path: Path
+) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "one.txt").write_text("One more text about dinner")
+    page = open_page(serve(notes) + "/data")
+    ready(page)
+    page.get_by_test_id("import-path").fill(str(tmp_path / "more"))
+    page.keyboard.press("Enter")
+    page.get_by_test_id("import-start").wait_for()
+    page.keyboard.press("Enter")
+    imported(page, 1)
+    page.get_by_test_id("import-undo").click()
+    page.locator("[data-testid=project][data-project=notes]", has_text="4 texts").wait_for()
+
+
+def test_labels_are_edited_with_undo_and_markup_stays_text(
+    serve: Callable[..., str], open_page: Callable[..., Any], notes: str
+) -> None:
+    page = open_page(serve(notes) + "/data")
+    ready(page)
+    row = lambda name: page.locator(f'[data-testid=label-row][data-label="{name}"]')  # noqa: E731
+    assert row(HOSTILE).inner_text().startswith(HOSTILE)
+    assert page.evaluate("document.querySelectorAll('img[src=x]').length") == 0
+    page.get_by_test_id("label-add").fill("drink, view")
+    page.keyboard.press("Enter")
+    row("view").wait_for()
+    row("drink").click()
+    page.get_by_test_id("label-name").fill("beverage")
+    page.get_by_test_id("label-name").press("Tab")
+    row("beverage").wait_for()
+    page.get_by_test_id("label-remove").click()
+    row("beverage").wait_for(state="detached")
+    page.get_by_test_id("undo").click()
+    row("beverage").wait_for()
+    page.reload()
+    ready(page)
+    assert row("beverage").is_visible()
+    assert not row("drink").is_visible()
+
+
+def test_an_export_is_downloaded_and_a_project_removed_and_brought_back(
+    serve: Callable[..., str], open_page: Callable[..., Any], notes: str
+) -> None:
+    page = open_page(serve(notes) + "/data")
+    ready(page)
+    page.locator("[data-testid=export][data-format=jsonl]").click()
+    made = page.get_by_test_id("export-row").first
+    made.wait_for(timeout=60_000)
+    with page.expect_download() as download:
+        made.get_by_role("link").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert any(name.endswith(".jsonl") for name in archive.namelist())
+    page.get_by_role("button", name="Remove notes").click()
+    page.get_by_role("button", name="Remove", exact=True).click()
+    page.get_by_role("heading", name="Make your first project").wait_for()
+    page.locator(".pl-toast").get_by_role("button", name="Undo").click()
+    page.locator("[data-testid=project][data-project=notes]").wait_for()
+
+
+def test_keys_theme_and_search(
+    serve: Callable[..., str], open_page: Callable[..., Any], notes: str
+) -> None:
+    page = open_page(serve(notes) + "/data")
+    ready(page)
+    page.locator("body").click(position={"x": 400, "y": 700})
+    page.keyboard.press("?")
+    page.get_by_role("dialog").get_by_text("undo your last action").wait_for()
+    page.keyboard.press("/")
+    assert page.get_by_role("dialog").is_visible(), "keys belong to the dialog while it is open"
+    page.keyboard.press("Escape")
+    before = page.evaluate("document.body.classList.contains('dark')")
+    page.get_by_role("button", name="Light or dark").click()
+    assert page.evaluate("document.body.classList.contains('dark')") is not before
+    page.reload()
+    ready(page)
+    page.wait_for_function(
+        "dark => document.body.classList.contains('dark') === dark", arg=not before
+    )
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.dataset.testid") == "search-box"
+    page.keyboard.type("cold soup")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/explore?project=notes&query=cold+soup")
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)], ids=["desk", "phone"])
+def test_the_window_is_filled_and_nothing_sticks_out(
+    serve: Callable[..., str], open_page: Callable[..., Any], notes: str, size: tuple[int, int]
+) -> None:
+    width, height = size
+    page = open_page(serve(notes) + "/data", viewport={"width": width, "height": height})
+    ready(page)
+    box = page.get_by_test_id("page").bounding_box()
+    assert box["x"] == 0
+    assert (box["width"], box["y"] + box["height"]) == (width, height)
+    scrolls = "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+    assert page.evaluate(scrolls) == [width, height], "the page itself never scrolls"
+    sticking_out = page.evaluate(
+        """() => [...document.querySelectorAll('.pl-shell *, .pl-page *')].filter(node => {
+            const box = node.getBoundingClientRect();
+            return box.width > 1 && box.right > innerWidth + 1;
+        }).map(node => node.outerHTML.slice(0, 100))"""
+    )
+    assert sticking_out == []
+    for testid in ("search-box", "save-state", "version", "undo", "job"):
+        assert page.get_by_test_id(testid).is_visible(), testid
+
+
+def test_nothing_can_be_changed_on_a_read_only_server(
+    serve: Callable[..., str], open_page: Callable[..., Any], notes: str
+) -> None:
+    page = open_page(serve(notes, read_only=True) + "/data")
+    ready(page)
+    assert page.get_by_text("This server is read-only").is_visible()
+    for testid in ("new-project", "import-file", "label-add", "export"):
+        assert not page.get_by_test_id(testid).first.is_visible()

@@ -1,0 +1,177 @@
+"""Programs: gradio_client and an MCP client over HTTP, with and without credentials."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from backend import api
+from tests.ui.conftest import NOTES, TOKEN, accounts
+from ui.app import build_app
+
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+VERBS = {"suggest", "explain", "correct", "next", "search", "evaluate", "export"}
+
+
+@pytest.fixture(scope="module")
+def address(home: api.Settings) -> Iterator[str]:
+    app = build_app(home, default_project="notes", users=accounts())
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=1
+        )
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    until = time.monotonic() + 120
+    while not server.started and time.monotonic() < until:
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def robot(address: str) -> Any:
+    from gradio_client import Client
+
+    return Client(address, headers=HEADERS, verbose=False)
+
+
+def ask(robot: Any, verb: str, **given: object) -> Any:
+    return json.loads(robot.predict(**given, api_name=f"/{verb}"))
+
+
+def test_the_verbs_are_described_with_types(address: str) -> None:
+    told = httpx.get(f"{address}/gradio_api/info", headers=HEADERS).json()["named_endpoints"]
+    assert {name.strip("/") for name in told} == VERBS
+    for verb, facts in told.items():
+        assert facts["description"], verb
+        assert all(p["python_type"]["type"] in ("str", "int") for p in facts["parameters"])
+    correct = [p["parameter_name"] for p in told["/correct"]["parameters"]]
+    assert correct == ["rows", "project", "op"], "who asks is never the caller's to say"
+
+
+def test_a_program_labels(robot: Any, home: api.Settings) -> None:
+    rows = ask(robot, "suggest", samples="notes0, notes1")
+    assert [row["sample"] for row in rows] == ["notes0", "notes1"]
+    assert rows[0]["suggestions"][0]["label"] == "transport"
+    assert {"set", "coverage", "version", "encoder"} <= rows[0].keys()
+
+    why = ask(robot, "explain", sample="notes0", label="transport", top=3)
+    words = [part["text"] for part in why["labels"][0]["parts"]]
+    assert len(words) == 3
+    assert all(word in NOTES[0] for word in words)
+
+    said = json.dumps(
+        [
+            {"sample": "notes0", "label": "transport", "verdict": "yes"},
+            {"sample": "notes1", "complete": True},
+        ]
+    )
+    first = ask(robot, "correct", rows=said, op="program-1")
+    assert first["pairs"] == 4
+    assert ask(robot, "correct", rows=said, op="program-1") == first, "the same op is stored once"
+
+    assert {row["picker"] for row in ask(robot, "next", k=2, picker="random")} == {"random"}
+    assert ask(robot, "search", text="a late bus", k=1)[0]["sample"] == "notes0"
+    assert ask(robot, "search", sample="notes1", k=1)[0]["sample"] == "notes1"
+
+    made = ask(robot, "export", format="csv")
+    assert made["samples"] == len(NOTES)
+    assert (home.home / "notes" / "exports" / made["name"]).is_file()
+    log = api.open_project("notes", settings=home)
+    assert {row.who for row in log.store.log.since(0) if row.op == "program-1"} == {"robot"}
+    log.close()
+
+
+@pytest.mark.parametrize(
+    ("verb", "given", "sentence"),
+    [
+        ("suggest", {"samples": "no-such-sample"}, "no-such-sample"),
+        ("suggest", {"project": "../notes"}, "no project called"),
+        ("correct", {"rows": "not json"}, "rows is not JSON"),
+        (
+            "correct",
+            {"rows": '[{"sample": "notes0", "label": "transport", "verdict": "maybe"}]'},
+            "maybe",
+        ),
+        ("next", {"k": 0}, "give 1 to"),
+        ("export", {"format": "../../etc"}, "unknown format"),
+        ("evaluate", {"split": "moon"}, "moon"),
+    ],
+)
+def test_a_refusal_is_a_sentence(
+    robot: Any, verb: str, given: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(Exception, match=sentence):
+        ask(robot, verb, **given)
+
+
+def mcp(address: str, headers: dict[str, str], tool: str, given: dict[str, object]) -> Any:
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    async def call() -> Any:
+        async with (
+            streamablehttp_client(f"{address}/gradio_api/mcp/", headers=headers) as (
+                read,
+                write,
+                _,
+            ),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = await session.list_tools()
+            return {t.name for t in tools.tools}, await session.call_tool(tool, given)
+
+    # Playwright's synchronous form may keep an event loop running in this thread.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, call()).result(120)
+
+
+def test_an_mcp_client_uses_the_same_verbs(address: str) -> None:
+    names, answer = mcp(address, HEADERS, "suggest", {"samples": "notes1"})
+    assert names == VERBS
+    assert not answer.isError
+    rows = json.loads(answer.content[0].text)
+    assert [row["sample"] for row in rows] == ["notes1"]
+    assert {"transport", "food"} < {one["label"] for one in rows[0]["suggestions"]}
+
+
+def test_without_credentials_no_tool_answers(address: str) -> None:
+    call = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "suggest", "arguments": {}},
+    }
+    accept = {"Accept": "application/json, text/event-stream"}
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}):
+        for path in ("/gradio_api/mcp/", "/gradio_api/call/suggest"):
+            answer = httpx.post(f"{address}{path}", json=call, headers={**accept, **headers})
+            assert answer.status_code == 401
+    assert httpx.get(f"{address}/gradio_api/mcp/schema").status_code == 401
+
+
+def test_a_read_only_server_takes_no_verdict_from_programs(home: api.Settings) -> None:
+    from ui.context import Context
+    from ui.routes.api_tools import Tools
+
+    tools = Tools(Context(home, "notes", is_read_only=True))
+    before = {path.name for path in Path(home.home).rglob("*.zip")}
+    with pytest.raises(api.RefusedError, match="read-only"):
+        tools.correct("[]", request=None)  # type: ignore[arg-type]
+    with pytest.raises(api.RefusedError, match="read-only"):
+        tools.export()
+    assert {path.name for path in Path(home.home).rglob("*.zip")} == before

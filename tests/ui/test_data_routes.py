@@ -1,0 +1,333 @@
+"""The Data page's requests on a real project: import, labels, exports, media, projects."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from backend import api
+from tests.ui.conftest import HOSTILE, NOTES, ORIGIN, make_notes, routes_only
+from tests.ui.test_uploads import batch
+from ui.routes.imports import problems_csv
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the projects "notes" and "other", made once."""
+    folder = tmp_path_factory.mktemp("prepared")
+    home = folder / "home"
+    settings = api.Settings.from_environ({**os.environ, "PATCHLANE_HOME": str(home)})
+    make_notes(settings, folder, "other")
+    make_notes(settings, folder, "notes")
+    return home
+
+
+@pytest.fixture
+def filled(prepared: Path, settings: api.Settings) -> api.Settings:
+    """Settings of a copy of that home."""
+    shutil.copytree(prepared, settings.home)
+    return settings
+
+
+@pytest.fixture
+def mine(filled: api.Settings) -> Iterator[TestClient]:
+    """A server of that copy."""
+    with TestClient(routes_only(filled, default_project="notes"), base_url=ORIGIN) as client:
+        yield client
+
+
+def wait(client: TestClient, job: str, project: str = "notes") -> dict[str, object]:
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        jobs = client.get("/pl/api/jobs", params={"project": project}).json()["jobs"]
+        found = next(row for row in jobs if row["id"] == job)
+        if found["state"] not in ("queued", "running"):
+            return found
+        time.sleep(0.02)
+    raise AssertionError("the job takes too long")
+
+
+def send(client: TestClient, *files: tuple[object, bytes]) -> str:
+    upload = client.post("/pl/api/uploads").json()["id"]
+    answer = client.post(f"/pl/api/uploads/{upload}", content=batch(*files))
+    assert answer.status_code == 200, answer.text
+    return upload
+
+
+def take(client: TestClient, **source: object) -> dict[str, object]:
+    started = client.post("/pl/api/imports", json=source)
+    assert started.status_code == 200, started.text
+    assert wait(client, started.json()["job"])["state"] == "done"
+    return next(r for r in client.get("/pl/api/imports").json() if r["id"] == started.json()["id"])
+
+
+ROWS = [
+    {"sample": "new-1", "text": "A tram stopped", "labels": ["transport", "<b>city</b>"]},
+    {"sample": "new-2", "text": "Rice with tomatoes", "labels": {"food": "yes"}},
+    {"sample": "new-3"},
+]
+LINES = "\n".join(json.dumps(row) for row in ROWS).encode()
+
+
+def test_preview_stores_nothing_and_an_import_reports_everything(mine: TestClient) -> None:
+    upload = send(mine, ("more.jsonl", LINES), ("../evil.jsonl", LINES))
+    seen = mine.post("/pl/api/imports/preview", json={"upload": upload}).json()
+    assert (seen["kind"], seen["samples"], seen["formats"]) == ("text", 2, ["jsonl"])
+    assert seen["labels"] == ["transport", "<b>city</b>", "food"]
+    assert [row["text"] for row in seen["first"]] == ["A tram stopped", "Rice with tomatoes"]
+    assert "../evil.jsonl" in {row["file"] for row in seen["problems"]}
+    assert mine.get("/pl/api/shell").json()["project"]["samples"] == len(NOTES)
+
+    record = take(mine, upload=upload, create_labels=True)
+    report = record["report"]
+    assert report["imported"] == 2
+    assert report["skipped"] == len(report["errors"]) == report["problems"]
+    assert "../evil.jsonl" in {row["file"] for row in report["errors"]}
+    told = mine.get("/pl/api/shell").json()["project"]
+    assert (told["samples"], told["encoded"]) == (len(NOTES) + 2, len(NOTES) + 2)
+    assert "<b>city</b>" in {label["name"] for label in mine.get("/pl/api/labels").json()}
+
+    table = mine.get(f"/pl/api/imports/{record['id']}/report.csv")
+    assert "attachment" in table.headers["content-disposition"]
+    rows = list(csv.DictReader(io.StringIO(table.text)))
+    assert {row["file"] for row in rows} == {row["file"] for row in report["errors"]}
+
+    for op in record["ops"]:
+        undone = mine.post("/pl/api/undo", json={"op": op})
+        assert undone.status_code == 200, undone.text
+    assert mine.get("/pl/api/shell").json()["project"]["samples"] == len(NOTES)
+
+
+def test_a_table_of_reasons_holds_no_formula() -> None:
+    text = problems_csv([api.FileProblem("=cmd|' /C calc'!A0", "@SUM(1)\n, and a comma")])
+    assert list(csv.reader(io.StringIO(text)))[1] == [
+        "'=cmd|' /C calc'!A0",
+        "'@SUM(1)\n, and a comma",
+    ]
+
+
+def test_an_archive_that_leads_out_is_refused_by_name(mine: TestClient) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("good.txt", "A quiet text")
+        archive.writestr("../../evil.txt", "A text that leads out")
+    upload = send(mine, ("set.zip", packed.getvalue()))
+    report = take(mine, upload=upload)["report"]
+    assert report["imported"] == 1
+    assert any("evil.txt" in row["file"] for row in report["errors"])
+
+
+def test_an_upload_over_the_limit_is_refused_with_the_limit(
+    settings: api.Settings,
+) -> None:
+    small = replace(settings, limits=replace(settings.limits, upload_bytes=100))
+    with TestClient(routes_only(small), base_url=ORIGIN) as client:
+        upload = client.post("/pl/api/uploads").json()["id"]
+        answer = client.post(f"/pl/api/uploads/{upload}", content=batch(("big.jpg", b"x" * 101)))
+    assert answer.status_code == 413
+    assert answer.json()["detail"] == "big.jpg has 101 bytes; the limit is 100"
+
+
+def test_a_path_of_the_server(mine: TestClient, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "one.txt").write_text("Only one text")
+    report = take(mine, path=str(tmp_path / "in"))["report"]
+    assert (report["imported"], report["skipped"]) == (1, 0)
+    for path, status in (("relative/x", 400), ("", 400), (str(tmp_path / "absent"), 404)):
+        answer = mine.post("/pl/api/imports/preview", json={"path": path})
+        assert answer.status_code == status, answer.text
+
+
+def test_paths_of_the_server_are_closed_to_others(
+    filled: api.Settings,
+) -> None:
+    with TestClient(routes_only(filled, is_local=False), base_url=ORIGIN) as client:
+        for route in ("/pl/api/imports/preview", "/pl/api/imports"):
+            answer = client.post(route, json={"path": "/etc"})
+            assert answer.status_code == 403
+            assert "on the server's own machine" in answer.json()["detail"]
+
+
+def test_labels_are_edited_and_taken_back(mine: TestClient) -> None:
+    def edit(**change: object) -> dict[str, dict[str, object]]:
+        answer = mine.post("/pl/api/labels", json=change)
+        assert answer.status_code == 200, answer.text
+        return {row["name"]: row for row in answer.json()}
+
+    labels = edit(action="add", names=[" hotel ", "hotel", "", "room"])
+    assert list(labels) == ["transport", "food", HOSTILE, "hotel", "room"]
+    food, room, hotel = (labels[name]["id"] for name in ("food", "room", "hotel"))
+    row = {"sample": 1, "label": room, "verdict": "yes"}
+    mine.post("/pl/api/commit", json={"op": "operation-1", "rows": [row]})
+    labels = edit(
+        action="describe",
+        label=food,
+        definition="What one eats",
+        aliases=["meal"],
+        colour="#00ff00",
+        key="f2"[1],
+    )
+    assert {k: labels["food"][k] for k in ("definition", "aliases", "colour", "key")} == {
+        "definition": "What one eats",
+        "aliases": ["meal"],
+        "colour": "#00ff00",
+        "key": "2",
+    }
+    assert edit(action="parent", label=room, parent=hotel)["room"]["parent"] == hotel
+    assert "suite" in edit(action="rename", label=room, name=" suite ")
+    labels = edit(action="merge", label=room, into=hotel)
+    assert "suite" not in labels
+    assert labels["hotel"]["yes"] == 1
+    assert "hotel" not in edit(action="remove", label=hotel)
+    mine.post("/pl/api/undo", json={})
+    mine.post("/pl/api/undo", json={})
+    names = {row["name"]: row for row in mine.get("/pl/api/labels").json()}
+    assert names["suite"]["yes"] == 1
+    assert "hotel" in names
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"action": "add", "names": ["x" * 201]},
+        {"action": "describe", "label": 1, "colour": "red; background: url(//evil)"},
+        {"action": "describe", "label": 1, "key": "ab"},
+        {"action": "rename", "label": 999, "name": "x"},
+        {"action": "merge", "label": 1, "into": 1},
+        {"action": "explode", "label": 1},
+    ],
+)
+def test_a_label_edit_that_makes_no_sense_is_refused(
+    mine: TestClient, change: dict[str, object]
+) -> None:
+    before = mine.get("/pl/api/labels").json()
+    answer = mine.post("/pl/api/labels", json=change)
+    assert 400 <= answer.status_code < 500, answer.text
+    assert mine.get("/pl/api/labels").json() == before
+
+
+def test_projects_are_made_removed_and_brought_back(mine: TestClient) -> None:
+    new = {
+        "name": "trip 2026",
+        "kind": "text",
+        "labels": ["sea", " sea ", "snow"],
+        "encoder": "words",
+    }
+    made = mine.post("/pl/api/projects", json=new)
+    assert made.status_code == 200, made.text
+    assert (made.json()["name"], made.json()["labels"]) == ("trip 2026", 2)
+    assert mine.post("/pl/api/projects", json=new).status_code == 400, "the name is taken"
+    assert mine.get("/pl/api/shell").json()["project"]["name"] == "trip 2026", "last opened"
+    rows = {row["name"]: row for row in mine.get("/pl/api/projects").json()}
+    assert set(rows) == {"notes", "other", "trip 2026"}
+    assert rows["notes"]["bytes"] > 0
+    assert mine.delete("/pl/api/projects/trip 2026").status_code == 200
+    gone = mine.get("/pl/api/shell", params={"project": "trip 2026"})
+    assert gone.status_code == 404
+    assert mine.post("/pl/api/projects/trip 2026/restore").status_code == 200
+    assert len(mine.get("/pl/api/projects").json()) == 3
+
+
+def test_a_request_names_no_encoder_file(mine: TestClient) -> None:
+    new = {"name": "x", "kind": "text", "encoder": "sentence:/etc"}
+    answer = mine.post("/pl/api/projects", json=new)
+    assert answer.status_code == 400
+    assert "patchlane new --encoder" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("name", ["..", "../up", "a/b", ".hidden", "a\\b", "a\nb", " ", "x" * 101])
+def test_a_projects_name_is_never_a_path(mine: TestClient, name: str) -> None:
+    answer = mine.post("/pl/api/projects", json={"name": name, "kind": "text", "encoder": "words"})
+    assert answer.status_code in (400, 422)
+    assert mine.get("/pl/api/shell", params={"project": name}).status_code in (404, 400, 200)
+    if name.strip():
+        assert mine.get("/pl/api/shell", params={"project": name}).status_code == 404
+
+
+def test_a_request_reaches_no_folder_that_is_no_project(
+    mine: TestClient, settings: api.Settings
+) -> None:
+    for name in ("../home/notes", str(settings.home / "notes"), ".removed", "notes/../other"):
+        assert mine.get("/media/1", params={"project": name}).status_code == 404
+
+
+def test_media_are_text_and_cached_by_content(mine: TestClient) -> None:
+    answer = mine.get("/media/1")
+    assert answer.text == NOTES[0]
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert answer.headers["cache-control"].endswith("must-revalidate")
+    tag = answer.headers["etag"]
+    assert mine.get("/media/1", headers={"If-None-Match": tag}).status_code == 304
+    named = mine.get("/media/1", params={"v": tag.strip('"')[:16]})
+    assert named.headers["cache-control"].endswith("immutable")
+    assert (
+        mine.get("/media/1", params={"v": "another"})
+        .headers["cache-control"]
+        .endswith("must-revalidate")
+    )
+    assert mine.get("/media/notes1").text == NOTES[1]
+    assert mine.get("/media/other1").status_code == 404, "a sample of another project"
+    for sample in ("999", "..%2Fnotes.sqlite3", "../../etc/passwd"):
+        assert mine.get(f"/media/{sample}").status_code == 404
+
+
+def test_an_export_is_packed_and_says_what_it_lost(
+    mine: TestClient, settings: api.Settings
+) -> None:
+    rows = [{"sample": 1, "label": 1, "verdict": "yes"}, {"sample": 1, "label": 2, "verdict": "no"}]
+    mine.post("/pl/api/commit", json={"op": "operation-1", "rows": rows})
+    job = mine.post("/pl/api/exports", json={"format": "jsonl"}).json()["job"]
+    assert wait(mine, job)["state"] == "done"
+    export = mine.get("/pl/api/exports").json()["exports"][0]
+    assert (export["format"], export["samples"]) == ("jsonl", len(NOTES))
+    answer = mine.get(f"/pl/api/exports/{export['name']}")
+    assert answer.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        text = "".join(
+            archive.read(name).decode() for name in archive.namelist() if name.endswith(".jsonl")
+        )
+    first = next(row for row in map(json.loads, text.splitlines()) if row["sample"] == "notes0")
+    assert first["labels"] == {"transport": "yes", "food": "no"}
+    left = [path.name for path in (settings.home / "notes" / "exports").iterdir()]
+    assert sorted(left) == sorted([export["name"], export["name"].replace(".zip", ".json")])
+    for name in ("..%2Fproject.zip", "x.zip", export["name"].replace(".zip", ".json")):
+        assert mine.get(f"/pl/api/exports/{name}").status_code == 404
+    other = mine.get(f"/pl/api/exports/{export['name']}", params={"project": "other"})
+    assert other.status_code == 404
+    gone = mine.delete(f"/pl/api/exports/{export['name']}", params={"project": "notes"})
+    assert gone.status_code == 200
+    assert mine.get("/pl/api/exports").json()["exports"] == []
+    assert mine.post("/pl/api/exports", json={"format": "../x"}).status_code == 400
+
+
+def test_jobs_are_asked_for_cheaply(mine: TestClient) -> None:
+    answer = mine.get("/pl/api/jobs")
+    tag = answer.headers["etag"]
+    assert mine.get("/pl/api/jobs", headers={"If-None-Match": tag}).status_code == 304
+    job = mine.post("/pl/api/exports", json={"format": "csv"}).json()["job"]
+    assert mine.get("/pl/api/jobs", headers={"If-None-Match": tag}).status_code == 200
+    wait(mine, job)
+    assert mine.post("/pl/api/jobs/no-such-job/cancel").status_code == 404
+    other = mine.post(f"/pl/api/jobs/{job}/cancel", params={"project": "other"})
+    assert other.status_code == 404
+
+
+def test_an_empty_home_says_what_to_do(settings: api.Settings) -> None:
+    with TestClient(routes_only(settings), base_url=ORIGIN) as client:
+        assert client.get("/pl/api/shell").json()["project"] is None
+        assert client.get("/pl/api/jobs").json() == {"jobs": []}
+        answer = client.get("/pl/api/labels")
+    assert answer.status_code == 404
+    assert "make one on the Data page" in answer.json()["detail"]

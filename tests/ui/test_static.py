@@ -1,0 +1,89 @@
+"""The modules of the screen as text: no markup from data, words that exist, legible colours."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from ui.components.esm import STATIC, TEXTS
+
+MODULES = sorted(STATIC.glob("*.js"))
+SHEETS = sorted(STATIC.glob("*.css"))
+WORDS = json.loads((TEXTS / "en.json").read_text("utf-8"))
+# Ways by which data becomes markup or code.
+FORBIDDEN = r"\.innerHTML|\.outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function"
+
+
+@pytest.mark.parametrize("file", MODULES, ids=lambda file: file.name)
+def test_no_module_makes_markup_of_data(file) -> None:
+    assert re.findall(FORBIDDEN, file.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("file", [*MODULES, *SHEETS], ids=lambda file: file.name)
+def test_nothing_is_asked_from_another_host(file) -> None:
+    text = file.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
+    assert re.findall(r"https?://", text) == []
+
+
+@pytest.mark.parametrize("file", MODULES, ids=lambda file: file.name)
+def test_every_word_that_a_module_asks_for_exists(file) -> None:
+    asked = set(re.findall(r"""\bt\(\s*'([^']+)'""", file.read_text("utf-8")))
+    assert asked - WORDS.keys() == set()
+
+
+def test_words_with_a_changing_end_exist() -> None:
+    """Keys put together in the code: every value they can have."""
+    ends = {
+        "page": ("label", "explore", "data"),
+        "saved": ("saved", "saving", "offline"),
+        "jobs.state": ("queued", "running", "done", "failed", "cancelled", "interrupted"),
+        "intake": ("sending", "looking", "creating", "taking"),
+        "kind": ("image", "text"),
+        "preview": ("image", "text", "annotations"),
+        "preview.wrong": ("image", "text"),
+        "projects": ("image", "text"),
+        "option.unlisted": ("unknown", "no"),
+        "option.conflict": ("keep", "replace", "both"),
+    }
+    for start, values in ends.items():
+        for value in values:
+            assert f"{start}.{value}" in WORDS, (start, value)
+
+
+def tokens(block: str) -> dict[str, str]:
+    text = (STATIC / "base.css").read_text("utf-8")
+    body = re.search(re.escape(block) + r"\s*\{([^}]*)\}", text)
+    assert body is not None
+    return dict(re.findall(r"--pl-([\w-]+):\s*(#[0-9a-f]{6});", body.group(1)))
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a: str, b: str) -> float:
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_contrast_is_computed_as_wcag_says() -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+@pytest.mark.parametrize("block", [":root, body", "body.dark"])
+def test_text_is_legible_in_light_and_dark(block: str) -> None:
+    found = tokens(block)
+    for ground in ("ground", "surface", "raised"):
+        for text in ("text", "dim", "accent", "yes", "no", "unsure"):
+            assert contrast(found[text], found[ground]) >= 4.5, (text, ground)
+        assert contrast(found["strong-line"], found[ground]) >= 3, ("strong-line", ground)
+    assert contrast(found["on-accent"], found["accent"]) >= 4.5
+    for verdict in ("yes", "no", "unsure"):
+        assert contrast(found[verdict], found[f"{verdict}-soft"]) >= 4.5, verdict
+    assert contrast(found["text"], found["accent-soft"]) >= 4.5
+    assert contrast(found["dim"], found["accent-soft"]) >= 4.5
