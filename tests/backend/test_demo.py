@@ -15,6 +15,7 @@ from backend.settings import Settings, assets_folder
 from backend.types import Verdict
 
 DEMO = assets_folder() / "demo"
+MINUTES = 15 * 60  # the first of the slow tests makes both projects, also on a machine that is busy
 PHOTO_LABELS = [
     label["name"] for label in tomllib.loads((DEMO / "photos.toml").read_text())["labels"]
 ]
@@ -120,6 +121,7 @@ def test_messages_are_many_different_and_labelled():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(MINUTES)
 def test_both_projects_are_there_with_two_in_five_decided(demo):
     settings, notes = demo
     found = {info.name: info for info in api.list_projects(settings)}
@@ -140,6 +142,7 @@ def test_both_projects_are_there_with_two_in_five_decided(demo):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(MINUTES)
 def test_some_boxes_are_given(demo):
     project = api.open_project(PHOTOS, settings=demo[0])
     boxes = [c for c in project.store.log.current().values() if c.regions]
@@ -152,6 +155,7 @@ def test_some_boxes_are_given(demo):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(MINUTES)
 @pytest.mark.parametrize("name", [PHOTOS, TEXTS])
 def test_suggestions_of_open_samples_are_mostly_right(demo, pictures, name):
     """mAP on what was left open, against the truth that the demo keeps to itself."""
@@ -181,6 +185,7 @@ def test_suggestions_of_open_samples_are_mostly_right(demo, pictures, name):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(MINUTES)
 def test_a_second_start_builds_nothing(demo):
     settings, _ = demo
     before = {path: path.stat().st_mtime_ns for path in settings.home.rglob("*.sqlite3")}

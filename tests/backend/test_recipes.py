@@ -63,3 +63,10 @@ def test_the_fingerprint_is_of_the_choice_not_of_the_name(tmp_path: Path) -> Non
     assert load_recipe(str(copy)).fingerprint == recipe.fingerprint
     copy.write_text(text.replace("aligners/transport", "aligners/cosine"))
     assert load_recipe(str(copy)).fingerprint != recipe.fingerprint
+
+
+def test_a_path_in_an_encoder_id_may_hold_a_plus() -> None:
+    assert parse_encoder_id("open_clip:ViT-B-32/data/a+b/w.pt+words") == [
+        EncoderName("encoders/clip", "ViT-B-32/data/a+b/w.pt"),
+        EncoderName("encoders/static_words"),
+    ]
