@@ -193,7 +193,7 @@ def _traceable() -> Iterator[None]:
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", torch.jit.TracerWarning)
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)  # pyright: ignore
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)

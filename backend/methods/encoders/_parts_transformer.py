@@ -135,6 +135,8 @@ class PartsTransformer(nn.Module):
             learned_whole: the same for the whole picture.
         """
         parts, whole = self.residual(cells)
+        if learned_parts == learned_whole == 0:
+            return parts, whole
         more_parts, more_whole = self.learned(cells, grid)
         return (
             _between(parts, functional.normalize(parts + more_parts, dim=-1), learned_parts),

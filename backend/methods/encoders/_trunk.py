@@ -19,6 +19,11 @@ WIDTH = 1280
 CLASSES = 1000
 
 
+def random_trunk() -> nn.Module:
+    """The same network before any training."""
+    return timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+
+
 def load_trunk() -> nn.Module:
     """EfficientNet-Lite0 in evaluation mode, every parameter frozen.
 
@@ -32,7 +37,7 @@ def load_trunk() -> nn.Module:
     path = EFFICIENTNET_LITE0.locate()
     packaged = torch.load(path, map_location="cpu", weights_only=True)
     values = [value for name, value in packaged.items() if not name.endswith("num_batches_tracked")]
-    network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    network = random_trunk()
     names = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
     expected = network.state_dict()
     if [value.shape for value in values] != [expected[name].shape for name in names]:

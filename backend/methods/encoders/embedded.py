@@ -58,6 +58,7 @@ class Output:
         learned_parts: share of the trained part vectors, the rest is the untrained combination.
         learned_whole: the same for the pooled vector.
         smooth: mean of every part with its neighbours.
+        whole_from_parts: weight of the mean part that is added to the pooled vector.
         parts_temperature, parts_keep: of the combination of classes of one part.
         whole_temperature, whole_keep: of that of the whole picture.
     """
@@ -66,6 +67,7 @@ class Output:
     learned_parts: float = 1.0
     learned_whole: float = 1.0
     smooth: bool = False
+    whole_from_parts: float = 0.0
     parts_temperature: float = 2.0
     parts_keep: int = 50
     whole_temperature: float = 1.5
@@ -100,7 +102,12 @@ class EmbeddedNetwork(nn.Module):
             learned_parts=self.output.learned_parts,
             learned_whole=self.output.learned_whole,
         )
-        return (smooth(parts, self.grid) if self.output.smooth else parts), pooled
+        if self.output.smooth:
+            parts = smooth(parts, self.grid)
+        if self.output.whole_from_parts:
+            mean = functional.normalize(parts.mean(1), dim=-1)
+            pooled = functional.normalize(pooled + self.output.whole_from_parts * mean, dim=-1)
+        return parts, pooled
 
 
 def smooth(parts: Tensor, grid: int) -> Tensor:
@@ -142,22 +149,22 @@ class EmbeddedEncoder:
         if self.settings.batch_size < 1:
             raise BadInputError(f"batch_size is {self.settings.batch_size}; give one above 0")
         choose_engine(self.settings.engine, choose_device(self.settings.device))
-        self._folder = (
+        self.folder = (
             Path(self.settings.folder) if self.settings.folder else assets_folder() / "encoder"
         )
-        constants = _read_constants(self._folder)
-        self._weights = self._folder / constants["file"]
+        constants = _read_constants(self.folder)
+        self._weights = self.folder / constants["file"]
         self._sha256 = constants["sha256"]
-        self._shape = TransformerShape(**constants["shape"])
+        self.shape = TransformerShape(**constants["shape"])
         self.output = Output(**constants["output"])
         self.scale = ScoreScale(**constants["scale"])
         self.input_size = self.output.size
-        self.dim = self._shape.out
+        self.dim = self.shape.out
         self.fingerprint = fingerprint_of(
             "encoders/embedded",
             Identity(
                 self.output,
-                self._shape,
+                self.shape,
                 trunk=next(iter(EFFICIENTNET_LITE0.files.values())),
                 text=MINILM.files["model.safetensors"],
                 dtype=choose_dtype(self.settings.dtype),
@@ -232,7 +239,7 @@ class EmbeddedEncoder:
             if self._run is None:
                 size = self.output.size
                 self._run = compile_engine(
-                    build_network(self._loaded(), self.output, self._shape),
+                    self.network(),
                     [np.zeros((2, size, size, 3), np.uint8)],
                     engine=self.settings.engine,
                     device=self.settings.device,
@@ -240,6 +247,10 @@ class EmbeddedEncoder:
                     threads=self.settings.threads,
                 )
             return self._run
+
+    def network(self) -> EmbeddedNetwork:
+        """The image side as a torch module; callers hold the lock."""
+        return build_network(self._loaded(), self.output, self.shape)
 
     def _text_side(self) -> TextSide:
         with self._lock:

