@@ -21,7 +21,6 @@ from playwright.sync_api import sync_playwright
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from backend.demo import make_demo
-
 from backend.settings import Settings
 from ui.app import build_app
 
