@@ -10,7 +10,6 @@ CPU times are of the server process alone.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -80,6 +79,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=60)
     parser.add_argument("--labels", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--server-only", action="store_true", help="CPU of the requests alone")
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="patchlane-measure-"))
     settings = replace(api.Settings.from_environ(), home=folder / "home")
@@ -89,7 +89,8 @@ def main() -> None:
         )
         bench.close()
         print(f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-        in_browser(settings, asked.rounds, asked.photos)
+        if not asked.server_only:
+            in_browser(settings, asked.rounds, asked.photos)
         on_server(settings, asked.rounds)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -171,10 +172,15 @@ def on_server(settings: api.Settings, rounds: int) -> None:
         lambda k: bench.correct([{"sample": ids[k], "label": label, "verdict": "no"}]),
     )
     bare = FastAPI()
-    bare.get("/pl/api/nothing")(dict)
+    bare.get("/pl/api/nothing")(nothing)
     idle = TestClient(bare, base_url="http://127.0.0.1")
     clocked("an empty request, for comparison", rounds, lambda _: idle.get("/pl/api/nothing"))
     context.close()
+
+
+def nothing() -> dict[str, object]:
+    """The least a route can do."""
+    return {}
 
 
 def get(client: TestClient, address: str) -> Any:
@@ -188,7 +194,7 @@ def post(client: TestClient, k: int, sample: int, label: int) -> None:
     """One verdict."""
     rows = [{"sample": sample, "label": label, "verdict": "yes"}]
     body = {"op": f"measure-{k:04d}-{time.monotonic_ns()}", "rows": rows}
-    client.post("/pl/api/commit", content=json.dumps(body)).raise_for_status()
+    client.post("/pl/api/commit", json=body).raise_for_status()
 
 
 def clocked(what: str, rounds: int, work: Callable[[int], object]) -> None:

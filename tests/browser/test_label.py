@@ -423,7 +423,13 @@ def test_nothing_scrolls_but_lists_and_all_is_within_reach(open_label, name, wid
     )
     assert sizes[0] <= width
     assert sizes[1] <= height
-    for selector in (SAMPLE, CHIP, ".accept", '[data-testid="queue-item"]', '[data-testid="undo"]'):
+    for selector in (
+        SAMPLE,
+        CHIP,
+        ".accept",
+        '[data-testid="queue-item"][aria-current="true"]',
+        '[data-testid="undo"]',
+    ):
         box = page.locator(selector).first.bounding_box()
         assert box is not None, selector
         assert box["x"] >= 0, selector
