@@ -7,10 +7,12 @@ import sqlalchemy as sa
 from jaxtyping import Float, Int
 from sqlalchemy.engine import Connection
 
-from backend.errors import NotFoundError
+from backend.errors import NotFoundError, PatchlaneError
 from backend.store import tables as t
 from backend.store.database import Database
-from backend.store.naming import shown
+from backend.store.intake_state import ImportRun
+from backend.store.naming import clean_sample_name, shown
+from backend.types import BroughtVectors
 
 
 class BroughtVectorStore:
@@ -61,6 +63,48 @@ def predictions(
         (sample, label, called): score
         for sample, label, called, score in connection.execute(wanted)
     }
+
+
+def store_vectors(connection: Connection, run: ImportRun, brought: BroughtVectors) -> None:
+    """Write the vectors of an import; those of unknown samples are reported."""
+    if len(brought.names) != len(brought.vectors):
+        run.refuse(
+            brought.source,
+            f"got {len(brought.names)} names for {len(brought.vectors)} vectors",
+        )
+        return
+    rows: dict[int, bytes] = {}
+    vectors = np.ascontiguousarray(brought.vectors, dtype=np.float32)
+    for name, vector in zip(brought.names, vectors, strict=True):
+        try:
+            sample = run.names.resolve(clean_sample_name(name))
+        except PatchlaneError as error:
+            run.refuse(shown(name), str(error))
+            continue
+        if not np.isfinite(vector).all():
+            run.refuse(name, "its vector has a number that is not finite")
+            continue
+        rows[sample] = vector.tobytes()
+    if not rows:
+        return
+    v = t.brought_vectors.c
+    connection.execute(
+        t.brought_vectors.delete().where(
+            v.source == brought.source,
+            v.op == run.seq,
+            v.sample == sa.bindparam("b_sample"),
+        ),
+        [{"b_sample": sample} for sample in rows],
+    )
+    connection.execute(
+        t.brought_vectors.insert(),
+        [
+            {"source": brought.source, "sample": sample, "op": run.seq, "vector": held}
+            for sample, held in rows.items()
+        ],
+    )
+    run.annotations += len(rows)
+    run.changes += len(rows)
 
 
 def _valid(

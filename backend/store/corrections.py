@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from backend.errors import BadInputError, NotFoundError
-from backend.store import operations
+from backend.store import operations, settling
 from backend.store import tables as t
 from backend.store.database import Database
 from backend.types import Correction, Receipt, Region, Verdict
@@ -126,7 +126,7 @@ class CorrectionLog:
                 root, is_done = _root_of(connection, named)
                 if is_done:
                     return receipt(connection, _last_switch(connection, root))
-            seq = operations.toggle(connection, root, who=who, op=request)
+            seq = settling.toggle(connection, root, who=who, op=request)
             added = operations.find_op(connection, seq)
             assert added is not None  # noqa: S101  inserted above, in this transaction
             return receipt(connection, added)

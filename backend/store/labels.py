@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from backend.errors import BadInputError, NotFoundError
 from backend.store import corrections as log
-from backend.store import operations
+from backend.store import operations, settling
 from backend.store import tables as t
 from backend.store.database import Database
 from backend.store.naming import clean_label, composed, shown
@@ -62,7 +62,7 @@ class LabelBook:
             if known is None:
                 seq = operations.begin_op(connection, "add labels", who=who, op=op)
                 ids = insert_labels(connection, seq, cleaned, pack=pack)
-                operations.settle(connection, seq, acting=seq, who=who)
+                settling.settle(connection, seq, acting=seq, who=who)
                 operations.close_op(connection, seq)
             else:
                 ids = list(
@@ -211,7 +211,7 @@ class LabelBook:
             seq = operations.begin_op(connection, kind, who=who, op=op)
             operations.add_edits(connection, seq, changed)
             log.insert_copies(connection, seq, moved, source="merge")
-            operations.settle(connection, seq, acting=seq, who=who)
+            settling.settle(connection, seq, acting=seq, who=who)
             operations.close_op(connection, seq)
             added = operations.find_op(connection, seq)
             assert added is not None  # noqa: S101  inserted above, in this transaction

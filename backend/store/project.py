@@ -15,12 +15,13 @@ import sqlalchemy as sa
 
 from backend.errors import BadInputError, NotFoundError, SaveError
 from backend.settings import Settings
-from backend.store import brought, compaction, operations
+from backend.store import brought, compaction, operations, settling
 from backend.store import corrections as log
 from backend.store import tables as t
 from backend.store.corrections import CorrectionLog
 from backend.store.database import DATABASE, Database
-from backend.store.intake import Intake, IntakeOptions, OnContent
+from backend.store.intake import Intake
+from backend.store.intake_state import IntakeOptions, OnContent
 from backend.store.job_records import JobRecords
 from backend.store.labels import LabelBook
 from backend.store.media import MediaStore
@@ -192,7 +193,7 @@ class ProjectStore:
             )
             edits = [Edit("sample", sample, "is_live", False) for sample in wanted]
             operations.add_edits(connection, seq, edits)
-            operations.settle(connection, seq, acting=seq, who=who)
+            settling.settle(connection, seq, acting=seq, who=who)
             operations.close_op(connection, seq)
             added = operations.find_op(connection, seq)
             assert added is not None  # noqa: S101  inserted above, in this transaction

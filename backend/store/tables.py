@@ -3,7 +3,7 @@
 What a person did is in three append-only tables: `ops` (one row per action), `corrections` (its
 verdicts) and `edits` (everything else it changed, one cell of a sample or label per row). The
 tables `samples`, `sample_names` and `labels` hold what follows from the ops that are not undone,
-so that reading is quick; `operations.py` keeps them true.
+so that reading is quick; `settling.py` keeps them true.
 """
 
 from __future__ import annotations

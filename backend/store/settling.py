@@ -1,0 +1,396 @@
+"""Make true what follows from the operations: cells of samples and labels, and verdicts.
+
+After an operation was added, or switched off or on, `settle` looks at the cells and pairs it
+touches, and gives each the value of the last fact that is not undone. Cells go to `samples`,
+`sample_names` and `labels`; a pair whose verdict changed gets a restored row in the log, so that
+everybody who folds the log sees it: the last row of a pair wins. Samples and labels that are not
+live have no verdicts.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from backend.errors import BadInputError
+from backend.store import tables as t
+from backend.store.operations import (
+    LABEL_DEFAULTS,
+    META,
+    NAME,
+    REDO,
+    SAMPLE_DEFAULTS,
+    UNDO,
+    Edit,
+    Operation,
+    add_edits,
+    begin_op,
+    bump_revision,
+    chunks,
+    close_op,
+)
+
+
+def toggle(connection: Connection, root: Operation, *, who: str, op: str | None) -> int:
+    """Switch an operation off (undo) or on again (redo); returns the place of the new row."""
+    if root.is_final:
+        raise BadInputError(
+            f"there is nothing left of action {root.id} to take back or bring back; the project "
+            "was compacted since, or the action changed nothing"
+        )
+    kind = REDO if root.is_undone else UNDO
+    seq = begin_op(connection, kind, who=who, op=op, target=root.seq)
+    connection.execute(
+        t.ops.update().where(t.ops.c.seq == root.seq).values(is_undone=not root.is_undone)
+    )
+    settle(connection, root.seq, acting=seq, who=who)
+    close_op(connection, seq)
+    return seq
+
+
+def settle(connection: Connection, root: int, *, acting: int, who: str) -> None:
+    """Make everything that follows from operation `root` true after it was added or switched.
+
+    Args:
+        connection: a write transaction.
+        root: the operation whose cells and pairs are looked at.
+        acting: the operation under which restored rows are logged.
+        who: the person of rows that make a pair unknown again.
+
+    Raises:
+        BadInputError: two live things would have one name, or parents would form a circle.
+    """
+    cells = _effective_cells(connection, root)
+    changed_labels = _apply_to_labels(connection, cells)
+    _apply_to_samples(connection, cells)
+    if changed_labels:
+        check_labels(connection)
+    if any(subject == "sample" for subject, _id, _field in cells):
+        _check_sample_names(connection, root)
+    _restore_pairs(connection, _COMPARED_BY_OP, {"root": root}, acting=acting, who=who)
+    if cells:
+        bump_revision(connection)
+
+
+def settle_cells(connection: Connection, edits: Sequence[Edit]) -> None:
+    """Put cells of samples that were just added as edits, so they are the newest, in place."""
+    cells = {(edit.subject, edit.subject_id, edit.field): edit.value for edit in edits}
+    _apply_to_samples(connection, cells)
+
+
+def restore_samples(
+    connection: Connection, samples: Sequence[int], *, acting: int, who: str
+) -> None:
+    """Bring back the verdicts of samples that are live again."""
+    for chunk in chunks(samples):
+        given: dict[str, object] = {"samples": list(chunk)}
+        _restore_pairs(connection, _COMPARED_BY_SAMPLES, given, acting=acting, who=who)
+
+
+def insert_names(connection: Connection, seq: int, names: Sequence[tuple[int, str]]) -> None:
+    """Give samples further names (or their first); a name a sample once had is live again."""
+    n = t.sample_names.c
+    had: set[tuple[int, str]] = set()
+    for chunk in chunks(sorted({sample for sample, _name in names})):
+        wanted = sa.select(n.sample, n.name).where(n.sample.in_(chunk))
+        had.update((sample, name) for sample, name in connection.execute(wanted))
+    new = [
+        {"sample": sample, "name": name, "basename": name.rpartition("/")[2], "is_live": True}
+        for sample, name in names
+        if (sample, name) not in had
+    ]
+    if new:
+        connection.execute(t.sample_names.insert(), new)
+    edits = [Edit("sample", sample, NAME + name, True) for sample, name in names]
+    add_edits(connection, seq, edits)
+    settle_cells(connection, edits)
+
+
+# Cells ------------------------------------------------------------------------------------------
+
+Cell = tuple[str, int, str]
+
+
+def _newest_edits() -> sa.Select:
+    """Each cell of an operation, with the value of its last edit that is not undone (or NULL)."""
+    e = t.edits.c
+    touched = (
+        sa.select(e.subject, e.subject_id, e.field)
+        .where(e.op == sa.bindparam("root"))
+        .distinct()
+        .subquery()
+    )
+    newest = (
+        sa.select(sa.func.max(e.seq))
+        .join(t.ops, t.ops.c.seq == e.op)
+        .where(
+            ~t.ops.c.is_undone,
+            e.subject == touched.c.subject,
+            e.subject_id == touched.c.subject_id,
+            e.field == touched.c.field,
+        )
+        .correlate(touched)
+        .scalar_subquery()
+    )
+    cells = sa.select(touched, newest.label("edit")).subquery()
+    return sa.select(cells.c.subject, cells.c.subject_id, cells.c.field, e.value).outerjoin(
+        t.edits, e.seq == cells.c.edit
+    )
+
+
+_NEWEST_EDITS = _newest_edits()
+
+
+def _effective_cells(connection: Connection, root: int) -> dict[Cell, object]:
+    """The value that each cell of `root` has now: that of the last edit that is not undone."""
+    cells: dict[Cell, object] = {}
+    for subject, subject_id, field, value in connection.execute(_NEWEST_EDITS, {"root": root}):
+        cells[(subject, subject_id, field)] = (
+            _default(subject, field) if value is None else json.loads(value)
+        )
+    return cells
+
+
+def _default(subject: str, field: str) -> object:
+    if field.startswith(NAME):
+        return False
+    if field.startswith(META):
+        return None
+    return (LABEL_DEFAULTS if subject == "label" else SAMPLE_DEFAULTS)[field]
+
+
+def _apply_to_labels(connection: Connection, cells: dict[Cell, object]) -> bool:
+    by_label: dict[int, dict[str, object]] = {}
+    for (subject, subject_id, field), value in cells.items():
+        if subject == "label":
+            column_value = json.dumps(value) if field == "aliases" else value
+            by_label.setdefault(subject_id, {})[field] = column_value
+    for label, values in by_label.items():
+        connection.execute(t.labels.update().where(t.labels.c.id == label).values(values))
+    return bool(by_label)
+
+
+def _apply_to_samples(connection: Connection, cells: dict[Cell, object]) -> None:
+    by_field: dict[str, list[dict[str, object]]] = {}
+    names: dict[tuple[int, str], bool] = {}
+    metadata: dict[int, dict[str, object]] = {}
+    for (subject, subject_id, field), value in cells.items():
+        if subject != "sample":
+            continue
+        if field.startswith(NAME):
+            names[(subject_id, field.removeprefix(NAME))] = bool(value)
+        elif field.startswith(META):
+            metadata.setdefault(subject_id, {})[field.removeprefix(META)] = value
+        else:
+            by_field.setdefault(field, []).append({"b_id": subject_id, "b_value": value})
+    if metadata:
+        by_field["metadata"] = _merged_metadata(connection, metadata)
+    for field, rows in by_field.items():
+        statement = (
+            t.samples.update()
+            .where(t.samples.c.id == sa.bindparam("b_id"))
+            .values({field: sa.bindparam("b_value")})
+        )
+        connection.execute(statement, rows)
+    if names:
+        _apply_names(connection, names)
+
+
+def _merged_metadata(
+    connection: Connection, changes: dict[int, dict[str, object]]
+) -> list[dict[str, object]]:
+    held: dict[int, dict[str, object]] = {}
+    for chunk in chunks(sorted(changes)):
+        wanted = sa.select(t.samples.c.id, t.samples.c.metadata).where(t.samples.c.id.in_(chunk))
+        held.update({sample: json.loads(text) for sample, text in connection.execute(wanted)})
+    rows: list[dict[str, object]] = []
+    for sample, changed in changes.items():
+        merged = {**held[sample], **changed}
+        kept = {key: value for key, value in merged.items() if value is not None}
+        rows.append({"b_id": sample, "b_value": json.dumps(kept)})
+    return rows
+
+
+def _apply_names(connection: Connection, names: dict[tuple[int, str], bool]) -> None:
+    statement = (
+        t.sample_names.update()
+        .where(
+            t.sample_names.c.sample == sa.bindparam("b_sample"),
+            t.sample_names.c.name == sa.bindparam("b_name"),
+        )
+        .values(is_live=sa.bindparam("b_value"))
+    )
+    rows = [
+        {"b_sample": sample, "b_name": name, "b_value": value}
+        for (sample, name), value in names.items()
+    ]
+    connection.execute(statement, rows)
+    _name_by_first(connection, sorted({sample for sample, _name in names}))
+
+
+def _name_by_first(connection: Connection, samples: Sequence[int]) -> None:
+    """A sample is called by the first of its live names."""
+    first = (
+        sa.select(t.sample_names.c.name)
+        .where(t.sample_names.c.sample == sa.bindparam("b_id"), t.sample_names.c.is_live)
+        .order_by(t.sample_names.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    statement = (
+        t.samples.update()
+        .where(t.samples.c.id == sa.bindparam("b_id"))
+        .values(name=sa.func.coalesce(first, t.samples.c.name))
+    )
+    connection.execute(statement, [{"b_id": sample} for sample in samples])
+
+
+def check_labels(connection: Connection) -> None:
+    """Names and aliases of live labels are one each; parents form no circle.
+
+    Raises:
+        BadInputError: with the name.
+    """
+    columns = (t.labels.c.id, t.labels.c.name, t.labels.c.aliases, t.labels.c.parent)
+    rows = list(connection.execute(sa.select(*columns).where(t.labels.c.is_live)))
+    owner: dict[str, int] = {}
+    for label, name, aliases, _parent in rows:
+        for called in {name, *json.loads(aliases)}:
+            if owner.setdefault(called, label) != label:
+                raise BadInputError(
+                    f"there is a label named {called!r} already (or it is another name of one); "
+                    "rename or merge that one first"
+                )
+    parents = {label: parent for label, _name, _aliases, parent in rows}
+    for label, name, _aliases, _parent in rows:
+        seen, at = {label}, parents[label]
+        while at is not None:
+            if at in seen:
+                raise BadInputError(f"label {name!r} cannot be below itself; choose another parent")
+            seen.add(at)
+            at = parents.get(at)
+
+
+def _check_sample_names(connection: Connection, root: int) -> None:
+    """After a switch, no name may mean two live samples."""
+    touched = sa.select(t.edits.c.subject_id).where(
+        t.edits.c.op == root, t.edits.c.subject == "sample"
+    )
+    mine = sa.select(t.sample_names.c.name).where(t.sample_names.c.sample.in_(touched))
+    twice = connection.execute(
+        sa.select(t.sample_names.c.name)
+        .join(t.samples, t.samples.c.id == t.sample_names.c.sample)
+        .where(t.samples.c.is_live, t.sample_names.c.is_live, t.sample_names.c.name.in_(mine))
+        .group_by(t.sample_names.c.name)
+        .having(sa.func.count() > 1)
+        .limit(1)
+    ).scalar()
+    if twice is not None:
+        raise BadInputError(
+            f"another sample is named {twice!r} by now; remove that one first, then do this again"
+        )
+
+
+# Pairs ------------------------------------------------------------------------------------------
+
+
+def _pairs_of_op() -> sa.Subquery:
+    """The pairs an operation could have changed: its verdicts, and all of what came or went."""
+    c, e = t.corrections.c, t.edits.c
+    root = sa.bindparam("root")
+    changed = sa.select(e.subject_id).where(e.op == root, e.field == "is_live")
+    return sa.union(
+        sa.select(c.sample, c.label).where(c.op == root, ~c.is_restored),
+        sa.select(c.sample, c.label).where(c.sample.in_(changed.where(e.subject == "sample"))),
+        sa.select(c.sample, c.label).where(c.label.in_(changed.where(e.subject == "label"))),
+    ).subquery()
+
+
+def _pairs_of_samples() -> sa.Subquery:
+    c = t.corrections.c
+    wanted = sa.select(c.sample, c.label).distinct()
+    return wanted.where(c.sample.in_(sa.bindparam("samples", expanding=True))).subquery()
+
+
+def _compared(pairs: sa.Subquery) -> sa.Select:
+    """For each pair: what its last row says, and the newest verdict that is not undone."""
+    c = t.corrections.c
+    of_pair = (c.sample == pairs.c.sample, c.label == pairs.c.label)
+    newest = sa.select(sa.func.max(c.offset)).where(*of_pair).correlate(pairs).scalar_subquery()
+    valid = (
+        sa.select(sa.func.max(c.offset))
+        .join(t.ops, t.ops.c.seq == c.op)
+        .where(*of_pair, ~c.is_restored, ~t.ops.c.is_undone)
+        .correlate(pairs)
+        .scalar_subquery()
+    )
+    wanted = (
+        sa.select(pairs, newest.label("newest"), valid.label("valid"))
+        .join(t.samples, t.samples.c.id == pairs.c.sample)
+        .join(t.labels, t.labels.c.id == pairs.c.label)
+        .add_columns(sa.and_(t.samples.c.is_live, t.labels.c.is_live).label("is_live"))
+        .subquery()
+    )
+    now, then = t.corrections.alias("now"), t.corrections.alias("then")
+    return (
+        sa.select(
+            wanted.c.sample,
+            wanted.c.label,
+            wanted.c.is_live,
+            now.c.verdict.label("now_verdict"),
+            now.c.regions.label("now_regions"),
+            now.c.who.label("now_who"),
+            then.c.verdict,
+            then.c.regions,
+            then.c.who,
+            then.c.at,
+            then.c.version,
+            then.c.source,
+        )
+        .join(now, now.c.offset == wanted.c.newest)
+        .outerjoin(then, then.c.offset == wanted.c.valid)
+        .order_by(wanted.c.sample, wanted.c.label)
+    )
+
+
+_COMPARED_BY_OP = _compared(_pairs_of_op())
+_COMPARED_BY_SAMPLES = _compared(_pairs_of_samples())
+
+
+def _restore_pairs(
+    connection: Connection,
+    compared: sa.Select,
+    given: dict[str, object],
+    *,
+    acting: int,
+    who: str,
+) -> None:
+    """Log a row for each pair whose verdict is no longer what its last row says."""
+    restored = []
+    moment = time.time()
+    for row in connection.execute(compared, given):
+        is_known = row.is_live and row.verdict is not None
+        before = (row.now_verdict, row.now_regions, row.now_who if row.now_verdict else None)
+        after = (row.verdict, row.regions, row.who) if is_known else (None, None, None)
+        if before[0] == after[0] is None or before == after:
+            continue
+        restored.append(
+            {
+                "op": acting,
+                "sample": row.sample,
+                "label": row.label,
+                "verdict": row.verdict if is_known else None,
+                "who": row.who if is_known else who,
+                "at": row.at if is_known else moment,
+                "version": row.version if is_known else 0,
+                "regions": row.regions if is_known else None,
+                "source": row.source if is_known else "undo",
+                "is_restored": True,
+            }
+        )
+    if restored:
+        connection.execute(t.corrections.insert(), restored)
