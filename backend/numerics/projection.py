@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.linalg import eigh
 
 
@@ -28,6 +28,24 @@ def principal_axes(
     signs = np.sign(found[np.abs(found).argmax(axis=0), np.arange(found.shape[1])])
     axes[:, : found.shape[1]] = found * signs
     return mean, axes
+
+
+def nearest_neighbours(
+    unit: Float[np.ndarray, "n d"], k: int
+) -> tuple[Int[np.ndarray, "n k"], Float[np.ndarray, "n k"]]:
+    """The k nearest of each row by cosine, itself first, and 1 - cosine; rows are unit vectors."""
+    ids = np.empty((len(unit), k), np.int64)
+    distances = np.empty((len(unit), k), np.float32)
+    for start in range(0, len(unit), 256):  # 256 x 10,000 cosines: 10 MB
+        cosine = unit[start : start + 256] @ unit.T
+        own = np.arange(len(cosine))
+        cosine[own, start + own] = 2  # first even among twins
+        near = np.argpartition(-cosine, k - 1, axis=1)[:, :k]
+        found = np.take_along_axis(cosine, near, axis=1)
+        order = np.argsort(-found, axis=1, kind="stable")
+        ids[start : start + 256] = np.take_along_axis(near, order, axis=1)
+        distances[start : start + 256] = np.take_along_axis(1 - found, order, axis=1)
+    return ids, np.maximum(distances, 0)
 
 
 def between_neighbours(

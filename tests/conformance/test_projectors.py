@@ -12,6 +12,7 @@ from backend import catalogue
 from backend.errors import BadInputError
 
 KEYS = [line.key for line in catalogue.entries("projectors")]
+pytestmark = pytest.mark.timeout(900)  # UMAP compiles first: seconds, on a busy machine minutes
 CENTRES = np.eye(3, 10)
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 from sklearn.decomposition import PCA
 
-from backend.numerics.projection import between_neighbours, principal_axes
+from backend.numerics.projection import (
+    between_neighbours,
+    nearest_neighbours,
+    principal_axes,
+)
 
 
 def test_axes_equal_sklearn_up_to_sign_and_the_sign_is_fixed():
@@ -44,3 +48,23 @@ def test_a_known_vector_gets_its_own_place_and_blocks_do_not_matter():
     whole = between_neighbours(known, places, new, num_neighbours=4)
     one = between_neighbours(known, places, new[280:281], num_neighbours=4)
     np.testing.assert_allclose(whole[280:281], one, atol=1e-5)
+
+
+def test_nearest_neighbours_equal_brute_force_and_begin_with_oneself():
+    rng = np.random.default_rng(2)
+    unit = rng.normal(size=(600, 7))
+    unit = (unit / np.linalg.norm(unit, axis=1, keepdims=True)).astype(np.float32)
+    unit[300] = unit[5]  # a twin is second, not first
+    ids, distances = nearest_neighbours(unit, 4)
+    cosine = unit @ unit.T
+    np.fill_diagonal(cosine, 2)
+    np.testing.assert_array_equal(
+        np.sort(ids, axis=1), np.sort((-cosine).argsort(axis=1)[:, :4], axis=1)
+    )
+    np.testing.assert_array_equal(ids[:, 0], np.arange(600))
+    assert (ids[5, 1], ids[300, 1]) == (300, 5)
+    np.testing.assert_allclose(distances[:, 0], 0)
+    np.testing.assert_allclose(
+        distances[:, 3], 1 - np.take_along_axis(cosine, ids[:, 3:], axis=1)[:, 0], atol=1e-6
+    )
+    assert (np.diff(distances, axis=1) >= 0).all()

@@ -8,6 +8,8 @@ import pytest
 from backend.methods.projectors.pca import PcaProjector
 from backend.methods.projectors.umap_plane import UmapProjector
 
+pytestmark = pytest.mark.timeout(900)  # UMAP compiles first: seconds, on a busy machine minutes
+
 
 @pytest.fixture(scope="module")
 def fitted():
