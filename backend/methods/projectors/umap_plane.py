@@ -61,23 +61,31 @@ class UmapProjector:
         # UMAP wants a start about ten wide; the noise separates samples that are the same.
         noise = np.random.default_rng(seed).normal(size=start.shape) * 1e-3
         start = (10 * start / max(float(np.abs(start).max()), 1e-9) + noise).astype(np.float32)
-        with warnings.catch_warnings():
-            # It says that its optional TensorFlow part is missing; nobody needs it here. Imported
-            # here, since it compiles for seconds and placing new samples needs none of it.
-            warnings.simplefilter("ignore")
-            import umap  # noqa: PLC0415
+        return {"vectors": unit, "xy": self._layout(unit, start, seed)}
+
+    def _layout(
+        self, unit: Float[np.ndarray, "n d"], start: Float[np.ndarray, "n 2"], seed: int
+    ) -> Float[np.ndarray, "n 2"]:
         count = min(self.settings.num_neighbours, len(unit) - 1)
-        model = umap.UMAP(
-            n_neighbors=count,
-            # Exact and as fast as UMAP's own search on one thread, which also compiles first.
-            precomputed_knn=(*nearest_neighbours(unit, count), None),
-            min_dist=self.settings.min_dist,
-            metric="cosine",
-            init=start,  # pyright: ignore[reportArgumentType] - umap takes arrays, too
-            random_state=seed,
-            n_jobs=1,
-        )
-        return {"vectors": unit, "xy": np.asarray(model.fit_transform(unit), np.float32)}
+        with warnings.catch_warnings():
+            # It says that its optional TensorFlow part is missing, and that a map made from given
+            # neighbours cannot place new samples: nobody here asks it for either.
+            warnings.simplefilter("ignore")
+            # Imported here, since it compiles for seconds and placing new samples needs none of it.
+            import umap  # noqa: PLC0415
+
+            model = umap.UMAP(
+                n_neighbors=count,
+                # Exact, and on one thread quicker than UMAP's own search, which compiles first.
+                precomputed_knn=(*nearest_neighbours(unit, count), None),
+                force_approximation_algorithm=True,  # or few samples are searched once more
+                min_dist=self.settings.min_dist,
+                metric="cosine",
+                init=start,  # pyright: ignore[reportArgumentType] - umap takes arrays, too
+                random_state=seed,
+                n_jobs=1,
+            )
+            return np.asarray(model.fit_transform(unit), np.float32)
 
     def place(self, state: State, vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n 2"]:
         width = state["vectors"].shape[1]
