@@ -50,9 +50,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any] | None:
         return getattr(reports, args.command)(args)
     from backend import commands
 
-    return getattr(
-        commands, {"import": "import_", "next": "next_"}.get(args.command, args.command)
-    )(args)
+    python_names = {"import": "import_", "next": "next_"}
+    return getattr(commands, python_names.get(args.command) or args.command)(args)
 
 
 def _serve(args: argparse.Namespace) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def import_(args: Namespace) -> dict[str, Any]:
     with project(args) as workbench:
         report = workbench.add(
             args.path,
-            format={"csv": "csv_table"}.get(args.format, args.format),
+            format=str({"csv": "csv_table"}.get(args.format, args.format)),
             link=args.link,
             on_conflict=args.on_conflict,
             unlisted=args.unlisted,

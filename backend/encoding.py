@@ -166,5 +166,5 @@ def _with_zero_shot_scores(board: Board, pipeline: Pipeline, vectors: VectorStor
         if batch.parts:
             scores = pipeline.local_scores(batch.parts, labels)
             for digest, score in zip(batch.hashes, scores, strict=True):
-                local[np.ix_(rows_of[digest], columns)] = score
+                local[np.ix_(np.array(rows_of[digest]), columns)] = score
     return replace(board, global_scores=whole, local_scores=local)

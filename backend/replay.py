@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -156,7 +157,8 @@ def restore(store: ProjectStore, pipeline: Pipeline, board: Board) -> Learned:
         kept = store.versions.load(step.version)
         if kept is not None:
             arrays, info = kept
-            learned = Learned.from_arrays(step, arrays, tuple(int(i) for i in info["labels"]))
+            labels: Any = info["labels"]
+            learned = Learned.from_arrays(step, arrays, tuple(int(i) for i in labels))
             break
         todo.append(step)
     for step in reversed(todo):

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Condition, RLock, Thread
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -99,7 +100,7 @@ class Workbench:
         self._syncing = RLock()
         self._recipe = load_recipe(str(store.get("recipe", "default")))
         self._pipeline = self._build_pipeline()
-        self._board = Board.empty(self._pipeline.encoder.dim, int(store.get("split_seed", 0)))
+        self._board = Board.empty(self._pipeline.encoder.dim, int(str(store.get("split_seed", 0))))
         self._learned = replay.start(self._pipeline)
         self._offset = 0
         self._stamp: object = None
@@ -756,7 +757,7 @@ class Workbench:
 
     def _build_pipeline(self) -> Pipeline:
         encoder_id = self.encoder_id
-        known = self.store.get("encoder_facts")
+        known: Any = self.store.get("encoder_facts")
         if known is None:
             encoder = load_encoder(encoder_id, self.settings)
             self.store.set("encoder_facts", EncoderFacts.of(encoder).as_json())

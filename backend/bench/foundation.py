@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from backend import api, catalogue
-from backend.bench import alignment, embedded_encoder, text_default
+from backend.bench import alignment, embedded_encoder, store_costs, text_default
 from backend.bench.reports import Row, row
 from backend.errors import NotFoundError
 from backend.images import decode
@@ -62,6 +62,7 @@ def rows(settings: Settings, *, say: Say) -> Iterator[Row]:
             ("large photographs", lambda: _large(settings, photos[:LARGE_PHOTOS])),
             ("one sample, one correction", lambda: _loop(settings)),
             ("ten thousand samples", lambda: _many(settings)),
+            ("the store", lambda: store_costs.rows(settings)),
             ("alignment", lambda: alignment.rows(settings)),
             ("texts", lambda: text_default.rows(settings)),
             ("embedded encoder", lambda: embedded_encoder.rows(settings)),

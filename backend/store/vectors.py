@@ -305,7 +305,12 @@ def _is_broken(error: sqlite3.DatabaseError) -> bool:
 def _may_be_deleted(error: sqlite3.DatabaseError) -> bool:
     """True for what SQLite says when its files are deleted under it; or the disk is bad."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+    return code in (
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_BUSY,  # a new file that another thread is just giving its tables
+    )
 
 
 def _pack_layout(layout: Layout) -> str:

@@ -196,7 +196,7 @@ class EmbeddedEncoder:
         return Encoded(pooled, tuple(parts), (Layout(grid=(grid, grid)),) * len(samples))
 
     def encode_labels(self, names: Sequence[str]) -> Float[np.ndarray, "l d"]:
-        names = check_texts(names, self.id)
+        names = [name.replace("_", " ") for name in check_texts(names, self.id)]
         return encode_label_names(self._text_side(), self._mean(), names)
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
