@@ -75,12 +75,12 @@ def shared(bench: api.Workbench, census: Census, ids: list[int]) -> Shared:
     if not there or not census.labels:
         return Shared(count=len(there), labels=[])
     chances = bench.chances(there)
-    known = np.atleast_2d(~np.isnan(chances))
+    known = ~np.isnan(chances)
     means = np.where(known, chances, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     labels = [
         SharedLabel(**count.model_dump(), mean=float(mean) if some else None)
         for count, mean, some in zip(
-            label_counts(census, rows), means, known.any(axis=0), strict=True
+            label_counts(census, rows), means, known.any(axis=0).tolist(), strict=True
         )
     ]
     n = len(there)
