@@ -193,6 +193,7 @@ def _about(verb: Any) -> None:
     verb("doctor", "versions, devices, encoders, disk, database, what is wrong", project=False)
     made = verb("bench", "measure this machine against baselines", project=False)
     made.add_argument("name", nargs="?", default="foundation", metavar="NAME")
+    made.add_argument("--part", metavar="P", help="only this part of it, such as ingest")
     made = verb("reproduce", "a paper's or a model's smallest honest experiment", project=False)
     made.add_argument("name", nargs="?", metavar="NAME")
     made.add_argument("--all", action="store_true")

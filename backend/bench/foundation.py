@@ -45,11 +45,11 @@ LABELS = 20
 REPEATS = 40
 
 
-def rows(settings: Settings, *, say: Say) -> Iterator[Row]:
-    """All rows, the quick ones first.
+def rows(settings: Settings, *, say: Say, part: str | None = None) -> Iterator[Row]:
+    """All rows, the quick ones first, or those of one part.
 
     Raises:
-        NotFoundError: the data packs are not there.
+        NotFoundError: the data packs are not there, or no part has that name.
     """
     if not settings.data.is_dir():
         raise NotFoundError(f"no data packs in {settings.data}; set PATCHLANE_DATA")
@@ -59,17 +59,21 @@ def rows(settings: Settings, *, say: Say) -> Iterator[Row]:
         steps: tuple[tuple[str, Callable[[], Iterator[Row]]], ...] = (
             ("starting", lambda: _starting(settings)),
             ("ingest", lambda: _ingest(settings, photos)),
-            ("large photographs", lambda: _large(settings, photos[:LARGE_PHOTOS])),
-            ("one sample, one correction", lambda: _loop(settings)),
-            ("ten thousand samples", lambda: _many(settings)),
-            ("the store", lambda: store_costs.rows(settings)),
+            ("large", lambda: _large(settings, photos[:LARGE_PHOTOS])),
+            ("loop", lambda: _loop(settings, photos)),
+            ("many", lambda: _many(settings)),
+            ("store", lambda: store_costs.rows(settings)),
             ("alignment", lambda: alignment.rows(settings)),
             ("texts", lambda: text_default.rows(settings)),
-            ("embedded encoder", lambda: embedded_encoder.rows(settings)),
+            ("encoder", lambda: embedded_encoder.rows(settings)),
         )
+        names = [name for name, _ in steps]
+        if part is not None and part not in names:
+            raise NotFoundError(f"foundation has no part {part!r}; there are {', '.join(names)}")
         for name, step in steps:
-            say(f"measuring: {name}")
-            yield from step()
+            if part in (None, name):
+                say(f"measuring: {name}")
+                yield from step()
 
 
 def _photos(settings: Settings) -> Iterator[Path]:
@@ -135,10 +139,7 @@ def _demo_start(settings: Settings) -> Iterator[Row]:
 
 
 def _ingest(settings: Settings, photos: list[Path]) -> Iterator[Row]:
-    folder = settings.home / "photos"
-    folder.mkdir()
-    for path in photos:
-        shutil.copyfile(path, folder / path.name)
+    folder = _copied(photos, settings.home / "photos")
     encoder = load_encoder("embedded", settings)
     pictures = [decode(path, at_least=encoder.input_size) for path in photos]
     encoder.encode(pictures[:32])
@@ -207,9 +208,12 @@ def _large(settings: Settings, photos: list[Path]) -> Iterator[Row]:
     )
 
 
-def _loop(settings: Settings) -> Iterator[Row]:
-    """Look, decide and see the change, on the thousand photographs that are in already."""
+def _loop(settings: Settings, photos: list[Path]) -> Iterator[Row]:
+    """Look, decide and see the change, on a thousand photographs and twenty labels."""
     path = settings.home / "ingest-auto"
+    if not path.is_dir():
+        with _project(settings, path.name) as bench:
+            bench.add(_copied(photos, settings.home / "photos"))
     with _opened(path, settings) as bench:
         ids = [sample.id for sample in bench.samples()]
         bench.explain(ids[0])
@@ -352,6 +356,13 @@ def _opened(path: Path, settings: Settings, *, learns: bool = False) -> Iterator
         yield bench
     finally:
         bench.close()
+
+
+def _copied(photos: list[Path], folder: Path) -> Path:
+    folder.mkdir()
+    for path in photos:
+        shutil.copyfile(path, folder / path.name)
+    return folder
 
 
 def _measured(work: Callable[[], T]) -> tuple[T, float, float]:

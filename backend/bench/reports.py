@@ -75,7 +75,9 @@ def bench(args: Namespace) -> dict[str, Any]:
         NotFoundError: no bench has that name.
     """
     module = _module(BENCHES, args.name, "bench")
-    rows = [asdict(found) for found in module.rows(Settings.from_environ(), say=_say)]
+    rows = [
+        asdict(found) for found in module.rows(Settings.from_environ(), say=_say, part=args.part)
+    ]
     return {"name": args.name, "machine": machine(), "rows": rows}
 
 
