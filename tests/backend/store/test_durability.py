@@ -158,6 +158,17 @@ def test_a_deleted_database_takes_no_corrections(store: ProjectStore) -> None:
         store.log.append([NewCorrection(2, 1, YES)], who="a")
 
 
+def test_a_database_deleted_during_the_commit_is_not_called_saved(store: ProjectStore) -> None:
+    def save_while_it_is_deleted() -> None:
+        with store._database.write() as connection:
+            connection.exec_driver_sql("INSERT INTO settings VALUES ('a', '1')")
+            for file in store.path.glob("project.sqlite3*"):
+                file.unlink()
+
+    with pytest.raises(SaveError, match="is gone"):
+        save_while_it_is_deleted()
+
+
 def test_a_deleted_wal_takes_no_corrections(store: ProjectStore) -> None:
     store.log.append([NewCorrection(1, 1, YES)], who="a")
     Path(f"{store.path}/project.sqlite3-wal").unlink()
