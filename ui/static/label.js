@@ -22,7 +22,8 @@ import { Words } from './words.js';
 import { watchVersion } from './watch.js';
 
 const AHEAD = 4;                 // samples read ahead
-const MOVED = 0.02;              // change of a bar that is worth a mark
+// Change of a bar that is worth a mark: of a probability, of a place between best and worst.
+const MOVED = 0.02, SHIFTED = 0.1;
 
 export function mount({ root }) {
   const page = new LabelPage(pageRoot(root, 'label'));
@@ -377,7 +378,7 @@ class LabelPage {
     this.bars = barsOf(found);
     for (const [label, bar] of this.bars) {
       const moved = bar.share - (before.get(label)?.share ?? bar.share);
-      if (Math.abs(moved) >= MOVED) changes.set(label, moved > 0 ? 'up' : 'down');
+      if (Math.abs(moved) >= (bar.probability === null ? SHIFTED : MOVED)) changes.set(label, moved > 0 ? 'up' : 'down');
     }
     this.chips.setBars(this.bars);
     this.chips.flash(changes);
