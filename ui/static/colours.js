@@ -1,6 +1,6 @@
 // What a number means as a colour and a shape: scales of the map and its legend.
 // Readable for the colour-blind: ramps rise in lightness and size, categories differ in shape too.
-import { themeColours } from './base.js';
+import { t, themeColours } from './base.js';
 
 const RAMPS = {
   label: { light: ['#98a1b0', '#4f7fd6', '#0b2f8a'], dark: ['#6a7486', '#6f9bff', '#e4efff'] },
@@ -26,18 +26,18 @@ export function scaleFor(by, { groups = [], values = [] } = {}) {
   const ui = themeColours();
   if (by === 'verdict') {
     return { kind: 'groups', groups: [
-      { value: 1, name: 'yes', colour: ui.yes, shape: 'circle' },
-      { value: 0, name: 'no', colour: ui.no, shape: 'x' },
-      { value: 0.5, name: 'unsure', colour: ui.unsure, shape: 'diamond' },
-      { value: NaN, name: 'no verdict', colour: ui.unknown, shape: 'dot' },
+      { value: 1, name: t('explore.verdict.yes'), colour: ui.yes, shape: 'circle' },
+      { value: 0, name: t('explore.verdict.no'), colour: ui.no, shape: 'x' },
+      { value: 0.5, name: t('explore.verdict.unsure'), colour: ui.unsure, shape: 'diamond' },
+      { value: NaN, name: t('explore.verdict.unknown'), colour: ui.unknown, shape: 'dot' },
     ] };
   }
   if (by === 'best') {
     const known = groups.map((name, value) => ({ value, name, colour: BEST[value], shape: SHAPES[value] }));
-    return { kind: 'groups', groups: [...known, { value: NaN, name: 'other', colour: ui.unknown, shape: 'dot' }] };
+    return { kind: 'groups', groups: [...known, { value: NaN, name: t('explore.scale.other'), colour: ui.unknown, shape: 'dot' }] };
   }
   const [low, middle, high] = RAMPS[by === 'doubt' ? 'doubt' : 'label'][ui.isDark ? 'dark' : 'light'];
-  const ends = { label: ['surely not', 'surely'], doubt: ['least doubt', 'most doubt'], decided: ['fewest verdicts', 'most verdicts'] }[by];
+  const ends = ['low', 'high'].map(end => t(`explore.scale.${by}.${end}`));
   return { kind: 'ramp', low, middle, high, unknown: ui.unknown, ends, range: by === 'label' ? [0, 1] : middlePart(values) };
 }
 
@@ -91,5 +91,5 @@ export function mark(group, size = 12) {
 /** What a point's value says in words, e.g. for the hover card. */
 export function inWords(scale, value) {
   if (scale.kind === 'groups') return scale.groups[position(scale, value)].name;
-  return Number.isNaN(value) ? 'not known yet' : `${Math.round(value * 100)} %`;
+  return Number.isNaN(value) ? t('explore.scale.unknown') : `${Math.round(value * 100)} %`;
 }

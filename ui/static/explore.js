@@ -1,6 +1,6 @@
 // The Explore page: a map and a grid of the same samples, facets to filter them, a search, and a
 // selection that takes verdicts in bulk. This module holds the state and connects the parts.
-import { announceSaved, announceVersion, api, count, debounce, el, helpKeys, keys, listen, markReady, newOp, onTheme, pageRoot, params, setAddress, toast, toastError, url } from './base.js';
+import { announceSaved, announceVersion, api, count, debounce, el, helpKeys, keys, listen, markReady, newOp, onTheme, pageRoot, params, setAddress, t, toast, toastError, url } from './base.js';
 import { createCards } from './cards.js';
 import { inWords, mark, scaleFor } from './colours.js';
 import { createFacets } from './facets.js';
@@ -11,9 +11,9 @@ import { splitter } from './panes.js';
 import { createSearch } from './search.js';
 import { createSelection } from './selection.js';
 
-const VIEWS = [['map', 'Map'], ['grid', 'Grid'], ['selection', 'Selection'], ['facets', 'Filter']];
-const ORDERS = [['name', 'by name'], ['doubt', 'most in doubt first'], ['label', 'likeliest first'], ['new', 'newest first']];
-const HITS = 200;
+const VIEWS = ['map', 'grid', 'selection', 'facets'];
+const ORDERS = ['name', 'doubt', 'label', 'new'];
+const FEWEST_HITS = 25, MOST_HITS = 200;
 
 export async function mount({ root }) {
   pageRoot(root, 'explore');
@@ -43,7 +43,7 @@ class Explore {
     try {
       this.facts = await api('/pl/api/facets');
     } catch (error) {
-      this.root.replaceChildren(el('div', { class: 'pl-empty' }, el('p', {}, error.message), el('a', { class: 'pl-button primary', href: '/data' }, 'Go to Data')));
+      this.root.replaceChildren(el('div', { class: 'pl-empty' }, el('p', {}, error.message), el('a', { class: 'pl-button primary', href: '/data' }, t('explore.godata'))));
       markReady(this.root);
       return;
     }
@@ -53,11 +53,12 @@ class Explore {
     this.facets.set({ facts: this.facts, filters: this.filters, label: this.label });
     this.drawChips();
     if (!this.facts.samples) { this.showEmpty(); markReady(this.root); return; }
+    this.wire();
     const mapReady = this.startMap();
     await this.loadOrder();
-    if (this.asked) await this.search(this.asked, { keepAddress: true });
+    // the first search may wait for the encoder: the page can be used meanwhile
+    if (this.asked) this.search(this.asked, { keepAddress: true });
     await mapReady;
-    this.wire();
     markReady(this.root);
     if (this.facts.is_projecting || this.facts.placed < this.facts.samples) this.watchMap();
   }
@@ -67,11 +68,11 @@ class Explore {
     if (['label', 'verdict'].includes(colour.split(':')[0]) && known.has(label)) [this.by, this.label] = [colour.split(':')[0], label];
     else if (['doubt', 'decided', 'best'].includes(colour)) this.by = colour;
     else this.by = this.facts.labels.length ? 'best' : 'doubt';
-    if (ORDERS.some(([key]) => key === at.get('order'))) this.order = at.get('order');
+    if (ORDERS.includes(at.get('order'))) this.order = at.get('order');
     for (const key of (at.get('filter') ?? '').split(',').filter(Boolean)) this.filters.add(decodeURIComponent(key));
     if (at.get('query')) this.asked = { text: at.get('query') };
     else if (/^\d+$/.test(at.get('similar') ?? '')) this.asked = { sample: Number(at.get('similar')) };
-    this.view = VIEWS.some(([key]) => key === at.get('view')) ? at.get('view') : this.asked ? 'grid' : 'map';
+    this.view = VIEWS.includes(at.get('view')) ? at.get('view') : this.asked ? 'grid' : 'map';
   }
   writeAddress({ push = false } = {}) {
     const colour = ['label', 'verdict'].includes(this.by) && this.label !== null ? `${this.by}:${this.label}` : this.by;
@@ -86,16 +87,16 @@ class Explore {
   build() {
     const { kind } = this.facts;
     this.part = {
-      facets: el('aside', { class: 'pl-x-facets', 'aria-label': 'Filter' }), map: el('section', { class: 'pl-x-map', 'aria-label': 'Map of all samples; the grid beside it lists the same samples' }),
-      grid: el('section', { class: 'pl-x-grid', 'aria-label': 'Samples' }), selection: el('aside', { class: 'pl-x-selection', 'aria-label': 'Selection' }),
+      facets: el('aside', { class: 'pl-x-facets', 'aria-label': t('explore.view.facets') }), map: el('section', { class: 'pl-x-map', 'aria-label': t('explore.map.what') }),
+      grid: el('section', { class: 'pl-x-grid', 'aria-label': t('explore.samples') }), selection: el('aside', { class: 'pl-x-selection', 'aria-label': t('explore.view.selection') }),
     };
-    this.chips = el('div', { class: 'pl-x-chips', role: 'group', 'aria-label': 'Active filters' });
+    this.chips = el('div', { class: 'pl-x-chips', role: 'group', 'aria-label': t('explore.filters') });
     this.searching = createSearch({ kind, onSearch: asked => this.search(asked), onClear: () => this.endSearch() });
-    const tabs = el('div', { class: 'pl-x-tabs', role: 'tablist', 'aria-label': 'Part of the page' }, VIEWS.map(([key, words]) => el('button', {
-      type: 'button', role: 'tab', dataset: { view: key }, 'aria-selected': 'false', onclick: () => this.show(key) }, words)));
+    const tabs = el('div', { class: 'pl-x-tabs', role: 'tablist', 'aria-label': t('explore.parts') }, VIEWS.map(key => el('button', {
+      type: 'button', role: 'tab', dataset: { view: key }, 'aria-selected': 'false', onclick: () => this.show(key) }, t(`explore.view.${key}`))));
     this.tabs = tabs;
     this.canvas = el('div', { class: 'pl-map', dataset: { testid: 'map', count: 0 }, tabindex: '-1' });
-    this.legend = el('div', { class: 'pl-legend', role: 'group', 'aria-label': 'Meaning of the colours' });
+    this.legend = el('div', { class: 'pl-legend', role: 'group', 'aria-label': t('explore.legend') });
     this.method = el('span', { class: 'pl-x-method pl-dim pl-small', 'aria-live': 'polite' });
     this.part.map.append(this.colourBar(), this.canvas, el('div', { class: 'pl-x-under' }, this.legend, this.method));
     this.gridHead = el('div', { class: 'pl-x-gridhead' });
@@ -103,9 +104,9 @@ class Explore {
     this.part.grid.append(this.gridHead, this.gridHost);
     this.middle = el('div', { class: 'pl-x-middle' });
     const room = Math.max(600, innerWidth - 540), pane = (name, way, least, most, start, label) => splitter(this.root, { name, way, least, most, start, label });
-    this.middle.append(this.part.map, pane('--explore-map', 1, 280, 2400, Math.round(0.55 * room), 'Width of the map'), this.part.grid);
+    this.middle.append(this.part.map, pane('--explore-map', 1, 280, 2400, Math.round(0.55 * room), t('explore.pane.map')), this.part.grid);
     this.root.classList.add('pl-explore', `is-${kind}`);
-    this.root.replaceChildren(this.part.facets, pane('--explore-facets', 1, 180, 420, 232, 'Width of the filters'), el('main', { class: 'pl-x-main' }, el('div', { class: 'pl-x-top' }, this.searching.node, this.chips), tabs, this.middle), pane('--explore-selection', -1, 240, 520, 304, 'Width of the selection'), this.part.selection);
+    this.root.replaceChildren(this.part.facets, pane('--explore-facets', 1, 180, 420, 232, t('explore.pane.facets')), el('main', { class: 'pl-x-main' }, el('div', { class: 'pl-x-top' }, this.searching.node, this.chips), tabs, this.middle), pane('--explore-selection', -1, 240, 520, 304, t('explore.pane.selection')), this.part.selection);
     this.facets = createFacets(this.part.facets, { onFilter: key => this.toggleFilter(key), onLabel: id => this.colourBy(id === null ? 'best' : 'label', id) });
     this.grid = createGrid(this.gridHost, {
       cards: this.cards, kind, onChosen: ids => this.choose(ids), onOpen: id => this.open(id), onLook: id => this.look(id),
@@ -118,12 +119,12 @@ class Explore {
     this.show(this.view);
   }
   colourBar() {
-    this.bySelect = el('select', { class: 'pl-input', 'aria-label': 'Colour by', onchange: e => this.colourBy(e.target.value, this.label ?? this.facts.labels[0]?.id ?? null) },
-      [['best', 'likeliest label'], ['label', 'probability of'], ['verdict', 'verdict on'], ['doubt', 'doubt'], ['decided', 'share decided']].map(([key, words]) =>
-        el('option', { value: key, disabled: !this.facts.labels.length && key !== 'doubt' }, words)));
-    this.labelSelect = el('select', { class: 'pl-input', 'aria-label': 'Label to colour by', onchange: e => this.colourBy(this.by, Number(e.target.value)) },
+    this.bySelect = el('select', { class: 'pl-input', 'aria-label': t('explore.colour'), onchange: e => this.colourBy(e.target.value, this.label ?? this.facts.labels[0]?.id ?? null) },
+      ['best', 'label', 'verdict', 'doubt', 'decided'].map(key =>
+        el('option', { value: key, disabled: !this.facts.labels.length && key !== 'doubt' }, t(`explore.by.${key}`))));
+    this.labelSelect = el('select', { class: 'pl-input', 'aria-label': t('explore.colour.label.which'), onchange: e => this.colourBy(this.by, Number(e.target.value)) },
       [...this.facts.labels].sort((a, b) => a.name.localeCompare(b.name)).map(l => el('option', { value: l.id }, l.name)));
-    return el('div', { class: 'pl-x-colours' }, el('span', { class: 'pl-dim', 'aria-hidden': 'true' }, 'Colour by'), this.bySelect, this.labelSelect);
+    return el('div', { class: 'pl-x-colours' }, el('span', { class: 'pl-dim', 'aria-hidden': 'true' }, t('explore.colour')), this.bySelect, this.labelSelect);
   }
   show(view) {
     this.view = view;
@@ -131,7 +132,7 @@ class Explore {
     for (const tab of this.tabs.children) tab.setAttribute('aria-selected', String(tab.dataset.view === view));
   }
   showEmpty() {
-    this.middle.replaceChildren(el('div', { class: 'pl-empty' }, el('p', {}, 'There are no samples in this project yet.'), el('a', { class: 'pl-button primary', href: url('/data') }, 'Add images or texts')));
+    this.middle.replaceChildren(el('div', { class: 'pl-empty' }, el('p', {}, t('explore.empty')), el('a', { class: 'pl-button primary', href: url('/data') }, t('explore.empty.do'))));
   }
 
   // ---- map -----------------------------------------------------------------------------------
@@ -145,7 +146,7 @@ class Explore {
       await this.drawPoints(points);
       this.canvas.dataset.ready = '1';
     } catch (error) {
-      this.canvas.replaceChildren(el('div', { class: 'pl-empty' }, el('p', {}, `The map cannot be drawn (${error.message}). The grid lists the same samples.`)));
+      this.canvas.replaceChildren(el('div', { class: 'pl-empty' }, el('p', {}, t('explore.map.failed', { why: error.message }))));
       this.canvas.dataset.ready = 'failed';
     }
   }
@@ -174,9 +175,9 @@ class Explore {
     this.canvas.dataset.count = points.total;
     this.canvas.dataset.method = points.method;
     this.drawLegend();
-    const shown = points.ids.length < points.matching ? `, ${count(points.ids.length)} of them drawn` : '';
-    this.method.textContent = `${points.method === 'umap' ? 'UMAP' : 'PCA'}: ${count(points.total)} samples${shown}${points.method === 'pca' && this.facts.is_projecting ? '; UMAP is being made' : ''}`;
-    this.method.title = points.method === 'umap' ? 'UMAP keeps neighbours together; distances between far groups mean little.' : 'PCA shows the two directions in which the samples differ most.';
+    const shown = points.ids.length < points.matching ? t('explore.map.drawn', { n: count(points.ids.length) }) : '';
+    this.method.textContent = t('explore.map.method', { method: points.method === 'umap' ? 'UMAP' : 'PCA', n: count(points.total), shown });
+    this.method.title = points.method === 'umap' ? t('explore.map.umap') : t('explore.map.pca');
   }
   scaleKind() { return this.by === 'verdict' && this.label === null ? 'decided' : this.by; }
   async recolour() {
@@ -206,8 +207,8 @@ class Explore {
     const ramp = el('span', { class: 'pl-legend-ramp', 'aria-hidden': 'true' });
     ramp.style.background = `linear-gradient(90deg, ${scale.low}, ${scale.middle}, ${scale.high})`;
     const isPartial = this.map.data.colours.some(Number.isNaN);
-    this.legend.replaceChildren(...[el('span', { class: 'pl-legend-item' }, el('span', {}, scale.ends[0]), ramp, el('span', {}, this.by === 'label' ? `${scale.ends[1]} “${name}”` : scale.ends[1])),
-      isPartial ? el('span', { class: 'pl-legend-item' }, mark({ shape: 'circle', colour: scale.unknown }), 'not known yet') : null].filter(Boolean));
+    this.legend.replaceChildren(...[el('span', { class: 'pl-legend-item' }, el('span', {}, scale.ends[0]), ramp, el('span', {}, this.by === 'label' ? `${scale.ends[1]}: ${name}` : scale.ends[1])),
+      isPartial ? el('span', { class: 'pl-legend-item' }, mark({ shape: 'circle', colour: scale.unknown }), t('explore.scale.unknown')) : null].filter(Boolean));
   }
   async colourBy(by, label) {
     this.by = by;
@@ -226,7 +227,7 @@ class Explore {
   }
   valueInWords(value) {
     const words = inWords(this.scale, value), name = this.facts.labels.find(l => l.id === this.label)?.name;
-    return { best: `likeliest: ${words}`, label: `${name}: ${words}`, verdict: `${name}: ${words}`, doubt: `doubt ${words}`, decided: `${words} decided` }[this.by];
+    return t(`explore.value.${this.by}`, { name, words });
   }
   pickPoint(id, event) {
     if (event.ctrlKey || event.metaKey || event.shiftKey) {
@@ -252,7 +253,7 @@ class Explore {
       if (this.facts.is_projecting || this.facts.placed < this.facts.samples) this.watchMap();
     }, 2000);
   }
-  drawMethodOnly() { if (!this.facts.is_projecting) this.method.textContent = this.method.textContent.replace('; UMAP is being made', ''); }
+  drawMethodOnly() { if (!this.facts.is_projecting) this.method.textContent = this.method.textContent.replace(t('explore.map.making'), ''); }
 
   // ---- which samples -------------------------------------------------------------------------
 
@@ -277,15 +278,15 @@ class Explore {
     await this.map?.setKept(kept);
   }
   drawGridHead() {
-    const number = this.grid.ids.length, scopes = [['all', this.filters.size ? 'Filtered' : 'All', this.ids.length]];
-    if (this.hits) scopes.push(['results', 'Results', this.scope === 'results' ? number : this.hits.length]);
-    if (this.chosen.size) scopes.push(['chosen', 'Selected', this.chosen.size]);
-    const order = el('select', { class: 'pl-input', 'aria-label': 'Order', hidden: this.scope === 'results', onchange: e => { this.order = e.target.value; this.writeAddress(); this.loadOrder().catch(toastError); } },
-      ORDERS.filter(([key]) => key !== 'label' || this.label !== null).map(([key, words]) => el('option', { value: key, selected: key === this.order }, words)));
-    this.gridHead.replaceChildren(el('div', { class: 'pl-x-scopes', role: 'group', 'aria-label': 'Which samples' }, scopes.map(([key, words, n]) => el('button', {
+    const number = this.grid.ids.length, scopes = [['all', t(this.filters.size ? 'explore.scope.filtered' : 'explore.scope.all'), this.ids.length]];
+    if (this.hits) scopes.push(['results', t('explore.scope.results'), this.scope === 'results' ? number : this.hits.length]);
+    if (this.chosen.size) scopes.push(['chosen', t('explore.scope.chosen'), this.chosen.size]);
+    const order = el('select', { class: 'pl-input', 'aria-label': t('explore.order'), hidden: this.scope === 'results', onchange: e => { this.order = e.target.value; this.writeAddress(); this.loadOrder().catch(toastError); } },
+      ORDERS.filter(key => key !== 'label' || this.label !== null).map(key => el('option', { value: key, selected: key === this.order }, t(`explore.order.${key}`))));
+    this.gridHead.replaceChildren(el('div', { class: 'pl-x-scopes', role: 'group', 'aria-label': t('explore.scope') }, scopes.map(([key, words, n]) => el('button', {
       type: 'button', class: 'pl-scope', 'aria-pressed': String(this.scope === key), dataset: { scope: key }, onclick: () => this.setScope(key) }, words, ' ', el('span', { class: 'pl-num' }, count(n))))), order);
     this.gridHost.classList.toggle('is-nothing', !number);
-    this.gridHost.dataset.nothing = this.scope === 'results' ? 'No sample matches this search within the filters.' : 'No sample matches these filters.';
+    this.gridHost.dataset.nothing = this.scope === 'results' ? t('explore.nothing.search') : t('explore.nothing.filter');
   }
   async setScope(scope) {
     this.scope = scope;
@@ -301,9 +302,9 @@ class Explore {
   }
   drawChips() {
     const names = new Map(this.facts.labels.map(l => [String(l.id), l.name]));
-    const words = key => { const [kind, ...rest] = key.split(':'); return kind === 'label' ? `${names.get(rest[0]) ?? 'label'}: ${rest[1] === 'unknown' ? 'no verdict' : rest[1]}` : `${kind}: ${rest.join(':') || 'top folder'}`; };
-    this.chips.replaceChildren(...[...this.filters].map(key => el('button', { class: 'pl-chip', type: 'button', title: 'Take this filter away', onclick: () => this.toggleFilter(key) }, el('span', { class: 'pl-cut' }, words(key)), el('span', { 'aria-hidden': 'true' }, '✕'))),
-      this.filters.size > 1 ? el('button', { class: 'pl-link', type: 'button', onclick: () => { this.filters.clear(); this.toggleFilter('split:'); this.toggleFilter('split:'); } }, 'Clear filters') : '');
+    const words = key => { const [kind, ...rest] = key.split(':'); return kind === 'label' ? `${names.get(rest[0]) ?? '?'}: ${t(`explore.verdict.${rest[1]}`)}` : `${t(`explore.facet.${kind}`)}: ${rest.join(':') || t('explore.facet.top')}`; };
+    this.chips.replaceChildren(...[...this.filters].map(key => el('button', { class: 'pl-chip', type: 'button', title: t('explore.filter.off'), onclick: () => this.toggleFilter(key) }, el('span', { class: 'pl-cut' }, words(key)), el('span', { 'aria-hidden': 'true' }, '✕'))),
+      this.filters.size > 1 ? el('button', { class: 'pl-link', type: 'button', onclick: () => { this.filters.clear(); this.toggleFilter('split:'); this.toggleFilter('split:'); } }, t('explore.filter.clear')) : '');
     this.chips.hidden = !this.filters.size;
   }
   newest(kind) {
@@ -321,14 +322,14 @@ class Explore {
     this.searching.set(asked, { isBusy: true, card: asked.sample === undefined ? null : this.cards.get(asked.sample) });
     if (!keepAddress) this.writeAddress({ push: true });
     try {
-      const signal = this.newest('search'), query = { k: HITS };
+      const signal = this.newest('search'), query = { k: Math.min(MOST_HITS, Math.max(FEWEST_HITS, Math.round(this.facts.samples / 4))) };
       let answer;
       if (asked.file) answer = await api('/pl/api/search', { method: 'POST', query, body: asked.file, signal, headers: { 'Content-Type': asked.file.type || 'application/octet-stream' } });
       else if (asked.like) answer = await api('/pl/api/search', { query, json: { ids: asked.like.slice(0, 1000) }, signal });
       else answer = await api('/pl/api/search', { query: { ...query, text: asked.text, sample: asked.sample }, signal });
       this.hits = answer.hits.map(hit => ({ ...hit, grid: answer.grids[hit.grid] ?? null }));
       if (asked.sample !== undefined) { await this.cards.want([asked.sample]); this.searching.set(asked, { card: this.cards.get(asked.sample) }); } else this.searching.set(asked, {});
-      this.searching.say(`${count(this.hits.length)} results`);
+      this.searching.say(t('explore.search.found', { n: count(this.hits.length) }));
       if (this.root.dataset.view === 'selection' || this.root.dataset.view === 'facets') this.show('grid');
       await this.setScope('results');
     } catch (error) {
@@ -354,7 +355,6 @@ class Explore {
   // ---- selection -----------------------------------------------------------------------------
 
   async selectInside(shape) {
-    if (!shape) return;
     try {
       const answer = await api('/pl/api/inside', { json: { ...shape, filters: [...this.filters], map_version: this.mapVersion }, signal: this.newest('inside') });
       let ids = answer.ids;
@@ -372,7 +372,7 @@ class Explore {
     if (!keepShape) this.map?.clearShape();
     this.grid.setChosen(ids);
     this.selection.setIds(ids);
-    this.tabs.querySelector('[data-view=selection]').textContent = ids.size ? `Selection ${count(ids.size)}` : 'Selection';
+    this.tabs.querySelector('[data-view=selection]').textContent = `${t('explore.view.selection')}${ids.size ? ` ${count(ids.size)}` : ''}`;
     if (!ids.size && this.scope === 'chosen') scope = this.before ?? (this.hits ? 'results' : 'all');
     if (scope === 'results' && !this.hits) scope = 'all';
     if (scope === 'all' && this.hits && !ids.size) scope = 'results';
@@ -393,9 +393,9 @@ class Explore {
     try {
       const done = await api('/pl/api/bulk', { json: { ids, labels, verdict, op, replace } });
       announceSaved('saved');
-      const what = verdict ?? 'no verdict';
-      toast(done.changed ? `${what}: ${names.join(', ')} on ${count(ids.length)} samples (${count(done.changed)} verdicts changed).` : `Nothing to change: all of them say ${what} already.`,
-        done.changed ? { action: { text: 'Undo', run: () => this.undo(op) } } : {});
+      const what = t(`explore.verdict.${verdict ?? 'unknown'}`);
+      toast(done.changed ? t('explore.bulk.done', { what, names: names.join(', '), n: count(ids.length), changed: count(done.changed) }) : t('explore.bulk.nothing', { what }),
+        done.changed ? { action: { text: t('explore.undo'), run: () => this.undo(op) } } : {});
       await this.verdictsChanged();
       if (done.changed) this.awaitVersion();
     } catch (error) {
@@ -409,7 +409,7 @@ class Explore {
     try {
       const done = await api('/pl/api/undo', { json: op ? { op } : {} });
       announceSaved('saved');
-      toast(done?.op ? 'Taken back.' : 'There is nothing to undo.');
+      toast(done?.op ? t('explore.undone') : t('explore.undo.nothing'));
       await this.verdictsChanged();
       if (done?.op) this.awaitVersion();
     } catch (error) { announceSaved(error.status === 0 ? 'offline' : 'saved', error.status === 0 ? 1 : 0); toastError(error); }
@@ -454,7 +454,7 @@ class Explore {
 
   wire() {
     const { root } = this;
-    helpKeys('Explore', [['Drag', 'lasso samples on the map'], ['Ctrl-click, Shift-click', 'select samples'], ['Arrows, Space, Enter', 'walk, select and open in the grid'], ['Ctrl A', 'select all in the grid'], ['L, B, M', 'lasso, box, move the map'], ['+ - 0', 'zoom the map'], ['Escape', 'clear the selection, then the search'], ['U', 'undo']]);
+    helpKeys(t('page.explore'), [['L B M', 'tools'], ['+ - 0', 'zoom'], ['← → ↑ ↓', 'walk'], ['Space', 'choose'], ['Enter', 'open'], ['Ctrl A', 'all'], ['Escape', 'clear'], ['U', 'undo']].map(([key, what]) => [key, t(`explore.key.${what}`)]));
     listen(root, 'pl:undo', () => this.undo());
     listen(root, 'pl:search', event => {
       event.preventDefault();  // found in place: the bar would load the page again

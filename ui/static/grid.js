@@ -1,7 +1,7 @@
 // The grid: any number of samples as tiles, of which only the rows in view exist.
 // Pictures and cards are asked for once scrolling pauses: a fling over thousands of rows would
 // otherwise queue thousands of requests, and the person's own click would wait behind them.
-import { el, mediaUrl, onRemoved } from './base.js';
+import { el, mediaUrl, onRemoved, t } from './base.js';
 
 const PAUSE = 60, GAP = 8;
 
@@ -12,7 +12,7 @@ const PAUSE = 60, GAP = 8;
 export function createGrid(host, { cards, kind, onChosen, onOpen, onLook, onHover }) {
   const isText = kind === 'text';
   const sizer = el('div', { class: 'pl-grid-sizer', role: 'presentation' });
-  const view = el('div', { class: `pl-grid ${isText ? 'is-text' : 'is-image'}`, role: 'listbox', 'aria-multiselectable': 'true', tabindex: '0', 'aria-label': 'Samples' }, sizer);
+  const view = el('div', { class: `pl-grid ${isText ? 'is-text' : 'is-image'}`, role: 'listbox', 'aria-multiselectable': 'true', tabindex: '0', 'aria-label': t('explore.samples') }, sizer);
   host.append(view);
   let ids = new Uint32Array(0), scores = null, parts = null, testid = 'tile', cols = 1, cell = 128, high = 128, live = new Map(), pool = [],
     chosen = new Set(), at = 0, anchor = 0, frame = 0, timer = 0, marked = null, where = new Map();
@@ -78,7 +78,7 @@ export function createGrid(host, { cards, kind, onChosen, onOpen, onLook, onHove
     tile.score.textContent = score === undefined ? '' : score.toFixed(2);
     const says = card.yes.length ? `✓ ${card.yes.length}` : '';
     tile.says.textContent = says;
-    tile.says.title = card.yes_names.length ? `yes: ${card.yes_names.join(', ')}` : '';
+    tile.says.title = card.yes_names.length ? `${t('explore.verdict.yes')}: ${card.yes_names.join(', ')}` : '';
     tile.says.hidden = !says;
     if (isText) tile.text.replaceChildren(...marked_(card.text, parts?.get(card.id)?.spans ?? []));
     else outline(tile.outline, card, parts?.get(card.id), cell - GAP);

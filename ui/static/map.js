@@ -1,6 +1,6 @@
 // The map: all samples as points, drawn by plotly.js (WebGL, or a few thousand SVG points without).
 // It knows points, a view and shapes; who is inside a drawn shape the server decides.
-import { debounce, el, icon, loadPlotly, onRemoved, themeColours } from './base.js';
+import { debounce, el, icon, loadPlotly, onRemoved, t, themeColours } from './base.js';
 import { markerFor } from './colours.js';
 
 const hasGL = (() => {
@@ -12,20 +12,20 @@ const HEADER_BYTES = 40;
 const REST = 0, POINTS = 1, CHOSEN = 2, HOVER = 3;
 
 const TOOLS = [
-  ['drawclosedpath', 'Lasso: draw around points', 'M7 18c-2.5-.6-4-2.3-4-4.500C3 9 7.500 5 13 5s8 2.500 8 6-4 6.500-9 6.500c-1.800 0-3.300-.4-4.500-1M7 14.500a2 2 0 1 0 .01 0M7 18.500c.3 1.500-.5 2.500-2 3'],
-  ['drawrect', 'Box: select a rectangle', 'M4 8V4h4M16 4h4v4M20 16v4h-4M8 20H4v-4M10 4h4M20 10v4M14 20h-4M4 14v-4'],
-  ['pan', 'Move the map (the wheel zooms)', 'M12 3v18M3 12h18M12 3 9.500 5.500M12 3l2.500 2.500M12 21l-2.500-2.500M12 21l2.500-2.500M3 12l2.500-2.500M3 12l2.500 2.500M21 12l-2.500-2.500M21 12l-2.500 2.500'],
+  ['drawclosedpath', t('explore.tool.lasso'), 'M7 18c-2.5-.6-4-2.3-4-4.500C3 9 7.500 5 13 5s8 2.500 8 6-4 6.500-9 6.500c-1.800 0-3.300-.4-4.500-1M7 14.500a2 2 0 1 0 .01 0M7 18.500c.3 1.500-.5 2.500-2 3'],
+  ['drawrect', t('explore.tool.box'), 'M4 8V4h4M16 4h4v4M20 16v4h-4M8 20H4v-4M10 4h4M20 10v4M14 20h-4M4 14v-4'],
+  ['pan', t('explore.tool.move'), 'M12 3v18M3 12h18M12 3 9.500 5.500M12 3l2.500 2.500M12 21l-2.500-2.500M12 21l2.500-2.500M3 12l2.500-2.500M3 12l2.500 2.500M21 12l-2.500-2.500M21 12l-2.500 2.500'],
 ];
 const ZOOMS = [
-  [0.6, 'Zoom in', 'M12 5v14M5 12h14'],
-  [1 / 0.6, 'Zoom out', 'M5 12h14'],
-  [0, 'Show everything', 'M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5'],
+  [0.6, t('explore.tool.in'), 'M12 5v14M5 12h14'],
+  [1 / 0.6, t('explore.tool.out'), 'M5 12h14'],
+  [0, t('explore.tool.all'), 'M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5'],
 ];
 
 /** Read what /pl/api/points sends: header, ids, x, y, colours. */
 export function unpack(buffer) {
   const view = new DataView(buffer), word = k => view.getUint32(4 * k, true), real = k => view.getFloat32(4 * k, true);
-  if (String.fromCharCode(...new Uint8Array(buffer, 0, 4)) !== 'PLP2') throw new Error('the map came in a form this page does not know; reload it');
+  if (String.fromCharCode(...new Uint8Array(buffer, 0, 4)) !== 'PLP2') throw new Error(t('explore.map.format'));
   const n = word(2), at = k => HEADER_BYTES + 4 * n * k;
   return {
     matching: word(1), version: word(3), method: word(4) ? 'umap' : 'pca', bounds: [5, 6, 7, 8].map(real), total: word(9),
@@ -54,10 +54,9 @@ export async function createMap(host, { onHover, onPick, onOpen, onShape, onView
   const zooms = ZOOMS.map(([factor, title, path]) => el('button', {
     class: 'pl-map-tool', type: 'button', title, 'aria-label': title, onclick: () => (factor ? zoom(factor) : showAll()),
   }, icon(path, { size: 18 })));
-  host.append(plot, el('div', { class: 'pl-map-tools', role: 'toolbar', 'aria-label': 'Map tools' }, buttons, el('span', { class: 'pl-map-gap' }), zooms));
+  host.append(plot, el('div', { class: 'pl-map-tools', role: 'toolbar', 'aria-label': t('explore.tools') }, buttons, el('span', { class: 'pl-map-gap' }), zooms));
 
-  let data = null, scale = null, kept = null, rowOf = new Map(), chosen = [], hovered = null, hoverMark = null, isQuiet = 0, animation = 0, tool = 'drawclosedpath', drawn = null;
-  const quietly = async work => { isQuiet += 1; try { return await work(); } finally { isQuiet -= 1; } };
+  let data = null, scale = null, kept = null, rowOf = new Map(), chosen = [], hovered = null, hoverMark = null, animation = 0, tool = 'drawclosedpath', drawn = null;
   const size = n => (n > 20000 ? 4 : n > 5000 ? 6 : n > 1500 ? 8 : 10);
 
   function split() {
@@ -89,7 +88,9 @@ export async function createMap(host, { onHover, onPick, onOpen, onShape, onView
   const layout = range => {
     const ui = themeColours();
     return {
-      ...axes(range), dragmode: tool, hovermode: 'closest', hoverdistance: 14, showlegend: false, margin: { l: 0, r: 0, t: 0, b: 0 },
+      ...axes(range), dragmode: tool, hovermode: 'closest', hoverdistance: 14, showlegend: false,
+      // the tools stand beside the points (above them on a phone), never over them
+      margin: host.clientWidth < 500 ? { l: 0, r: 0, t: 60, b: 0 } : { l: 52, r: 0, t: 0, b: 0 },
       paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)', font: { color: ui.text }, shapes: drawn ? [drawn] : [],
       newshape: { line: { width: 1.5, color: ui.accent }, fillcolor: 'rgba(127,127,127,.14)' },
       images: data.density ? [{ source: data.density, xref: 'x', yref: 'y', x: data.bounds[0], y: data.bounds[3], sizex: data.bounds[1] - data.bounds[0],
@@ -100,7 +101,7 @@ export async function createMap(host, { onHover, onPick, onOpen, onShape, onView
   const isWhole = () => { const v = view(); return data.bounds.every((b, i) => Math.abs(b - v[i]) < 1e-6 * Math.max(1, Math.abs(b))); };
 
   const config = { responsive: false, scrollZoom: true, doubleClick: false, displayModeBar: false, displaylogo: false, showSendToCloud: false, plotlyServerURL: '' };
-  const draw = range => quietly(() => Plotly.react(plot, traces(), layout(range), config));
+  const draw = range => Plotly.react(plot, traces(), layout(range), config);
 
   /** Other points came. Zoom stays; where positions changed, the samples that were in view stay in view. */
   async function setPoints(next, nextScale, { density = null } = {}) {
@@ -154,17 +155,17 @@ export async function createMap(host, { onHover, onPick, onOpen, onShape, onView
   /** Ring the chosen samples; at most 20,000 rings, they would cover each other anyway. */
   const setChosen = debounce(ids => {
     chosen = Array.from(ids).slice(0, 20000);
-    if (data) quietly(() => Plotly.restyle(plot, { x: [spots(chosen).x], y: [spots(chosen).y] }, [CHOSEN]));
+    if (data) Plotly.restyle(plot, { x: [spots(chosen).x], y: [spots(chosen).y] }, [CHOSEN]);
   }, 16);
   function setHover(id) {
     if (id === hoverMark) return;
     hoverMark = id;
-    if (data) { const at = spots(id === null ? [] : [id]); quietly(() => Plotly.restyle(plot, { x: [at.x], y: [at.y] }, [HOVER])); }
+    if (data) { const at = spots(id === null ? [] : [id]); Plotly.restyle(plot, { x: [at.x], y: [at.y] }, [HOVER]); }
   }
   function setTool(mode) {
     tool = mode;
     for (const b of buttons) b.setAttribute('aria-pressed', String(b.dataset.mode === mode));
-    if (data) quietly(() => Plotly.relayout(plot, { dragmode: mode }));
+    if (data) Plotly.relayout(plot, { dragmode: mode });
   }
   const go = range => Plotly.relayout(plot, { 'xaxis.range': range.slice(0, 2), 'yaxis.range': range.slice(2) });
   function zoom(factor) {
@@ -172,7 +173,7 @@ export async function createMap(host, { onHover, onPick, onOpen, onShape, onView
     return go([cx + (x0 - cx) * factor, cx + (x1 - cx) * factor, cy + (y0 - cy) * factor, cy + (y1 - cy) * factor]);
   }
   const showAll = () => go(data.bounds);
-  const clearShape = () => { if (drawn) { drawn = null; quietly(() => Plotly.relayout(plot, { shapes: [] })); } };
+  const clearShape = () => { if (drawn) { drawn = null; Plotly.relayout(plot, { shapes: [] }); } };
 
   function wire() {
     plot.dataset.wired = '1';
@@ -185,13 +186,13 @@ export async function createMap(host, { onHover, onPick, onOpen, onShape, onView
     plot.on('plotly_unhover', () => { hovered = null; onHover(null, null); });
     const seen = debounce(() => onView(view()), 120);
     plot.on('plotly_relayout', e => {
-      if (isQuiet) return;
       if (e.shapes) {
         const last = e.shapes.at(-1);
-        onShape(last ? geometry(last) : null);
+        if (!last?.editable) return;  // one that we drew again
+        onShape(geometry(last));
         // freeze the drawn shape, or the next drag would move it; keep only the last one
-        drawn = last ? { ...last, editable: false, line: { ...last.line, dash: 'dot' } } : null;
-        if (drawn) quietly(() => Plotly.relayout(plot, { shapes: [drawn] }));
+        drawn = { ...last, editable: false, line: { ...last.line, dash: 'dot' } };
+        Plotly.relayout(plot, { shapes: [drawn] });
       } else if (Object.keys(e).some(key => key.includes('axis'))) seen();
     });
     // a click is a press and release in one place: plotly's own click is not told while drawing shapes
@@ -206,7 +207,7 @@ export async function createMap(host, { onHover, onPick, onOpen, onShape, onView
   }
   setTool(tool);
   // the pane changes its size without the window doing so
-  const sized = new ResizeObserver(debounce(() => { if (data && host.clientWidth) quietly(() => Plotly.Plots.resize(plot)); }, 60));
+  const sized = new ResizeObserver(debounce(() => { if (data && host.clientWidth) Plotly.Plots.resize(plot); }, 60));
   sized.observe(host);
   onRemoved(host, () => { sized.disconnect(); cancelAnimationFrame(animation); Plotly.purge(plot); });
   return { setPoints, setColours, setKept, setChosen, setHover, setTool, showAll, clearShape, zoom, view, hasGL, get data() { return data; } };

@@ -1,0 +1,261 @@
+"""Explore in a browser: the map, lasso, bulk verdicts and their undo, search, names as text."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend import api
+
+LABELS = ["animal", "food", "<b onclick=alert(1)>${7*7}</b> {{x}}"]
+HOSTILE = "<img src=x onerror=alert(1)> ${7*7} {{x}} the train is late"
+SUBJECTS = [
+    ("a {} dog barks at the cat", "the {} kitten chased a mouse", "cats and {} puppies play"),
+    ("we baked {} bread and cake", "the {} soup needs salt", "she cooked {} rice for dinner"),
+    ("the {} train was late", "he missed the {} bus", "the {} airplane landed in rain"),
+]
+WORDS = ["small", "old", "cold", "green", "quiet"]
+PATIENT = 120_000
+"""Milliseconds: the machine of a test may be busy with much else."""
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of 46 texts, made once; every test works on a copy."""
+    home = tmp_path_factory.mktemp("explore")
+    settings = api.Settings.from_environ({**os.environ, "PATCHLANE_HOME": str(home)})
+    made = api.create_project("texts", labels=LABELS, encoder="words", settings=settings)
+    texts = [form.format(word) for forms in SUBJECTS for form in forms for word in WORDS]
+    file = home / "texts.jsonl"
+    file.write_text(
+        "".join(
+            json.dumps({"sample": f"t{i:02d}", "text": text}) + "\n"
+            for i, text in enumerate([HOSTILE, *texts])
+        )
+    )
+    assert made.add(file).imported == 46
+    made.project()
+    made.close()
+    return made.path
+
+
+@pytest.fixture
+def project(prepared: Path, settings: api.Settings) -> api.Workbench:
+    shutil.copytree(prepared, settings.home / "texts")
+    return api.open_project("texts", settings=settings)
+
+
+@pytest.fixture
+def explore(
+    serve: Callable[..., str], open_page: Callable[..., Any], project: api.Workbench
+) -> Callable[..., Any]:
+    """`explore(query)`: the page, ready; `page.bench` is the project that the server has open."""
+    address = serve(project)
+
+    def go(query: str = "", **options: Any) -> Any:
+        page = open_page(**options)
+        page.set_default_timeout(PATIENT)
+        page.goto(f"{address}/explore?project=texts{query}")
+        page.wait_for_selector("[data-testid=page][data-page=explore][data-ready='1']")
+        page.bench = serve.apps[-1].state.context.open("texts")  # type: ignore[attr-defined]
+        return page
+
+    return go
+
+
+def map_ready(page: Any) -> Any:
+    page.wait_for_selector("[data-testid=map][data-ready='1']")
+    return page.locator("[data-testid=map]")
+
+
+def drawn(page: Any) -> list[int]:
+    """The map's picture as numbers: how many pixels have which colour."""
+    return page.evaluate(
+        """async () => {
+            const gd = document.querySelector('.pl-map-plot');
+            const picture = await Plotly.toImage(gd, {format: 'png', width: 300, height: 300});
+            const image = new Image(); image.src = picture; await image.decode();
+            const canvas = document.createElement('canvas'); canvas.width = canvas.height = 300;
+            const pen = canvas.getContext('2d'); pen.drawImage(image, 0, 0);
+            return [...new Set(new Uint32Array(pen.getImageData(0, 0, 300, 300).data.buffer))].sort();
+        }"""
+    )
+
+
+def lasso(page: Any, corners: list[tuple[float, float]]) -> None:
+    """Draw with the mouse; corners in 0..1 of the map."""
+    box = page.locator(".pl-map-plot").bounding_box()
+    spots = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    page.mouse.move(*spots[0])
+    page.mouse.down()
+    for spot in [*spots[1:], spots[0]]:
+        page.mouse.move(*spot, steps=6)
+    page.mouse.up()
+
+
+def shape_drawn(page: Any) -> list[tuple[float, float]]:
+    """The vertices that plotly kept, read from its own layout."""
+    path = page.evaluate("() => document.querySelector('.pl-map-plot')._fullLayout.shapes[0].path")
+    numbers = path.replace("M", "").replace("Z", "").split("L")
+    return [(float(x), float(y)) for x, y in (pair.split(",") for pair in numbers)]
+
+
+def is_inside(x: float, y: float, corners: list[tuple[float, float]]) -> bool:
+    """Count the edges to the right of the point, one by one."""
+    crossings = 0
+    for (ax, ay), (bx, by) in zip(corners, [*corners[1:], corners[0]], strict=True):
+        if (ay > y) != (by > y) and x < ax + (y - ay) / (by - ay) * (bx - ax):
+            crossings += 1
+    return crossings % 2 == 1
+
+
+def place_on_screen(page: Any, sample: int) -> tuple[float, float]:
+    """Where plotly put a sample's point."""
+    return tuple(
+        page.evaluate(
+            """async id => {
+                const gd = document.querySelector('.pl-map-plot'), box = gd.getBoundingClientRect();
+                const answer = await fetch('/pl/api/points?project=texts&by=doubt');
+                const buffer = await answer.arrayBuffer(), n = new DataView(buffer).getUint32(8, true);
+                const k = new Uint32Array(buffer, 40, n).indexOf(id), {xaxis, yaxis} = gd._fullLayout;
+                const x = new Float32Array(buffer, 40 + 4 * n, n)[k], y = new Float32Array(buffer, 40 + 8 * n, n)[k];
+                return [box.left + xaxis._offset + xaxis.d2p(x), box.top + yaxis._offset + yaxis.d2p(y)];
+            }""",
+            sample,
+        )
+    )
+
+
+def test_lasso_then_yes_to_all_and_one_undo(explore: Callable[..., Any]) -> None:
+    page = explore("&colour=doubt")
+    shown = map_ready(page)
+    assert shown.get_attribute("data-count") == "46"
+    assert shown.get_attribute("data-method") == "umap"
+    lasso(page, [(0.02, 0.03), (0.97, 0.03), (0.97, 0.55), (0.6, 0.45), (0.4, 0.7), (0.15, 0.5)])
+    page.wait_for_selector("[data-testid=selection]:not([data-count='0'])")
+    count = int(page.locator("[data-testid=selection]").get_attribute("data-count"))
+    corners = shape_drawn(page)
+    place = page.bench.map()
+    twin = [
+        int(i) for i, (x, y) in zip(place.ids, place.xy, strict=True) if is_inside(x, y, corners)
+    ]
+    assert 0 < len(twin) < 46
+    assert count == len(twin)
+
+    assert page.locator("[data-testid=bulk-yes]").is_disabled()
+    page.locator(".pl-shared-row[data-label=food]").click()
+    assert f"{count} of {count} verdicts would change" in page.locator(".pl-forecast").inner_text()
+    page.locator("[data-testid=bulk-yes]").click()
+    page.wait_for_selector(f".pl-shared-row[data-label=food] .pl-verdict.yes:text('{count}')")
+    page.wait_for_selector("[data-testid=save-state][data-state=saved]")
+    food = page.bench.label("food").id
+    said = {i: row[food] for i, row in page.bench.verdicts().items() if food in row}
+    assert said == dict.fromkeys(twin, "yes")
+
+    page.locator("[data-testid=undo]").click()
+    page.wait_for_selector(".pl-shared-row[data-label=food] .pl-verdict", state="detached")
+    assert page.bench.verdicts() == {}
+
+
+def test_colours_change_the_picture_and_the_legend_says_why(explore: Callable[..., Any]) -> None:
+    page = explore("&colour=doubt")
+    shown = map_ready(page)
+    before = drawn(page)
+    page.locator(".pl-facet[data-label=food] button").first.click()
+    page.wait_for_selector("[data-testid=map][data-colour=label]")
+    page.wait_for_function("() => document.querySelector('.pl-legend').innerText.includes('food')")
+    assert drawn(page) != before
+    assert "colour=label" in page.url
+    # a label that is markup stays text, everywhere on the page
+    assert page.locator(f".pl-facet-word:text-is('{LABELS[2]}')").count() == 1
+    assert page.locator("b[onclick]").count() == 0
+    # dark draws other colours without losing a point
+    light = drawn(page)
+    page.evaluate("() => document.body.classList.toggle('dark')")
+    page.wait_for_timeout(500)
+    assert drawn(page) != light
+    assert shown.get_attribute("data-count") == "46"
+
+
+def test_search_shows_results_and_opens_one(explore: Callable[..., Any]) -> None:
+    page = explore()
+    page.locator("[data-testid=search-box]").fill("bread")
+    page.keyboard.press("Enter")
+    results = page.locator("[data-testid=result][data-sample]")
+    results.first.wait_for()
+    assert "query=bread" in page.url
+    best = [hit.name for hit in page.bench.search(text="bread", k=5)]
+    page.wait_for_function("n => document.querySelector('[data-testid=result]')?.dataset.sample === n", arg=best[0])
+    assert [results.nth(k).get_attribute("data-sample") for k in range(5)] == best
+    assert results.first.locator("mark").count() > 0
+    # a search for markup, and a text that is markup
+    page.locator("[data-testid=explore-search]").fill(HOSTILE)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-testid=result][data-sample=t00]")
+    assert "<img src=x onerror=alert(1)>" in page.locator("[data-sample=t00]").inner_text()
+    assert page.locator("img[src=x]").count() == 0
+    # looking at it shows it, opening it leads to Label
+    page.locator("[data-testid=result][data-sample=t00]").click()
+    page.locator(".pl-look-text").wait_for()
+    page.locator("[data-testid=result][data-sample=t00]").dblclick()
+    page.wait_for_url("**/?*sample=*")
+
+
+def test_a_click_on_the_map_shows_the_sample_and_the_keyboard_reaches_all(
+    explore: Callable[..., Any],
+) -> None:
+    page = explore()
+    map_ready(page)
+    sample = page.bench.sample("t20")
+    spot = place_on_screen(page, sample.id)
+    page.mouse.move(spot[0] - 30, spot[1] - 30)
+    page.mouse.move(*spot, steps=5)
+    page.locator(".pl-hover").wait_for()
+    page.mouse.click(*spot)
+    page.locator(".pl-look").wait_for()
+    shown = page.locator(".pl-look h2").inner_text()
+    near = page.bench.sample(shown)
+    assert page.locator(".pl-look-text").inner_text() == near.text
+    assert page.locator("[data-testid=open]").get_attribute("href").endswith(f"sample={near.id}")
+    # the grid is the list beside the map: arrows walk it, space selects, Enter opens
+    page.locator(".pl-grid").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Shift+ArrowDown")
+    page.wait_for_selector("[data-testid=selection]:not([data-count='0'])")
+    page.keyboard.press("Control+a")
+    page.wait_for_selector("[data-testid=selection][data-count='46']")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("[data-testid=selection][data-count='0']")
+    page.locator(".pl-grid").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/?*sample={page.bench.sample('t00').id}*")
+
+
+@pytest.mark.parametrize("size", [(390, 844), (1440, 900)], ids=["phone", "desk"])
+def test_nothing_but_lists_scrolls(explore: Callable[..., Any], size: tuple[int, int]) -> None:
+    page = explore(viewport={"width": size[0], "height": size[1]})
+    map_ready(page)
+    for view in ("map", "grid", "selection", "facets"):
+        if size[0] < 760:
+            page.locator(f"[role=tab][data-view={view}]").click()
+        outside = page.evaluate(
+            """() => { const e = document.scrollingElement;
+                return [e.scrollWidth - innerWidth, e.scrollHeight - innerHeight]; }"""
+        )
+        assert outside[0] <= 0, view
+        assert outside[1] <= 0, view
+        hidden = page.evaluate(
+            """() => [...document.querySelectorAll('.pl-explore button, .pl-explore select')].filter(n => {
+                const b = n.getBoundingClientRect(), list = n.closest('ul, .pl-facet-more, .pl-x-selection, .pl-legend');
+                return b.width && !list && (b.right > innerWidth + 1 || b.bottom > innerHeight + 1 || b.left < -1); }).map(n => n.outerHTML.slice(0, 80))"""
+        )
+        assert hidden == [], view
