@@ -137,7 +137,7 @@ def test_lasso_then_yes_to_all_and_one_undo(explore: Callable[..., Any]) -> None
     shown = map_ready(page)
     assert shown.get_attribute("data-count") == "46"
     assert shown.get_attribute("data-method") == "umap"
-    lasso(page, [(0.02, 0.03), (0.97, 0.03), (0.97, 0.55), (0.6, 0.45), (0.4, 0.7), (0.15, 0.5)])
+    lasso(page, [(0.16, 0.03), (0.97, 0.03), (0.97, 0.55), (0.6, 0.45), (0.4, 0.7), (0.2, 0.5)])
     page.wait_for_selector("[data-testid=selection]:not([data-count='0'])")
     count = int(page.locator("[data-testid=selection]").get_attribute("data-count"))
     corners = shape_drawn(page)

@@ -1,19 +1,19 @@
 // The Explore page: a map and a grid of the same samples, facets to filter them, a search, and a
 // selection that takes verdicts in bulk. This module holds the state and connects the parts.
-import { announceSaved, announceVersion, api, count, debounce, el, helpKeys, keys, listen, markReady, newOp, onTheme, pageRoot, params, setAddress, t, toast, toastError, url } from './base.js';
+import { announceSaved, announceVersion, api, count, debounce, el, helpKeys, keys, listen, markReady, newOp, pageRoot, params, setAddress,
+  t, toast, toastError, url } from './base.js';
 import { createCards } from './cards.js';
-import { inWords, mark, scaleFor } from './colours.js';
 import { createFacets } from './facets.js';
 import { createGrid } from './grid.js';
-import { createHover } from './hover.js';
-import { createMap, MOST_POINTS, unpack } from './map.js';
+import { MapPane } from './map_pane.js';
 import { splitter } from './panes.js';
 import { createSearch } from './search.js';
 import { createSelection } from './selection.js';
 
 const VIEWS = ['map', 'grid', 'selection', 'facets'];
 const ORDERS = ['name', 'doubt', 'label', 'new'];
-const FEWEST_HITS = 25, MOST_HITS = 200;
+const FEWEST_HITS = 25,
+  MOST_HITS = 200;
 
 export async function mount({ root }) {
   pageRoot(root, 'explore');
@@ -28,13 +28,11 @@ class Explore {
     this.filters = new Set();
     this.chosen = new Set();
     this.scope = 'all';
-    this.by = '';
-    this.label = null;
     this.order = 'name';
     this.hits = null;
-    this.asked = null;      // what was searched for: {text} | {sample} | {like} | {file}
+    this.asked = null; // what was searched for: {text} | {sample} | {like} | {file}
     this.ids = new Uint32Array(0);
-    this.wants = {};        // newest request per kind; older ones are aborted
+    this.wants = {}; // newest request per kind; older ones are aborted
   }
 
   // ---- start ---------------------------------------------------------------------------------
@@ -43,18 +41,19 @@ class Explore {
     try {
       this.facts = await api('/pl/api/facets');
     } catch (error) {
-      this.root.replaceChildren(el('div', { class: 'pl-empty' }, el('p', {}, error.message), el('a', { class: 'pl-button primary', href: '/data' }, t('explore.godata'))));
+      this.root.replaceChildren(el('div', { class: 'pl-empty' }, el('p', {}, error.message), el('a', { class: 'pl-button primary',
+        href: '/data' }, t('explore.godata'))));
       markReady(this.root);
       return;
     }
     this.readAddress();
     this.build();
-    this.hover = createHover(this.root, { cards: this.cards, kind: this.facts.kind });
-    this.facets.set({ facts: this.facts, filters: this.filters, label: this.label });
+    this.facets.set({ facts: this.facts, filters: this.filters, label: this.map.label });
     this.drawChips();
-    if (!this.facts.samples) { this.showEmpty(); markReady(this.root); return; }
+    if (!this.facts.samples) { this.showEmpty();
+      markReady(this.root); return; }
     this.wire();
-    const mapReady = this.startMap();
+    const mapReady = this.map.start();
     await this.loadOrder();
     // the first search may wait for the encoder: the page can be used meanwhile
     if (this.asked) this.search(this.asked, { keepAddress: true });
@@ -63,11 +62,13 @@ class Explore {
     if (this.facts.is_projecting || this.facts.placed < this.facts.samples) this.watchMap();
   }
   readAddress() {
-    const at = params(), known = new Set(this.facts.labels.map(l => l.id));
-    const colour = at.get('colour') ?? '', label = Number(colour.split(':')[1]);
-    if (['label', 'verdict'].includes(colour.split(':')[0]) && known.has(label)) [this.by, this.label] = [colour.split(':')[0], label];
-    else if (['doubt', 'decided', 'best'].includes(colour)) this.by = colour;
-    else this.by = this.facts.labels.length ? 'best' : 'doubt';
+    const at = params(),
+      known = new Set(this.facts.labels.map(l => l.id));
+    const colour = at.get('colour') ?? '',
+      label = Number(colour.split(':')[1]);
+    if (['label', 'verdict'].includes(colour.split(':')[0]) && known.has(label)) this.colours = { by: colour.split(':')[0], label };
+    else if (['doubt', 'decided', 'best'].includes(colour)) this.colours = { by: colour, label: null };
+    else this.colours = { by: this.facts.labels.length ? 'best' : 'doubt', label: null };
     if (ORDERS.includes(at.get('order'))) this.order = at.get('order');
     for (const key of (at.get('filter') ?? '').split(',').filter(Boolean)) this.filters.add(decodeURIComponent(key));
     if (at.get('query')) this.asked = { text: at.get('query') };
@@ -75,9 +76,12 @@ class Explore {
     this.view = VIEWS.includes(at.get('view')) ? at.get('view') : this.asked ? 'grid' : 'map';
   }
   writeAddress({ push = false } = {}) {
-    const colour = ['label', 'verdict'].includes(this.by) && this.label !== null ? `${this.by}:${this.label}` : this.by;
+    const { by, label } = this.map, colour = label === null ? by : `${by}:${label}`;
     setAddress({
-      query: this.asked?.text, similar: this.asked?.sample, colour: colour === 'best' ? '' : colour, order: this.order === 'name' ? '' : this.order,
+      query: this.asked?.text,
+      similar: this.asked?.sample,
+      colour: colour === 'best' ? '' : colour,
+      order: this.order === 'name' ? '' : this.order,
       filter: [...this.filters].map(encodeURIComponent).join(','),
     }, { push });
   }
@@ -87,44 +91,57 @@ class Explore {
   build() {
     const { kind } = this.facts;
     this.part = {
-      facets: el('aside', { class: 'pl-x-facets', 'aria-label': t('explore.view.facets') }), map: el('section', { class: 'pl-x-map', 'aria-label': t('explore.map.what') }),
-      grid: el('section', { class: 'pl-x-grid', 'aria-label': t('explore.samples') }), selection: el('aside', { class: 'pl-x-selection', 'aria-label': t('explore.view.selection') }),
+      facets: el('aside', { class: 'pl-x-facets', 'aria-label': t('explore.view.facets') }),
+      map: el('section', { class: 'pl-x-map', 'aria-label': t('explore.map.what') }),
+      grid: el('section', { class: 'pl-x-grid', 'aria-label': t('explore.samples') }),
+      selection: el('aside', { class: 'pl-x-selection', 'aria-label': t('explore.view.selection') }),
     };
     this.chips = el('div', { class: 'pl-x-chips', role: 'group', 'aria-label': t('explore.filters') });
     this.searching = createSearch({ kind, onSearch: asked => this.search(asked), onClear: () => this.endSearch() });
     const tabs = el('div', { class: 'pl-x-tabs', role: 'tablist', 'aria-label': t('explore.parts') }, VIEWS.map(key => el('button', {
-      type: 'button', role: 'tab', dataset: { view: key }, 'aria-selected': 'false', onclick: () => this.show(key) }, t(`explore.view.${key}`))));
+      type: 'button',
+      role: 'tab',
+      dataset: { view: key },
+      'aria-selected': 'false',
+      onclick: () => this.show(key)
+    }, t(`explore.view.${key}`))));
     this.tabs = tabs;
-    this.canvas = el('div', { class: 'pl-map', dataset: { testid: 'map', count: 0 }, tabindex: '-1' });
-    this.legend = el('div', { class: 'pl-legend', role: 'group', 'aria-label': t('explore.legend') });
-    this.method = el('span', { class: 'pl-x-method pl-dim pl-small', 'aria-live': 'polite' });
-    this.part.map.append(this.colourBar(), this.canvas, el('div', { class: 'pl-x-under' }, this.legend, this.method));
+    this.map = new MapPane(this.part.map, this, this.colours);
     this.gridHead = el('div', { class: 'pl-x-gridhead' });
     this.gridHost = el('div', { class: 'pl-x-gridhost' });
     this.part.grid.append(this.gridHead, this.gridHost);
     this.middle = el('div', { class: 'pl-x-middle' });
-    const room = Math.max(600, innerWidth - 540), pane = (name, way, least, most, start, label) => splitter(this.root, { name, way, least, most, start, label });
-    this.middle.append(this.part.map, pane('--explore-map', 1, 280, 2400, Math.round(0.55 * room), t('explore.pane.map')), this.part.grid);
+    const room = Math.max(600, innerWidth - 540),
+      pane = (name, way, least, most, start, label) => splitter(this.root, { name, way, least, most, start, label });
+    this.middle.append(this.part.map, pane('--explore-map', 1, 280, 2400, Math.round(0.55 * room), t('explore.pane.map')), this.part
+    .grid);
     this.root.classList.add('pl-explore', `is-${kind}`);
-    this.root.replaceChildren(this.part.facets, pane('--explore-facets', 1, 180, 420, 232, t('explore.pane.facets')), el('main', { class: 'pl-x-main' }, el('div', { class: 'pl-x-top' }, this.searching.node, this.chips), tabs, this.middle), pane('--explore-selection', -1, 240, 520, 304, t('explore.pane.selection')), this.part.selection);
-    this.facets = createFacets(this.part.facets, { onFilter: key => this.toggleFilter(key), onLabel: id => this.colourBy(id === null ? 'best' : 'label', id) });
+    this.root.replaceChildren(this.part.facets, pane('--explore-facets', 1, 180, 420, 232, t('explore.pane.facets')), el(
+    'main', { class: 'pl-x-main' }, el('div', { class: 'pl-x-top' }, this.searching.node, this.chips), tabs, this.middle), pane(
+      '--explore-selection', -1, 240, 520, 304, t('explore.pane.selection')), this.part.selection);
+    this.facets = createFacets(this.part.facets, { onFilter: key => this.toggleFilter(key), onLabel: id => this.colourBy(id === null ?
+        'best' : 'label', id) });
     this.grid = createGrid(this.gridHost, {
-      cards: this.cards, kind, onChosen: ids => this.choose(ids), onOpen: id => this.open(id), onLook: id => this.look(id),
-      onHover: id => { this.map?.setHover(id); },
+      cards: this.cards,
+      kind,
+      onChosen: ids => this.choose(ids),
+      onOpen: id => this.open(id),
+      onLook: id => this.look(id),
+      onHover: id => { this.map.setHover(id); },
     });
     this.selection = createSelection(this.part.selection, {
-      kind, isReadOnly: this.facts.read_only, onClear: () => this.choose(new Set(), { scope: 'all' }), onOnly: () => this.setScope('chosen'), onLike: () => this.search({ like: [...this.chosen] }),
-      onSimilar: id => this.search({ sample: id }), onBulk: order => this.bulk(order), onForget: () => { this.selection.look(null); this.looked = null; this.grid.setMarked(null); },
+      kind,
+      isReadOnly: this.facts.read_only,
+      onClear: () => this.choose(new Set(), { scope: 'all' }),
+      onOnly: () => this.setScope('chosen'),
+      onLike: () => this.search({ like: [...this.chosen] }),
+      onSimilar: id => this.search({ sample: id }),
+      onBulk: order => this.bulk(order),
+      onForget: () => { this.selection.look(null);
+        this.looked = null;
+        this.grid.setMarked(null); },
     });
     this.show(this.view);
-  }
-  colourBar() {
-    this.bySelect = el('select', { class: 'pl-input', 'aria-label': t('explore.colour'), onchange: e => this.colourBy(e.target.value, this.label ?? this.facts.labels[0]?.id ?? null) },
-      ['best', 'label', 'verdict', 'doubt', 'decided'].map(key =>
-        el('option', { value: key, disabled: !this.facts.labels.length && key !== 'doubt' }, t(`explore.by.${key}`))));
-    this.labelSelect = el('select', { class: 'pl-input', 'aria-label': t('explore.colour.label.which'), onchange: e => this.colourBy(this.by, Number(e.target.value)) },
-      [...this.facts.labels].sort((a, b) => a.name.localeCompare(b.name)).map(l => el('option', { value: l.id }, l.name)));
-    return el('div', { class: 'pl-x-colours' }, el('span', { class: 'pl-dim', 'aria-hidden': 'true' }, t('explore.colour')), this.bySelect, this.labelSelect);
   }
   show(view) {
     this.view = view;
@@ -132,102 +149,24 @@ class Explore {
     for (const tab of this.tabs.children) tab.setAttribute('aria-selected', String(tab.dataset.view === view));
   }
   showEmpty() {
-    this.middle.replaceChildren(el('div', { class: 'pl-empty' }, el('p', {}, t('explore.empty')), el('a', { class: 'pl-button primary', href: url('/data') }, t('explore.empty.do'))));
+    this.middle.replaceChildren(el('div', { class: 'pl-empty' }, el('p', {}, t('explore.empty')), el('a', { class: 'pl-button primary',
+      href: url('/data') }, t('explore.empty.do'))));
   }
 
-  // ---- map -----------------------------------------------------------------------------------
+  // ---- colours and points ----------------------------------------------------------------------
 
-  async startMap() {
-    try {
-      const [map, points] = await Promise.all([createMap(this.canvas, {
-        onHover: (id, event) => this.hoverPoint(id, event), onPick: (id, event) => this.pickPoint(id, event), onOpen: id => this.open(id), onShape: shape => this.selectInside(shape), onView: box => this.zoomed(box),
-      }), this.fetchPoints()]);
-      this.map = map;
-      await this.drawPoints(points);
-      this.canvas.dataset.ready = '1';
-    } catch (error) {
-      this.canvas.replaceChildren(el('div', { class: 'pl-empty' }, el('p', {}, t('explore.map.failed', { why: error.message }))));
-      this.canvas.dataset.ready = 'failed';
-    }
-  }
-  colourQuery() { return { by: this.by, label: ['label', 'verdict'].includes(this.by) ? this.label : null }; }
-  /** Points with their colours; `box` asks for the window only (level of detail). */
-  async fetchPoints(box = null) {
-    const query = { ...this.colourQuery(), max: MOST_POINTS };
-    // the full set does not depend on the filters: what does not match stays as a faint background
-    if (this.isSampled && this.filters.size) query.filter = [...this.filters].join('\n');
-    if (box) query.box = box.join(',');
-    const answer = await api('/pl/api/points', { query, raw: true, signal: this.newest('points'), headers: {} });
-    const points = unpack(await answer.arrayBuffer());
-    points.etag = answer.headers.get('ETag');
-    points.groups = JSON.parse(answer.headers.get('X-Pl-Groups') ?? '[]');
-    return points;
-  }
-  async drawPoints(points) {
-    this.isSampled = points.total > MOST_POINTS;
-    if (this.isSampled && this.filters.size && points.matching === points.total) points = await this.fetchPoints();
-    this.groups = points.groups;
-    this.scale = scaleFor(this.scaleKind(), { groups: points.groups, values: points.colours });
-    this.mapVersion = points.version;
-    this.mapMethod = points.method;
-    const density = this.isSampled ? url('/pl/api/density', { v: points.version }) : null;
-    await this.map.setPoints(points, this.scale, { density });
-    this.canvas.dataset.count = points.total;
-    this.canvas.dataset.method = points.method;
-    this.drawLegend();
-    const shown = points.ids.length < points.matching ? t('explore.map.drawn', { n: count(points.ids.length) }) : '';
-    this.method.textContent = t('explore.map.method', { method: points.method === 'umap' ? 'UMAP' : 'PCA', n: count(points.total), shown });
-    this.method.title = points.method === 'umap' ? t('explore.map.umap') : t('explore.map.pca');
-  }
-  scaleKind() { return this.by === 'verdict' && this.label === null ? 'decided' : this.by; }
-  async recolour() {
-    if (!this.map?.data) return;
-    try {
-      const points = await this.fetchPoints(this.isSampled ? this.map.view() : null);
-      await this.drawPoints(points);
-    } catch (error) { toastError(error); }
-  }
-  zoomed = debounce(async box => {
-    if (!this.isSampled) return;
-    try { await this.drawPoints(await this.fetchPoints(box)); } catch (error) { if (error.name !== 'AbortError') toastError(error); }
-  }, 0);
-  drawLegend() {
-    const { scale } = this;
-    const name = this.label === null ? '' : this.facts.labels.find(l => l.id === this.label)?.name ?? '';
-    this.bySelect.value = this.by;
-    this.labelSelect.hidden = !['label', 'verdict'].includes(this.by);
-    if (this.label !== null) this.labelSelect.value = String(this.label);
-    this.canvas.dataset.colour = this.by;
-    if (scale.kind === 'groups') {
-      const numbers = new Map();
-      for (const v of this.map.data.colours) { const word = inWords(scale, v); numbers.set(word, (numbers.get(word) ?? 0) + 1); }
-      this.legend.replaceChildren(...scale.groups.filter(g => numbers.get(g.name)).map(g => el('span', { class: 'pl-legend-item' }, mark(g), el('span', { class: 'pl-cut', title: g.name }, g.name), el('span', { class: 'pl-num pl-dim' }, count(numbers.get(g.name))))));
-      return;
-    }
-    const ramp = el('span', { class: 'pl-legend-ramp', 'aria-hidden': 'true' });
-    ramp.style.background = `linear-gradient(90deg, ${scale.low}, ${scale.middle}, ${scale.high})`;
-    const isPartial = this.map.data.colours.some(Number.isNaN);
-    this.legend.replaceChildren(...[el('span', { class: 'pl-legend-item' }, el('span', {}, scale.ends[0]), ramp, el('span', {}, this.by === 'label' ? `${scale.ends[1]}: ${name}` : scale.ends[1])),
-      isPartial ? el('span', { class: 'pl-legend-item' }, mark({ shape: 'circle', colour: scale.unknown }), t('explore.scale.unknown')) : null].filter(Boolean));
-  }
   async colourBy(by, label) {
-    this.by = by;
-    if (['label', 'verdict'].includes(by)) this.label = label; else if (by === 'best') this.label = null;
-    if (this.order === 'label' && this.label === null) { this.order = 'name'; await this.loadOrder(); } else if (this.order === 'label') await this.loadOrder();
-    this.facets.set({ label: this.label });
+    this.map.by = by;
+    if (['label', 'verdict'].includes(by)) this.map.label = label;
+    else if (by === 'best') this.map.label = null;
+    if (this.order === 'label') {
+      if (this.map.label === null) this.order = 'name';
+      await this.loadOrder();
+    }
+    this.facets.set({ label: this.map.label });
     this.drawGridHead();
     this.writeAddress();
-    await this.recolour();
-  }
-  hoverPoint(id, event) {
-    this.grid.setMarked(id ?? this.looked ?? null);
-    if (id === null) { this.hover.hide(); return; }
-    const row = this.map.data.ids.indexOf(id);
-    this.hover.show(id, event, row < 0 ? '' : this.valueInWords(this.map.data.colours[row]));
-  }
-  valueInWords(value) {
-    const words = inWords(this.scale, value), name = this.facts.labels.find(l => l.id === this.label)?.name;
-    return t(`explore.value.${this.by}`, { name, words });
+    await this.map.recolour();
   }
   pickPoint(id, event) {
     if (event.ctrlKey || event.metaKey || event.shiftKey) {
@@ -243,23 +182,24 @@ class Explore {
       if (!this.root.isConnected) return;
       if (!document.hidden) {
         try {
-          const facts = await api('/pl/api/facets');
-          const isNew = facts.map_version !== this.mapVersion || facts.placed !== this.facts.placed;
-          this.facts = facts;
-          if (isNew) { this.recolour(); if (facts.samples !== this.ids.length) this.loadOrder(); this.facets.set({ facts }); }
-          else if (this.map?.data) this.drawMethodOnly();
+          const before = this.facts;
+          this.facts = await api('/pl/api/facets');
+          this.facets.set({ facts: this.facts });
+          if (this.facts.samples !== before.samples) await this.loadOrder();
+          if (this.facts.map_version !== this.map.version || this.facts.placed !== before.placed) await this.map.recolour();
+          else this.map.sayMethod();
         } catch { /* the bar says when the server is away */ }
       }
       if (this.facts.is_projecting || this.facts.placed < this.facts.samples) this.watchMap();
     }, 2000);
   }
-  drawMethodOnly() { if (!this.facts.is_projecting) this.method.textContent = this.method.textContent.replace(t('explore.map.making'), ''); }
 
   // ---- which samples -------------------------------------------------------------------------
 
   filterText() { return [...this.filters].join('\n'); }
   async loadOrder() {
-    const answer = await api('/pl/api/order', { query: { order: this.order, label: this.order === 'label' ? this.label : null, filter: this.filterText() }, raw: true, signal: this.newest('order') });
+    const answer = await api('/pl/api/order', { query: { order: this.order, label: this.order === 'label' ? this.map.label : null,
+        filter: this.filterText() }, raw: true, signal: this.newest('order') });
     this.ids = new Uint32Array(await answer.arrayBuffer());
     this.matching = this.filters.size ? new Set(this.ids) : null;
     await this.drawGrid();
@@ -275,16 +215,27 @@ class Explore {
     this.grid.setChosen(this.chosen);
     this.drawGridHead();
     const kept = this.scope === 'results' && this.hits ? new Set(within(this.hits.map(h => h.sample))) : this.matching;
-    await this.map?.setKept(kept);
+    await this.map.setKept(kept);
   }
   drawGridHead() {
-    const number = this.grid.ids.length, scopes = [['all', t(this.filters.size ? 'explore.scope.filtered' : 'explore.scope.all'), this.ids.length]];
+    const number = this.grid.ids.length,
+      scopes = [['all', t(this.filters.size ? 'explore.scope.filtered' : 'explore.scope.all'), this.ids.length]];
     if (this.hits) scopes.push(['results', t('explore.scope.results'), this.scope === 'results' ? number : this.hits.length]);
     if (this.chosen.size) scopes.push(['chosen', t('explore.scope.chosen'), this.chosen.size]);
-    const order = el('select', { class: 'pl-input', 'aria-label': t('explore.order'), hidden: this.scope === 'results', onchange: e => { this.order = e.target.value; this.writeAddress(); this.loadOrder().catch(toastError); } },
-      ORDERS.filter(key => key !== 'label' || this.label !== null).map(key => el('option', { value: key, selected: key === this.order }, t(`explore.order.${key}`))));
-    this.gridHead.replaceChildren(el('div', { class: 'pl-x-scopes', role: 'group', 'aria-label': t('explore.scope') }, scopes.map(([key, words, n]) => el('button', {
-      type: 'button', class: 'pl-scope', 'aria-pressed': String(this.scope === key), dataset: { scope: key }, onclick: () => this.setScope(key) }, words, ' ', el('span', { class: 'pl-num' }, count(n))))), order);
+    const order = el('select', { class: 'pl-input', 'aria-label': t('explore.order'), hidden: this.scope === 'results',
+      onchange: e => { this.order = e.target.value;
+          this.writeAddress();
+          this.loadOrder().catch(toastError); } },
+      ORDERS.filter(key => key !== 'label' || this.map.label !== null).map(key => el('option', { value: key, selected: key === this
+          .order }, t(`explore.order.${key}`))));
+    this.gridHead.replaceChildren(el('div', { class: 'pl-x-scopes', role: 'group', 'aria-label': t('explore.scope') }, scopes.map(([key,
+      words, n]) => el('button', {
+      type: 'button',
+      class: 'pl-scope',
+      'aria-pressed': String(this.scope === key),
+      dataset: { scope: key },
+      onclick: () => this.setScope(key)
+    }, words, ' ', el('span', { class: 'pl-num' }, count(n))))), order);
     this.gridHost.classList.toggle('is-nothing', !number);
     this.gridHost.dataset.nothing = this.scope === 'results' ? t('explore.nothing.search') : t('explore.nothing.filter');
   }
@@ -298,13 +249,19 @@ class Explore {
     this.facets.set({ filters: this.filters });
     this.drawChips();
     this.writeAddress();
-    this.loadOrder().then(() => (this.isSampled ? this.recolour() : null)).catch(toastError);
+    this.loadOrder().then(() => (this.map.isSampled ? this.map.recolour() : null)).catch(toastError);
   }
   drawChips() {
     const names = new Map(this.facts.labels.map(l => [String(l.id), l.name]));
-    const words = key => { const [kind, ...rest] = key.split(':'); return kind === 'label' ? `${names.get(rest[0]) ?? '?'}: ${t(`explore.verdict.${rest[1]}`)}` : `${t(`explore.facet.${kind}`)}: ${rest.join(':') || t('explore.facet.top')}`; };
-    this.chips.replaceChildren(...[...this.filters].map(key => el('button', { class: 'pl-chip', type: 'button', title: t('explore.filter.off'), onclick: () => this.toggleFilter(key) }, el('span', { class: 'pl-cut' }, words(key)), el('span', { 'aria-hidden': 'true' }, '✕'))),
-      this.filters.size > 1 ? el('button', { class: 'pl-link', type: 'button', onclick: () => { this.filters.clear(); this.toggleFilter('split:'); this.toggleFilter('split:'); } }, t('explore.filter.clear')) : '');
+    const words = key => { const [kind, ...rest] = key.split(':'); return kind === 'label' ?
+        `${names.get(rest[0]) ?? '?'}: ${t(`explore.verdict.${rest[1]}`)}` :
+        `${t(`explore.facet.${kind}`)}: ${rest.join(':') || t('explore.facet.top')}`; };
+    this.chips.replaceChildren(...[...this.filters].map(key => el('button', { class: 'pl-chip', type: 'button', title: t(
+          'explore.filter.off'), onclick: () => this.toggleFilter(key) }, el('span', { class: 'pl-cut' }, words(key)), el(
+      'span', { 'aria-hidden': 'true' }, '✕'))),
+      this.filters.size > 1 ? el('button', { class: 'pl-link', type: 'button', onclick: () => { this.filters.clear();
+          this.toggleFilter('split:');
+          this.toggleFilter('split:'); } }, t('explore.filter.clear')) : '');
     this.chips.hidden = !this.filters.size;
   }
   newest(kind) {
@@ -322,13 +279,16 @@ class Explore {
     this.searching.set(asked, { isBusy: true, card: asked.sample === undefined ? null : this.cards.get(asked.sample) });
     if (!keepAddress) this.writeAddress({ push: true });
     try {
-      const signal = this.newest('search'), query = { k: Math.min(MOST_HITS, Math.max(FEWEST_HITS, Math.round(this.facts.samples / 4))) };
+      const signal = this.newest('search'),
+        query = { k: Math.min(MOST_HITS, Math.max(FEWEST_HITS, Math.round(this.facts.samples / 4))) };
       let answer;
-      if (asked.file) answer = await api('/pl/api/search', { method: 'POST', query, body: asked.file, signal, headers: { 'Content-Type': asked.file.type || 'application/octet-stream' } });
+      if (asked.file) answer = await api('/pl/api/search', { method: 'POST', query, body: asked.file, signal,
+        headers: { 'Content-Type': asked.file.type || 'application/octet-stream' } });
       else if (asked.like) answer = await api('/pl/api/search', { query, json: { ids: asked.like.slice(0, 1000) }, signal });
       else answer = await api('/pl/api/search', { query: { ...query, text: asked.text, sample: asked.sample }, signal });
       this.hits = answer.hits.map(hit => ({ ...hit, grid: answer.grids[hit.grid] ?? null }));
-      if (asked.sample !== undefined) { await this.cards.want([asked.sample]); this.searching.set(asked, { card: this.cards.get(asked.sample) }); } else this.searching.set(asked, {});
+      if (asked.sample !== undefined) { await this.cards.want([asked.sample]);
+        this.searching.set(asked, { card: this.cards.get(asked.sample) }); } else this.searching.set(asked, {});
       this.searching.say(t('explore.search.found', { n: count(this.hits.length) }));
       if (this.root.dataset.view === 'selection' || this.root.dataset.view === 'facets') this.show('grid');
       await this.setScope('results');
@@ -356,45 +316,54 @@ class Explore {
 
   async selectInside(shape) {
     try {
-      const answer = await api('/pl/api/inside', { json: { ...shape, filters: [...this.filters], map_version: this.mapVersion }, signal: this.newest('inside') });
+      const answer = await api('/pl/api/inside', { json: { ...shape, filters: [...this.filters], map_version: this.map.version },
+        signal: this.newest('inside') });
       let ids = answer.ids;
-      if (this.scope === 'results' && this.hits) { const hits = new Set(this.hits.map(h => h.sample)); ids = ids.filter(id => hits.has(id)); }
-      if (this.grid.ids.length !== ids.length || this.scope !== 'chosen') this.before = this.scope === 'chosen' ? this.before : this.scope;
+      if (this.scope === 'results' && this.hits) { const hits = new Set(this.hits.map(h => h.sample));
+        ids = ids.filter(id => hits.has(id)); }
+      if (this.grid.ids.length !== ids.length || this.scope !== 'chosen') this.before = this.scope === 'chosen' ? this.before : this
+      .scope;
       await this.choose(new Set(ids), { scope: ids.length ? 'chosen' : this.before ?? 'all', keepShape: true });
     } catch (error) {
-      if (error.status === 409) { await this.recolour(); this.map.clearShape(); }
+      if (error.status === 409) { await this.map.recolour();
+        this.map.clearShape(); }
       toastError(error);
     }
   }
   async choose(ids, { scope = null, keepShape = false } = {}) {
     this.chosen = ids;
-    this.map?.setChosen(ids);
-    if (!keepShape) this.map?.clearShape();
+    this.map.setChosen(ids);
+    if (!keepShape) this.map.clearShape();
     this.grid.setChosen(ids);
     this.selection.setIds(ids);
-    this.tabs.querySelector('[data-view=selection]').textContent = `${t('explore.view.selection')}${ids.size ? ` ${count(ids.size)}` : ''}`;
+    this.tabs.querySelector('[data-view=selection]').textContent =
+      `${t('explore.view.selection')}${ids.size ? ` ${count(ids.size)}` : ''}`;
     if (!ids.size && this.scope === 'chosen') scope = this.before ?? (this.hits ? 'results' : 'all');
     if (scope === 'results' && !this.hits) scope = 'all';
     if (scope === 'all' && this.hits && !ids.size) scope = 'results';
-    if (scope && scope !== this.scope) { this.scope = scope; await this.drawGrid(); } else if (this.scope === 'chosen') await this.drawGrid(); else this.drawGridHead();
+    if (scope && scope !== this.scope) { this.scope = scope;
+      await this.drawGrid(); } else if (this.scope === 'chosen') await this.drawGrid();
+    else this.drawGridHead();
     await this.loadShared();
   }
   loadShared = debounce(async () => {
     if (!this.chosen.size) return;
     try {
       const shared = await api('/pl/api/selection', { json: { ids: [...this.chosen] }, signal: this.newest('shared') });
-      this.selection.setShared(shared, { prefer: ['label', 'verdict'].includes(this.by) ? this.label : null });
+      this.selection.setShared(shared, { prefer: ['label', 'verdict'].includes(this.map.by) ? this.map.label : null });
     } catch (error) { toastError(error); }
   }, 60);
   async bulk({ labels, names, verdict, replace }) {
-    const ids = [...this.chosen], op = newOp();
+    const ids = [...this.chosen],
+      op = newOp();
     this.selection.setBusy(true);
     announceSaved('saving', ids.length * labels.length);
     try {
       const done = await api('/pl/api/bulk', { json: { ids, labels, verdict, op, replace } });
       announceSaved('saved');
       const what = t(`explore.verdict.${verdict ?? 'unknown'}`);
-      toast(done.changed ? t('explore.bulk.done', { what, names: names.join(', '), n: count(ids.length), changed: count(done.changed) }) : t('explore.bulk.nothing', { what }),
+      toast(done.changed ? t('explore.bulk.done', { what, names: names.join(', '), n: count(ids.length), changed: count(done.changed) }) :
+        t('explore.bulk.nothing', { what }),
         done.changed ? { action: { text: t('explore.undo'), run: () => this.undo(op) } } : {});
       await this.verdictsChanged();
       if (done.changed) this.awaitVersion();
@@ -412,7 +381,8 @@ class Explore {
       toast(done?.op ? t('explore.undone') : t('explore.undo.nothing'));
       await this.verdictsChanged();
       if (done?.op) this.awaitVersion();
-    } catch (error) { announceSaved(error.status === 0 ? 'offline' : 'saved', error.status === 0 ? 1 : 0); toastError(error); }
+    } catch (error) { announceSaved(error.status === 0 ? 'offline' : 'saved', error.status === 0 ? 1 : 0);
+      toastError(error); }
   }
   /** Counts, cards, colours and filters after verdicts changed. */
   async verdictsChanged() {
@@ -423,7 +393,7 @@ class Explore {
     if (this.looked) this.look(this.looked);
     this.loadShared();
     if (this.filters.size) await this.loadOrder();
-    if (['verdict', 'decided'].includes(this.by)) await this.recolour();
+    if (['verdict', 'decided'].includes(this.map.by)) await this.map.recolour();
   }
   /** The model learns from it in the background: show its new version when it is there. */
   async awaitVersion() {
@@ -431,7 +401,8 @@ class Explore {
     for (let turn = 0; turn < 30 && this.facts.version <= since; turn++) {
       try {
         const answer = await api('/pl/api/refresh', { query: { since } });
-        if (answer.version > since) { this.facts.version = answer.version; announceVersion(answer.version); return; }
+        if (answer.version > since) { this.facts.version = answer.version;
+          announceVersion(answer.version); return; }
       } catch { return; }
     }
   }
@@ -441,7 +412,7 @@ class Explore {
   async look(id, { reveal = false } = {}) {
     this.looked = id;
     this.grid.setMarked(id, { reveal });
-    this.map?.setHover(id);
+    this.map.setHover(id);
     try {
       const page = await api('/pl/api/page', { query: { ids: id, top: 5 }, signal: this.newest('look') });
       if (this.looked === id) this.selection.look(page.samples[0] ?? null);
@@ -454,25 +425,36 @@ class Explore {
 
   wire() {
     const { root } = this;
-    helpKeys(t('page.explore'), [['L B M', 'tools'], ['+ - 0', 'zoom'], ['← → ↑ ↓', 'walk'], ['Space', 'choose'], ['Enter', 'open'], ['Ctrl A', 'all'], ['Escape', 'clear'], ['U', 'undo']].map(([key, what]) => [key, t(`explore.key.${what}`)]));
+    helpKeys(t('page.explore'), [['L B M', 'tools'], ['+ - 0', 'zoom'], ['← → ↑ ↓', 'walk'], ['Space', 'choose'], ['Enter', 'open'], [
+      'Ctrl A', 'all'], ['Escape', 'clear'], ['U', 'undo']].map(([key, what]) => [key, t(`explore.key.${what}`)]));
     listen(root, 'pl:undo', () => this.undo());
     listen(root, 'pl:search', event => {
-      event.preventDefault();  // found in place: the bar would load the page again
-      if (event.detail.query) this.search({ text: event.detail.query }); else if (this.asked) this.endSearch();
+      event.preventDefault(); // found in place: the bar would load the page again
+      if (event.detail.query) this.search({ text: event.detail.query });
+      else if (this.asked) this.endSearch();
     });
-    listen(root, 'pl:version', event => { this.facts.version = Math.max(this.facts.version, event.detail.version); this.cards.drop(); this.grid.refresh(); this.recolour(); if (this.looked) this.look(this.looked); this.loadShared(); });
+    listen(root, 'pl:version', event => { this.facts.version = Math.max(this.facts.version, event.detail.version);
+      this.cards.drop();
+      this.grid.refresh();
+      this.map.recolour(); if (this.looked) this.look(this.looked);
+      this.loadShared(); });
     listen(root, 'popstate', () => location.reload());
-    onTheme(root, () => { if (this.map?.data) { this.scale = scaleFor(this.scaleKind(), { groups: this.groups, values: this.map.data.colours }); this.map.setColours(this.map.data.colours, this.scale).then(() => this.drawLegend()); } });
     this.searching.listenForFiles(root);
     const tools = { l: 'drawclosedpath', b: 'drawrect', m: 'pan' };
     keys(root, event => {
-      if (event.key === 'Escape') { if (this.chosen.size) this.choose(new Set(), { scope: 'all' }); else if (this.asked) this.endSearch(); else return false; return true; }
-      if (tools[event.key]) { this.map?.setTool(tools[event.key]); return true; }
-      if (event.key === '+') this.map?.zoom(0.6); else if (event.key === '-') this.map?.zoom(1 / 0.6); else if (event.key === '0') this.map?.showAll(); else return false;
+      if (event.key === 'Escape') { if (this.chosen.size) this.choose(new Set(), { scope: 'all' });
+        else if (this.asked) this.endSearch();
+        else return false; return true; }
+      if (tools[event.key]) { this.map.setTool(tools[event.key]); return true; }
+      if (event.key === '+') this.map.zoom(0.6);
+      else if (event.key === '-') this.map.zoom(1 / 0.6);
+      else if (event.key === '0') this.map.showAll();
+      else return false;
       return true;
     });
     this.gridHost.addEventListener('keydown', event => {
-      if (event.key === 'Escape' && this.chosen.size) { this.choose(new Set(), { scope: 'all' }); event.preventDefault(); }
+      if (event.key === 'Escape' && this.chosen.size) { this.choose(new Set(), { scope: 'all' });
+        event.preventDefault(); }
     });
   }
 }

@@ -7,13 +7,18 @@ const MOST_ROWS = 300;
 
 /** createFacets(host, {onFilter(key), onLabel(label)}); `filters` is a Set of keys like "label:12:yes". */
 export function createFacets(host, { onFilter, onLabel }) {
-  const find = el('input', { type: 'search', class: 'pl-input', placeholder: t('explore.label.find'), 'aria-label': t('explore.label.find'), autocomplete: 'off' });
+  const find = el('input', { type: 'search', class: 'pl-input', placeholder: t('explore.label.find'), 'aria-label': t('explore.label.find'),
+    autocomplete: 'off' });
   const list = el('ul', { class: 'pl-facet-list', 'aria-label': t('explore.labels.what') });
   const more = el('div', { class: 'pl-facet-more' });
-  const head = el('div', { class: 'pl-facet-head' }, el('h2', { class: 'pl-h2' }, t('explore.labels')), el('span', { class: 'pl-dim pl-small pl-facet-legend', 'aria-hidden': 'true' },
+  const head = el('div', { class: 'pl-facet-head' }, el('h2', { class: 'pl-h2' }, t('explore.labels')), el(
+    'span', { class: 'pl-dim pl-small pl-facet-legend', 'aria-hidden': 'true' },
     STATES.slice(0, 3).flatMap(state => [el('i', { class: state }), t(`explore.verdict.${state}`)])));
   host.append(head, find, list, more);
-  let facts = null, filters = new Set(), label = null, order = [];
+  let facts = null,
+    filters = new Set(),
+    label = null,
+    order = [];
 
   function row(entry) {
     const total = entry.yes + entry.no + entry.unsure + entry.unknown || 1;
@@ -22,46 +27,62 @@ export function createFacets(host, { onFilter, onLabel }) {
       part.style.width = `${100 * entry[state] / total}%`;
       return part;
     }));
-    const isOn = label === entry.id, isFiltered = STATES.some(state => filters.has(`label:${entry.id}:${state}`));
-    const name = el('button', { class: 'pl-facet-name', type: 'button', 'aria-pressed': String(isOn), title: t('explore.label.colour', { name: entry.name }), onclick: () => onLabel(isOn ? null : entry.id) },
+    const isOn = label === entry.id,
+      isFiltered = STATES.some(state => filters.has(`label:${entry.id}:${state}`));
+    const name = el('button', { class: 'pl-facet-name', type: 'button', 'aria-pressed': String(isOn), title: t(
+        'explore.label.colour', { name: entry.name }), onclick: () => onLabel(isOn ? null : entry.id) },
       el('span', { class: 'pl-facet-word' }, entry.name), el('span', { class: 'pl-num pl-dim' }, entry.yes ? count(entry.yes) : ''), bar);
     const item = el('li', { class: `pl-facet ${isOn || isFiltered ? 'is-open' : ''}`, dataset: { label: entry.name } }, name);
-    if (isOn || isFiltered) item.append(el('div', { class: 'pl-facet-counts', role: 'group', 'aria-label': t('explore.label.only', { name: entry.name }) }, STATES.map(state => choice(`label:${entry.id}:${state}`, t(state === 'unknown' ? 'explore.bulk.none' : `explore.verdict.${state}`), entry[state], state))));
+    if (isOn || isFiltered) item.append(el('div', { class: 'pl-facet-counts', role: 'group', 'aria-label': t(
+      'explore.label.only', { name: entry.name }) }, STATES.map(state => choice(`label:${entry.id}:${state}`, t(state === 'unknown' ?
+      'explore.bulk.none' : `explore.verdict.${state}`), entry[state], state))));
     return item;
   }
+
   function choice(key, words, n, kind = '') {
     const isOn = filters.has(key);
-    return el('button', { class: `pl-count ${kind}`, type: 'button', 'aria-pressed': String(isOn), disabled: !n && !isOn, dataset: { filter: key }, title: t(isOn ? 'explore.filter.off' : 'explore.filter.on'), onclick: () => onFilter(key) },
+    return el('button', { class: `pl-count ${kind}`, type: 'button', 'aria-pressed': String(isOn), disabled: !n && !isOn,
+        dataset: { filter: key }, title: t(isOn ? 'explore.filter.off' : 'explore.filter.on'), onclick: () => onFilter(key) },
       el('span', {}, words), el('b', { class: 'pl-num' }, count(n)));
   }
+
   function group(title, kind, counts) {
     const names = Object.keys(counts ?? {});
     if (names.length < 2 && !names.some(name => filters.has(`${kind}:${name}`))) return null;
-    return el('section', {}, el('h2', { class: 'pl-h2' }, title), el('div', { class: 'pl-facet-counts', role: 'group', 'aria-label': title }, names.map(name => choice(`${kind}:${name}`, name || t('explore.facet.top'), counts[name]))));
+    return el('section', {}, el('h2', { class: 'pl-h2' }, title), el('div', { class: 'pl-facet-counts',
+    role: 'group', 'aria-label': title }, names.map(name => choice(`${kind}:${name}`, name || t('explore.facet.top'), counts[name]))));
   }
+
   function draw() {
     if (!facts) return;
-    const focused = host.contains(document.activeElement) ? document.activeElement.dataset.filter ?? document.activeElement.closest('[data-label]')?.dataset.label : null;
-    const wanted = find.value.trim().toLowerCase(), by = new Map(facts.labels.map(entry => [entry.id, entry]));
+    const focused = host.contains(document.activeElement) ? document.activeElement.dataset.filter ?? document.activeElement.closest(
+      '[data-label]')?.dataset.label : null;
+    const wanted = find.value.trim().toLowerCase(),
+      by = new Map(facts.labels.map(entry => [entry.id, entry]));
     const rows = order.map(id => by.get(id)).filter(entry => entry && entry.name.toLowerCase().includes(wanted));
     find.hidden = facts.labels.length <= 12;
     const keep = list.scrollTop;
     list.replaceChildren(...rows.slice(0, MOST_ROWS).map(row));
     if (!facts.labels.length) list.append(el('li', { class: 'pl-dim pl-small' }, t('explore.labels.none')));
     else if (!rows.length) list.append(el('li', { class: 'pl-dim pl-small' }, t('explore.label.none')));
-    else if (rows.length > MOST_ROWS) list.append(el('li', { class: 'pl-dim pl-small' }, t('explore.label.more', { n: count(rows.length - MOST_ROWS) })));
+    else if (rows.length > MOST_ROWS) list.append(el('li', { class: 'pl-dim pl-small' }, t('explore.label.more', { n: count(rows.length -
+        MOST_ROWS) })));
     list.scrollTop = keep;
-    more.replaceChildren(...[group(t('explore.facet.split'), 'split', facts.splits), group(t('explore.facet.source'), 'source', facts.sources)].filter(Boolean));
-    if (focused) [...host.querySelectorAll('[data-filter], [data-label]')].map(n => (n.dataset.filter === focused ? n : n.dataset.label === focused ? n.querySelector('button') : null)).find(Boolean)?.focus({ preventScroll: true });
+    more.replaceChildren(...[group(t('explore.facet.split'), 'split', facts.splits), group(t('explore.facet.source'), 'source', facts
+      .sources)].filter(Boolean));
+    if (focused)[...host.querySelectorAll('[data-filter], [data-label]')].map(n => (n.dataset.filter === focused ? n : n.dataset.label ===
+      focused ? n.querySelector('button') : null)).find(Boolean)?.focus({ preventScroll: true });
   }
   find.addEventListener('input', debounce(draw, 60));
+
   function set(next) {
     if (next.facts) {
       facts = next.facts;
       const known = new Set(order);
       // rows keep their places while counts change: only new labels go to the end
       if (!facts.labels.every(entry => known.has(entry.id))) {
-        const first = !order.length, entries = facts.labels.filter(entry => !known.has(entry.id));
+        const first = !order.length,
+          entries = facts.labels.filter(entry => !known.has(entry.id));
         if (first) entries.sort((a, b) => b.yes - a.yes || a.name.localeCompare(b.name));
         order = [...order, ...entries.map(entry => entry.id)];
       }

@@ -3,7 +3,8 @@
 // otherwise queue thousands of requests, and the person's own click would wait behind them.
 import { el, mediaUrl, onRemoved, t } from './base.js';
 
-const PAUSE = 60, GAP = 8;
+const PAUSE = 60,
+  GAP = 8;
 
 /**
  * createGrid(host, {cards, kind, onChosen(Set), onOpen(id), onLook(id), onHover(id | null)}).
@@ -12,12 +13,28 @@ const PAUSE = 60, GAP = 8;
 export function createGrid(host, { cards, kind, onChosen, onOpen, onLook, onHover }) {
   const isText = kind === 'text';
   const sizer = el('div', { class: 'pl-grid-sizer', role: 'presentation' });
-  const view = el('div', { class: `pl-grid ${isText ? 'is-text' : 'is-image'}`, role: 'listbox', 'aria-multiselectable': 'true', tabindex: '0', 'aria-label': t('explore.samples') }, sizer);
+  const view = el('div', { class: `pl-grid ${isText ? 'is-text' : 'is-image'}`, role: 'listbox', 'aria-multiselectable': 'true',
+    tabindex: '0', 'aria-label': t('explore.samples') }, sizer);
   host.append(view);
-  let ids = new Uint32Array(0), scores = null, parts = null, testid = 'tile', cols = 1, cell = 128, high = 128, live = new Map(), pool = [],
-    chosen = new Set(), at = 0, anchor = 0, frame = 0, timer = 0, marked = null, where = new Map();
+  let ids = new Uint32Array(0),
+    scores = null,
+    parts = null,
+    testid = 'tile',
+    cols = 1,
+    cell = 128,
+    high = 128,
+    live = new Map(),
+    pool = [],
+    chosen = new Set(),
+    at = 0,
+    anchor = 0,
+    frame = 0,
+    timer = 0,
+    marked = null,
+    where = new Map();
 
-  const soon = () => { frame ||= requestAnimationFrame(() => { frame = 0; paint(); }); };
+  const soon = () => { frame ||= requestAnimationFrame(() => { frame = 0;
+      paint(); }); };
 
   function layout() {
     const room = view.clientWidth - GAP;
@@ -26,23 +43,34 @@ export function createGrid(host, { cards, kind, onChosen, onOpen, onLook, onHove
     cell = Math.floor(room / cols);
     high = isText ? 96 : cell + 20;
     sizer.style.height = `${Math.ceil(ids.length / cols) * high + GAP}px`;
-    for (const tile of live.values()) { pool.push(tile); tile.node.remove(); }
+    for (const tile of live.values()) { pool.push(tile);
+      tile.node.remove(); }
     live.clear();
     soon();
   }
+
   function fresh() {
     const parts_ = {
       image: isText ? null : el('img', { decoding: 'async', draggable: 'false', alt: '' }),
-      text: isText ? el('span', { class: 'pl-tile-text' }) : null, outline: el('span', { class: 'pl-tile-parts' }),
-      name: el('span', { class: 'pl-tile-name' }), score: el('span', { class: 'pl-tile-score pl-num' }), says: el('span', { class: 'pl-tile-says' }),
+      text: isText ? el('span', { class: 'pl-tile-text' }) : null,
+      outline: el('span', { class: 'pl-tile-parts' }),
+      name: el('span', { class: 'pl-tile-name' }),
+      score: el('span', { class: 'pl-tile-score pl-num' }),
+      says: el('span', { class: 'pl-tile-says' }),
     };
-    const node = el('div', { class: 'pl-tile', role: 'option' }, el('span', { class: 'pl-tile-shot' }, parts_.image, parts_.text, parts_.outline, parts_.says), el('span', { class: 'pl-tile-foot' }, parts_.name, parts_.score));
+    const node = el('div', { class: 'pl-tile', role: 'option' }, el('span', { class: 'pl-tile-shot' }, parts_.image, parts_.text, parts_
+      .outline, parts_.says), el('span', { class: 'pl-tile-foot' }, parts_.name, parts_.score));
     return { node, ...parts_, drawn: '' };
   }
+
   function paint() {
     const first = Math.max(0, Math.floor(view.scrollTop / high) - 2) * cols;
     const last = Math.min(ids.length, (Math.ceil((view.scrollTop + view.clientHeight) / high) + 2) * cols);
-    for (const [k, tile] of live) if (k < first || k >= last) { live.delete(k); tile.node.remove(); tile.image?.removeAttribute('src'); pool.push(tile); }
+    for (const [k, tile] of live)
+      if (k < first || k >= last) { live.delete(k);
+        tile.node.remove();
+        tile.image?.removeAttribute('src');
+        pool.push(tile); }
     for (let k = first; k < last; k++) {
       let tile = live.get(k);
       if (!tile) {
@@ -52,22 +80,27 @@ export function createGrid(host, { cards, kind, onChosen, onOpen, onLook, onHove
         node.id = `pl-tile-${k}`;
         Object.assign(node.dataset, { k, id: ids[k], testid });
         node.style.transform = `translate(${GAP + (k % cols) * cell}px, ${GAP + Math.floor(k / cols) * high}px)`;
-        node.style.width = `${cell - GAP}px`; node.style.height = `${high - GAP}px`;
-        node.setAttribute('aria-posinset', k + 1); node.setAttribute('aria-setsize', ids.length);
-        live.set(k, tile); sizer.append(node);
+        node.style.width = `${cell - GAP}px`;
+        node.style.height = `${high - GAP}px`;
+        node.setAttribute('aria-posinset', k + 1);
+        node.setAttribute('aria-setsize', ids.length);
+        live.set(k, tile);
+        sizer.append(node);
       }
       tile.node.setAttribute('aria-selected', String(chosen.has(ids[k])));
       tile.node.classList.toggle('is-at', k === at);
       tile.node.classList.toggle('is-marked', ids[k] === marked);
       fillCard(tile, k);
     }
-    if (ids.length) view.setAttribute('aria-activedescendant', `pl-tile-${at}`); else view.removeAttribute('aria-activedescendant');
+    if (ids.length) view.setAttribute('aria-activedescendant', `pl-tile-${at}`);
+    else view.removeAttribute('aria-activedescendant');
     clearTimeout(timer);
     timer = setTimeout(fill, PAUSE);
   }
   /** Names, texts and verdicts of a tile; its picture comes later. */
   function fillCard(tile, k) {
-    const card = cards.get(ids[k]), key = card ? `${card.id}:${testid}:${card.stamp}` : '';
+    const card = cards.get(ids[k]),
+      key = card ? `${card.id}:${testid}:${card.stamp}` : '';
     if (!card || tile.drawn === key) return;
     tile.drawn = key;
     tile.node.dataset.sample = card.name;
@@ -83,11 +116,14 @@ export function createGrid(host, { cards, kind, onChosen, onOpen, onLook, onHove
     if (isText) tile.text.replaceChildren(...marked_(card.text, parts?.get(card.id)?.spans ?? []));
     else outline(tile.outline, card, parts?.get(card.id), cell - GAP);
   }
+
   function fill() {
     const seen = [...live.keys()].map(k => ids[k]);
-    cards.want(seen).then(() => { for (const [k, tile] of live) { fillCard(tile, k); picture(tile, k); } }).catch(() => {});
+    cards.want(seen).then(() => { for (const [k, tile] of live) { fillCard(tile, k);
+        picture(tile, k); } }).catch(() => {});
     for (const [k, tile] of live) picture(tile, k);
   }
+
   function picture(tile, k) {
     const card = cards.get(ids[k]);
     if (!tile.image || !card) return;
@@ -95,17 +131,19 @@ export function createGrid(host, { cards, kind, onChosen, onOpen, onLook, onHove
     if (tile.image.getAttribute('src') !== src) tile.image.src = src;
   }
   const tell = () => onChosen(new Set(chosen));
+
   function show(k) {
     const top = Math.floor(k / cols) * high;
     if (top < view.scrollTop) view.scrollTop = top;
     else if (top + high + GAP > view.scrollTop + view.clientHeight) view.scrollTop = top + high + GAP - view.clientHeight;
   }
+
   function go(k, { shift = false, ctrl = false, look = true } = {}) {
     if (!ids.length) return;
     at = Math.max(0, Math.min(ids.length - 1, k));
     if (shift) chosen = new Set(ids.slice(Math.min(anchor, at), Math.max(anchor, at) + 1));
-    else if (ctrl) { if (!chosen.delete(ids[at])) chosen.add(ids[at]); anchor = at; }
-    else anchor = at;
+    else if (ctrl) { if (!chosen.delete(ids[at])) chosen.add(ids[at]);
+      anchor = at; } else anchor = at;
     show(at);
     soon();
     if (shift || ctrl) tell();
@@ -117,16 +155,19 @@ export function createGrid(host, { cards, kind, onChosen, onOpen, onLook, onHove
     if (tile) go(Number(tile.dataset.k), { shift: e.shiftKey, ctrl: e.ctrlKey || e.metaKey });
   });
   sizer.addEventListener('dblclick', e => { const tile = e.target.closest('.pl-tile'); if (tile) onOpen(Number(tile.dataset.id)); });
-  sizer.addEventListener('pointerover', e => { const tile = e.target.closest('.pl-tile'); onHover(tile ? Number(tile.dataset.id) : null); });
+  sizer.addEventListener('pointerover', e => { const tile = e.target.closest('.pl-tile');
+    onHover(tile ? Number(tile.dataset.id) : null); });
   view.addEventListener('pointerleave', () => onHover(null));
   view.addEventListener('keydown', e => {
     const page = cols * Math.max(1, Math.floor(view.clientHeight / high));
-    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -cols, ArrowDown: cols, PageUp: -page, PageDown: page, Home: -at, End: ids.length - 1 - at }[e.key];
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -cols, ArrowDown: cols, PageUp: -page, PageDown: page, Home: -at, End: ids
+        .length - 1 - at } [e.key];
     if (step !== undefined && !e.altKey) go(at + step, { shift: e.shiftKey });
     else if (e.key === ' ') go(at, { ctrl: true });
     else if (e.key === 'Enter' && ids.length) onOpen(ids[at]);
-    else if (e.key.toLowerCase() === 'a' && (e.ctrlKey || e.metaKey)) { chosen = new Set(ids); soon(); tell(); }
-    else return;
+    else if (e.key.toLowerCase() === 'a' && (e.ctrlKey || e.metaKey)) { chosen = new Set(ids);
+      soon();
+      tell(); } else return;
     e.preventDefault();
     e.stopPropagation();
   });
@@ -141,23 +182,29 @@ export function createGrid(host, { cards, kind, onChosen, onOpen, onLook, onHove
     view.scrollTop = 0;
     layout();
   }
-  function setChosen(next) { chosen = new Set(next); soon(); }
+
+  function setChosen(next) { chosen = new Set(next);
+    soon(); }
   /** Mark a sample's tile (hovered on the map); with {reveal} scroll to it. */
   function setMarked(id, { reveal = false } = {}) {
     marked = id;
     if (reveal && id !== null) {
       where ??= new Map(Array.from(ids, (sample, k) => [sample, k]));
       const k = where.get(id);
-      if (k !== undefined) { at = k; show(k); }
+      if (k !== undefined) { at = k;
+        show(k); }
     }
     soon();
   }
   /** Cards changed (verdicts): draw what is in view again. */
-  function refresh() { for (const tile of live.values()) tile.drawn = ''; soon(); }
+  function refresh() { for (const tile of live.values()) tile.drawn = '';
+    soon(); }
 
   const sized = new ResizeObserver(layout);
   sized.observe(view);
-  onRemoved(host, () => { sized.disconnect(); cancelAnimationFrame(frame); clearTimeout(timer); });
+  onRemoved(host, () => { sized.disconnect();
+    cancelAnimationFrame(frame);
+    clearTimeout(timer); });
   return { setItems, setChosen, setMarked, refresh, focus: () => view.focus(), get ids() { return ids; } };
 }
 
@@ -180,13 +227,17 @@ export function outline(host, card, hit, side) {
   host.replaceChildren();
   if (!hit?.parts?.length || !hit.grid || !card.width) return;
   const [rows, cols] = hit.grid, fit = side / Math.min(card.width, card.height);
-  const ns = 'http://www.w3.org/2000/svg', svg = document.createElementNS(ns, 'svg');
+  const ns = 'http://www.w3.org/2000/svg',
+    svg = document.createElementNS(ns, 'svg');
   svg.setAttribute('viewBox', `0 0 ${cols} ${rows}`);
   svg.setAttribute('preserveAspectRatio', 'none');
-  Object.assign(svg.style, { width: `${card.width * fit}px`, height: `${card.height * fit}px`, left: `${(side - card.width * fit) / 2}px`, top: `${(side - card.height * fit) / 2}px` });
-  const set = new Set(hit.parts), lines = [];
+  Object.assign(svg.style, { width: `${card.width * fit}px`, height: `${card.height * fit}px`, left: `${(side - card.width * fit) / 2}px`,
+    top: `${(side - card.height * fit) / 2}px` });
+  const set = new Set(hit.parts),
+    lines = [];
   for (const part of set) {
-    const r = Math.floor(part / cols), c = part % cols;
+    const r = Math.floor(part / cols),
+      c = part % cols;
     if (r === 0 || !set.has(part - cols)) lines.push(`M${c} ${r}h1`);
     if (r === rows - 1 || !set.has(part + cols)) lines.push(`M${c} ${r + 1}h1`);
     if (c === 0 || !set.has(part - 1)) lines.push(`M${c} ${r}v1`);

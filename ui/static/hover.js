@@ -4,7 +4,8 @@ import { el, mediaUrl } from './base.js';
 /** createHover(host, {cards, kind}): show(id, event, words), hide(). */
 export function createHover(host, { cards, kind }) {
   const shot = kind === 'text' ? el('p', { class: 'pl-hover-text' }) : el('img', { alt: '', width: 128, height: 128 });
-  const name = el('strong', { class: 'pl-cut' }), says = el('span', { class: 'pl-dim pl-small pl-cut' });
+  const name = el('strong', { class: 'pl-cut' }),
+    says = el('span', { class: 'pl-dim pl-small pl-cut' });
   const node = el('div', { class: 'pl-hover', role: 'tooltip', hidden: true }, shot, name, says);
   host.append(node);
   let now = null;
@@ -18,9 +19,13 @@ export function createHover(host, { cards, kind }) {
     now = id;
     says.textContent = words;
     const card = cards.get(id);
-    if (card) fill(card); else { name.textContent = ''; if (kind === 'text') shot.textContent = ''; else shot.removeAttribute('src'); }
+    if (card) fill(card);
+    else { name.textContent = ''; if (kind === 'text') shot.textContent = '';
+      else shot.removeAttribute('src'); }
     node.hidden = false;
-    const room = { w: node.offsetWidth + 16, h: node.offsetHeight + 16 }, x = event?.clientX ?? 0, y = event?.clientY ?? 0;
+    const room = { w: node.offsetWidth + 16, h: node.offsetHeight + 16 },
+      x = event?.clientX ?? 0,
+      y = event?.clientY ?? 0;
     node.style.left = `${x + room.w > innerWidth ? x - room.w + 4 : x + 14}px`;
     node.style.top = `${y + room.h > innerHeight ? Math.max(4, y - room.h) : y + 14}px`;
     if (!card) {
@@ -28,6 +33,8 @@ export function createHover(host, { cards, kind }) {
       if (now === id && cards.get(id)) fill(cards.get(id));
     }
   }
-  function hide() { now = null; node.hidden = true; }
+
+  function hide() { now = null;
+    node.hidden = true; }
   return { show, hide };
 }

@@ -2,19 +2,33 @@
 import { el, icon, listen, mediaUrl, onRemoved, t, toast } from './base.js';
 
 const MOST_BYTES = 30_000_000;
-const GLASS = 'M11 4a7 7 0 1 0 .01 0zM16 16l5 5', PICTURE = 'M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.500 9a1 1 0 1 0 .01 0';
+const GLASS = 'M11 4a7 7 0 1 0 .01 0zM16 16l5 5',
+  PICTURE = 'M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.500 9a1 1 0 1 0 .01 0';
 
 /** createSearch({kind, onSearch(asked), onClear()}) -> {node, set(asked, {isBusy, card}), say(words), listenForFiles(root)}. */
 export function createSearch({ kind, onSearch, onClear }) {
   const isImage = kind === 'image';
-  const field = el('input', { type: 'search', class: 'pl-input', dataset: { testid: 'explore-search' }, 'aria-label': t('explore.search.words'), autocomplete: 'off', enterkeyhint: 'search',
-    placeholder: t(isImage ? 'explore.search.image' : 'explore.search.text') });
-  const file = el('input', { type: 'file', accept: 'image/*', class: 'pl-hidden', tabindex: '-1', 'aria-hidden': 'true', dataset: { testid: 'search-file' }, onchange: () => { take(file.files[0]); file.value = ''; } });
-  const pick = el('button', { class: 'pl-icon-button', type: 'button', title: t('explore.search.pick'), 'aria-label': t('explore.search.pick'), onclick: () => file.click() }, icon(PICTURE, { size: 18 }));
+  const field = el('input', {
+    type: 'search',
+    class: 'pl-input',
+    dataset: { testid: 'explore-search' },
+    'aria-label': t('explore.search.words'),
+    autocomplete: 'off',
+    enterkeyhint: 'search',
+    placeholder: t(isImage ? 'explore.search.image' : 'explore.search.text')
+  });
+  const file = el('input', { type: 'file', accept: 'image/*', class: 'pl-hidden', tabindex: '-1', 'aria-hidden': 'true',
+    dataset: { testid: 'search-file' }, onchange: () => { take(file.files[0]);
+      file.value = ''; } });
+  const pick = el('button', { class: 'pl-icon-button', type: 'button', title: t('explore.search.pick'), 'aria-label': t(
+      'explore.search.pick'), onclick: () => file.click() }, icon(PICTURE, { size: 18 }));
   const like = el('span', { class: 'pl-find-like', hidden: true });
-  const clear = el('button', { class: 'pl-button small', type: 'button', hidden: true, onclick: () => { field.value = ''; onClear(); } }, t('explore.search.clear'));
+  const clear = el('button', { class: 'pl-button small', type: 'button', hidden: true, onclick: () => { field.value = '';
+      onClear(); } }, t('explore.search.clear'));
   const said = el('span', { class: 'pl-hidden', role: 'status' });
-  const node = el('form', { class: 'pl-find', role: 'search', onsubmit: e => { e.preventDefault(); const text = field.value.trim(); if (text) onSearch({ text }); else onClear(); } },
+  const node = el('form', { class: 'pl-find', role: 'search', onsubmit: e => { e.preventDefault(); const text = field.value.trim(); if (
+          text) onSearch({ text });
+        else onClear(); } },
     el('span', { class: 'pl-find-glass', 'aria-hidden': 'true' }, icon(GLASS)), field, like, isImage ? [file, pick] : null, clear, said);
   let shown = null;
 
@@ -23,27 +37,37 @@ export function createSearch({ kind, onSearch, onClear }) {
     if (one.size > MOST_BYTES) { toast(t('explore.search.large'), { kind: 'error' }); return; }
     onSearch({ file: one });
   }
+
   function set(asked, { isBusy = false, card = null } = {}) {
     node.classList.toggle('is-busy', isBusy);
     clear.hidden = !asked;
     if (asked?.text !== undefined && field.value !== asked.text) field.value = asked.text;
     if (asked && asked.text === undefined) field.value = '';
-    if (shown) { URL.revokeObjectURL(shown); shown = null; }
+    if (shown) { URL.revokeObjectURL(shown);
+      shown = null; }
     like.hidden = !asked || asked.text !== undefined;
     if (like.hidden) return;
     if (asked.file) shown = URL.createObjectURL(asked.file);
     const src = shown ?? (isImage && card ? mediaUrl(card.id, 128, card.hash) : null);
-    const words = asked.file ? t('explore.search.like', { name: asked.file.name }) : asked.like ? t('explore.search.many', { n: asked.like.length }) : t('explore.search.like', { name: card?.name.split('/').at(-1) ?? '' });
-    like.replaceChildren(...[src ? el('img', { src, alt: '', width: 24, height: 24 }) : null, el('span', { class: 'pl-cut', title: words }, words)].filter(Boolean));
+    const words = asked.file ? t('explore.search.like', { name: asked.file.name }) : asked.like ? t('explore.search.many', { n: asked.like
+        .length }) : t('explore.search.like', { name: card?.name.split('/').at(-1) ?? '' });
+    like.replaceChildren(...[src ? el('img', { src, alt: '', width: 24, height: 24 }) : null, el('span', { class: 'pl-cut', title: words },
+      words)].filter(Boolean));
   }
   /** Pictures dropped anywhere on the page, or pasted, are searched for. */
   function listenForFiles(root) {
     if (!isImage) return;
     const has = e => [...e.dataTransfer?.items ?? []].some(i => i.kind === 'file');
-    root.addEventListener('dragover', e => { if (has(e)) { e.preventDefault(); root.classList.add('is-drop'); } });
+    root.addEventListener('dragover', e => { if (has(e)) { e.preventDefault();
+        root.classList.add('is-drop'); } });
     root.addEventListener('dragleave', e => { if (!root.contains(e.relatedTarget)) root.classList.remove('is-drop'); });
-    root.addEventListener('drop', e => { if (!has(e)) return; e.preventDefault(); root.classList.remove('is-drop'); take(e.dataTransfer.files[0]); });
-    listen(root, 'paste', e => { const one = [...e.clipboardData?.files ?? []].find(f => f.type.startsWith('image/')); if (one) { e.preventDefault(); take(one); } }, document);
+    root.addEventListener('drop', e => { if (!has(e)) return;
+      e.preventDefault();
+      root.classList.remove('is-drop');
+      take(e.dataTransfer.files[0]); });
+    listen(root, 'paste', e => { const one = [...e.clipboardData?.files ?? []].find(f => f.type.startsWith('image/')); if (one) { e
+          .preventDefault();
+        take(one); } }, document);
     onRemoved(root, () => { if (shown) URL.revokeObjectURL(shown); });
   }
   return { node, set, say: words => { said.textContent = words; }, listenForFiles };
