@@ -83,7 +83,8 @@ def drawn(page: Any) -> list[int]:
             const image = new Image(); image.src = picture; await image.decode();
             const canvas = document.createElement('canvas'); canvas.width = canvas.height = 300;
             const pen = canvas.getContext('2d'); pen.drawImage(image, 0, 0);
-            return [...new Set(new Uint32Array(pen.getImageData(0, 0, 300, 300).data.buffer))].sort();
+            const pixels = new Uint32Array(pen.getImageData(0, 0, 300, 300).data.buffer);
+            return [...new Set(pixels)].sort();
         }"""
     )
 
@@ -120,12 +121,15 @@ def place_on_screen(page: Any, sample: int) -> tuple[float, float]:
     return tuple(
         page.evaluate(
             """async id => {
-                const gd = document.querySelector('.pl-map-plot'), box = gd.getBoundingClientRect();
+                const gd = document.querySelector('.pl-map-plot');
+                const box = gd.getBoundingClientRect(), {xaxis, yaxis} = gd._fullLayout;
                 const answer = await fetch('/pl/api/points?project=texts&by=doubt');
-                const buffer = await answer.arrayBuffer(), n = new DataView(buffer).getUint32(8, true);
-                const k = new Uint32Array(buffer, 40, n).indexOf(id), {xaxis, yaxis} = gd._fullLayout;
-                const x = new Float32Array(buffer, 40 + 4 * n, n)[k], y = new Float32Array(buffer, 40 + 8 * n, n)[k];
-                return [box.left + xaxis._offset + xaxis.d2p(x), box.top + yaxis._offset + yaxis.d2p(y)];
+                const buffer = await answer.arrayBuffer();
+                const n = new DataView(buffer).getUint32(8, true);
+                const k = new Uint32Array(buffer, 40, n).indexOf(id);
+                const [x, y] = [1, 2].map(c => new Float32Array(buffer, 40 + 4 * n * c, n)[k]);
+                return [box.left + xaxis._offset + xaxis.d2p(x),
+                        box.top + yaxis._offset + yaxis.d2p(y)];
             }""",
             sample,
         )
@@ -191,7 +195,9 @@ def test_search_shows_results_and_opens_one(explore: Callable[..., Any]) -> None
     results.first.wait_for()
     assert "query=bread" in page.url
     best = [hit.name for hit in page.bench.search(text="bread", k=5)]
-    page.wait_for_function("n => document.querySelector('[data-testid=result]')?.dataset.sample === n", arg=best[0])
+    page.wait_for_function(
+        "n => document.querySelector('[data-testid=result]')?.dataset.sample === n", arg=best[0]
+    )
     assert [results.nth(k).get_attribute("data-sample") for k in range(5)] == best
     assert results.first.locator("mark").count() > 0
     # a search for markup, and a text that is markup
@@ -254,8 +260,13 @@ def test_nothing_but_lists_scrolls(explore: Callable[..., Any], size: tuple[int,
         assert outside[0] <= 0, view
         assert outside[1] <= 0, view
         hidden = page.evaluate(
-            """() => [...document.querySelectorAll('.pl-explore button, .pl-explore select')].filter(n => {
-                const b = n.getBoundingClientRect(), list = n.closest('ul, .pl-facet-more, .pl-x-selection, .pl-legend');
-                return b.width && !list && (b.right > innerWidth + 1 || b.bottom > innerHeight + 1 || b.left < -1); }).map(n => n.outerHTML.slice(0, 80))"""
+            """() => [...document.querySelectorAll('.pl-explore button, .pl-explore select')]
+                .filter(n => !n.closest('ul, .pl-facet-more, .pl-x-selection, .pl-legend'))
+                .filter(n => {
+                    const b = n.getBoundingClientRect();
+                    const isOut = b.right > innerWidth + 1 || b.bottom > innerHeight + 1;
+                    return b.width && (isOut || b.left < -1);
+                })
+                .map(n => n.outerHTML.slice(0, 80))"""
         )
         assert hidden == [], view
