@@ -63,19 +63,28 @@ export function createGrid(host, { cards, kind, onChosen, onOpen, onLook, onHove
     return { node, ...parts_, drawn: '' };
   }
 
+  /** A tile that was another sample's says nothing of it while its own card is on the way. */
+  function blank(tile) {
+    tile.drawn = '';
+    delete tile.node.dataset.sample;
+    tile.node.removeAttribute('aria-label');
+    tile.image?.removeAttribute('src');
+    for (const part of [tile.text, tile.outline, tile.name, tile.score]) part?.replaceChildren();
+    tile.says.hidden = true;
+    return tile;
+  }
+
   function paint() {
     const first = Math.max(0, Math.floor(view.scrollTop / high) - 2) * cols;
     const last = Math.min(ids.length, (Math.ceil((view.scrollTop + view.clientHeight) / high) + 2) * cols);
     for (const [k, tile] of live)
       if (k < first || k >= last) { live.delete(k);
         tile.node.remove();
-        tile.image?.removeAttribute('src');
         pool.push(tile); }
     for (let k = first; k < last; k++) {
       let tile = live.get(k);
       if (!tile) {
-        tile = pool.pop() ?? fresh();
-        tile.drawn = '';
+        tile = blank(pool.pop() ?? fresh());
         const { node } = tile;
         node.id = `pl-tile-${k}`;
         Object.assign(node.dataset, { k, id: ids[k], testid });

@@ -142,7 +142,7 @@ export async function createMap(host, { onHover, onPick, onOpen, onShape, onView
       hoverdistance: 14,
       showlegend: false,
       // the tools stand beside the points (above them on a phone), never over them
-      margin: host.clientWidth < 500 ? { l: 0, r: 0, t: 60, b: 0 } : { l: 52, r: 0, t: 0, b: 0 },
+      margin: matchMedia('(max-width: 760px)').matches ? { l: 0, r: 0, t: 60, b: 0 } : { l: 52, r: 0, t: 0, b: 0 },
       paper_bgcolor: 'rgba(0,0,0,0)',
       plot_bgcolor: 'rgba(0,0,0,0)',
       font: { color: ui.text },

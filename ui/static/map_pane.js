@@ -17,7 +17,7 @@ export class MapPane {
     this.legend = el('div', { class: 'pl-legend', role: 'group', 'aria-label': t('explore.legend') });
     this.method = el('span', { class: 'pl-x-method pl-dim pl-small', 'aria-live': 'polite' });
     host.append(this.colourBar(), this.canvas, el('div', { class: 'pl-x-under' }, this.legend, this.method));
-    this.hover = createHover(page.root, { cards: page.cards, kind: page.facts.kind });
+    this.hover = createHover(host, { cards: page.cards, kind: page.facts.kind });
     onTheme(host, () => this.restyle());
   }
   colourBar() {
