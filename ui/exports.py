@@ -37,6 +37,11 @@ class Export:
     lost: dict[str, int]
 
 
+def formats_of(kind: api.Kind) -> dict[str, str]:
+    """The formats that can hold samples of a kind, with their names."""
+    return {key: name for key, name in FORMATS.items() if kind == api.Kind.IMAGE or key != "coco"}
+
+
 def make_export(
     bench: api.Workbench,
     format: str,

@@ -60,6 +60,8 @@ def open_page(chromium: Any) -> Iterator[Callable[..., Any]]:
         context = chromium.new_context(**options)
         contexts.append(context)
         page = context.new_page()
+        # Generous: the machine may be busy with other work, and a wait ends when it is met.
+        page.set_default_timeout(120_000)
         page.problems, page.expected = [], []
         page.on(
             "console",

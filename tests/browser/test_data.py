@@ -16,6 +16,10 @@ from skimage import data as photographs
 
 from backend import api
 
+# Encoding loads weights in a job of low priority: seconds, but minutes on a busy machine.
+pytestmark = pytest.mark.timeout(900)
+ENCODED = 600_000
+
 HOSTILE = "<img src=x onerror=alert(1)>"
 TEXTS = ("The soup was cold", "The bus was late", "A room with a view", "The waiter smiled")
 
@@ -55,7 +59,7 @@ def ready(page: Any, name: str = "data") -> None:
 
 def imported(page: Any, count: int) -> Any:
     report = page.locator("[data-testid=import-report]")
-    report.wait_for(timeout=240_000)
+    report.wait_for(timeout=ENCODED)
     assert report.get_attribute("data-imported") == str(count)
     return report
 
@@ -175,7 +179,7 @@ def test_an_export_is_downloaded_and_a_project_removed_and_brought_back(
     ready(page)
     page.locator("[data-testid=export][data-format=jsonl]").click()
     made = page.get_by_test_id("export-row").first
-    made.wait_for(timeout=60_000)
+    made.wait_for()
     with page.expect_download() as download:
         made.get_by_role("link").click()
     with zipfile.ZipFile(download.value.path()) as archive:

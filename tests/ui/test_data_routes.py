@@ -290,7 +290,9 @@ def test_an_export_is_packed_and_says_what_it_lost(
     mine.post("/pl/api/commit", json={"op": "operation-1", "rows": rows})
     job = mine.post("/pl/api/exports", json={"format": "jsonl"}).json()["job"]
     assert wait(mine, job)["state"] == "done"
-    export = mine.get("/pl/api/exports").json()["exports"][0]
+    told = mine.get("/pl/api/exports").json()
+    assert set(told["formats"]) == {"jsonl", "csv"}, "COCO holds no texts"
+    export = told["exports"][0]
     assert (export["format"], export["samples"]) == ("jsonl", len(NOTES))
     answer = mine.get(f"/pl/api/exports/{export['name']}")
     assert answer.headers["content-type"] == "application/zip"

@@ -10,7 +10,7 @@ from starlette.responses import FileResponse, Response
 
 from backend import api
 from ui.context import Context
-from ui.exports import FORMATS, find_export, list_exports, make_export, remove_export
+from ui.exports import FORMATS, find_export, formats_of, list_exports, make_export, remove_export
 
 
 class Wanted(BaseModel):
@@ -25,8 +25,9 @@ def router(context: Context) -> APIRouter:
 
     @routes.get("/exports")
     def exports(request: Request) -> dict[str, object]:
-        rows = [asdict(export) for export in list_exports(context.of(request))]
-        return {"formats": FORMATS, "exports": rows}
+        bench = context.of(request)
+        rows = [asdict(export) for export in list_exports(bench)]
+        return {"formats": formats_of(bench.kind), "exports": rows}
 
     @routes.post("/exports")
     def start(wanted: Wanted, request: Request) -> dict[str, str]:

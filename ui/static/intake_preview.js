@@ -40,7 +40,7 @@ function firstOnes(seen, files, card) {
   const tiles = seen.first.map(draft => {
     const labels = Object.entries(draft.labels).map(([name, verdict]) => (verdict === 'yes' ? name : `${name}: ${t(`verdict.${verdict}`)}`)).join(', ');
     const file = draft.text === null ? byName.get(draft.name) : null;
-    let face = el('div', { class: 'pl-first-text pl-small' }, draft.text ?? draft.name);
+    let face = draft.text === null ? null : el('div', { class: 'pl-first-text pl-small' }, draft.text);
     if (file) {
       const address = URL.createObjectURL(file);
       made.push(address);

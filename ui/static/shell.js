@@ -3,7 +3,7 @@
 // comes as page events (base.js) or from the poll of jobs.js.
 import {
   ago, allHelp, announceSaved, api, count, debounce, el, emit, helpKeys, icon, keyIsTaken, listen, onRemoved,
-  project, setOpenProject, t, toastError, url,
+  params, setAddress, setOpenProject, t, toastError, url,
 } from './base.js';
 import { mountJobs } from './jobs.js';
 
@@ -40,6 +40,8 @@ export function mount({ root, props }) {
       return;
     }
     setOpenProject(facts.project?.name);
+    // From here on the address says which project is meant, whatever other tabs open.
+    if (facts.project && !params().has('project')) setAddress({ project: facts.project.name });
     showFacts(bar, facts, here);
     emit('pl:shell', facts);
   }
