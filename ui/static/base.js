@@ -114,7 +114,8 @@ export function setAddress(query, { push = false } = {}) {
     if (v === null || v === undefined || v === '') all.delete(k); else all.set(k, v);
   }
   const text = all.toString();
-  history[push ? 'pushState' : 'replaceState']({}, '', text ? `?${text}` : location.pathname);
+  // The whole path: Gradio's page has a <base>, which a bare ?query would be relative to.
+  history[push ? 'pushState' : 'replaceState']({}, '', text ? `${location.pathname}?${text}` : location.pathname);
 }
 
 /** A refusal: `status` 0 means the server could not be reached; `message` is a sentence. */

@@ -22,6 +22,7 @@ export async function mount({ root }) {
   /** Show another project, without leaving the page. */
   function open(name, { push = true } = {}) {
     setAddress({ project: name, new: null }, { push });
+    setOpenProject(name);
     emit('pl:project');
   }
   function created(name) { open(name); }

@@ -194,7 +194,7 @@ export function mountIntake(root, desk) {
   listen(root, 'pl:joblist', event => {
     const job = event.detail.find(one => one.id === state.record?.job);
     if (!job || state.step !== 'taking') return;
-    if (job.total) drawProgress(job.done / job.total, [`${count(job.done)} / ${count(job.total)}`, job.note].filter(Boolean).join(', '));
+    drawProgress(job.total ? job.done / job.total : null, [job.total ? `${count(job.done)} / ${count(job.total)}` : '', job.note].filter(Boolean).join(', '));
     if (job.state !== 'queued' && job.state !== 'running') emit('pl:project');
   });
   const over = on => event => {
