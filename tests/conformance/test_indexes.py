@@ -68,6 +68,9 @@ def test_adding_again_replaces(index, stored):
     found, cosine = index.search(vectors[1:2], 2)
     assert set(found[0]) == {ids[0], ids[1]}
     np.testing.assert_allclose(cosine, 1, atol=1e-6)
+    everything, cosine = index.search(vectors[:1], 200)
+    assert sorted(everything[0]) == sorted(ids)  # each id once
+    assert cosine[0, 0] < 0.99  # the old vector is gone
 
 
 def test_fewer_columns_if_fewer_are_stored(index, stored):

@@ -169,10 +169,13 @@ def test_pooled_score_goes_from_best_part_to_mean_part(case):
     )
 
 
-def test_pooling_in_blocks_changes_nothing(case, monkeypatch):
-    parts, labels, theta, _ = case
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_pooling_in_blocks_changes_nothing(monkeypatch, at_once):
+    rng = np.random.default_rng(4)
+    parts, labels = unit(rng.normal(size=(7, 5, 4))), unit(rng.normal(size=(3, 4)))
+    theta = transport.part_weights(np.ones((7, 5), bool), rng.random((7, 5)).astype(np.float32))
     whole = transport.pooled_scores(parts, labels, theta, TAU)
-    monkeypatch.setattr(transport, "BLOCK", 1)
+    monkeypatch.setattr(transport, "BLOCK", at_once * 5 * 3)
     np.testing.assert_allclose(transport.pooled_scores(parts, labels, theta, TAU), whole, atol=1e-6)
 
 

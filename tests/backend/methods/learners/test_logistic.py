@@ -43,7 +43,7 @@ def test_before_any_verdict_the_score_is_the_average_on_the_logit_scale():
 
 def test_is_the_logistic_regression_it_says_it_is():
     """With slope 0 and one precision everywhere it is scikit-learn's on the same columns."""
-    features, truth = world(60, 5, 1)
+    features, truth = world(60, 5, 3)
     settings = LogisticLearner.Settings(
         slope=0.0,
         offset=0.0,
@@ -53,15 +53,16 @@ def test_is_the_logistic_regression_it_says_it_is():
         balance=0.0,
     )
     learner = LogisticLearner(settings)
-    state, _ = learner.learn(learner.start(1, 5), features, lessons_of(truth, 60, [0]))
-    columns = np.concatenate(
-        [features.global_scores, features.local_scores, features.pooled, np.ones((60, 1))], axis=1
-    ).astype(float)
-    expected = LogisticRegression(C=0.5, fit_intercept=False, tol=1e-12, max_iter=10_000).fit(
-        columns, truth[:, 0]
-    )
-    found = np.concatenate([state["mix"][0], state["weights"][0], state["offset"]])
-    np.testing.assert_allclose(found, expected.coef_[0], atol=1e-6)
+    state, _ = learner.learn(learner.start(3, 5), features, lessons_of(truth, 60, range(3)))
+    for label in range(3):
+        scores = [features.global_scores[:, [label]], features.local_scores[:, [label]]]
+        columns = np.concatenate([*scores, features.pooled, np.ones((60, 1))], axis=1).astype(float)
+        expected = LogisticRegression(C=0.5, fit_intercept=False, tol=1e-12, max_iter=10_000)
+        expected.fit(columns, truth[:, label])
+        found = np.concatenate(
+            [state["mix"][label], state["weights"][label], state["offset"][[label]]]
+        )
+        np.testing.assert_allclose(found, expected.coef_[0], atol=1e-6)
 
 
 def test_a_firm_prior_keeps_the_zero_shot_score_and_a_loose_one_follows_the_verdicts():
