@@ -76,12 +76,11 @@ def shared(bench: api.Workbench, census: Census, ids: list[int]) -> Shared:
         return Shared(count=len(there), labels=[])
     chances = bench.chances(there)
     known = ~np.isnan(chances)
+    is_known = [bool(known[:, column].any()) for column in range(known.shape[1])]
     means = np.where(known, chances, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     labels = [
         SharedLabel(**count.model_dump(), mean=float(mean) if some else None)
-        for count, mean, some in zip(
-            label_counts(census, rows), means, known.any(axis=0).tolist(), strict=True
-        )
+        for count, mean, some in zip(label_counts(census, rows), means, is_known, strict=True)
     ]
     n = len(there)
     labels.sort(key=lambda label: (-(label.yes / n + (label.mean or 0.0)), label.name))
