@@ -196,7 +196,7 @@ def test_suggestions_of_open_samples_are_mostly_right(demo, pictures, name):
             targets[row, column] = verdict is Verdict.YES
     project.close()
     found = mean_average_precision(scores, targets, known)
-    assert found > {PHOTOS: 0.8, TEXTS: 0.6}[name]
+    assert found > {PHOTOS: 0.7, TEXTS: 0.6}[name]
     assert found > 2 * targets[known].mean()
 
 
