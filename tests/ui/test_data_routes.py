@@ -241,9 +241,19 @@ def test_projects_are_made_removed_and_brought_back(mine: TestClient) -> None:
 
 def test_a_request_names_no_encoder_file(mine: TestClient) -> None:
     new = {"name": "x", "kind": "text", "encoder": "sentence:/etc"}
-    answer = mine.post("/pl/api/projects", json=new)
-    assert answer.status_code == 400
-    assert "patchlane new --encoder" in answer.json()["detail"]
+    for route in ("/pl/api/projects", "/pl/api/encoder"):
+        answer = mine.post(route, json=new)
+        assert answer.status_code == 400
+        assert "patchlane new --encoder" in answer.json()["detail"]
+
+
+def test_samples_are_read_again_on_demand(mine: TestClient) -> None:
+    job = mine.post("/pl/api/encoder", json={"encoder": "words"}).json()["job"]
+    assert wait(mine, job)["state"] == "done"
+    told = mine.get("/pl/api/shell").json()["project"]
+    assert (told["encoder"], told["encoded"]) == ("words", len(NOTES))
+    job = mine.post("/pl/api/encoder", json={"encoder": "embedded"}).json()["job"]
+    assert wait(mine, job)["state"] == "failed", "an encoder of images reads no texts"
 
 
 @pytest.mark.parametrize("name", ["..", "../up", "a/b", ".hidden", "a\\b", "a\nb", " ", "x" * 101])

@@ -29,6 +29,12 @@ class NewProject(BaseModel):
     encoder: Annotated[str, Field(max_length=100)] | None = None
 
 
+class OtherEncoder(BaseModel):
+    """Which encoder reads the samples from now on; the same one again reads them anew."""
+
+    encoder: Annotated[str, Field(max_length=100)]
+
+
 class AddLabels(BaseModel):
     """New labels by name."""
 
@@ -100,12 +106,8 @@ def router(context: Context) -> APIRouter:
     def create(new: NewProject) -> dict[str, object]:
         context.writable()
         name = plain_name(new.name)
-        # Others may name a file of the server, so they are for its command line.
-        if new.encoder and new.encoder not in api.OFFLINE_ENCODERS:
-            raise api.BadInputError(
-                f"choose one of the encoders {', '.join(api.OFFLINE_ENCODERS)}; "
-                "others are named with `patchlane new --encoder`"
-            )
+        if new.encoder:
+            _check_encoder(new.encoder)
         bench = api.create_project(
             name,
             labels=clean_labels(new.labels),
@@ -130,6 +132,14 @@ def router(context: Context) -> APIRouter:
         api.restore_project(plain_name(name), settings=context.settings)
         return {"restored": name}
 
+    @routes.post("/encoder")
+    def encoder(wanted: OtherEncoder, request: Request) -> dict[str, str]:
+        context.writable()
+        bench = context.of(request)
+        if wanted.encoder != bench.encoder_id:
+            _check_encoder(wanted.encoder)
+        return {"job": bench.change_encoder_soon(wanted.encoder)}
+
     @routes.get("/labels")
     def labels(request: Request) -> list[dict[str, object]]:
         return _labels(context.of(request))
@@ -142,6 +152,19 @@ def router(context: Context) -> APIRouter:
         return _labels(bench)
 
     return routes
+
+
+def _check_encoder(encoder: str) -> None:
+    """Refuse all but those that are installed: others may name a file of the server.
+
+    Raises:
+        BadInputError: it is another one.
+    """
+    if encoder not in api.OFFLINE_ENCODERS:
+        raise api.BadInputError(
+            f"choose one of the encoders {', '.join(api.OFFLINE_ENCODERS)}; "
+            "others are named with `patchlane new --encoder`"
+        )
 
 
 def plain_name(name: str) -> str:
@@ -183,7 +206,11 @@ def _shell(context: Context, request: Request) -> dict[str, object]:
     steps = bench.versions()
     return {
         **told,
-        "project": {**_row(bench.info()), "encoded": bench.num_encoded},
+        "project": {
+            **_row(bench.info()),
+            "encoded": bench.num_encoded,
+            "encoder": bench.encoder_id,
+        },
         "learned": {"when": steps[-1].when, "offset": steps[-1].offset} if steps else None,
     }
 

@@ -29,7 +29,7 @@ export function mountExports(root, desk) {
         el('a', { href: url(`/pl/api/exports/${row.name}`), download: row.name, class: 'pl-button small' }, icon('M12 4v11M7 11l5 5 5-5M5 20h14', { size: 14 }), formats[row.format] ?? row.format),
         el('span', { class: 'pl-dim pl-small' }, `${t('exports.what', { samples: count(row.samples), annotations: count(row.annotations) })}, ${bytes(row.bytes)}, ${ago(row.when)}`),
         facts.readOnly ? null : el('button', { type: 'button', class: 'pl-icon-button', 'aria-label': t('exports.remove'), title: t('exports.remove'), onclick: () => remove(row) }, icon('M6 6l12 12M18 6 6 18', { size: 14 }))),
-      lost.length ? el('ul', { class: 'pl-lost pl-small' }, lost.map(([what, n]) => el('li', {}, t('exports.lost', { n: count(n), what })))) : el('p', { class: 'pl-dim pl-small pl-lost-none' }, t('exports.whole')));
+      lost.length ? el('ul', { class: 'pl-lost pl-small' }, lost.map(([what, n]) => el('li', {}, t('exports.lost', { n: count(n), what: what.replaceAll('_', ' ') })))) : el('p', { class: 'pl-dim pl-small pl-lost-none' }, t('exports.whole')));
   }
 
   async function remove(row) {

@@ -1,6 +1,6 @@
 // Bringing things in: choose or drop -> send -> look at what was understood -> take -> report.
 // The same steps make a new project (a name, a kind and labels above them) or add to the open one.
-import { announceJobs, api, count, el, emit, icon, listen, setAddress, t, toast, toastError, params } from './base.js';
+import { announceJobs, api, confirmed, count, el, emit, icon, listen, setAddress, t, toast, toastError, params } from './base.js';
 import { previewCard } from './intake_preview.js';
 import { reportCard } from './intake_report.js';
 import { dropUpload, filesOfDrop, filesOfInput, filesOfPaste, upload } from './uploader.js';
@@ -135,7 +135,7 @@ export function mountIntake(root, desk) {
   }
 
   function heading() {
-    if (!state.isNew) return el('h1', { class: 'pl-h1' }, t('intake.into', { name: facts.project.name }));
+    if (!state.isNew) return [el('h1', { class: 'pl-h1' }, t('intake.into', { name: facts.project.name })), readingLine(facts.project, facts.encoders)];
     return el('div', { class: 'pl-row' }, el('h1', { class: 'pl-h1' }, t(facts.projects.length ? 'intake.new' : 'intake.first')),
       facts.project ? el('button', { type: 'button', class: 'pl-button small', onclick: () => { setAddress({ new: null }); giveUp({ quiet: true }); desk.refresh(); } }, t('cancel')) : null);
   }
@@ -217,6 +217,23 @@ export function mountIntake(root, desk) {
     if (files.length) { event.preventDefault(); take(files); }
   }, document);
   return { refresh };
+}
+
+/** How many samples the encoder has read, and which encoder that is; choosing one reads them all again. */
+function readingLine(open, encoders) {
+  if (!open.samples || open.encoded === undefined) return null;
+  const ids = Object.keys(encoders).filter(id => encoders[id] === open.kind);
+  const choose = async encoder => {
+    const what = { title: t('reading.title', { encoder }), text: t('reading.what'), yes: t('reading.yes') };
+    if (!await confirmed(what)) { emit('pl:project'); return; }
+    try { await api('/pl/api/encoder', { json: { encoder } }); } catch (error) { toastError(error); }
+    announceJobs();
+  };
+  return el('div', { class: 'pl-row pl-reading pl-small pl-dim' }, t('reading.state', { encoded: count(open.encoded), samples: count(open.samples) }),
+    el('select', { class: 'pl-input', 'aria-label': t('new.encoder'), 'data-testid': 'encoder', onchange: event => choose(event.target.value) },
+      ids.includes(open.encoder) ? null : el('option', { value: open.encoder, selected: true }, open.encoder),
+      ids.map(id => el('option', { value: id, selected: id === open.encoder }, id))),
+    open.encoded < open.samples ? el('button', { type: 'button', class: 'pl-button small', onclick: () => choose(open.encoder) }, t('reading.again')) : null);
 }
 
 const emptyForm = () => ({ name: '', kind: 'image', labels: '', encoder: '' });

@@ -48,7 +48,7 @@ function firstOnes(seen, files, card) {
     }
     return el('li', { title: draft.name }, face, el('span', { class: 'pl-small pl-first-name' }, draft.name), labels ? el('span', { class: 'pl-small pl-dim pl-first-name' }, labels) : null);
   });
-  const list = el('ul', { class: 'pl-first' }, tiles);
+  const list = el('ul', { class: `pl-first${made.length || seen.first.some(draft => draft.text !== null) ? '' : ' names'}` }, tiles);
   setTimeout(() => onRemoved(card, () => made.forEach(address => URL.revokeObjectURL(address))));
   return list;
 }
