@@ -22,7 +22,9 @@ from backend.types import (
     ExportSource,
     Features,
     FileProblem,
+    FrozenStack,
     Kind,
+    LaneReading,
     Lessons,
     ScoreScale,
 )
@@ -56,6 +58,28 @@ class Encoder(Protocol):
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
         """Queries in the same space; unit rows."""
+        ...
+
+
+@runtime_checkable
+class LaneHost(Protocol):
+    """An encoder that lanes can live in: a frozen transformer whose stream can be watched.
+
+    A lane never changes the stream, so a sample's reading is computed once and kept; `lane_key`
+    names all that decides it. An encoder that cannot be a host has no such methods, or answers
+    `lane_refusal` with the reason in one sentence; its labels learn by heads alone.
+    """
+
+    lane_key: str
+    lane_refusal: str
+    """"" for a host."""
+    plain_dim: int
+    """F of `LaneReading.plain`."""
+
+    def frozen_stack(self) -> FrozenStack: ...
+
+    def read(self, samples: Sequence[Image] | Sequence[str]) -> tuple[Encoded, list[LaneReading]]:
+        """`encode`, and the readings, from the same forward pass."""
         ...
 
 
