@@ -28,9 +28,10 @@ from backend.errors import (
 from backend.intake import ImportPreview, formats
 from backend.intake import preview as read_preview
 from backend.jobs import Cancelled, Job, Jobs, Ticket
-from backend.pipeline import kind_of_encoder
+from backend.pipeline import kind_of_encoder, load_encoder
 from backend.recipes import OFFLINE_ENCODERS, load_recipe, recipe_names
 from backend.settings import Settings, assets_folder
+from backend.shipped import shipped_facts
 from backend.store.database import DATABASE
 from backend.store.project import ProjectStore
 from backend.types import (
@@ -135,7 +136,7 @@ def create_project(
     settings: Settings | None = None,
     learns: bool = False,
 ) -> Workbench:
-    """Make a new project and open it.
+    """Make a new project and open it; all of it, or nothing is left.
 
     Args:
         name: a name below `$PATCHLANE_HOME`, or a path.
@@ -148,6 +149,7 @@ def create_project(
 
     Raises:
         BadInputError: a project is there already, or kind and encoder do not fit.
+        NotFoundError, OfflineError: the encoder cannot be loaded.
     """
     settings = settings or Settings.from_environ()
     chosen = load_recipe(recipe)
@@ -156,6 +158,9 @@ def create_project(
     if kind_of_encoder(encoder) != kind:
         raise BadInputError(f"encoder {encoder} does not take {kind.value}s")
     path = project_path(name, settings)
+    # Before anything is on disk: an encoder that cannot be loaded leaves no trace.
+    facts = shipped_facts(encoder, settings)
+    loaded = None if facts is not None else load_encoder(encoder, settings)
     store = ProjectStore.create(
         path,
         name=path.name,
@@ -165,7 +170,13 @@ def create_project(
         labels=labels,
         settings=settings,
     )
-    return Workbench(store, settings, learns=learns)
+    try:
+        if facts is not None:
+            store.set("encoder_facts", facts.as_json())
+        return Workbench(store, settings, learns=learns, encoder=loaded)
+    except BaseException:
+        store.discard()
+        raise
 
 
 def open_project(

@@ -11,9 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from backend.errors import PatchlaneError
-from backend.methods.encoders import _packaged
 from backend.recipes import OFFLINE_ENCODERS
 from backend.settings import Settings, assets_folder
+from backend.shipped import WEIGHTS
 
 PACKAGES = (
     "gradio",
@@ -28,11 +28,6 @@ PACKAGES = (
     "sqlalchemy",
 )
 LEAST_FREE_BYTES = 1_000_000_000
-WEIGHTS = {
-    "embedded": (_packaged.EFFICIENTNET_LITE0, _packaged.MINILM),
-    "sentence:minilm": (_packaged.MINILM,),
-    "words": (_packaged.WORDLLAMA,),
-}
 
 
 def examine() -> dict[str, Any]:

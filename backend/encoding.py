@@ -131,7 +131,8 @@ def filled(board: Board, pipeline: Pipeline, vectors: VectorStore) -> Board:
         if found.shape[1]:
             pooled[lacking] = found
     unnamed = np.flatnonzero(~np.isfinite(labels).all(axis=1))
-    if len(unnamed):
+    # Without a sample to compare them with, nobody waits for the encoder to read names.
+    if len(unnamed) and np.isfinite(pooled).all(axis=1).any():
         names = [board.labels[column].name for column in unnamed]
         labels[unnamed] = label_vectors(vectors, pipeline.encoder, names)
     board = replace(board, pooled=pooled, label_vectors=labels)

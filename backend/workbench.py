@@ -21,6 +21,7 @@ from jaxtyping import Float
 
 from backend import catalogue, encoding, intake, replay, views
 from backend.board import Board
+from backend.contracts import Encoder
 from backend.errors import (
     BadInputError,
     BusyError,
@@ -87,9 +88,17 @@ class Workbench:
         store: the project's memory.
         settings: device, engine, limits.
         learns: fold corrections in by itself, as a screen wants; a script calls `learn`.
+        encoder: the project's encoder, where it is loaded already.
     """
 
-    def __init__(self, store: ProjectStore, settings: Settings, *, learns: bool = False):
+    def __init__(
+        self,
+        store: ProjectStore,
+        settings: Settings,
+        *,
+        learns: bool = False,
+        encoder: Encoder | None = None,
+    ):
         self.store = store
         self.settings = settings
         self.jobs = Jobs(store)
@@ -99,7 +108,7 @@ class Workbench:
         self._learning = RLock()
         self._syncing = RLock()
         self._recipe = load_recipe(str(store.get("recipe", "default")))
-        self._pipeline = self._build_pipeline()
+        self._pipeline = self._build_pipeline(encoder)
         self._board = Board.empty(self._pipeline.encoder.dim, int(str(store.get("split_seed", 0))))
         self._learned = replay.start(self._pipeline)
         self._offset = 0
@@ -755,11 +764,11 @@ class Workbench:
 
     # --- inside ------------------------------------------------------------------------------
 
-    def _build_pipeline(self) -> Pipeline:
+    def _build_pipeline(self, encoder: Encoder | None) -> Pipeline:
         encoder_id = self.encoder_id
         known: Any = self.store.get("encoder_facts")
         if known is None:
-            encoder = load_encoder(encoder_id, self.settings)
+            encoder = encoder or load_encoder(encoder_id, self.settings)
             self.store.set("encoder_facts", EncoderFacts.of(encoder).as_json())
             return Pipeline(self._recipe, encoder)
         facts = EncoderFacts.from_json(dict(known))

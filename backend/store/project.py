@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import sqlalchemy as sa
 
-from backend.errors import BadInputError, NotFoundError, SaveError
+from backend.errors import BadInputError, NotFoundError
 from backend.settings import Settings
 from backend.store import brought, compaction, operations, settling
 from backend.store import corrections as log
@@ -24,6 +24,7 @@ from backend.store.intake import Intake
 from backend.store.intake_state import IntakeOptions, OnContent
 from backend.store.job_records import JobRecords
 from backend.store.labels import LabelBook
+from backend.store.making import claim, unmake
 from backend.store.media import MediaStore
 from backend.store.naming import clean_label
 from backend.store.operations import Edit
@@ -69,6 +70,7 @@ class ProjectStore:
         self.brought_vectors = brought.BroughtVectorStore(database)
         self.job_records = JobRecords(database)
         self._labels = LabelBook(database, settings.limits.label_characters)
+        self._made: list[Path] | None = None
 
     @classmethod
     def create(
@@ -86,33 +88,30 @@ class ProjectStore:
 
         Raises:
             BadInputError: the folder holds something, or a label's name is none.
-            SaveError: the folder cannot be made or written.
+            SaveError: the folder cannot be made or written; nothing of it is left.
         """
         path = path.expanduser().absolute()
         cleaned = clean_label(name, settings.limits.label_characters)
         checked = [clean_label(label, settings.limits.label_characters) for label in labels]
-        if (path / DATABASE).exists():
-            raise BadInputError(f"there is a project in {path} already; open it instead")
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            if next(path.iterdir(), None) is not None:
-                raise BadInputError(f"{path} is not empty; choose a new folder for the project")
-        except OSError as error:
-            raise SaveError(
-                f"the folder {path} cannot be made ({error.strerror}); choose another place"
-            ) from error
+        made = claim(path)
         database = Database(path)
-        database.migrate()
-        values = {"name": cleaned, "kind": kind.value, "encoder": encoder, "recipe": recipe}
-        with database.write() as connection:
-            connection.execute(
-                t.settings.insert(),
-                [{"key": key, "value": json.dumps(value)} for key, value in values.items()],
-            )
-        store = cls(path, database, settings)
-        if checked:
-            # not by a person, so that a person's first undo does not empty the project
-            store.add_labels(checked, who="")
+        try:
+            database.migrate()
+            values = {"name": cleaned, "kind": kind.value, "encoder": encoder, "recipe": recipe}
+            with database.write() as connection:
+                connection.execute(
+                    t.settings.insert(),
+                    [{"key": key, "value": json.dumps(value)} for key, value in values.items()],
+                )
+            store = cls(path, database, settings)
+            store._made = made
+            if checked:
+                # not by a person, so that a person's first undo does not empty the project
+                store.add_labels(checked, who="")
+        except BaseException:
+            database.close()
+            unmake(path, made)
+            raise
         return store
 
     @classmethod
@@ -340,6 +339,12 @@ class ProjectStore:
     def compact(self, *, who: str = "") -> compaction.CompactReport:
         """Remove for good what was removed, and give the space back; no undo after this."""
         return compaction.compact(self._database, self.media, self.vectors, who=who)
+
+    def discard(self) -> None:
+        """Close a project that `create` has just made, and leave nothing of it."""
+        self.close()
+        if self._made is not None:
+            unmake(self.path, self._made)
 
     def close(self) -> None:
         """Close the database and the cache."""

@@ -1,0 +1,57 @@
+"""A new project's folder: claimed by one maker, and gone again when the making fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from backend.errors import BadInputError, SaveError
+from backend.store.database import DATABASE
+
+
+def claim(path: Path) -> list[Path]:
+    """Make the folder and its empty database, which of two makers at once only one can.
+
+    Returns:
+        The folders that were made, innermost first; for `unmake`.
+
+    Raises:
+        BadInputError: the folder holds something already.
+        SaveError: it cannot be made or written.
+    """
+    if (path / DATABASE).exists():
+        raise BadInputError(f"there is a project in {path} already; open it instead")
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if next(path.iterdir(), None) is not None:
+            raise BadInputError(f"{path} is not empty; choose a new folder for the project")
+        os.close(os.open(path / DATABASE, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except FileExistsError as error:
+        raise BadInputError(
+            f"{path} was taken just now; open the project there, or choose another name"
+        ) from error
+    except OSError as error:
+        _remove_empty(made)
+        raise SaveError(
+            f"the folder {path} cannot be made ({error.strerror}); choose another place"
+        ) from error
+    return made
+
+
+def unmake(path: Path, made: list[Path]) -> None:
+    """Leave nothing of a project that `claim` began; a folder that was there before stays."""
+    for entry in path.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+    _remove_empty(made)
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):  # somebody else has put something in
+            folder.rmdir()
