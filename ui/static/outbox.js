@@ -78,30 +78,37 @@ export class Outbox {
     announceSaved(state, this.entries.length);
   }
 
+  /** A listener that fails must not hold up what waits behind this entry. */
+  #tell(listener) {
+    try { listener(); } catch (error) { console.error(error); }
+  }
+
   async #pump() {
     if (this.isBusy) return;
     this.isBusy = true;
     for (let wait = FIRST_WAIT; this.entries.length;) {
       const entry = this.entries[0];
       entry.tried = true;
+      let answer;
       try {
-        const answer = await this.send(entry, AbortSignal.timeout(PATIENCE));
-        this.isOffline = false;
-        wait = FIRST_WAIT;
-        this.#forget(0);
-        this.onSaved(entry, answer);
+        answer = await this.send(entry, AbortSignal.timeout(PATIENCE));
       } catch (error) {
         if (isFinal(error)) {
           this.#forget(0);
-          this.onRefused(entry, error);
+          this.#tell(() => this.onRefused(entry, error));
           continue;
         }
-        if (!this.isOffline) { this.isOffline = true; this.onTrouble(error); }
+        if (!this.isOffline) { this.isOffline = true; this.#tell(() => this.onTrouble(error)); }
         this.#announce();
         await new Promise(go => { this.wake = go; setTimeout(go, wait * (0.8 + 0.4 * Math.random())); });
         this.wake = null;
         wait = Math.min(LONGEST_WAIT, 2 * wait);
+        continue;
       }
+      this.isOffline = false;
+      wait = FIRST_WAIT;
+      this.#forget(0);
+      this.#tell(() => this.onSaved(entry, answer));
     }
     this.isBusy = false;
   }
