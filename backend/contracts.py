@@ -83,6 +83,19 @@ class LaneHost(Protocol):
         ...
 
 
+def lane_host(encoder: object) -> LaneHost | None:
+    """The encoder as a host of lanes, or None if they cannot live in it."""
+    return encoder if isinstance(encoder, LaneHost) and not encoder.lane_refusal else None
+
+
+def why_no_lanes(encoder: Encoder) -> str:
+    """Why lanes cannot live in an encoder, in one sentence; "" if they can."""
+    unknown = (
+        f"no lanes with {encoder.id}: it shows no transformer; its labels learn by heads alone"
+    )
+    return getattr(encoder, "lane_refusal", unknown)
+
+
 @runtime_checkable
 class Aligner(Protocol):
     """How well does each part fit each label?"""

@@ -12,17 +12,27 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from backend.errors import BadInputError
+from backend.methods.encoders._frozen import (
+    Frozen,
+    NotPlainError,
+    activation_of,
+    array,
+    linear_of,
+    norm_of,
+    three_of,
+)
+from backend.methods.encoders._timm_trunks import TimmTower, freeze_timm
 from backend.methods.encoders._torchvision_shim import allow_torchvision
+from backend.types import FrozenBlock, FrozenStack
 
 allow_torchvision()
 from open_clip.modified_resnet import ModifiedResNet  # noqa: E402  (torchvision, as above)
 from open_clip.timm_model import TimmModel  # noqa: E402
-from open_clip.transformer import VisionTransformer  # noqa: E402
+from open_clip.transformer import ResidualAttentionBlock, VisionTransformer  # noqa: E402
 
 
 def image_tower(visual: nn.Module, *, parts: str) -> nn.Module:
@@ -36,7 +46,7 @@ def image_tower(visual: nn.Module, *, parts: str) -> nn.Module:
     if isinstance(visual, ModifiedResNet):
         return _ResNetTower(visual)
     if isinstance(visual, TimmModel):
-        return _TimmTower(visual)
+        return TimmTower(visual.trunk, visual.head)
     raise BadInputError(f"an image tower of the kind {type(visual).__name__} gives no parts")
 
 
@@ -109,37 +119,48 @@ class _ResNetTower(nn.Module):
         return pool(x), pool.c_proj(pool.v_proj(cells))
 
 
-class _TimmTower(nn.Module):
-    """Any timm trunk under open_clip's head: the head is asked of each cell as of a picture."""
+def freeze_tower(visual: nn.Module) -> Frozen:
+    """The transformer of an image tower, for lanes.
 
-    def __init__(self, visual: TimmModel):
-        super().__init__()
-        self.visual: Any = visual
+    Raises:
+        NotPlainError: it has none, or one with more than plain blocks.
+    """
+    if isinstance(visual, VisionTransformer):
+        return _freeze_clip(visual)
+    if isinstance(visual, TimmModel):
+        return freeze_timm(visual.trunk)
+    raise NotPlainError(f"a {type(visual).__name__} has no transformer")
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        trunk = self.visual.trunk
-        features = trunk.forward_features(images)
-        pooled = self._head(features)
-        if features.ndim == 4 and getattr(trunk, "output_fmt", "NCHW") == "NHWC":
-            alone = features.flatten(0, 2)[:, None, None, :]
-        elif features.ndim == 4:
-            alone = features.permute(0, 2, 3, 1).flatten(0, 2)[:, :, None, None]
-        else:
-            alone = self._tokens_alone(features)
-        return pooled, self._head(alone).reshape(images.shape[0], -1, pooled.shape[-1])
 
-    def _tokens_alone(self, features: Tensor) -> Tensor:
-        trunk = self.visual.trunk
-        prefix = int(getattr(trunk, "num_prefix_tokens", 0))
-        alone = features[:, prefix:].flatten(0, 1)[:, None, :]
-        leaves_out = not getattr(trunk, "pool_include_prefix", False)
-        if prefix and leaves_out and getattr(trunk, "global_pool", "token") != "token":
-            # Such a pool takes no notice of the first tokens, so something has to stand there.
-            alone = torch.cat([alone.new_zeros(alone.shape[0], prefix, alone.shape[2]), alone], 1)
-        return alone
+def _freeze_clip(visual: Any) -> Frozen:
+    blocks = tuple(visual.transformer.resblocks)
+    for block in blocks:
+        if not isinstance(block, ResidualAttentionBlock):
+            raise NotPlainError(f"its blocks are of the kind {type(block).__name__}, not plain")
+    if visual.attn_pool is not None:
+        raise NotPlainError("it pools by attention, so that its class token says nothing")
+    stack = FrozenStack(
+        blocks=tuple(_clip_block(block) for block in blocks),
+        heads=blocks[0].attn.num_heads,
+        start=array(visual.ln_pre(visual.class_embedding)),
+        final_norm=norm_of(visual.ln_post),
+        activation=activation_of(blocks[0].mlp.gelu),
+    )
+    return Frozen(stack, blocks, tuple(block.ln_1 for block in blocks))
 
-    def _head(self, features: Tensor) -> Tensor:
-        return self.visual.head(self.visual.trunk.forward_head(features))
+
+def _clip_block(block: Any) -> FrozenBlock:
+    query, key, value = three_of(block.attn.in_proj_weight, block.attn.in_proj_bias)
+    return FrozenBlock(
+        norm1=norm_of(block.ln_1),
+        query=query,
+        key=key,
+        value=value,
+        out=linear_of(block.attn.out_proj, gain=block.ls_1),
+        norm2=norm_of(block.ln_2),
+        up=linear_of(block.mlp.c_fc),
+        down=linear_of(block.mlp.c_proj, gain=block.ls_2),
+    )
 
 
 def grid_of(visual: nn.Module, num_cells: int, size: tuple[int, int]) -> tuple[int, int]:

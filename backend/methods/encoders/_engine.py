@@ -25,7 +25,8 @@ except ImportError:  # the installation for CUDA leaves it out
     ov = None
 
 Engine = Callable[..., tuple[np.ndarray, ...]]
-"""Takes and returns float32 arrays whose first axis is the batch."""
+"""Takes and returns float32 arrays whose first axis is the batch; what a network gives as float16
+stays so."""
 
 
 def choose_device(device: str) -> str:
@@ -151,9 +152,11 @@ def _compile_openvino(
     def run(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         with lock:
             request.infer([np.ascontiguousarray(array) for array in arrays], share_inputs=True)
+            found = (request.get_output_tensor(index).data for index in range(count))
+            # Copied, since the next run writes into the same memory.
             return tuple(
-                np.array(request.get_output_tensor(index).data, dtype=np.float32)
-                for index in range(count)
+                np.array(data, dtype=np.float16 if data.dtype == np.float16 else np.float32)
+                for data in found
             )
 
     return run
@@ -178,7 +181,10 @@ def _compile_torch(module: nn.Module, *, device: str, dtype: str) -> Engine:
         with lock, torch.inference_mode(), autocast:
             outputs = module(*tensors)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-        return tuple(output.float().cpu().numpy() for output in outputs)
+        return tuple(
+            (output if output.dtype == torch.float16 else output.float()).cpu().numpy()
+            for output in outputs
+        )
 
     return run
 

@@ -7,18 +7,23 @@ The same network as `transformers.BertModel` with mean pooling, 60 lines instead
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from backend.methods.encoders._frozen import Frozen, array, linear_of, norm_of
 from backend.methods.encoders._packaged import MINILM
+from backend.types import FrozenBlock, FrozenStack
 
 WIDTH = 384
 HEADS = 12
 LAYERS = 6
 EPSILON = 1e-12
+CLS = 101
+"""The number of the class token, the first of every text."""
 WINDOW = 256
 """Tokens of one text that the model was trained with, its two special tokens included."""
 
@@ -99,6 +104,28 @@ def load_minilm() -> MiniLM:
     model = MiniLM()
     model.load_state_dict(state, assign=True)
     return model.eval().requires_grad_(False)
+
+
+def freeze_minilm(network: nn.Module) -> Frozen:
+    """Its six layers, for lanes."""
+    model: Any = network
+    layers = tuple(model.layers)
+    blocks = tuple(
+        FrozenBlock(
+            norm1=norm_of(layer.attention_norm),
+            query=linear_of(layer.query),
+            key=linear_of(layer.key),
+            value=linear_of(layer.value),
+            out=linear_of(layer.out),
+            norm2=norm_of(layer.norm),
+            up=linear_of(layer.up),
+            down=linear_of(layer.down),
+        )
+        for layer in layers
+    )
+    start = model.norm(model.words.weight[CLS] + model.types.weight[0])
+    stack = FrozenStack(blocks, HEADS, array(start), final_norm=None, is_post_norm=True)
+    return Frozen(stack, layers, layers)
 
 
 def load_minilm_tokenizer() -> Tokenizer:

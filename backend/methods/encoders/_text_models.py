@@ -9,15 +9,26 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from backend.errors import BadInputError, OfflineError
 from backend.methods.encoders import _minilm
+from backend.methods.encoders._frozen import (
+    Frozen,
+    NotPlainError,
+    activation_of,
+    array,
+    check,
+    linear_of,
+    norm_of,
+)
 from backend.methods.encoders._packaged import MINILM
 from backend.methods.encoders._torchvision_shim import allow_torchvision
+from backend.types import FrozenBlock, FrozenStack
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -34,6 +45,8 @@ class TextModel:
         load_module: gives the network, frozen and in evaluation mode; may take seconds.
         window: most tokens of one run, special ones included.
         identity: hashes or names that decide its vectors.
+        freeze: gives the transformer inside a network from `load_module`, for lanes.
+        no_lanes: why lanes cannot live in it, "" if they can.
     """
 
     load_module: Callable[[], nn.Module]
@@ -42,6 +55,8 @@ class TextModel:
     dim: int
     pad: int
     identity: dict[str, object]
+    freeze: Callable[[nn.Module], Frozen]
+    no_lanes: str = ""
 
 
 def load_text_model(name: str, *, is_offline: bool) -> TextModel:
@@ -69,6 +84,7 @@ def _load_packaged() -> TextModel:
         dim=_minilm.WIDTH,
         pad=0,
         identity={"files": dict(MINILM.files), "window": _minilm.WINDOW},
+        freeze=_minilm.freeze_minilm,
     )
 
 
@@ -101,6 +117,7 @@ def _load_with_library(where: str, name: str, *, is_offline: bool) -> TextModel:
     if not dim:
         raise BadInputError(f"{name!r} does not say how wide its vectors are")
     module = _LibraryModel(model).eval().requires_grad_(False)
+    start = tokenizer.encode("a").ids[0]
     return TextModel(
         load_module=lambda: module,
         tokenizer=tokenizer,
@@ -108,7 +125,21 @@ def _load_with_library(where: str, name: str, *, is_offline: bool) -> TextModel:
         dim=dim,
         pad=int(model.tokenizer.pad_token_id or 0),
         identity={"weights": _hash_of_weights(model), "tokenizer": _hash(tokenizer.to_str())},
+        freeze=lambda network: freeze_bert(network, start),
+        no_lanes=_no_lanes(module, tokenizer),
     )
+
+
+def _no_lanes(module: _LibraryModel, tokenizer: Tokenizer) -> str:
+    tokens = tokenizer.encode("a plain sentence")
+    if not tokens.special_tokens_mask[0]:
+        return "it puts no token before a text that a lane could start from"
+    ids = torch.tensor([tokens.ids])
+    try:
+        check(freeze_bert(module, tokens.ids[0]), lambda: module(ids, torch.ones_like(ids)))
+    except NotPlainError as error:
+        return str(error)
+    return ""
 
 
 class _LibraryModel(nn.Module):
@@ -136,6 +167,45 @@ class _LibraryModel(nn.Module):
             flat = flat if type(step).__name__ == "Normalize" else step(flat)
         words = flat["sentence_embedding"].unflatten(0, (tokens.shape[0], tokens.shape[1]))
         return words, both["sentence_embedding"]
+
+
+_BERT_LIKE = ("BertModel", "RobertaModel", "XLMRobertaModel", "CamembertModel")
+
+
+def freeze_bert(network: nn.Module, start_id: int) -> Frozen:
+    """A transformers model with the layers of BERT; `start_id` is its class token's number.
+
+    Raises:
+        NotPlainError: with what it has more.
+    """
+    model: Any = getattr(network.get_submodule("steps.0"), "auto_model", None)
+    if type(model).__name__ not in _BERT_LIKE:
+        raise NotPlainError(f"{type(model).__name__} is not built like BERT")
+    layers, inner = tuple(model.encoder.layer), model.embeddings
+    word, kind = inner.word_embeddings.weight[start_id], inner.token_type_embeddings.weight[0]
+    stack = FrozenStack(
+        blocks=tuple(_bert_block(layer) for layer in layers),
+        heads=layers[0].attention.self.num_attention_heads,
+        start=array(inner.LayerNorm(word + kind)),
+        final_norm=None,
+        is_post_norm=True,
+        activation=activation_of(layers[0].intermediate.intermediate_act_fn),
+    )
+    return Frozen(stack, layers, layers)
+
+
+def _bert_block(layer: Any) -> FrozenBlock:
+    own = layer.attention.self
+    return FrozenBlock(
+        norm1=norm_of(layer.attention.output.LayerNorm),
+        query=linear_of(own.query),
+        key=linear_of(own.key),
+        value=linear_of(own.value),
+        out=linear_of(layer.attention.output.dense),
+        norm2=norm_of(layer.output.LayerNorm),
+        up=linear_of(layer.intermediate.dense),
+        down=linear_of(layer.output.dense),
+    )
 
 
 def _hash_of_weights(model: nn.Module) -> str:

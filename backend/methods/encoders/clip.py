@@ -18,18 +18,22 @@ from PIL import Image
 from torch import nn
 
 from backend.errors import BadInputError
-from backend.methods.encoders._clip_towers import grid_of, image_tower
+from backend.methods.encoders._clip_towers import freeze_tower, grid_of, image_tower
 from backend.methods.encoders._clip_weights import load_clip
 from backend.methods.encoders._engine import (
+    Engine,
     choose_device,
     choose_dtype,
     choose_engine,
     lazy_engine,
 )
+from backend.methods.encoders._frozen import Frozen, NotPlainError, Watched, check, refusal
 from backend.methods.encoders._words import check_texts, encoder_fingerprint, unit_rows
 from backend.numerics.words import readable_name
-from backend.types import Encoded, Kind, Layout, ScoreScale
+from backend.types import Encoded, FrozenStack, Kind, LaneReading, Layout, ScoreScale
 
+READ_BYTES = 128_000_000
+"""Of the tokens of one run: those of a large model would not fit into memory otherwise."""
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -60,6 +64,7 @@ class ClipEncoder:
         is_offline: bool = True
 
     kind = Kind.IMAGE
+    plain_dim = 0
     # Not measured, since no such weights come with the packages: CLIP's cosines of a picture with
     # any text lie around 0.2, and differ by a few hundredths between fitting and unfitting ones.
     scale = ScoreScale(
@@ -78,19 +83,19 @@ class ClipEncoder:
         self._loaded = loaded
         self._mean, self._std = np.array([loaded.mean, loaded.std], np.float32)
         self.input_size = max(loaded.size)
+        facts: dict[str, object] = {
+            "weights": _hash_of(loaded.model),
+            "input": [*loaded.size, *loaded.mean, *loaded.std, loaded.interpolation],
+            "dtype": dtype,
+        }
         self.fingerprint = encoder_fingerprint(
-            "open_clip",
-            {
-                "weights": _hash_of(loaded.model),
-                "input": [*loaded.size, *loaded.mean, *loaded.std, loaded.interpolation],
-                "parts": settings.parts,
-                "prompt": settings.prompt,
-                "dtype": dtype,
-            },
+            "open_clip", {**facts, "parts": settings.parts, "prompt": settings.prompt}
         )
         visual: Any = loaded.model.visual
         tower = image_tower(visual, parts=settings.parts).eval()
         self.dim, self.grid = _shape_of(tower, visual, loaded.size)
+        self._frozen, self.lane_refusal = _frozen_in(tower, visual, loaded.size, self.id)
+        self.lane_key = "" if self.lane_refusal else encoder_fingerprint("open_clip-stream", facts)
         options: dict[str, Any] = {
             "device": device,
             "dtype": dtype,
@@ -98,6 +103,9 @@ class ClipEncoder:
         }
         picture = np.zeros((2, 3, *loaded.size), np.float32)
         self._see = lazy_engine(lambda: tower, [picture], engine=settings.engine, **options)
+        self._watch = lazy_engine(
+            lambda: Watched(tower, self._host()), [picture], engine=settings.engine, **options
+        )
         # Texts are few and short, and some text towers cannot be traced: PyTorch runs them.
         ids = np.zeros((2, 1), np.int64)
         self._read = lazy_engine(lambda: _TextTower(loaded.model), [ids], engine="torch", **options)
@@ -108,14 +116,47 @@ class ClipEncoder:
         Raises:
             BadInputError: a sample is no picture.
         """
+        return self._encoded(samples, self._see, self.settings.batch_size)[0]
+
+    def read(self, samples: Sequence[object]) -> tuple[Encoded, list[LaneReading]]:
+        """`encode`, and what lanes read of each picture.
+
+        Raises:
+            BadInputError: a sample is no picture, or lanes cannot live in this model.
+        """
+        stack = self._host().stack
+        num_bytes = 2 * len(stack.blocks) * stack.width * (self.grid[0] * self.grid[1] + 1)
+        size = max(1, min(self.settings.batch_size, READ_BYTES // num_bytes))
+        return self._encoded(samples, self._watch, size)
+
+    def frozen_stack(self) -> FrozenStack:
+        """The blocks of the image tower.
+
+        Raises:
+            BadInputError: lanes cannot live in this model.
+        """
+        return self._host().stack
+
+    def _host(self) -> Frozen:
+        if self._frozen is None:
+            raise BadInputError(self.lane_refusal)
+        return self._frozen
+
+    def _encoded(
+        self, samples: Sequence[object], engine: Engine, size: int
+    ) -> tuple[Encoded, list[LaneReading]]:
         pooled = np.zeros((len(samples), self.dim), np.float32)
         parts: list[np.ndarray] = []
-        for at in range(0, len(samples), self.settings.batch_size):
-            pictures = [self._prepared(one) for one in samples[at : at + self.settings.batch_size]]
-            whole, cells = self._see(np.stack(pictures))
+        readings: list[LaneReading] = []
+        for at in range(0, len(samples), size):
+            pictures = [self._prepared(one) for one in samples[at : at + size]]
+            whole, cells, *tokens = engine(np.stack(pictures))
             pooled[at : at + len(pictures)] = whole
             parts += [unit_rows(each) for each in cells]
-        return Encoded(unit_rows(pooled), tuple(parts), (Layout(grid=self.grid),) * len(samples))
+            if tokens:
+                readings += [LaneReading(each, np.zeros(0, np.float32)) for each in tokens[0]]
+        layouts = (Layout(grid=self.grid),) * len(samples)
+        return Encoded(unit_rows(pooled), tuple(parts), layouts), readings
 
     def encode_labels(self, names: Sequence[str]) -> Float[np.ndarray, "l d"]:
         names = check_texts(names, self.id)
@@ -159,6 +200,19 @@ def _shape_of(
             f"the head of {type(visual).__name__} cannot be asked of one cell: {error}"
         ) from error
     return int(pooled.shape[1]), grid_of(visual, int(cells.shape[1]), size)
+
+
+def _frozen_in(
+    tower: nn.Module, visual: nn.Module, size: tuple[int, int], encoder_id: str
+) -> tuple[Frozen | None, str]:
+    """The transformer that lanes can live in, or why they cannot."""
+    noise = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    try:
+        frozen = freeze_tower(visual)
+        check(frozen, lambda: tower(noise))
+    except NotPlainError as reason:
+        return None, refusal(encoder_id, reason)
+    return frozen, ""
 
 
 def _hash_of(model: nn.Module) -> str:

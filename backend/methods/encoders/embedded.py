@@ -12,7 +12,7 @@ Source: trunk Tan and Le, EfficientNet (1905.11946); text side Reimers and Gurev
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -34,6 +34,7 @@ from backend.methods.encoders._engine import (
     choose_engine,
     compile_engine,
 )
+from backend.methods.encoders._frozen import Frozen, Watched, array, linear_of, norm_of, three_of
 from backend.methods.encoders._label_space import TextSide, encode_label_names
 from backend.methods.encoders._packaged import EFFICIENTNET_LITE0, MINILM, sha256_of
 from backend.methods.encoders._parts_transformer import (
@@ -42,9 +43,17 @@ from backend.methods.encoders._parts_transformer import (
     TransformerShape,
 )
 from backend.methods.encoders._trunk import MEAN, STD, STRIDE, load_trunk
-from backend.methods.encoders._words import check_texts, unit_rows
+from backend.methods.encoders._words import check_texts, encoder_fingerprint, unit_rows
 from backend.settings import assets_folder
-from backend.types import Encoded, Kind, Layout, ScoreScale
+from backend.types import (
+    Encoded,
+    FrozenBlock,
+    FrozenStack,
+    Kind,
+    LaneReading,
+    Layout,
+    ScoreScale,
+)
 
 CONSTANTS = "encoder.json"
 
@@ -94,10 +103,18 @@ class EmbeddedNetwork(nn.Module):
         self.grid = output.size // STRIDE
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        return self.given_out(self.cells(pictures))
+
+    def cells(self, pictures: Tensor) -> Tensor:
+        """The trunk's last map (B, P, C), row by row."""
         x = (pictures.permute(0, 3, 1, 2).float() / 255 - MEAN) / STD
         cells = self.trunk.forward_features(x)  # pyright: ignore[reportCallIssue]
+        return cells.flatten(2).transpose(1, 2)
+
+    def given_out(self, cells: Tensor) -> tuple[Tensor, Tensor]:
+        """Parts and pooled of the trunk's cells."""
         parts, pooled = self.transformer(
-            cells.flatten(2).transpose(1, 2),
+            cells,
             self.grid,
             learned_parts=self.output.learned_parts,
             learned_whole=self.output.learned_whole,
@@ -108,6 +125,21 @@ class EmbeddedNetwork(nn.Module):
             mean = functional.normalize(parts.mean(1), dim=-1)
             pooled = functional.normalize(pooled + self.output.whole_from_parts * mean, dim=-1)
         return parts, pooled
+
+
+class WithMeanCell(nn.Module):
+    """The same network with one more output, the trunk's mean cell, scaled to length 1."""
+
+    def __init__(self, network: EmbeddedNetwork):
+        super().__init__()
+        self.network = network
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        cells = self.network.cells(pictures)
+        parts, pooled = self.network.given_out(cells)
+        if self.network.output.learned_parts == self.network.output.learned_whole == 0:
+            self.network.transformer.learned(cells, self.network.grid)  # for whoever watches it
+        return parts, pooled, functional.normalize(cells.mean(1), dim=-1)
 
 
 def smooth(parts: Tensor, grid: int) -> Tensor:
@@ -143,6 +175,7 @@ class EmbeddedEncoder:
 
     id = "embedded"
     kind = Kind.IMAGE
+    lane_refusal = ""
 
     def __init__(self, settings: Settings | None = None):
         self.settings = settings or self.Settings()
@@ -171,9 +204,20 @@ class EmbeddedEncoder:
             ),
             weights=self._sha256,
         )
+        self.lane_key = encoder_fingerprint(
+            "embedded-stream",
+            {
+                "trunk": dict(EFFICIENTNET_LITE0.files),
+                "weights": self._sha256,
+                "size": self.output.size,
+                "dtype": choose_dtype(self.settings.dtype),
+            },
+        )
+        self.plain_dim = self.shape.features
         self._lock = Lock()
         self._tensors: dict[str, Tensor] | None = None
         self._run: Engine | None = None
+        self._watch: Engine | None = None
         self._text: TextSide | None = None
 
     def encode(self, samples: Sequence[object]) -> Encoded:
@@ -183,17 +227,38 @@ class EmbeddedEncoder:
             BadInputError: a sample is no picture.
             NotFoundError, RefusedError: weights are missing or are not the pinned ones.
         """
+        return self._encoded(samples, self._engine)[0]
+
+    def read(self, samples: Sequence[object]) -> tuple[Encoded, list[LaneReading]]:
+        """`encode`, and what lanes read; the plain numbers are the trunk's mean cell.
+
+        Raises:
+            BadInputError, NotFoundError, RefusedError: as `encode`.
+        """
+        return self._encoded(samples, self._watching_engine)
+
+    def frozen_stack(self) -> FrozenStack:
+        """The blocks of the parts transformer."""
+        with self._lock:
+            return freeze(self.network().transformer).stack
+
+    def _encoded(
+        self, samples: Sequence[object], engine: Callable[[], Engine]
+    ) -> tuple[Encoded, list[LaneReading]]:
         grid = self.output.size // STRIDE
         parts: list[Float[np.ndarray, "p d"]] = []
         pooled = np.zeros((len(samples), self.dim), np.float32)
-        run = self._engine() if len(samples) else None
+        readings: list[LaneReading] = []
         for start in range(0, len(samples), self.settings.batch_size):
             batch = samples[start : start + self.settings.batch_size]
             pictures = np.stack([self._picture(sample) for sample in batch])
-            if run is not None:
-                found, pooled[start : start + len(batch)] = run(pictures)
-                parts.extend(found)
-        return Encoded(pooled, tuple(parts), (Layout(grid=(grid, grid)),) * len(samples))
+            found, pooled[start : start + len(batch)], *more = engine()(pictures)
+            parts.extend(found)
+            if more:
+                mean_cells, tokens = more
+                readings += [LaneReading(*one) for one in zip(tokens, mean_cells, strict=True)]
+        layouts = (Layout(grid=(grid, grid)),) * len(samples)
+        return Encoded(pooled, tuple(parts), layouts), readings
 
     def encode_labels(self, names: Sequence[str]) -> Float[np.ndarray, "l d"]:
         names = [name.replace("_", " ") for name in check_texts(names, self.id)]
@@ -237,16 +302,29 @@ class EmbeddedEncoder:
         """The network, compiled on first use: a project whose vectors are stored opens without."""
         with self._lock:
             if self._run is None:
-                size = self.output.size
-                self._run = compile_engine(
-                    self.network(),
-                    [np.zeros((2, size, size, 3), np.uint8)],
-                    engine=self.settings.engine,
-                    device=self.settings.device,
-                    dtype=self.settings.dtype,
-                    threads=self.settings.threads,
-                )
+                self._run = self._compiled(self.network())
             return self._run
+
+    def _watching_engine(self) -> Engine:
+        """The network that gives its stream as well, compiled on first use."""
+        with self._lock:
+            if self._watch is None:
+                network = self.network()
+                self._watch = self._compiled(
+                    Watched(WithMeanCell(network), freeze(network.transformer))
+                )
+            return self._watch
+
+    def _compiled(self, network: nn.Module) -> Engine:
+        size = self.output.size
+        return compile_engine(
+            network,
+            [np.zeros((2, size, size, 3), np.uint8)],
+            engine=self.settings.engine,
+            device=self.settings.device,
+            dtype=self.settings.dtype,
+            threads=self.settings.threads,
+        )
 
     def network(self) -> EmbeddedNetwork:
         """The image side as a torch module; callers hold the lock."""
@@ -283,6 +361,33 @@ def build_network(
     )
     transformer.load_state_dict({name: tensors[name] for name in transformer.state_dict()})
     return EmbeddedNetwork(trunk, transformer, output).eval().requires_grad_(False)
+
+
+def freeze(transformer: PartsTransformer) -> Frozen:
+    """The blocks of the parts transformer, for lanes."""
+    modules: list[Any] = list(transformer.blocks)
+    blocks: list[FrozenBlock] = []
+    for block in modules:
+        query, key, value = three_of(block.qkv.weight, block.qkv.bias)
+        blocks.append(
+            FrozenBlock(
+                norm1=norm_of(block.norm_attention),
+                query=query,
+                key=key,
+                value=value,
+                out=linear_of(block.out),
+                norm2=norm_of(block.norm_mlp),
+                up=linear_of(block.mlp[0]),
+                down=linear_of(block.mlp[2]),
+            )
+        )
+    stack = FrozenStack(
+        blocks=tuple(blocks),
+        heads=transformer.shape.heads,
+        start=array(transformer.cls.flatten()),
+        final_norm=norm_of(transformer.norm_out),
+    )
+    return Frozen(stack, tuple(modules), tuple(block.norm_attention for block in modules))
 
 
 def _read_constants(folder: Path) -> dict[str, Any]:

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float16, Int
+from torch import nn
 
+from backend.errors import BadInputError
 from backend.methods.encoders._engine import (
+    Engine,
     choose_device,
     choose_dtype,
     choose_engine,
     lazy_engine,
 )
+from backend.methods.encoders._frozen import Watched, refusal
 from backend.methods.encoders._text_models import load_text_model
 from backend.methods.encoders._words import (
     check_texts,
@@ -27,7 +32,7 @@ from backend.methods.encoders._words import (
     word_rows,
 )
 from backend.numerics.words import Spans, readable_name, word_spans, words_of_tokens
-from backend.types import Encoded, Kind, Layout, ScoreScale
+from backend.types import Encoded, FrozenStack, Kind, LaneReading, Layout, ScoreScale
 
 SCALES = {
     "minilm": ScoreScale(
@@ -40,6 +45,9 @@ Names are said as they are: "a text about NAME" and three other prompts lowered 
 texts on all three data sets there (nlupp 0.573 to 0.512, clinc150 0.682 to 0.603, banking77 0.614
 to 0.574).
 """
+
+
+MOST_TOKENS = 1024
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,7 @@ class SentenceEncoder:
 
     kind = Kind.TEXT
     input_size = 0
+    plain_dim = 0
 
     def __init__(self, settings: Settings = Settings()):
         self.settings = settings
@@ -88,54 +97,110 @@ class SentenceEncoder:
         choose_engine(settings.engine, choose_device(settings.device))
         dtype = choose_dtype(settings.dtype)
         example = np.ones((2, 8), np.int64)
-        self._run = lazy_engine(
-            model.load_module,
-            [example, example],
-            engine=settings.engine,
-            device=settings.device,
-            dtype=dtype,
-            threads=settings.threads,
-            varying=2,
-        )
+        options: dict[str, Any] = {
+            "engine": settings.engine,
+            "device": settings.device,
+            "dtype": dtype,
+            "threads": settings.threads,
+            "varying": 2,
+        }
+        self._run = lazy_engine(model.load_module, [example, example], **options)
+        self._watch = lazy_engine(self._watched, [example, example], **options)
+        self._model = model
+        self.lane_refusal = refusal(self.id, model.no_lanes) if model.no_lanes else ""
+        facts = {**model.identity, "dtype": dtype}
+        self.lane_key = "" if model.no_lanes else encoder_fingerprint("sentence-stream", facts)
         self.fingerprint = encoder_fingerprint(
-            "sentence", {**model.identity, "dtype": dtype, "parts": "words, mean of tokens"}
+            "sentence", {**facts, "parts": "words, mean of tokens"}
         )
 
     def encode(self, samples: Sequence[object]) -> Encoded:
         """One vector per text and one per word, in windows of similar length."""
         texts = check_texts(samples, self.id)
+        return self._encoded(texts, self._run, self.settings.batch_size)[0]
+
+    def read(self, samples: Sequence[object]) -> tuple[Encoded, list[LaneReading]]:
+        """`encode`, and what lanes read: the tokens of a text's windows one after the other.
+
+        Special tokens belong to the tokens. Of a text with more than `MOST_TOKENS`, that many are
+        kept, evenly spaced.
+
+        Raises:
+            BadInputError: a sample is no text, or lanes cannot live in this model.
+        """
+        texts = check_texts(samples, self.id)
+        if self.lane_refusal:
+            raise BadInputError(self.lane_refusal)
+        # A quarter, since a run gives the tokens of all layers instead of the last one's.
+        encoded, tokens = self._encoded(texts, self._watch, max(1, self.settings.batch_size // 4))
+        none = np.zeros(0, np.float32)
+        return encoded, [LaneReading(_evenly(windows), none) for windows in tokens]
+
+    def frozen_stack(self) -> FrozenStack:
+        """The layers of the model.
+
+        Raises:
+            BadInputError: lanes cannot live in this model.
+        """
+        if self.lane_refusal:
+            raise BadInputError(self.lane_refusal)
+        return self._model.freeze(self._model.load_module()).stack
+
+    def _watched(self) -> nn.Module:
+        network = self._model.load_module()
+        return Watched(network, self._model.freeze(network))
+
+    def _encoded(
+        self, texts: list[str], engine: Engine, size: int
+    ) -> tuple[Encoded, list[list[Float16[np.ndarray, "b _ w"]]]]:
+        """The vectors, and per text the tokens of its windows if the engine gives them."""
         spans = [word_spans(text) for text in texts]
-        pooled, sums = self._read(texts, spans)
+        pooled, sums, tokens = self._read(texts, spans, engine, size)
         pooled = unit_rows(pooled)
         parts = tuple(word_rows(each, pooled[row]) for row, each in enumerate(sums))
-        return Encoded(pooled, parts, tuple(Layout(spans=each) for each in spans))
+        return Encoded(pooled, parts, tuple(Layout(spans=each) for each in spans)), tokens
 
     def encode_labels(self, names: Sequence[str]) -> Float[np.ndarray, "l d"]:
         return self.encode_texts([readable_name(name) for name in check_texts(names, self.id)])
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
         texts = check_texts(texts, self.id)
-        return unit_rows(self._read(texts, [()] * len(texts))[0])
+        nowhere: list[Spans] = [()] * len(texts)
+        return unit_rows(self._read(texts, nowhere, self._run, self.settings.batch_size)[0])
 
     def _read(
-        self, texts: Sequence[str], spans: Sequence[Spans]
-    ) -> tuple[Float[np.ndarray, "n d"], list[Float[np.ndarray, "_ d"]]]:
-        """Sums of the text vectors of the windows, and of the token outputs of each word."""
+        self, texts: Sequence[str], spans: Sequence[Spans], engine: Engine, size: int
+    ) -> tuple[
+        Float[np.ndarray, "n d"],
+        list[Float[np.ndarray, "_ d"]],
+        list[list[Float16[np.ndarray, "b _ w"]]],
+    ]:
+        """Sums of the text vectors of the windows, and of the token outputs of each word.
+
+        And, if the engine gives them, what the blocks attend to in each window.
+        """
         pooled = np.zeros((len(texts), self.dim), np.float32)
         sums = [np.zeros((len(each), self.dim), np.float32) for each in spans]
+        streams: list[list[np.ndarray]] = [[] for _ in texts]
         windows = list(self._windows(texts, spans))
-        windows.sort(key=lambda window: len(window.ids))
-        for at in range(0, len(windows), self.settings.batch_size):
-            batch = windows[at : at + self.settings.batch_size]
-            tokens, whole = self._run(*self._padded(batch))
-            first = len(self._before)
+        order = sorted(range(len(windows)), key=lambda at: len(windows[at].ids))
+        first, special = len(self._before), len(self._before) + len(self._after)
+        seen: dict[int, np.ndarray] = {}
+        for at in range(0, len(order), size):
+            rows = order[at : at + size]
+            batch = [windows[row] for row in rows]
+            tokens, whole, *stream = engine(*self._padded(batch))
+            for one, row in enumerate(rows if stream else ()):
+                seen[row] = stream[0][one][:, : len(windows[row].ids) + special]
             for window, outputs, vector in zip(batch, tokens, whole, strict=True):
                 length = len(window.ids)
                 # Windows weigh by their tokens, as in one mean over the whole text.
                 pooled[window.text] += vector * max(1, length)
                 words = sums[window.text]
                 words += sum_by_word(outputs[first : first + length], window.owner, len(words))
-        return pooled, sums
+        for row in sorted(seen):
+            streams[windows[row].text].append(seen[row])
+        return pooled, sums, streams
 
     def _windows(self, texts: Sequence[str], spans: Sequence[Spans]) -> Iterator[_Window]:
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
@@ -159,6 +224,14 @@ class SentenceEncoder:
             ids[row, : len(tokens)] = tokens
             mask[row, : len(tokens)] = 1
         return ids, mask
+
+
+def _evenly(windows: Sequence[Float16[np.ndarray, "b _ w"]]) -> Float16[np.ndarray, "b t w"]:
+    """The windows one after the other, at most `MOST_TOKENS` of their tokens."""
+    tokens = np.concatenate(windows, axis=1)
+    if tokens.shape[1] <= MOST_TOKENS:
+        return tokens
+    return tokens[:, np.linspace(0, tokens.shape[1] - 1, MOST_TOKENS).round().astype(np.intp)]
 
 
 def _cut(owner: Int[np.ndarray, " t"], start: int, room: int) -> int:

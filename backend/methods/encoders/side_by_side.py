@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from backend.contracts import Encoder
+from backend.contracts import Encoder, LaneHost, lane_host, why_no_lanes
 from backend.errors import BadInputError
 from backend.methods.encoders._words import encoder_fingerprint
-from backend.types import Encoded, ScoreScale
+from backend.types import Encoded, FrozenStack, LaneReading, ScoreScale
 
 SCALES = {
     "sentence:minilm+words": ScoreScale(
@@ -51,6 +51,12 @@ class SideBySideEncoder:
         self.fingerprint = encoder_fingerprint(
             "beside", {"members": [encoder.fingerprint for encoder in encoders]}
         )
+        hosts = [lane_host(one) for one in encoders]
+        self._host_row = next((row for row, host in enumerate(hosts) if host is not None), 0)
+        self._host = hosts[self._host_row]
+        self.lane_key = self._host.lane_key if self._host is not None else ""
+        self.plain_dim = self._host.plain_dim if self._host is not None else 0
+        self.lane_refusal = "" if self._host is not None else why_no_lanes(encoders[0])
 
     def encode(self, samples: Sequence[Any]) -> Encoded:
         """The members' vectors of each sample and of each part, joined.
@@ -58,7 +64,35 @@ class SideBySideEncoder:
         Raises:
             BadInputError: the members divide a sample into different parts.
         """
-        each = [encoder.encode(samples) for encoder in self.encoders]
+        return self._joined([encoder.encode(samples) for encoder in self.encoders])
+
+    def read(self, samples: Sequence[Any]) -> tuple[Encoded, list[LaneReading]]:
+        """`encode`, and the readings of the first member that lanes can live in.
+
+        Raises:
+            BadInputError: as `encode`, or lanes can live in no member.
+        """
+        own, readings = self._lane_host().read(samples)
+        each = [
+            own if row == self._host_row else encoder.encode(samples)
+            for row, encoder in enumerate(self.encoders)
+        ]
+        return self._joined(each), readings
+
+    def frozen_stack(self) -> FrozenStack:
+        """The blocks of the first member that lanes can live in.
+
+        Raises:
+            BadInputError: lanes can live in no member.
+        """
+        return self._lane_host().frozen_stack()
+
+    def _lane_host(self) -> LaneHost:
+        if self._host is None:
+            raise BadInputError(self.lane_refusal)
+        return self._host
+
+    def _joined(self, each: Sequence[Encoded]) -> Encoded:
         for other in each[1:]:
             if other.layouts != each[0].layouts:
                 raise BadInputError(

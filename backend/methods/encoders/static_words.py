@@ -14,6 +14,7 @@ from jaxtyping import Float
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
+from backend.methods.encoders._frozen import refusal
 from backend.methods.encoders._packaged import WORDLLAMA
 from backend.methods.encoders._words import (
     check_texts,
@@ -43,6 +44,9 @@ class StaticWordsEncoder:
         global_mean=0.0655, global_std=0.1169, local_mean=0.118, local_std=0.154, temperature=0.08
     )
     input_size = 0
+    lane_key = ""
+    lane_refusal = refusal("words", "static word vectors come from no transformer")
+    plain_dim = 0
 
     def __init__(self, settings: Settings = Settings()):
         self.settings = settings

@@ -11,15 +11,20 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from backend.contracts import lane_host
 from backend.errors import BadInputError, NotFoundError, OfflineError
+from backend.methods.encoders._clip_towers import freeze_tower
+from backend.methods.encoders._frozen import NotPlainError, check
 from backend.methods.encoders._torchvision_shim import allow_torchvision
 from backend.methods.encoders.clip import ClipEncoder
+from tests.backend.methods.encoders.hosting import check_blocks, check_reading
 
 allow_torchvision()
 import open_clip  # noqa: E402
 
 TEXT = {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
 VIT = {"image_size": 32, "layers": 3, "width": 32, "head_width": 16, "patch_size": 8}
+HOSTS = ("vit", "vit-avg", "siglip", "timm-vit")
 TOWERS = {
     "vit": {"embed_dim": 24, "vision_cfg": VIT, "text_cfg": TEXT},
     "vit-avg": {
@@ -321,3 +326,86 @@ def test_unknown_names_list_the_known(named):
 def test_texts_in_place_of_pictures_are_refused(folders):
     with pytest.raises(BadInputError, match="takes pictures, not str"):
         open_folder(folders("vit")).encode(["a text"])
+
+
+def tokens_of(visual, batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens before the first block, and after the last and the final norm."""
+    if hasattr(visual, "trunk"):
+        trunk = visual.trunk
+        first = trunk.norm_pre(trunk._pos_embed(trunk.patch_embed(batch)))
+        return first, trunk.norm(trunk.blocks(first))
+    first = visual._embeds(batch)
+    return first, visual.ln_post(visual.transformer(first))
+
+
+@pytest.mark.parametrize("name", HOSTS)
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_its_stream_is_what_the_frozen_arrays_make_of_the_first_tokens(
+    folders, pictures, name, engine
+):
+    if engine == "openvino" and name == "timm-vit":
+        pytest.skip("the same blocks as siglip's")
+    encoder = open_folder(folders(name), engine=engine)
+    assert encoder.lane_refusal == ""
+    readings = check_reading(encoder, pictures)
+    network = open_clip.create_model(f"local-dir:{folders(name)}").eval()
+    batch = torch.from_numpy(np.stack([encoder._prepared(picture) for picture in pictures]))
+    with torch.inference_mode():
+        first, last = tokens_of(network.visual, batch)
+    for row, reading in enumerate(readings):
+        # A tower that pools before its last norm has none behind the blocks.
+        has_norm = not isinstance(getattr(network.visual, "trunk", None), torch.nn.Module) or (
+            isinstance(network.visual.trunk.norm, torch.nn.LayerNorm)
+        )
+        check_blocks(encoder, reading, first[row].numpy(), last[row].numpy() if has_norm else None)
+
+
+def test_a_lane_starts_as_the_class_token_does_without_its_position(folders):
+    visual = open_clip.create_model(f"local-dir:{folders('vit')}").eval().visual
+    with torch.inference_mode():
+        visual.positional_embedding.zero_()
+        expected = visual._embeds(torch.zeros(1, 3, 32, 32))[0, 0].numpy()
+    np.testing.assert_allclose(
+        open_folder(folders("vit")).frozen_stack().start, expected, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("resnet", "a ModifiedResNet has no transformer"),
+        ("convnext", "a ConvNeXt is not made of plain transformer blocks"),
+        ("coca", "pools by attention"),
+    ],
+)
+def test_a_tower_without_plain_blocks_says_why_lanes_cannot_live_in_it(folders, name, reason):
+    encoder = open_folder(folders(name))
+    assert encoder.lane_refusal.startswith(f"no lanes with {encoder.id}: ")
+    assert reason in encoder.lane_refusal
+    assert lane_host(encoder) is None
+    for refused in (encoder.frozen_stack, lambda: encoder.read([])):
+        with pytest.raises(BadInputError, match=reason):
+            refused()
+
+
+@pytest.mark.parametrize("variant", ["scale_heads", "scale_attn", "scale_fc", "qk_norm"])
+def test_variants_of_the_block_are_refused(tmp_path, variant):
+    TOWERS["variant"] = {
+        "embed_dim": 24,
+        "vision_cfg": {**VIT, "block_type": "custom", variant: True},
+        "text_cfg": TEXT,
+    }
+    encoder = open_folder(write_folder(tmp_path / "variant", "variant"))
+    assert "CustomResidualAttentionBlock" in encoder.lane_refusal
+    assert encoder.encode([Image.new("RGB", (9, 9))]).pooled.shape == (1, encoder.dim)
+
+
+def test_a_block_that_only_looks_plain_is_found_out(folders):
+    visual = open_clip.create_model(f"local-dir:{folders('vit')}").eval().visual
+    frozen = freeze_tower(visual)
+    picture = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    check(frozen, lambda: visual(picture))
+    visual.transformer.resblocks[-1].attn.dropout = 0.0
+    visual.transformer.resblocks[-1].mlp.c_fc.register_forward_hook(lambda _m, _i, out: out * 1.1)
+    with pytest.raises(NotPlainError, match="more than plain attention"):
+        check(frozen, lambda: visual(picture))

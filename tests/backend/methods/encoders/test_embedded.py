@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage.data
+import torch
 from PIL import Image
 
 from backend.errors import BadInputError, NotFoundError, RefusedError
 from backend.methods.encoders._trunk import load_trunk
 from backend.methods.encoders.embedded import EmbeddedEncoder
 from backend.settings import assets_folder
+from tests.backend.methods.encoders.hosting import check_blocks, check_reading
 
 ASSETS = assets_folder() / "encoder"
 NAMES = ["cat", "cup of coffee", "person", "bicycle"]
@@ -153,3 +155,36 @@ def test_the_trunk_carries_every_packaged_number():
     assert trunk.get_submodule("classifier").get_parameter("weight").shape == (1000, 1280)
     assert not trunk.training
     assert not any(parameter.requires_grad for parameter in trunk.parameters())
+
+
+@pytest.mark.parametrize("engine", ["openvino", "torch"])
+def test_its_stream_is_what_the_frozen_arrays_make_of_the_first_tokens(photos, engine):
+    encoder = EmbeddedEncoder(EmbeddedEncoder.Settings(engine=engine, threads=1))
+    readings = check_reading(encoder, photos, bound=1e-4)
+    network = encoder.network()
+    with torch.inference_mode():
+        pictures = torch.from_numpy(np.stack([encoder._picture(photo) for photo in photos]))
+        cells = network.cells(pictures)
+        tokens = network.transformer.embed(cells, network.grid)
+        last = tokens
+        for block in network.transformer.blocks:
+            last = block(last)
+        last = network.transformer.norm_out(last)
+        mean_cells = torch.nn.functional.normalize(cells.mean(1), dim=-1).numpy()
+    for row, reading in enumerate(readings):
+        check_blocks(encoder, reading, tokens[row].numpy(), last[row].numpy())
+        np.testing.assert_allclose(reading.plain, mean_cells[row], atol=1e-4)
+    start = encoder.frozen_stack().start
+    np.testing.assert_array_equal(start, tokens[0, 0].numpy())
+
+
+def test_lanes_see_the_same_where_the_transformer_is_not_given_out(tmp_path, encoder, photos):
+    copy = Path(shutil.copytree(ASSETS, tmp_path / "encoder"))
+    constants = json.loads((copy / "encoder.json").read_text())
+    constants["output"] |= {"learned_parts": 0.0, "learned_whole": 0.0}
+    (copy / "encoder.json").write_text(json.dumps(constants))
+    other = EmbeddedEncoder(EmbeddedEncoder.Settings(folder=str(copy), threads=1))
+    assert other.fingerprint != encoder.fingerprint
+    assert other.lane_key == encoder.lane_key
+    (ours,), (theirs,) = encoder.read(photos[:1])[1], other.read(photos[:1])[1]
+    np.testing.assert_allclose(ours.tokens.astype(float), theirs.tokens.astype(float), atol=0.01)

@@ -2,11 +2,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from backend.errors import BadInputError, OfflineError
+from backend.methods.encoders._frozen import NotPlainError
+from backend.methods.encoders._minilm import load_minilm
 from backend.methods.encoders._packaged import MINILM
+from backend.methods.encoders._text_models import freeze_bert
 from backend.methods.encoders._torchvision_shim import allow_torchvision
-from backend.methods.encoders.sentence import SentenceEncoder
+from backend.methods.encoders.sentence import MOST_TOKENS, SentenceEncoder
+from tests.backend.methods.encoders.hosting import check_blocks, check_reading
 
 TEXTS = [
     "How long does it usually take to get a new pin?",
@@ -134,3 +139,61 @@ def test_weights_and_precision_are_in_the_fingerprint(encoder, tmp_path):
     assert SentenceEncoder().fingerprint == encoder.fingerprint
     other = SentenceEncoder(SentenceEncoder.Settings(dtype="bfloat16"))
     assert other.fingerprint != encoder.fingerprint
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("which", ["openvino", "torch", "library"])
+def test_its_stream_is_what_the_frozen_arrays_make_of_the_first_tokens(encoder, torch_twin, which):
+    if which == "library":
+        library = SentenceEncoder(SentenceEncoder.Settings(model=folder(), engine="torch"))
+        assert library.lane_refusal == ""
+        assert library.lane_key not in ("", encoder.lane_key)  # another file of other numbers
+        chosen = library
+    else:
+        chosen = encoder if which == "openvino" else torch_twin
+        assert chosen.lane_key == encoder.lane_key
+    readings = check_reading(chosen, TEXTS, bound=AGREE)
+    network = load_minilm()
+    for text, reading in zip(TEXTS, readings, strict=True):
+        ids = torch.tensor([chosen._tokenizer.encode(text).ids])
+        positions = network.positions.weight[: ids.shape[1]]
+        with torch.inference_mode():
+            first = network.norm(network.words(ids) + positions + network.types.weight[0])
+            last = network(ids, torch.ones_like(ids))[0]
+        check_blocks(chosen, reading, first[0].numpy(), last[0].numpy())
+    bare = network.words.weight[101] + network.types.weight[0]
+    start = network.norm(bare).numpy()
+    np.testing.assert_allclose(chosen.frozen_stack().start, start, atol=1e-6)
+
+
+def test_the_tokens_of_a_long_text_are_its_windows_one_after_the_other(encoder):
+    words = ["apple"] * encoder._room + ["pear"] * 20
+    both = encoder.read([" ".join(words)])[1][0].tokens
+    first = encoder.read([" ".join(words[: encoder._room])])[1][0].tokens
+    second = encoder.read([" ".join(words[encoder._room :])])[1][0].tokens
+    assert both.shape[1] == first.shape[1] + second.shape[1] == encoder._room + 20 + 4
+    joined = np.concatenate([first, second], axis=1).astype(float)
+    np.testing.assert_allclose(both.astype(float), joined, atol=0.01)
+
+
+def test_of_a_very_long_text_a_bounded_number_of_tokens_is_kept_evenly(encoder):
+    text = " ".join(f"Sentence number {n} is about bicycles." for n in range(250))
+    encoded, (reading,) = encoder.read([text])
+    assert reading.tokens.shape == (6, MOST_TOKENS, 384)
+    assert len(encoded.parts[0]) == 250 * 6
+    _, (start,) = encoder.read([text[:400]])
+    # The first token is the first window's class token; every second or third token is kept.
+    whole = reading.tokens[0].astype(float)
+    distance = np.linalg.norm(whole[:5, None] - start.tokens[0].astype(float)[None, :20], axis=2)
+    assert list(distance.argmin(axis=1)) == [0, 2, 4, 6, 7]
+
+
+def test_a_model_that_is_not_built_like_bert_says_why(tmp_path, monkeypatch):
+    from transformers import DistilBertConfig, DistilBertModel
+
+    module = torch.nn.Module()
+    module.steps = torch.nn.ModuleList([torch.nn.Module()])
+    config = DistilBertConfig(vocab_size=40, dim=16, n_layers=1, n_heads=2, hidden_dim=32)
+    module.steps[0].auto_model = DistilBertModel(config)
+    with pytest.raises(NotPlainError, match="DistilBertModel is not built like BERT"):
+        freeze_bert(module, 1)

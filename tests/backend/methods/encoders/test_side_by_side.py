@@ -3,7 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from backend.contracts import lane_host, why_no_lanes
 from backend.errors import BadInputError
+from backend.methods.encoders.sentence import SentenceEncoder
 from backend.methods.encoders.side_by_side import SideBySideEncoder
 from backend.methods.encoders.static_words import StaticWordsEncoder
 from backend.types import Encoded, Kind, Layout, ScoreScale
@@ -75,3 +77,26 @@ def test_identity_is_that_of_the_members_in_their_order(both):
     assert beside.id == "words+letters"
     assert beside.fingerprint == SideBySideEncoder([words, letters]).fingerprint
     assert beside.fingerprint != SideBySideEncoder([letters, words]).fingerprint
+
+
+def test_lanes_live_in_the_first_member_that_takes_them():
+    words, sentence = StaticWordsEncoder(), SentenceEncoder(SentenceEncoder.Settings(threads=1))
+    beside = SideBySideEncoder([words, sentence])
+    assert lane_host(beside) is beside
+    assert (beside.lane_key, beside.plain_dim) == (sentence.lane_key, 0)
+    texts = ["my card is lost", "open the pool"]
+    encoded, readings = beside.read(texts)
+    np.testing.assert_allclose(encoded.pooled, beside.encode(texts).pooled, atol=5e-6)
+    for ours, theirs in zip(readings, sentence.read(texts)[1], strict=True):
+        np.testing.assert_array_equal(ours.tokens, theirs.tokens)
+    np.testing.assert_array_equal(beside.frozen_stack().start, sentence.frozen_stack().start)
+
+
+def test_without_a_host_it_says_why(both):
+    beside, words, letters = both
+    assert lane_host(beside) is lane_host(words) is lane_host(letters) is None
+    assert beside.lane_refusal == why_no_lanes(words)
+    assert "static word vectors come from no transformer" in beside.lane_refusal
+    assert why_no_lanes(letters).startswith("no lanes with letters: ")
+    with pytest.raises(BadInputError, match="no lanes with words"):
+        beside.read(["a"])
