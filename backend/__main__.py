@@ -74,6 +74,7 @@ def _serve(args: argparse.Namespace) -> dict[str, Any]:
         auth_file=Path(args.auth_file) if getattr(args, "auth_file", None) else None,
         read_only=getattr(args, "read_only", False),
         open_browser=not args.no_browser,
+        hosts=tuple(getattr(args, "allow_host", None) or ()),
     )
     return {"exit": status}
 
@@ -111,6 +112,12 @@ def _serving(verb: Any) -> None:
             made.add_argument("project", nargs="?", metavar="PROJECT")
             made.add_argument("--auth-file", metavar="F", help="who may sign in")
             made.add_argument("--read-only", action="store_true", help="refuse every change")
+            made.add_argument(
+                "--allow-host",
+                action="append",
+                metavar="NAME",
+                help="answer to this name, too, for example behind a proxy; may be repeated",
+            )
         made.add_argument("--host", default="127.0.0.1", help="default: only this machine")
         made.add_argument("--port", type=int, default=7860)
         made.add_argument("--no-browser", action="store_true")

@@ -9,6 +9,7 @@ Nothing heavy is loaded by importing this module: encoders and methods come when
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from collections.abc import Sequence
@@ -111,6 +112,8 @@ __all__ = [
 __version__ = "0.1.0"
 REMOVED = ".removed"
 
+log = logging.getLogger("patchlane.api")
+
 
 def project_path(name: str | Path, settings: Settings) -> Path:
     """The folder of a project: a path if it looks like one, else a name below the home.
@@ -196,9 +199,17 @@ def open_project(
 
 
 def list_projects(settings: Settings | None = None) -> list[ProjectInfo]:
-    """All projects of the home, the last changed first; opens none of their encoders."""
+    """All projects of the home, the last changed first; opens none of their encoders.
+
+    One that cannot be opened is left out and logged: it must not hide the others.
+    """
     settings = settings or Settings.from_environ()
-    found = [_glance(path, settings) for path in _folders(settings)]
+    found = []
+    for path in _folders(settings):
+        try:
+            found.append(_glance(path, settings))
+        except PatchlaneError as error:
+            log.warning("the project %s is left out: %s", path.name, error)
     return sorted(found, key=lambda info: -info.modified)
 
 

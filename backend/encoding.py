@@ -144,12 +144,17 @@ def label_vectors(vectors: VectorStore, encoder: Encoder, names: Sequence[str]) 
     keys = [f"label:{hashlib.sha256(name.encode()).hexdigest()}" for name in names]
     missing = set(vectors.missing(keys, encoder.fingerprint))
     new = {key: name for key, name in zip(keys, names, strict=True) if key in missing}
-    if new:
-        found = encoder.encode_labels(list(new.values()))
+    if not new:
+        return vectors.pooled(keys, encoder.fingerprint)
+    found = encoder.encode_labels(list(new.values()))
+    if not vectors.is_read_only:
         no_parts = tuple(np.zeros((0, encoder.dim), np.float32) for _ in new)
         encoded = Encoded(found, no_parts, tuple(Layout(spans=()) for _ in new))
         vectors.put(encoder.fingerprint, list(new), encoded)
-    return vectors.pooled(keys, encoder.fingerprint)
+    row_of = {key: row for row, key in enumerate(new)}
+    stored = vectors.pooled(keys, encoder.fingerprint)
+    rows = [found[row_of[key]] if key in row_of else stored[at] for at, key in enumerate(keys)]
+    return np.stack(rows)
 
 
 def _with_zero_shot_scores(board: Board, pipeline: Pipeline, vectors: VectorStore) -> Board:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -123,10 +124,11 @@ class Finder:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             state = pool.submit(_fit, self._pipeline.projector, board.pooled[rows], seed).result()
         path = self._file()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        written = path.with_suffix(".part")
-        save_file({name: np.ascontiguousarray(a) for name, a in state.items()}, written)
-        written.replace(path)
+        with suppress(OSError):  # only a cache, and the project may be one to look at
+            path.parent.mkdir(parents=True, exist_ok=True)
+            written = path.with_suffix(".part")
+            save_file({name: np.ascontiguousarray(a) for name, a in state.items()}, written)
+            written.replace(path)
         with self._lock:
             self._plane = Plane("umap", state)
 

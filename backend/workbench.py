@@ -116,6 +116,7 @@ class Workbench:
         self._brought: tuple[object, dict[tuple[int, int, str], float]] | None = None
         self._finder = Finder(self._pipeline, self.path / "cache")
         self._owner = uuid4().hex
+        learns = learns and not store.is_read_only
         self._closing = False
         self._is_restored = True
         self._wake = learns
@@ -769,7 +770,8 @@ class Workbench:
         known: Any = self.store.get("encoder_facts")
         if known is None:
             encoder = encoder or load_encoder(encoder_id, self.settings)
-            self.store.set("encoder_facts", EncoderFacts.of(encoder).as_json())
+            if not self.store.is_read_only:
+                self.store.set("encoder_facts", EncoderFacts.of(encoder).as_json())
             return Pipeline(self._recipe, encoder)
         facts = EncoderFacts.from_json(dict(known))
         return Pipeline(

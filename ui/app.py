@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import shutil
 import sys
+import tempfile
 import threading
 import warnings
 import webbrowser
@@ -30,7 +33,7 @@ from backend import api
 from ui import auth, theme
 from ui.components.shell import ShellBar
 from ui.context import Context
-from ui.host import LOOPBACK_HOSTS, Guard, bound_socket, head, is_loopback, names_of
+from ui.host import LOOPBACK_HOSTS, Guard, bound_socket, further_names, head, is_loopback, names_of
 from ui.host import router as host_router
 from ui.pages import data, explore, label
 from ui.routes import (
@@ -129,13 +132,14 @@ def serve(
         auth_file: accounts (see `ui.auth`); needed where other machines can reach the server.
         read_only: refuse every change.
         open_browser: show the page.
-        hosts: further names the server is known by, for example behind a proxy.
+        hosts: further names the server is known by, for example behind a proxy; whoever comes by
+            one may sit elsewhere, so the pages then name no folders of this machine.
 
     Raises:
         RefusedError: other machines could reach the server and nobody would have to sign in.
-        BadInputError: the auth file or the port cannot be used.
+        BadInputError: the auth file, the port or a host name cannot be used.
     """
-    is_local = is_loopback(host)
+    is_local, hosts = is_loopback(host), further_names(hosts)
     users = auth.Accounts.from_file(auth_file) if auth_file is not None else None
     if users is None and not is_local:
         raise api.RefusedError(
@@ -150,7 +154,7 @@ def serve(
         users=users,
         read_only=read_only,
         hosts=(*names_of(host), *hosts),
-        is_local=is_local,
+        is_local=is_local and not hosts,
     )
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
     address = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
@@ -172,7 +176,11 @@ def _mount(app: FastAPI, context: Context) -> None:
     settings = context.settings
     # Gradio's own cache would be a folder that all users of the machine share.
     cache = settings.home / ".gradio"
-    cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:  # a home to look at only
+        cache = Path(tempfile.mkdtemp(prefix="patchlane-"))
+        atexit.register(shutil.rmtree, cache, ignore_errors=True)
     os.environ["GRADIO_TEMP_DIR"] = str(cache)
     demo = gr.Blocks(title="Patchlane", analytics_enabled=False, delete_cache=(3600, 86400))
     for title, address, module in PAGES:

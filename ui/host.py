@@ -77,6 +77,22 @@ def names_of(host: str) -> tuple[str, ...]:
     return (*LOOPBACK_HOSTS, f"[{host}]" if ":" in host else host)
 
 
+def further_names(names: Iterable[str]) -> tuple[str, ...]:
+    """The names given with `--allow-host`.
+
+    Raises:
+        BadInputError: one is no plain host name.
+    """
+    found = tuple(names)
+    for name in found:
+        if not re.fullmatch(r"[\w-]+(\.[\w-]+)*|\[[0-9a-fA-F:.]+\]", name):
+            raise api.BadInputError(
+                f"--allow-host {name!r} is no host name; give it without http://, port and path, "
+                "such as labels.example.org"
+            )
+    return found
+
+
 def _addresses(name: str) -> set[str]:
     try:
         found = {str(info[4][0]) for info in socket.getaddrinfo(name, None)}
@@ -144,7 +160,7 @@ class Guard:
         path = unquote(scope["path"])
         # A name we do not serve means DNS rebinding: a page that points its own name at us.
         if re.sub(r":\d+$", "", host) not in self._hosts:
-            return 421, "this server does not answer to that host name; see --host"
+            return 421, "this server does not answer to that host name; see --allow-host"
         # Gradio would fetch any public URL named here on the caller's behalf.
         if re.match(r"/gradio_api/(file[=/]\s*https?:|proxy=)", path, re.IGNORECASE):
             return 403, "this server fetches nothing from other hosts"

@@ -6,6 +6,9 @@ the busy timeout, so log offsets grow in the order of commits. A write checks be
 commit that the files it wrote to are still the ones on disk: SQLite itself would go on writing
 into a deleted file and call it saved.
 
+A folder that this process may not write to is opened for looking: SQLite is told so, since a WAL
+database otherwise makes files beside itself.
+
 The schema runs on PostgreSQL by URL as well (`Database(url=...)`); that way is untested here, and
 the triggers that guard the log exist only on SQLite.
 """
@@ -13,6 +16,7 @@ the triggers that guard the log exist only on SQLite.
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -22,6 +26,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DatabaseError, DBAPIError
+from sqlalchemy.pool import QueuePool
 
 from backend.errors import BadInputError, BusyError, NotFoundError, PatchlaneError, SaveError
 
@@ -39,7 +44,12 @@ class Database:
         self.folder = folder
         self.file = folder / DATABASE
         self._is_sqlite = url is None or url.startswith("sqlite")
-        self.engine = _sqlite_engine(self.file) if url is None else sa.create_engine(url)
+        self.is_read_only = url is None and may_only_be_read(self.file)
+        self.engine = (
+            _sqlite_engine(self.file, is_read_only=self.is_read_only)
+            if url is None
+            else sa.create_engine(url)
+        )
         self._identity: tuple[int, int] | None = None
 
     @contextmanager
@@ -60,6 +70,11 @@ class Database:
             SaveError: nothing was saved; the sentence says why.
             BusyError: another process wrote for longer than the busy timeout.
         """
+        if self.is_read_only:
+            raise SaveError(
+                f"{self.folder} can only be read here, it may not be written to; nothing was "
+                "saved: make the folder and its files writable, or open a copy"
+            )
         with self._translated(is_write=True), self.engine.connect() as plain:
             connection = plain.execution_options(patchlane_write=True)
             with connection.begin():
@@ -86,6 +101,11 @@ class Database:
             raise BadInputError(
                 f"{self.folder} was made by a newer Patchlane (its database has revision "
                 f"{revision}, this one knows {HEAD}); update Patchlane to open it"
+            )
+        if self.is_read_only:
+            raise SaveError(
+                f"{self.folder} is a project of an older Patchlane that has to be brought up to "
+                "date, and it may not be written to; make it writable, or open a copy"
             )
         from backend.store.migrating import upgrade  # noqa: PLC0415  Alembic only when needed
 
@@ -174,6 +194,11 @@ class Database:
         if primary == sqlite3.SQLITE_CANTOPEN:
             if not self.file.exists():
                 return NotFoundError(f"there is no database {self.file}")
+            if self.is_read_only:
+                return SaveError(
+                    f"{self.folder} was not closed properly and may not be written to, so it "
+                    "cannot be read either; open it once where it can be written, or open a copy"
+                )
             return SaveError(
                 f"{self.file} cannot be opened for writing; {done}make its folder writable"
             )
@@ -192,7 +217,34 @@ class Database:
         return error
 
 
-def _sqlite_engine(file: Path) -> Engine:
+def may_only_be_read(file: Path) -> bool:
+    """Whether a database that is there cannot be written: its file, its folder, the disk."""
+    return file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
+
+
+def connect_for_reading(file: Path) -> sqlite3.Connection:
+    """A connection to a database that may not be written to."""
+    wal = Path(f"{file}-wal")
+    is_closed = not wal.exists() or not (wal.stat().st_size or Path(f"{file}-shm").exists())
+    # Where nobody has it open SQLite may not make its two files, and needs to be told that the
+    # file will stay as it is; beside a live writer it reads that writer's.
+    uri = f"{file.absolute().as_uri()}?mode=ro{'&immutable=1' if is_closed else ''}"
+    return sqlite3.connect(
+        uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+
+
+def _sqlite_engine(file: Path, *, is_read_only: bool) -> Engine:
+    if is_read_only:
+        reading = sa.create_engine(
+            "sqlite://",
+            creator=lambda: connect_for_reading(file),
+            poolclass=QueuePool,
+            pool_size=8,
+            max_overflow=24,
+        )
+        event.listen(reading, "begin", _on_begin)
+        return reading
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(file)),
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},

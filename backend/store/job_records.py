@@ -21,7 +21,12 @@ class JobRecords:
         self._database = database
 
     def record(self, row: Mapping[str, object]) -> None:
-        """Write a job's row, new or changed; rows beyond the newest 200 go."""
+        """Write a job's row, new or changed; rows beyond the newest 200 go.
+
+        Nothing is recorded in a project that may not be written to.
+        """
+        if self._database.is_read_only:
+            return
         values = {**row, "process": processes.this_process()}
         j = t.jobs.c
         with self._database.write() as connection:
@@ -41,6 +46,8 @@ class JobRecords:
 
     def interrupt_dead(self) -> int:
         """Mark what was queued or running in a process that has ended; returns how many."""
+        if self._database.is_read_only:
+            return 0
         j = t.jobs.c
         open_jobs = sa.select(j.id, j.process).where(j.state.in_(("queued", "running")))
         with self._database.write() as connection:

@@ -51,6 +51,8 @@ class MediaStore:
     def __init__(self, project: Path, database: Database, limits: Limits) -> None:
         self.folder = project / "media"
         self._thumbs = project / "cache" / "thumbs"
+        # Thumbnails of a project that may not be written to; gone when the store is.
+        self._spare = tempfile.TemporaryDirectory() if database.is_read_only else None
         self._database = database
         self._limits = limits
         self._lock = threading.Lock()
@@ -144,6 +146,8 @@ class MediaStore:
         rounded = next((known for known in THUMBNAIL_SIZES if known >= size), THUMBNAIL_SIZES[-1])
         digest = sample.content_hash
         target = self._thumbs / str(rounded) / digest[:2] / f"{digest}.webp"
+        if not target.exists() and self._spare is not None:
+            target = Path(self._spare.name) / target.relative_to(self._thumbs)
         if not target.exists():
             content = thumbnail(self.path(sample), rounded, limits=self._limits)
             write_whole(target, content)

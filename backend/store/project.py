@@ -65,7 +65,7 @@ class ProjectStore:
         self.kind = Kind(str(self.get("kind")))
         self.media = MediaStore(path, database, settings.limits)
         self.log = CorrectionLog(database)
-        self.vectors = VectorStore(path)
+        self.vectors = VectorStore(path, is_read_only=database.is_read_only)
         self.versions = VersionStore(path, database)
         self.brought_vectors = brought.BroughtVectorStore(database)
         self.job_records = JobRecords(database)
@@ -128,6 +128,11 @@ class ProjectStore:
         database = Database(path)
         database.migrate()
         return cls(path, database, settings)
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the folder may not be written to: the project can be looked at."""
+        return self._database.is_read_only
 
     # Values by key -----------------------------------------------------------------------------
 

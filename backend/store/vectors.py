@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Float
 
 from backend.errors import BadInputError, NotFoundError, SaveError
+from backend.store.database import connect_for_reading
 from backend.types import Encoded, Layout
 
 T = TypeVar("T")
@@ -56,8 +57,10 @@ class PartsBatch:
 class VectorStore:
     """The vectors of one project."""
 
-    def __init__(self, project: Path) -> None:
+    def __init__(self, project: Path, *, is_read_only: bool = False) -> None:
+        """Of the project in a folder; `is_read_only` where the folder may not be written to."""
         self.file = project / "cache" / VECTORS
+        self.is_read_only = is_read_only
         self._local = threading.local()
         self._lock = threading.Lock()
         self._open: list[sqlite3.Connection] = []
@@ -79,6 +82,11 @@ class VectorStore:
             BadInputError: the numbers of hashes, vectors and layouts differ.
             SaveError: the cache cannot be written.
         """
+        if self.is_read_only:
+            raise SaveError(
+                f"vectors cannot be stored in {self.file}: the project may not be written to; "
+                "make its folder writable, or open a copy"
+            )
         counts = {len(hashes), len(encoded.pooled), len(encoded.parts), len(encoded.layouts)}
         if len(counts) != 1:
             raise BadInputError(
@@ -211,6 +219,8 @@ class VectorStore:
             try:
                 return work(self._connection())
             except sqlite3.DatabaseError as error:
+                if self.is_read_only:
+                    raise SaveError(f"{self.file} cannot be read ({error})") from error
                 if _is_broken(error):
                     self._discard()
                 elif not _may_be_deleted(error) or attempt == _ATTEMPTS - 1:
@@ -230,9 +240,11 @@ class VectorStore:
         known: tuple[sqlite3.Connection, tuple[int, int] | None] | None
         known = getattr(self._local, "known", None)
         if known is not None:
-            if known[1] is not None and known[1] == self._identity():
+            if self.is_read_only or (known[1] is not None and known[1] == self._identity()):
                 return known[0]
             self._drop()
+        if self.is_read_only:
+            return self._reading_connection()
         self.file.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(
             self.file, timeout=20.0, isolation_level=None, check_same_thread=False
@@ -244,6 +256,17 @@ class VectorStore:
         # never precious: without a sync per write, and a damaged file is made anew
         connection.execute("PRAGMA synchronous=OFF")
         connection.executescript(_SCHEMA)
+        return connection
+
+    def _reading_connection(self) -> sqlite3.Connection:
+        if self.file.exists():
+            connection = connect_for_reading(self.file)
+        else:  # no vectors, and no place for any
+            connection = sqlite3.connect(":memory:", check_same_thread=False)
+            connection.executescript(_SCHEMA)
+        with self._lock:
+            self._open.append(connection)
+        self._local.known = (connection, self._identity() or (0, 0))
         return connection
 
     def _identity(self) -> tuple[int, int] | None:

@@ -99,7 +99,12 @@ class VersionStore:
     def restore(
         self, step: LearnStep, state: Mapping[str, np.ndarray], info: Mapping[str, object]
     ) -> None:
-        """Write the state's file of a version that is there already, after it was recomputed."""
+        """Write the state's file of a version that is there already, after it was recomputed.
+
+        Where the project may not be written to it is computed again the next time.
+        """
+        if self._database.is_read_only:
+            return
         self._write_state(step, state, info)
 
     def load(self, version: int) -> tuple[dict[str, np.ndarray], dict[str, object]] | None:

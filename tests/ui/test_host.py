@@ -204,3 +204,34 @@ def test_names_of_a_host() -> None:
         False,
         False,
     ]
+
+
+def test_further_names_are_answered_and_bad_ones_refused(home: api.Settings) -> None:
+    names = host.further_names(["labels.example.org", "[fe80::1]", "machine_1"])
+    with TestClient(build_app(home, hosts=names), base_url="http://labels.example.org") as client:
+        assert (
+            client.get("/healthz", headers={"Host": "labels.example.org:8443"}).status_code == 200
+        )
+        refused = client.get("/healthz", headers={"Host": "other.example.org"})
+    assert refused.status_code == 421
+    assert "--allow-host" in refused.json()["detail"]
+    for bad in ("http://labels.example.org", "labels.example.org:80", "*", "a/b", ""):
+        with pytest.raises(api.BadInputError, match="no host name"):
+            host.further_names([bad])
+
+
+def test_a_server_with_further_names_shows_no_folders(
+    settings: api.Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, object] = {}
+
+    def note(_settings: api.Settings, **options: object) -> object:
+        seen.update(options)
+        raise api.BadInputError("far enough")
+
+    monkeypatch.setattr("ui.app.build_app", note)
+    for hosts, is_local in (((), True), (("labels.example.org",), False)):
+        with pytest.raises(api.BadInputError, match="far enough"):
+            serve(settings, port=0, open_browser=False, hosts=hosts)
+        assert seen["is_local"] is is_local
+        assert set(hosts) <= set(seen["hosts"])  # type: ignore[arg-type]
