@@ -181,7 +181,13 @@ def _deciding(verb: Any) -> None:
     made.add_argument("--from", dest="source", required=True, metavar="F.jsonl")
     made.add_argument("--who", default="me")
 
-    verb("learn", "fold in all corrections")
+    made = verb("learn", "fold in all corrections and refine")
+    made.add_argument(
+        "--until",
+        type=_until,
+        metavar="converged|SECONDS",
+        help="begin no further round after so many seconds; default: converged",
+    )
 
     made = verb("next", "what to look at next, each with a reason")
     made.add_argument("-k", type=int, default=20)
@@ -192,6 +198,19 @@ def _deciding(verb: Any) -> None:
 
     made = verb("versions", "the learned versions")
     made.add_argument("action", nargs="?", default="list", choices=("list",))
+
+
+def _until(text: str) -> float | None:
+    """Seconds, or None for "converged"."""
+    if text == "converged":
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"say converged or a number of seconds, not {text!r}")
+    return seconds
 
 
 def _about(verb: Any) -> None:

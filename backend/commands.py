@@ -186,9 +186,9 @@ def correct(args: Namespace) -> dict[str, Any]:
 
 
 def learn(args: Namespace) -> dict[str, Any]:
-    """Fold all corrections in."""
+    """Fold all corrections in and refine."""
     with project(args) as workbench:
-        return as_json(workbench.learn(progress=progress))
+        return as_json(workbench.learn(until=args.until, progress=progress))
 
 
 def next_(args: Namespace) -> dict[str, Any]:

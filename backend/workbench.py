@@ -625,10 +625,12 @@ class Workbench:
 
     # --- learn -------------------------------------------------------------------------------
 
-    def learn(self, *, progress: Progress | None = None) -> LearnReport:
-        """Fold all corrections in until converged; a no-op when nothing is new.
+    def learn(self, *, until: float | None = None, progress: Progress | None = None) -> LearnReport:
+        """Fold all corrections in and refine until converged; a no-op when nothing is new.
 
         Args:
+            until: seconds after which no further round begins; None: until a round changes
+                nothing. One round, which folds everything in, is always finished.
             progress: called with (done, total, note).
 
         Raises:
@@ -640,13 +642,17 @@ class Workbench:
             before, board = self._learned, self._board
             report = progress or (lambda *_: None)
             report(0, 1, "folding verdicts in")
-            steps = self._fold_in()
+            steps = done = self._fold_in()
+            newest = self.store.versions.latest()
+            is_new = newest is not None and newest.version == self.version > before.version
+            from_version = newest.from_version if newest and is_new else before.version
+            while done and (until is None or time.monotonic() - started < until):
+                done = self._fold_in()
+                steps += done
             report(1, 1, "")
-        newest = self.store.versions.latest()
-        is_new = newest is not None and newest.version == self.version > before.version
         return LearnReport(
             version=self._learned.version,
-            from_version=newest.from_version if newest and is_new else before.version,
+            from_version=from_version,
             corrections=self._learned.offset - before.offset,
             steps=steps,
             seconds=time.monotonic() - started,

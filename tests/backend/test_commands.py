@@ -80,7 +80,7 @@ def test_the_loop_from_the_shell(made: Call, tmp_path: Path) -> None:
         ),
     )
     assert stored["stored"] == 5
-    learned = made("learn", "p")
+    learned = made("learn", "p", "--until", "30")
     assert (learned["version"], learned["from_version"]) == (1, 0)
     assert set(learned) >= {"version", "from_version", "corrections", "steps", "seconds", "changed"}
     assert [step["version"] for step in made("versions", "p")["versions"]] == [1]
@@ -231,3 +231,13 @@ def test_a_second_process_learns_while_the_first_is_open(made: Call, tmp_path: P
     report = first.learn()
     assert (report.version, report.from_version) == (2, 1)
     first.close()
+
+
+@pytest.mark.parametrize("wrong", ["soon", "0", "-3", "nan", "inf"])
+def test_learn_until_takes_converged_or_seconds(wrong: str, capsys: pytest.CaptureFixture) -> None:
+    assert parser().parse_args(["learn", "p", "--until", "converged"]).until is None
+    assert parser().parse_args(["learn", "p", "--until", "2.5"]).until == 2.5
+    with pytest.raises(SystemExit) as stopped:
+        parser().parse_args(["learn", "p", f"--until={wrong}"])
+    assert stopped.value.code == 2
+    assert "say converged or a number of seconds" in capsys.readouterr().err

@@ -116,6 +116,24 @@ def test_verdicts_move_their_label_and_no_other(bench: api.Workbench) -> None:
     assert bench.learn().version == 1, "nothing new, so no new version"
 
 
+@pytest.mark.parametrize(("until", "rounds"), [(None, 4), (1000.0, 4), (2.5, 3), (0.5, 1)], ids=str)
+def test_learning_goes_on_in_rounds_until_converged_or_out_of_time(
+    bench: api.Workbench, monkeypatch: pytest.MonkeyPatch, until: float | None, rounds: int
+) -> None:
+    clock, steps = [0.0], iter((7, 5, 3, 0))
+
+    def one_round() -> int:
+        clock[0] += 1.0
+        return next(steps)
+
+    monkeypatch.setattr(bench, "_fold_in", one_round)
+    monkeypatch.setattr("backend.workbench.time.monotonic", lambda: clock[0])
+    report = bench.learn(until=until)
+    monkeypatch.undo()
+    assert clock[0] == rounds
+    assert report.steps == sum((7, 5, 3, 0)[:rounds])
+
+
 def test_unsure_is_not_no_and_held_back_verdicts_teach_nothing(bench: api.Workbench) -> None:
     before = scores(bench)
     held = [s for s in bench.samples() if is_held_back(s.content_hash, bench._board.split_seed)]
