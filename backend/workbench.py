@@ -263,10 +263,14 @@ class Workbench:
         self.store.remove_label(self.label(label).id, who=who)
         self._resync()
 
-    def remove_samples(self, ids: Sequence[int | str], *, who: str = "me") -> None:
+    def remove_samples(
+        self, ids: Sequence[int | str], *, who: str = "me", op: str | None = None
+    ) -> Receipt:
         """Remove samples; undo brings them back until `compact`."""
-        self.store.remove_samples([self.sample(i).id for i in ids], who=who)
+        wanted = [i if isinstance(i, int) else self.sample(i).id for i in ids]
+        receipt = self.store.remove_samples(wanted, who=who, op=op)
         self._resync()
+        return receipt
 
     def compact(self) -> None:
         """Forget for good what was removed."""
@@ -563,6 +567,15 @@ class Workbench:
         receipt = self.store.log.append(new, who=who, op=op, version=version)
         self._catch_up()
         return receipt
+
+    def stored(self, op: str) -> tuple[Receipt, dict[tuple[int, int], Verdict]] | None:
+        """The receipt of an action that is stored already, and what its pairs said before it."""
+        receipt = self.store.log.receipt(op)
+        if receipt is None:
+            return None
+        before = self.store.log.current(upto=receipt.offset - len(receipt.pairs))
+        known = {pair: before[pair].verdict for pair in receipt.pairs if pair in before}
+        return receipt, {pair: verdict for pair, verdict in known.items() if verdict is not None}
 
     def undo(
         self, who: str = "me", *, op: str | None = None, request: str | None = None

@@ -26,6 +26,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from gradio.components import Navbar
 
@@ -95,6 +96,7 @@ def build_app(
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.context = context
     app.add_exception_handler(api.PatchlaneError, _say)
+    app.add_exception_handler(RequestValidationError, _say_what_is_wrong)
     app.include_router(host_router())
 
     @app.get("/healthz")
@@ -221,3 +223,19 @@ def _say(_request: Request, error: Exception) -> JSONResponse:
     if status >= 500 or isinstance(error, api.RefusedError):
         log.warning("%s: %s", type(error).__name__, error)
     return JSONResponse({"detail": str(error)}, status)
+
+
+def _say_what_is_wrong(_request: Request, error: Exception) -> JSONResponse:
+    """The first thing that a request's fields get wrong, as one sentence."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    first = found[0] if found else {"loc": (), "msg": str(error)}
+    # The first step says body, query or path, and a JSON error counts characters.
+    where = ".".join(str(step) for step in first["loc"][1:])
+    what = str(first["msg"])
+    if first.get("type") == "json_invalid":
+        where, what = "", f"it is no JSON ({first.get('ctx', {}).get('error', what)})"
+    what = what[:1].lower() + what[1:]
+    subject = f"{where}: {what}" if where else what
+    return JSONResponse(
+        {"detail": f"the request was not understood and nothing was done: {subject[:500]}"}, 422
+    )

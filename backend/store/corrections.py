@@ -146,6 +146,12 @@ class CorrectionLog:
         with self._database.read() as connection:
             return current_rows(connection, upto=upto)
 
+    def receipt(self, op: str) -> Receipt | None:
+        """The receipt of an action that is stored already; None of one that is not."""
+        with self._database.read() as connection:
+            known = operations.find_op(connection, op)
+            return None if known is None else receipt(connection, known)
+
     def history(self, sample: int, label: int) -> list[Correction]:
         """Every row of one pair, oldest first: who said what, and what was taken back."""
         c = t.corrections.c

@@ -167,6 +167,29 @@ def test_lasso_then_yes_to_all_and_one_undo(explore: Callable[..., Any]) -> None
     assert page.bench.verdicts() == {}
 
 
+def test_removing_a_selection_asks_first_and_u_brings_it_back(explore: Callable[..., Any]) -> None:
+    page = explore("&colour=doubt")
+    map_ready(page)
+    lasso(page, [(0.16, 0.03), (0.97, 0.03), (0.97, 0.55), (0.6, 0.45), (0.4, 0.7), (0.2, 0.5)])
+    page.wait_for_selector("[data-testid=selection]:not([data-count='0'])")
+    count = int(page.locator("[data-testid=selection]").get_attribute("data-count"))
+    page.locator("[data-testid=remove-samples]").click()
+    dialog = page.locator("dialog.pl-dialog[open]")
+    assert f"({count})" in dialog.inner_text()
+    dialog.locator("button[value=no]").click()
+    assert len(page.bench.samples()) == 46, "nothing happens without a yes"
+
+    page.locator("[data-testid=remove-samples]").click()
+    dialog.locator("button[value=yes]").click()
+    page.wait_for_selector(f"[data-testid=map][data-count='{46 - count}']")
+    page.wait_for_selector("[data-testid=selection][data-count='0']")
+    assert len(page.bench.samples()) == 46 - count
+
+    page.keyboard.press("u")
+    page.wait_for_selector("[data-testid=map][data-count='46']")
+    assert len(page.bench.samples()) == 46
+
+
 def test_colours_change_the_picture_and_the_legend_says_why(explore: Callable[..., Any]) -> None:
     page = explore("&colour=doubt")
     shown = map_ready(page)

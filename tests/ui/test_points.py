@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.testclient import TestClient
 
 from backend import api
-from ui.app import _say
+from ui.app import _say, _say_what_is_wrong
 from ui.context import Context
 from ui.routes import bulk, finding, points
 
@@ -77,6 +78,7 @@ def context(settings: api.Settings, bench: api.Workbench) -> Context:
 def web(context: Context) -> Iterator[TestClient]:
     app = FastAPI()
     app.add_exception_handler(api.PatchlaneError, _say)
+    app.add_exception_handler(RequestValidationError, _say_what_is_wrong)
     for module in (points, finding, bulk):
         app.include_router(module.router(context))
     with TestClient(app) as client:
@@ -284,6 +286,7 @@ def test_one_bulk_verdict_is_one_action_and_one_undo(web: TestClient, bench: api
     order = {"ids": chosen, "labels": [food], "verdict": "yes", "op": "bulk-0001"}
     done = web.post("/pl/api/bulk", json=order).json()
     assert (done["changed"], done["contradicted"], done["unchanged"]) == (3, 1, 1)
+    assert web.post("/pl/api/bulk", json=order).json() == done, "said again, not done again"
     after = bench.verdicts()
     assert [after[i][food] for i in chosen] == ["yes"] * 4
     assert bench.undo("me") is not None
@@ -313,12 +316,42 @@ def test_a_bulk_verdict_on_something_that_is_not_there_stores_nothing(
         web.post("/pl/api/bulk", json={**order, "ids": [ids["t05"]], "labels": [77]}).status_code
         == 404
     )
-    assert web.post("/pl/api/bulk", json={**order, "verdict": "maybe"}).status_code == 422
-    assert web.post("/pl/api/bulk", json={**order, "ids": []}).status_code == 422
+    for wrong, said in (
+        ({"verdict": "maybe"}, "verdict: input should be 'yes', 'no' or 'unsure'"),
+        ({"ids": []}, "ids: list should have at least 1 item"),
+        ({"ids": ["<b>"]}, "ids.0: input should be a valid integer"),
+        ({"op": "../../etc"}, "op: string should match pattern"),
+    ):
+        answer = web.post("/pl/api/bulk", json={**order, **wrong})
+        assert answer.status_code == 422
+        assert answer.json()["detail"].startswith("the request was not understood and nothing")
+        assert said in answer.json()["detail"]
+    broken = web.post("/pl/api/bulk", content=b"{", headers={"Content-Type": "application/json"})
+    assert "is no JSON" in broken.json()["detail"]
+    assert "by: input should be 'best'" in web.get("/pl/api/points?by=x").json()["detail"]
     monkeypatch.setattr(bulk, "MOST_PAIRS", 1)
     many = web.post("/pl/api/bulk", json={**order, "ids": [ids["t05"], ids["t06"]]})
     assert (many.status_code, "at most 1" in many.json()["detail"]) == (400, True)
     assert bench.verdicts() == {}
+
+
+def test_removed_samples_come_back_with_their_verdicts(
+    web: TestClient, bench: api.Workbench
+) -> None:
+    ids, food = ids_of(bench), label_of(bench, "food")
+    bench.correct([{"sample": "t05", "label": food, "verdict": "no"}])
+    before = bench.verdicts()
+    order = {"ids": [ids["t05"], ids["t09"], ids["t09"]], "op": "remove-01"}
+    done = web.post("/pl/api/remove", json=order)
+    assert done.json() == {"op": "remove-01", "removed": 2}
+    assert web.post("/pl/api/remove", json=order).json() == done.json()
+    assert web.get("/pl/api/facets").json()["samples"] == len(TEXTS) - 2
+    assert not {ids["t05"], ids["t09"]} & {sample.id for sample in bench.samples()}
+    gone = web.post("/pl/api/remove", json={**order, "op": "remove-02"})
+    assert (gone.status_code, "any more" in gone.json()["detail"]) == (404, True)
+    assert bench.undo("me") is not None
+    assert ids_of(bench) == ids
+    assert bench.verdicts() == before
 
 
 def test_a_read_only_server_stores_nothing(
@@ -332,5 +365,7 @@ def test_a_read_only_server_stores_nothing(
         "op": "bulk-0005",
     }
     assert web.post("/pl/api/bulk", json=order).status_code == 403
+    removal = {"ids": order["ids"], "op": "remove-03"}
+    assert web.post("/pl/api/remove", json=removal).status_code == 403
     assert bench.verdicts() == {}
     assert web.get("/pl/api/facets").json()["read_only"] is True

@@ -1,4 +1,4 @@
-"""What a selection shares, and verdicts on all of it at once: one action, one undo."""
+"""What a selection shares, verdicts on all of it at once, and removing it: one action, one undo."""
 
 from __future__ import annotations
 
@@ -45,6 +45,14 @@ class Bulk(BaseModel):
     seen_version: int | None = None
 
 
+class Removal(BaseModel):
+    """Samples to remove; `op` as in `Bulk`."""
+
+    model_config = ConfigDict(extra="forbid")
+    ids: list[Id] = Field(min_length=1, max_length=MOST_IDS)
+    op: str = Field(min_length=8, max_length=64, pattern=r"^[\w-]+$")
+
+
 class SharedLabel(LabelCount):
     """A label within a selection; `mean` is the model's mean probability, None where unknown."""
 
@@ -66,6 +74,13 @@ class Done(BaseModel):
     changed: int
     contradicted: int
     unchanged: int
+
+
+class Removed(BaseModel):
+    """Said after the commit."""
+
+    op: str
+    removed: int
 
 
 def shared(bench: api.Workbench, census: Census, ids: list[int]) -> Shared:
@@ -125,6 +140,22 @@ def plan(census: Census, order: Bulk) -> tuple[list[dict[str, object]], int, int
     return out, contradicted, unchanged
 
 
+def repeated(bench: api.Workbench, order: Bulk) -> Done | None:
+    """What was answered the first time, where the same action came before; else None."""
+    known = bench.stored(order.op)
+    if known is None:
+        return None
+    receipt, before = known
+    pairs = len(set(order.ids)) * len(set(order.labels))
+    return Done(
+        op=receipt.op,
+        offset=receipt.offset,
+        changed=len(receipt.pairs),
+        contradicted=sum(verdict != order.verdict for verdict in before.values()),
+        unchanged=max(0, pairs - len(receipt.pairs)),
+    )
+
+
 def router(context: Context) -> APIRouter:
     """The routes, for one server."""
     desk = Desk(context)
@@ -141,6 +172,8 @@ def router(context: Context) -> APIRouter:
         """Store one verdict on all pairs, durably, as one action."""
         context.writable()
         bench = desk.bench(request)
+        if (done := repeated(bench, order)) is not None:
+            return done
         rows, contradicted, unchanged = plan(desk.census(bench), order)
         if not rows:
             return Done(op="", offset=bench.offset, changed=0, contradicted=0, unchanged=unchanged)
@@ -154,5 +187,13 @@ def router(context: Context) -> APIRouter:
             contradicted=contradicted,
             unchanged=unchanged,
         )
+
+    @routes.post("/remove")
+    def remove(request: Request, order: Removal) -> Removed:
+        """Remove samples as one action; its undo brings them back with their verdicts."""
+        context.writable()
+        bench = desk.bench(request)
+        receipt = bench.remove_samples(order.ids, who=context.user(request), op=order.op)
+        return Removed(op=receipt.op, removed=len(set(order.ids)))
 
     return routes

@@ -1,6 +1,6 @@
 // The Explore page: a map and a grid of the same samples, facets to filter them, a search, and a
 // selection that takes verdicts in bulk. This module holds the state and connects the parts.
-import { announceSaved, announceVersion, api, count, debounce, el, helpKeys, keys, listen, markReady, newOp, pageRoot, params, setAddress,
+import { announceSaved, announceVersion, api, confirmed, count, debounce, el, helpKeys, keys, listen, markReady, newOp, pageRoot, params, setAddress,
   t, toast, toastError, url } from './base.js';
 import { createCards } from './cards.js';
 import { createFacets } from './facets.js';
@@ -137,6 +137,7 @@ class Explore {
       onLike: () => this.search({ like: [...this.chosen] }),
       onSimilar: id => this.search({ sample: id }),
       onBulk: order => this.bulk(order),
+      onRemove: () => this.remove(),
       onForget: () => { this.selection.look(null);
         this.looked = null;
         this.grid.setMarked(null); },
@@ -372,6 +373,32 @@ class Explore {
       toastError(error);
     } finally { this.selection.setBusy(false); }
   }
+  /** Take the selection out of the project, once the person has seen how many that is. */
+  async remove() {
+    const ids = [...this.chosen],
+      n = count(ids.length),
+      op = newOp();
+    if (!await confirmed({ title: t('explore.remove.title', { n }), text: t('explore.remove.what'), yes: t('explore.remove.yes', { n }),
+        danger: true })) return;
+    this.selection.setBusy(true);
+    announceSaved('saving', ids.length);
+    try {
+      const done = await api('/pl/api/remove', { json: { ids, op } });
+      announceSaved('saved');
+      const gone = new Set(ids);
+      if (gone.has(this.looked)) { this.selection.look(null);
+        this.looked = null;
+        this.grid.setMarked(null); }
+      if (this.hits) this.hits = this.hits.filter(hit => !gone.has(hit.sample));
+      await this.choose(new Set(), { scope: 'all' });
+      await this.verdictsChanged();
+      toast(t('explore.remove.done', { n: count(done.removed) }), { action: { text: t('explore.undo'), run: () => this.undo(op) } });
+      this.awaitVersion();
+    } catch (error) {
+      announceSaved(error.status === 0 ? 'offline' : 'saved', error.status === 0 ? ids.length : 0);
+      toastError(error);
+    } finally { this.selection.setBusy(false); }
+  }
   async undo(op = null) {
     if (this.facts.read_only) return;
     announceSaved('saving', 1);
@@ -384,16 +411,18 @@ class Explore {
     } catch (error) { announceSaved(error.status === 0 ? 'offline' : 'saved', error.status === 0 ? 1 : 0);
       toastError(error); }
   }
-  /** Counts, cards, colours and filters after verdicts changed. */
+  /** Counts, cards, colours and filters after verdicts changed, or samples came back or went. */
   async verdictsChanged() {
+    const before = this.facts.samples;
     this.facts = await api('/pl/api/facets');
+    const isOther = this.facts.samples !== before;
     this.facets.set({ facts: this.facts });
     this.cards.drop();
     this.grid.refresh();
     if (this.looked) this.look(this.looked);
     this.loadShared();
-    if (this.filters.size) await this.loadOrder();
-    if (['verdict', 'decided'].includes(this.map.by)) await this.map.recolour();
+    if (isOther || this.filters.size) await this.loadOrder();
+    if (isOther || ['verdict', 'decided'].includes(this.map.by)) await this.map.recolour();
   }
   /** The model learns from it in the background: show its new version when it is there. */
   async awaitVersion() {

@@ -23,9 +23,9 @@ export function forecast(labels, verdict) {
 
 /**
  * createSelection(host, {kind, isReadOnly, onClear(), onOnly(), onLike(), onSimilar(id),
- * onBulk({labels, names, verdict, replace}), onForget()}).
+ * onBulk({labels, names, verdict, replace}), onRemove(), onForget()}).
  */
-export function createSelection(host, { kind, isReadOnly, onClear, onOnly, onLike, onSimilar, onBulk, onForget }) {
+export function createSelection(host, { kind, isReadOnly, onClear, onOnly, onLike, onSimilar, onBulk, onRemove, onForget }) {
   const root = el('section', { class: 'pl-selection', dataset: { testid: 'selection', count: 0 }, 'aria-label': t(
       'explore.view.selection') });
   const lookAt = el('section', { class: 'pl-look', 'aria-label': t('explore.look') });
@@ -89,7 +89,8 @@ export function createSelection(host, { kind, isReadOnly, onClear, onOnly, onLik
         title: 'Escape' }, t('explore.clear'))),
       el('div', { class: 'pl-row' }, el('button', { class: 'pl-button small', type: 'button', dataset: { key: 'only' }, onclick: onOnly },
         t('explore.selection.only')), el('button', { class: 'pl-button small', type: 'button', dataset: { key: 'like' },
-        onclick: onLike }, t('explore.selection.like'))),
+        onclick: onLike }, t('explore.selection.like')), isReadOnly ? null : el('button', { class: 'pl-button small danger', type: 'button',
+        disabled: isBusy, dataset: { testid: 'remove-samples', key: 'remove' }, onclick: onRemove }, t('explore.remove'))),
       sharedList(), isReadOnly ? el('p', { class: 'pl-dim' }, t('explore.readonly')) : verdicts(),
     );
     const list = root.querySelector('.pl-shared');
