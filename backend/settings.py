@@ -3,7 +3,9 @@
 `Settings.from_environ()` is called at the edge (command line, server, `open_project`) and handed
 down; nothing below reads `os.environ` again. Variables: PATCHLANE_HOME, PATCHLANE_DATA,
 PATCHLANE_DEVICE (auto, cpu, cuda), PATCHLANE_ENGINE (auto, openvino, torch), PATCHLANE_DTYPE
-(auto, float32, bfloat16), PATCHLANE_THREADS, PATCHLANE_OFFLINE (1: never download, the default).
+(auto, float32, bfloat16), PATCHLANE_THREADS, PATCHLANE_OFFLINE (1: never download, the default),
+PATCHLANE_TOKEN_CACHE_BYTES (the most a project's cache of tokens for lanes may take, 4 GiB) and
+PATCHLANE_TOKEN_PRECISION (float16, int8).
 """
 
 from __future__ import annotations
@@ -41,6 +43,8 @@ class Settings:
     dtype: str = "auto"
     threads: int = field(default_factory=lambda: max(1, (os.cpu_count() or 2)))
     is_offline: bool = True
+    token_cache_bytes: int = 4 * 2**30
+    token_precision: str = "float16"  # noqa: S105  of numbers, no password
     limits: Limits = field(default_factory=Limits)
 
     @classmethod
@@ -52,17 +56,18 @@ class Settings:
         """
         env = os.environ if environ is None else environ
         defaults = cls()
-        threads = env.get("PATCHLANE_THREADS", "")
-        if threads and not (threads.isdigit() and int(threads) > 0):
-            raise BadInputError(f"PATCHLANE_THREADS is {threads!r}; give a whole number above 0")
         return cls(
             home=Path(env.get("PATCHLANE_HOME") or defaults.home).expanduser(),
             data=Path(env.get("PATCHLANE_DATA") or defaults.data).expanduser(),
             device=_choice(env, "PATCHLANE_DEVICE", ("auto", "cpu", "cuda")),
             engine=_choice(env, "PATCHLANE_ENGINE", ("auto", "openvino", "torch")),
             dtype=_choice(env, "PATCHLANE_DTYPE", ("auto", "float32", "bfloat16")),
-            threads=int(threads) if threads else defaults.threads,
+            threads=_number(env, "PATCHLANE_THREADS", defaults.threads),
             is_offline=env.get("PATCHLANE_OFFLINE", "1") != "0",
+            token_cache_bytes=_number(
+                env, "PATCHLANE_TOKEN_CACHE_BYTES", defaults.token_cache_bytes
+            ),
+            token_precision=_choice(env, "PATCHLANE_TOKEN_PRECISION", ("float16", "int8")),
         )
 
 
@@ -75,6 +80,13 @@ def assets_folder() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise BadInputError("Patchlane's assets are missing; install it again")
     return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _number(env: Mapping[str, str], name: str, default: int) -> int:
+    value = env.get(name, "")
+    if value and not (value.isdigit() and int(value) > 0):
+        raise BadInputError(f"{name} is {value!r}; give a whole number above 0")
+    return int(value) if value else default
 
 
 def _choice(env: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:

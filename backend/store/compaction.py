@@ -22,6 +22,7 @@ from backend.store import tables as t
 from backend.store.database import Database
 from backend.store.labels import MERGE
 from backend.store.media import MediaStore
+from backend.store.token_cache import TokenCache
 from backend.store.vectors import VectorStore
 
 REPLAYABLE_FROM = "replayable_from"
@@ -38,7 +39,7 @@ class CompactReport:
 
 
 def compact(
-    database: Database, media: MediaStore, vectors: VectorStore, *, who: str
+    database: Database, media: MediaStore, vectors: VectorStore, tokens: TokenCache, *, who: str
 ) -> CompactReport:
     """Remove for good what is not live; other processes may go on working meanwhile."""
     before = _size(database.folder)
@@ -58,6 +59,7 @@ def compact(
     digests = {digest for _sample, digest in samples}
     media.forget(digests)
     vectors.remove(sorted(digests))
+    tokens.remove(sorted(digests))
     with database.write() as connection:  # no import can commit a file while it is swept away
         _sweep(connection, media.folder)
     database.vacuum()

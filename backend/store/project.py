@@ -2,7 +2,7 @@
 
 PROJECT/project.sqlite3   samples, labels, the log, learn steps: precious
 PROJECT/media/            the content of images, once by hash: precious
-PROJECT/cache/            vectors, versions, thumbnails: may be deleted at any time
+PROJECT/cache/            vectors, tokens, versions, thumbnails: may be deleted at any time
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from backend.store.media import MediaStore
 from backend.store.naming import clean_label
 from backend.store.operations import Edit
 from backend.store.samples import find_sample, live_samples
+from backend.store.token_cache import TOKENS, TokenCache
 from backend.store.vectors import VectorStore
 from backend.store.versions import VersionStore
 from backend.types import (
@@ -66,6 +67,11 @@ class ProjectStore:
         self.media = MediaStore(path, database, settings.limits)
         self.log = CorrectionLog(database)
         self.vectors = VectorStore(path, is_read_only=database.is_read_only)
+        self.tokens = TokenCache(
+            path / "cache" / TOKENS,
+            budget_bytes=settings.token_cache_bytes,
+            precision=settings.token_precision,
+        )
         self.versions = VersionStore(path, database)
         self.brought_vectors = brought.BroughtVectorStore(database)
         self.job_records = JobRecords(database)
@@ -343,7 +349,7 @@ class ProjectStore:
 
     def compact(self, *, who: str = "") -> compaction.CompactReport:
         """Remove for good what was removed, and give the space back; no undo after this."""
-        return compaction.compact(self._database, self.media, self.vectors, who=who)
+        return compaction.compact(self._database, self.media, self.vectors, self.tokens, who=who)
 
     def discard(self) -> None:
         """Close a project that `create` has just made, and leave nothing of it."""
@@ -354,4 +360,5 @@ class ProjectStore:
     def close(self) -> None:
         """Close the database and the cache."""
         self.vectors.close()
+        self.tokens.close()
         self._database.close()

@@ -1,0 +1,34 @@
+"""Settings are read from the environment, and a wrong value is refused by the variable's name."""
+
+from __future__ import annotations
+
+import pytest
+
+from backend.errors import BadInputError
+from backend.settings import Settings
+
+
+def test_without_variables_the_defaults_stand() -> None:
+    found = Settings.from_environ({})
+    assert found == Settings()
+    assert (found.token_cache_bytes, found.token_precision) == (4 * 2**30, "float16")
+
+
+def test_the_token_cache_is_set_by_two_variables() -> None:
+    found = Settings.from_environ(
+        {"PATCHLANE_TOKEN_CACHE_BYTES": "1000000", "PATCHLANE_TOKEN_PRECISION": "int8"}
+    )
+    assert (found.token_cache_bytes, found.token_precision) == (1_000_000, "int8")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("PATCHLANE_THREADS", "0", "whole number above 0"),
+        ("PATCHLANE_TOKEN_CACHE_BYTES", "4 GiB", "whole number above 0"),
+        ("PATCHLANE_TOKEN_PRECISION", "float8", "float16, int8"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(name: str, value: str, sentence: str) -> None:
+    with pytest.raises(BadInputError, match=f"{name} is '{value}'.*{sentence}"):
+        Settings.from_environ({name: value})
