@@ -42,6 +42,10 @@ class Encoder(Protocol):
 
     Samples and labels live in one space of width `dim`. A batch equals its items one at a time.
     Images are stretched or padded, never cropped; padding is no part.
+
+    An encoder that cannot read says `has_text_side = False` (ask `has_text_side` below): its
+    `encode_labels` gives rows of zeros, so that every zero-shot score is 0 and labels live as
+    prototypes of their verdicts alone, and its `encode_texts` raises BadInputError.
     """
 
     id: str
@@ -81,6 +85,11 @@ class LaneHost(Protocol):
     def read(self, samples: Sequence[Image] | Sequence[str]) -> tuple[Encoded, list[LaneReading]]:
         """`encode`, and the readings, from the same forward pass."""
         ...
+
+
+def has_text_side(encoder: object) -> bool:
+    """Whether an encoder brings names and queries into the space of its samples."""
+    return bool(getattr(encoder, "has_text_side", True))
 
 
 def lane_host(encoder: object) -> LaneHost | None:

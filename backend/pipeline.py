@@ -18,11 +18,31 @@ import numpy as np
 from jaxtyping import Float
 
 from backend import catalogue
-from backend.contracts import Aligner, Calibrator, Encoder, Index, Learner, Picker, Projector
+from backend.contracts import (
+    Aligner,
+    Calibrator,
+    Encoder,
+    Index,
+    LaneHost,
+    Learner,
+    Picker,
+    Projector,
+    has_text_side,
+    lane_host,
+    why_no_lanes,
+)
 from backend.errors import BadInputError
 from backend.recipes import EncoderName, Recipe, parse_encoder_id
 from backend.settings import Settings
-from backend.types import Alignment, Encoded, Features, Kind, ScoreScale
+from backend.types import (
+    Alignment,
+    Encoded,
+    Features,
+    FrozenStack,
+    Kind,
+    LaneReading,
+    ScoreScale,
+)
 
 
 def load_encoder(encoder_id: str, settings: Settings) -> Encoder:
@@ -57,7 +77,11 @@ def _build_encoder(name: EncoderName, settings: Settings) -> Encoder:
 
 @dataclass(frozen=True)
 class EncoderFacts:
-    """What a project remembers of its encoder, so that it opens before any weights are read."""
+    """What a project remembers of its encoder, so that it opens before any weights are read.
+
+    Attributes:
+        lane_key, lane_refusal: as in `LaneHost`; both empty where they were not noted yet.
+    """
 
     id: str
     kind: Kind
@@ -65,10 +89,15 @@ class EncoderFacts:
     fingerprint: str
     input_size: int
     scale: ScoreScale
+    has_text_side: bool = True
+    lane_key: str = ""
+    lane_refusal: str = ""
+    plain_dim: int = 0
 
     @classmethod
     def of(cls, encoder: Encoder) -> EncoderFacts:
         """Note the facts of a loaded encoder."""
+        host = lane_host(encoder)
         return cls(
             id=encoder.id,
             kind=encoder.kind,
@@ -76,6 +105,10 @@ class EncoderFacts:
             fingerprint=encoder.fingerprint,
             input_size=encoder.input_size,
             scale=encoder.scale,
+            has_text_side=has_text_side(encoder),
+            lane_key=host.lane_key if host is not None else "",
+            lane_refusal=why_no_lanes(encoder),
+            plain_dim=host.plain_dim if host is not None else 0,
         )
 
     @classmethod
@@ -99,6 +132,8 @@ class DeferredEncoder:
         self.fingerprint = facts.fingerprint
         self.input_size = facts.input_size
         self.scale = facts.scale
+        self.has_text_side = facts.has_text_side
+        self._facts = facts
         self._load = load
         self._loaded: Encoder | None = None
         self._lock = Lock()
@@ -121,9 +156,32 @@ class DeferredEncoder:
                 self._loaded = encoder
             return self._loaded
 
+    @property
+    def lane_key(self) -> str:
+        """As the encoder says; loads it where an older project did not note it."""
+        return self._lane_facts().lane_key
+
+    @property
+    def lane_refusal(self) -> str:
+        """As the encoder says; loads it where an older project did not note it."""
+        return self._lane_facts().lane_refusal
+
+    @property
+    def plain_dim(self) -> int:
+        """As the encoder says; loads it where an older project did not note it."""
+        return self._lane_facts().plain_dim
+
     def encode(self, samples: Sequence[Any]) -> Encoded:
         """As the encoder does, loading it first."""
         return self.loaded().encode(samples)
+
+    def read(self, samples: Sequence[Any]) -> tuple[Encoded, list[LaneReading]]:
+        """As the encoder does, loading it first."""
+        return self._host().read(samples)
+
+    def frozen_stack(self) -> FrozenStack:
+        """As the encoder does, loading it first."""
+        return self._host().frozen_stack()
 
     def encode_labels(self, names: Sequence[str]) -> Float[np.ndarray, "l d"]:
         """As the encoder does, loading it first."""
@@ -132,6 +190,17 @@ class DeferredEncoder:
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
         """As the encoder does, loading it first."""
         return self.loaded().encode_texts(texts)
+
+    def _lane_facts(self) -> EncoderFacts:
+        if not (self._facts.lane_key or self._facts.lane_refusal):
+            self._facts = EncoderFacts.of(self.loaded())
+        return self._facts
+
+    def _host(self) -> LaneHost:
+        host = lane_host(self.loaded())
+        if host is None:
+            raise BadInputError(why_no_lanes(self.loaded()))
+        return host
 
 
 class Pipeline:
