@@ -34,6 +34,9 @@ class StreamEncoder:
     Vectors are a cache keyed by content, so those of a sample whose import is rolled back do no
     harm. Use as a context manager; leaving it waits for the last batch and raises what the encoder
     raised.
+
+    Attributes:
+        num_done: how many of the samples given so far have their vectors stored.
     """
 
     def __init__(self, encoder: Encoder, vectors: VectorStore):
@@ -43,6 +46,7 @@ class StreamEncoder:
         self._batch: list[tuple[str, Any]] = []
         self._seen: set[str] = set()
         self._error: Exception | None = None
+        self.num_done = 0
         self._thread = Thread(target=self._work, name="encode", daemon=True)
 
     def __enter__(self) -> StreamEncoder:
@@ -74,11 +78,13 @@ class StreamEncoder:
             hashes = [content_hash for content_hash, _ in batch]
             missing = set(self._vectors.missing(hashes, self._encoder.fingerprint))
             batch = [item for item in batch if item[0] in missing]
+            self.num_done += len(hashes) - len(batch)
             if not batch:
                 continue
             try:
                 encoded = self._encoder.encode([sample for _, sample in batch])
                 self._vectors.put(self._encoder.fingerprint, [h for h, _ in batch], encoded)
+                self.num_done += len(batch)
             except Exception as error:
                 self._error = error
 
@@ -102,7 +108,7 @@ def encode_missing(
         return 0
     done = 0
     with StreamEncoder(encoder, store.vectors) as stream:
-        for number, sample in enumerate(todo, 1):
+        for sample in todo:
             try:
                 stream.accept(sample.content_hash, _content(store, encoder, sample))
                 done += 1
@@ -110,7 +116,9 @@ def encode_missing(
                 continue  # a damaged medium is shown as such where it is opened
             finally:
                 if progress is not None:
-                    progress(number, len(todo), sample.name)
+                    progress(stream.num_done, len(todo), sample.name)
+    if progress is not None:
+        progress(len(todo), len(todo), "")
     return done
 
 

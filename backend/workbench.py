@@ -63,6 +63,9 @@ from backend.types import (
 
 log = logging.getLogger("patchlane.workbench")
 
+SHOW_ENCODED = 4.0
+"""Seconds between looks at what an encode job has stored so far."""
+
 
 @dataclass(frozen=True)
 class ProjectInfo:
@@ -336,9 +339,22 @@ class Workbench:
         return report
 
     def encode(self, *, progress: Progress | None = None) -> int:
-        """Compute the vectors that are missing; returns how many samples were encoded."""
+        """Compute the vectors that are missing; returns how many samples were encoded.
+
+        What is encoded can be seen and labelled while the rest is on its way.
+        """
+        shown = time.monotonic()
+
+        def step(done: int, total: int, note: str) -> None:
+            nonlocal shown
+            if progress is not None:
+                progress(done, total, note)
+            if done < total and time.monotonic() - shown > SHOW_ENCODED:
+                self._resync()
+                shown = time.monotonic()
+
         count = encoding.encode_missing(
-            self.store, self._pipeline.encoder, self.samples(), progress=progress
+            self.store, self._pipeline.encoder, self.samples(), progress=step
         )
         self._resync()
         if not self._is_restored:

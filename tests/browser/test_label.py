@@ -302,6 +302,26 @@ def test_what_a_closed_tab_kept_is_sent_by_the_next_one(open_label):
     assert in_backend(page, sample, "yes") == [key]
 
 
+def test_while_nothing_is_read_the_page_says_so_and_then_goes_on(server, open_page):
+    base, _ = server
+    page = open_page()
+    early = {"entries": [], "encoded": 0, "is_reading": True}
+
+    def answer(route: Any) -> None:
+        found = route.fetch().json()
+        if "picker=doubt" in route.request.url:
+            found |= early
+        route.fulfill(json=found)
+
+    page.route("**/pl/api/queue*", answer)
+    page.goto(f"{base}/?project=coco")
+    page.get_by_text("being loaded; then it reads 36 samples").wait_for()
+    early["encoded"] = 32
+    page.get_by_text("32 of 36 so far").wait_for()
+    early.clear()
+    page.wait_for_selector(SAMPLE)
+
+
 def test_a_refused_verdict_is_shown_and_not_kept(open_label):
     page = open_label("coco", commits={})
     page.expected.append("404")

@@ -84,6 +84,7 @@ def test_the_queue_gives_samples_with_reasons_and_all_labels(client, context):
     assert queue["kind"] == "text"
     assert [label["name"] for label in queue["labels"]] == list(LABELS)
     assert len(queue["entries"]) == 4
+    assert (queue["samples"], queue["encoded"], queue["is_reading"]) == (6, 6, False)
     assert all(entry["reason"] for entry in queue["entries"])
     assert {entry["picker"] for entry in queue["entries"]} == {"doubt"}
 

@@ -221,6 +221,9 @@ def _queue(bench: api.Workbench, picker: str, *, k: int, after: int) -> dict[str
         "version": bench.version,
         "samples": info.samples,
         "encoded": bench.num_encoded,
+        "is_reading": any(
+            job.kind == "encode" and job.state in ("queued", "running") for job in bench.jobs.list()
+        ),
         "pickers": PICKERS,
         "labels": [present.label_handle(label) for label in labels],
         "entries": entries,

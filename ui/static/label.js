@@ -3,7 +3,7 @@
 // that come next are read ahead (samples.js).
 
 import {
-  announceVersion, api, debounce, el, listen, markReady, onRemoved, pageRoot, params, setAddress, setOpenProject,
+  announceVersion, api, count, debounce, el, listen, markReady, onRemoved, pageRoot, params, setAddress, setOpenProject,
   t, toast, toastError,
 } from './base.js';
 import { Chips, barsOf } from './chips.js';
@@ -116,8 +116,10 @@ class LabelPage {
     this.ready();
   }
 
-  empty(what) {
+  empty(what, { encoded = 0, samples = 0 } = {}) {
+    clearTimeout(this.looking);
     const act = {
+      reading: el('button', { type: 'button', class: 'pl-button', onclick: () => this.pick('order') }, t('label.empty.reading.do')),
       samples: el('a', { class: 'pl-button primary', href: `/data${location.search}` }, t('label.empty.samples.do')),
       labels: el('button', { type: 'button', class: 'pl-button primary', onclick: () => this.box.startNew() }, t('label.empty.labels.do')),
       done: el('button', { type: 'button', class: 'pl-button primary', onclick: () => this.pick('order') }, t('label.empty.done.do')),
@@ -125,11 +127,15 @@ class LabelPage {
     this.current = null;
     this.isLeaving = false;
     this.turn += 1;
-    this.place.replaceChildren(el('div', { class: 'pl-empty' }, el('p', {}, t(`label.empty.${what}`)), act));
+    this.place.replaceChildren(el('div', { class: 'pl-empty' }, 
+      el('p', { role: 'status' }, t(`label.empty.${what === 'reading' && !encoded ? 'loading' : what}`, { encoded: count(encoded), samples: count(samples) })),
+      what === 'reading' ? el('progress', { class: 'pl-progress', max: samples, value: encoded, 'aria-label': t('label.empty.reading.what') }) : null, act));
     this.root.classList.add('nothing');
     this.queue.setCurrent(null);
     this.writeSoon();
     this.ready();
+    // Samples come into the queue as they are read: look again, and go on with the first one.
+    if (what === 'reading') this.looking = setTimeout(() => { if (!document.hidden && this.root.isConnected && !this.current) this.next({ isFirst: true }); else this.empty(what, { encoded, samples }); }, 2000);
   }
 
   setLabels(labels) {
@@ -151,6 +157,7 @@ class LabelPage {
   // ---- which sample -----------------------------------------------------------------------------
 
   async open(id, { isBack = false } = {}) {
+    clearTimeout(this.looking);
     const turn = this.turn += 1;
     let record;
     try { record = this.samples.get(id)?.item ? this.samples.get(id) : await this.samples.load(id); } catch (error) {
@@ -223,7 +230,10 @@ class LabelPage {
   async next({ isFirst = false } = {}) {
     const id = await this.line.following();
     if (id !== null) return this.open(id);
-    return isFirst && !this.labels.length ? this.empty('labels') : this.empty('done');
+    if (!this.labels.length) return isFirst ? this.empty('labels') : this.empty('done');
+    const { encoded, samples, isReading, picker } = this.line;
+    const isEarly = encoded < samples && (isReading || !encoded) && picker !== 'order';
+    return this.empty(isEarly ? 'reading' : 'done', this.line);
   }
 
   back() {

@@ -7,13 +7,14 @@ const LOW = 8, FETCH = 24, BEHIND = 30;      // left before more is fetched, fet
 export class Line {
   /** `queue` draws it; `onAnswer(answer)` sees each answer (it holds the labels, too). */
   constructor({ queue, onAnswer }) {
-    Object.assign(this, { queue, onAnswer, entries: [], at: -1, picker: 'doubt' });
+    Object.assign(this, { queue, onAnswer, entries: [], at: -1, picker: 'doubt', samples: 0, encoded: 0, isReading: false });
   }
 
   async ask(after = 0) {
     const { picker } = this;
     const answer = await api('/pl/api/queue', { query: { picker, k: FETCH, after: picker === 'order' ? after : null } });
     this.onAnswer(answer);
+    Object.assign(this, { samples: answer.samples, encoded: answer.encoded, isReading: answer.is_reading });
     if (picker !== this.picker) return answer;
     const have = new Set(this.entries.map(entry => entry.sample));
     this.entries.push(...answer.entries.filter(entry => !have.has(entry.sample)));
