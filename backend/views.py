@@ -17,6 +17,9 @@ from backend.types import SampleSuggestions, Split, Suggestion, Verdict
 Brought = Mapping[tuple[int, int, str], float]
 """Scores of other models: (sample id, label id, source) -> score."""
 
+APART = 0.25
+"""Chances that are closer than this are no disagreement worth a look."""
+
 
 def suggestions_of(
     board: Board, row: int, *, version: int, encoder: str, brought: Brought
@@ -52,9 +55,24 @@ def suggestions_of(
     )
 
 
-def colours(board: Board, by: str, column: int | None) -> Float[np.ndarray, " n"]:
+def colours(
+    board: Board,
+    by: str,
+    column: int | None,
+    *,
+    brought: Brought | None = None,
+    source: str | None = None,
+) -> Float[np.ndarray, " n"]:
     """One number per encoded row; see `Workbench.colours`."""
     rows = np.flatnonzero(board.encoded)
+    if by == "brought" and column is not None and source is not None:
+        return brought_chances(board, brought or {}, source)[rows, column]
+    if by == "disagree":
+        gaps = _gaps(board, brought or {}, source)[rows]
+        if column is not None:
+            return gaps[:, column]
+        none = np.isnan(gaps).all(axis=1)
+        return np.where(none, np.nan, np.nan_to_num(gaps, nan=0.0).max(axis=1, initial=0.0))
     if by == "verdict":
         return _verdict_colours(board, rows, column)
     known = chances(board, rows)
@@ -65,7 +83,10 @@ def colours(board: Board, by: str, column: int | None) -> Float[np.ndarray, " n"
         if column is not None:
             return doubt[:, column]
         return doubt.max(axis=1, initial=0.0)
-    raise BadInputError(f"cannot colour by {by!r}; choose label (with a label), doubt or verdict")
+    raise BadInputError(
+        f"cannot colour by {by!r}; choose label (with a label), doubt, verdict, "
+        "brought (with a label and a source) or disagree"
+    )
 
 
 def chances(
@@ -75,6 +96,54 @@ def chances(
     logits, probabilities = board.logits[rows], board.probabilities[rows]
     rough = 1 / (1 + np.exp(-np.clip(np.nan_to_num(logits, nan=-30.0), -30, 30)))
     return np.where(np.isnan(probabilities), rough, probabilities).astype(np.float32)
+
+
+def brought_chances(board: Board, brought: Brought, source: str) -> Float[np.ndarray, "n l"]:
+    """What another model says of each sample and label as 0..1; NaN where it says nothing.
+
+    Models give probabilities or logits. One score outside of 0..1 tells that all are logits.
+    """
+    out = np.full((len(board.samples), len(board.labels)), np.nan, np.float32)
+    for (sample, label, called), score in brought.items():
+        if called == source and sample in board.row_of and label in board.column_of:
+            out[board.row_of[sample], board.column_of[label]] = score
+    known = out[~np.isnan(out)]
+    if len(known) and (known.min() < 0 or known.max() > 1):
+        out = 1 / (1 + np.exp(-np.clip(out, -30, 30)))
+    return out
+
+
+def disagreements(
+    board: Board, brought: Brought, rows: Int[np.ndarray, " n"], k: int
+) -> list[tuple[int, str, float]]:
+    """Rows where another model says something else on an undecided label, furthest apart first.
+
+    Returns:
+        Row, reason in words, and how far apart the two are (0..1).
+    """
+    found: dict[int, tuple[int, str, float]] = {}
+    ours = chances(board)
+    for source in sorted({called for _, _, called in brought}):
+        theirs = brought_chances(board, brought, source)
+        gaps = np.nan_to_num(np.where(board.decided, 0.0, np.abs(theirs - ours)), nan=0.0)
+        if not gaps.shape[1]:
+            continue
+        columns = gaps.argmax(axis=1)
+        for row in rows:
+            column, gap = columns[row], float(gaps[row, columns[row]])
+            if gap >= APART and gap > found.get(int(row), (0, "", 0.0))[2]:
+                said = f"{board.labels[column].name}: {source} {theirs[row, column]:.2f}, "
+                found[int(row)] = (int(row), f"{said}here {ours[row, column]:.2f}", gap)
+    return sorted(found.values(), key=lambda each: -each[2])[:k]
+
+
+def _gaps(board: Board, brought: Brought, source: str | None) -> Float[np.ndarray, "n l"]:
+    """How far apart our chances and those of a source are; of several the one furthest away."""
+    gaps = np.full((len(board.samples), len(board.labels)), np.nan, np.float32)
+    ours = chances(board)
+    for called in [source] if source else sorted({called for _, _, called in brought}):
+        gaps = np.fmax(gaps, np.abs(brought_chances(board, brought, called) - ours))
+    return gaps
 
 
 def _verdict_colours(board: Board, rows: np.ndarray, column: int | None) -> np.ndarray:

@@ -117,6 +117,7 @@ class Workbench:
         self._offset = 0
         self._stamp: object = None
         self._brought: tuple[object, dict[tuple[int, int, str], float]] | None = None
+        self._rivals: tuple[str, ...] = ()
         self._finder = Finder(self._pipeline, self.path / "cache")
         self._owner = uuid4().hex
         learns = learns and not store.is_read_only
@@ -491,8 +492,8 @@ class Workbench:
 
     def brought(self) -> dict[str, list[str]]:
         """Names under which other models' `predictions` and `vectors` were imported."""
-        scores = {source for _, _, source in self._brought_scores()}
-        return {"predictions": sorted(scores), "vectors": self.store.brought_vectors.sources()}
+        self._brought_scores()
+        return {"predictions": list(self._rivals), "vectors": self.store.brought_vectors.sources()}
 
     def layout(self, sample: int | str) -> Layout:
         """Where the parts of an encoded sample are, as hits of a search number them."""
@@ -539,7 +540,9 @@ class Workbench:
         """Ids of the samples in a box or lasso drawn on the map."""
         return inside(self.map(), kind, x, y)
 
-    def colours(self, by: str, *, label: int | str | None = None) -> Float[np.ndarray, " n"]:
+    def colours(
+        self, by: str, *, label: int | str | None = None, source: str | None = None
+    ) -> Float[np.ndarray, " n"]:
         """One number per point of `map`, for colouring.
 
         Args:
@@ -547,11 +550,13 @@ class Workbench:
                 (0 sure, 1 undecided) or "verdict" (1 YES, 0 NO, 0.5 UNSURE, NaN unknown; without a
                 label the share of decided labels).
             label: the label; for doubt None means the most doubtful one of each sample.
+            source: the other model for "brought" (its score of the label as 0..1) and "disagree"
+                (how far it is from ours; without a label the furthest, without a source any).
         """
         with self._lock:
             board = self._board
         column = None if label is None else board.column_of[self.label(label).id]
-        return views.colours(board, by, column)
+        return views.colours(board, by, column, brought=self._brought_scores(), source=source)
 
     # --- decide ------------------------------------------------------------------------------
 
@@ -651,6 +656,16 @@ class Workbench:
             )
             for row, score, reason in found
         ]
+
+    def disagreements(self, k: int = 20) -> list[QueueEntry]:
+        """Samples on which an imported model and ours are furthest apart, undecided labels only."""
+        with self._lock:
+            board = self._board
+        asked = np.array([sample.split == Split.TRAIN for sample in board.samples], bool)
+        rows = np.flatnonzero(board.encoded & asked)
+        found = views.disagreements(board, self._brought_scores(), rows, k)
+        at = board.samples
+        return [QueueEntry(at[r].id, at[r].name, "disagree", why, gap) for r, why, gap in found]
 
     # --- learn -------------------------------------------------------------------------------
 
@@ -915,6 +930,7 @@ class Workbench:
         """Scores of other models, read anew when an import may have changed them."""
         if self._brought is None or self._brought[0] != self._stamp:
             self._brought = (self._stamp, self.store.predictions())
+            self._rivals = tuple(sorted({source for _, _, source in self._brought[1]}))
         return self._brought[1]
 
     def _brought_neighbours(self, sample: Sample, k: int, source: str) -> list[Hit]:

@@ -47,13 +47,15 @@ class LabelHandle:
 class SuggestionsHandle:
     """Scores of one sample as parallel lists, best first; a probability is None until calibrated.
 
-    Label ids, scores and probabilities have the same length.
+    Label ids, scores and probabilities have the same length, and so has what each imported model
+    (by the name of its source) says; None where it says nothing.
     """
 
     version: int
     labels: tuple[int, ...]
     scores: tuple[float, ...]
     probabilities: tuple[float | None, ...]
+    brought: Mapping[str, tuple[float | None, ...]]
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,12 @@ def suggestions_handle(found: api.SampleSuggestions) -> SuggestionsHandle:
         probabilities=tuple(
             None if row.probability is None else _rounded(row.probability) for row in rows
         ),
+        brought={
+            source: tuple(
+                _rounded(row.brought[source]) if source in row.brought else None for row in rows
+            )
+            for source in sorted({source for row in rows for source in row.brought})
+        },
     )
 
 

@@ -351,3 +351,37 @@ def test_other_models_are_shown_and_searched_beside_ours(
         bench.neighbours("t0", vectors="nobody")
     with pytest.raises(BadInputError, match="by a sample"):
         bench.search(text="cat", vectors="other")
+
+
+def test_where_another_model_says_something_else_comes_first(
+    bench: api.Workbench, tmp_path: Path
+) -> None:
+    ours = bench.chances()
+    theirs = {f"t{i}": float(ours[i, 0] < 0.5) for i in range(2)} | {"t2": float(ours[2, 0])}
+    rows = [{"sample": name, "label": "animal", "score": value} for name, value in theirs.items()]
+    (tmp_path / "rival.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    bench.add(tmp_path / "rival.jsonl")
+    animal = bench.labels()[0].id
+    expected = np.full(len(TEXTS), np.nan)
+    expected[:3] = abs(ours[:3, 0] - list(theirs.values()))
+    assert np.allclose(bench.colours("disagree", source="rival"), expected, equal_nan=True)
+    said = bench.colours("brought", label=animal, source="rival")
+    assert np.allclose(said[:3], list(theirs.values()))
+    assert np.isnan(said[3:]).all()
+
+    found = bench.disagreements()
+    assert [entry.score for entry in found] == sorted((e.score for e in found), reverse=True)
+    assert {entry.name for entry in found} == {f"t{i}" for i in range(3) if expected[i] >= 0.25}
+    first = found[0]
+    assert first.reason.startswith(f"animal: rival {theirs[first.name]:.2f}, here ")
+    say(bench, "animal", yes=first.name[1:])
+    assert first.name not in [entry.name for entry in bench.disagreements()]
+
+
+def test_scores_outside_of_0_to_1_are_logits(bench: api.Workbench, tmp_path: Path) -> None:
+    rows = [{"sample": "t0", "label": "animal", "score": score} for score in (0.0,)]
+    rows += [{"sample": "t1", "label": "animal", "score": -2.0}]
+    (tmp_path / "logits.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    bench.add(tmp_path / "logits.jsonl")
+    said = bench.colours("brought", label=bench.labels()[0].id, source="logits")
+    assert np.allclose(said[:2], [0.5, 1 / (1 + np.exp(2))])

@@ -89,6 +89,30 @@ def test_the_queue_gives_samples_with_reasons_and_all_labels(client, context):
     assert {entry["picker"] for entry in queue["entries"]} == {"doubt"}
 
 
+def test_what_another_model_said_is_shown_beside_ours_and_makes_a_queue(client, context, tmp_path):
+    bench, food = context.open(), ids(context)["food"]
+    first = bench.samples()[0]
+    before = client.get(f"/pl/api/item?sample={first.id}")
+    ours = float(bench.chances([first.id])[0, 1])
+    theirs = 0.0 if ours > 0.5 else 1.0
+    file = tmp_path / "rival.jsonl"
+    for score in (0.5, theirs):  # the same name again replaces what it said
+        file.write_text(json.dumps({"sample": first.name, "label": "food", "score": score}))
+        bench.add(file)
+    again = client.get(
+        f"/pl/api/item?sample={first.id}", headers={"If-None-Match": before.headers["ETag"]}
+    )
+    assert again.status_code == 200
+    found = again.json()["suggestions"]
+    assert before.json()["suggestions"]["brought"] == {}
+    expected = [theirs if label == food else None for label in found["labels"]]
+    assert found["brought"] == {"rival": expected}
+    queue = client.get("/pl/api/queue?picker=disagree").json()
+    assert "disagree" in queue["pickers"]
+    assert [entry["sample"] for entry in queue["entries"]] == [first.id]
+    assert queue["entries"][0]["reason"] == f"food: rival {theirs:.2f}, here {ours:.2f}"
+
+
 def test_in_order_leaves_out_what_is_decided(client, context):
     labels = list(ids(context).values())
     first, second = (sample.id for sample in context.open().samples()[:2])

@@ -369,3 +369,40 @@ def test_a_read_only_server_stores_nothing(
     assert web.post("/pl/api/remove", json=removal).status_code == 403
     assert bench.verdicts() == {}
     assert web.get("/pl/api/facets").json()["read_only"] is True
+
+
+def test_another_model_s_scores_colour_the_map_and_its_vectors_find(
+    web: TestClient, bench: api.Workbench, tmp_path: Path
+) -> None:
+    rows = [{"sample": f"t{i:02d}", "label": "animal", "score": i / 13} for i in range(14)]
+    (tmp_path / "rival.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    bench.add(tmp_path / "rival.jsonl")
+    names = np.array([row["sample"] for row in rows])
+    angles = np.linspace(0, 1.5, 14)
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    np.savez(tmp_path / "line.npz", names=names, vectors=vectors)
+    bench.add(tmp_path / "line.npz")
+    facts = web.get("/pl/api/facets").json()
+    assert facts["brought"] == {"predictions": ["rival"], "vectors": ["line"]}
+
+    animal = bench.labels()[0].id
+    drawn = unpack(web.get(f"/pl/api/points?by=brought&label={animal}&source=rival").content)
+    by_id = {sample: colour for sample, (_, _, colour) in drawn.items()}
+    said = {sample.id: int(sample.name[1:]) / 13 for sample in bench.samples()}
+    assert by_id == pytest.approx(said)
+    order = np.frombuffer(web.get("/pl/api/order?order=disagree").content, "<u4")
+    apart = {
+        i: abs(said[i] - chance) for i, chance in zip(said, bench.chances()[:, 0], strict=True)
+    }
+    assert order.tolist() == sorted(apart, key=lambda i: -apart[i])
+
+    hits = web.get("/pl/api/search?sample=t05&vectors=line&k=3").json()["hits"]
+    assert hits[0]["name"] == "t05"
+    assert {hit["name"] for hit in hits[1:]} == {"t04", "t06"}
+    for query, status in (
+        ("by=brought&source=rival", 400),
+        (f"by=brought&label={animal}", 400),
+        (f"by=brought&label={animal}&source=nobody", 404),
+    ):
+        assert web.get(f"/pl/api/points?{query}").status_code == status
+    assert web.get("/pl/api/search?text=cat&vectors=line").status_code == 400

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from backend import api
 from ui.context import Context
 from ui.desk import Desk, lines
-from ui.routes.points import Filter, Label, Order, ordered
+from ui.routes.points import Filter, Label, Order, Source, ordered
 
 MOST_HITS = 500
 MOST_CARDS = 200
@@ -101,15 +101,16 @@ def router(context: Context) -> APIRouter:
         text: Annotated[str, Query(max_length=QUERY_CHARACTERS)] = "",
         sample: Annotated[str, Query(max_length=1_000)] = "",
         k: Count = 100,
+        vectors: Source = "",
     ) -> Results:
-        """Search by words or by a sample (id or name)."""
+        """Search by words or by a sample (id or name), the latter also in imported `vectors`."""
         bench = desk.bench(request)
         if bool(text.strip()) == bool(sample):
             raise api.BadInputError("search by text or by a sample: ?text=WORDS or ?sample=ID")
         if sample:
             found = bench.sample(int(sample) if sample.isdigit() else sample)
-            return results(bench, bench.search(sample=found.id, k=k))
-        return results(bench, bench.search(text=text, k=k))
+            return results(bench, bench.search(sample=found.id, k=k, vectors=vectors or None))
+        return results(bench, bench.search(text=text, k=k, vectors=vectors or None))
 
     @routes.post("/search")
     async def search_by(request: Request, k: Count = 100) -> Results:

@@ -86,7 +86,7 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
     @routes.get("/queue")
     def queue(
         request: Request,
-        picker: Literal["doubt", "random", "order"] = "doubt",
+        picker: Literal["doubt", "random", "order", "disagree"] = "doubt",
         k: Annotated[int, Query(ge=1, le=100)] = 24,
         after: Annotated[int, Query(ge=0)] = 0,
     ) -> Response:
@@ -98,7 +98,7 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
         """One sample with its suggestions, verdicts and neighbours; `sample` is an id or name."""
         bench = context.of(request)
         found = bench.sample(_id_or_name(sample))
-        tag = _tag(bench, found.id, bench.offset, bench.num_encoded)
+        tag = _tag(bench, found.id, bench.offset, bench.num_encoded, bench.store.revision)
         if _has(request, tag):
             return Response(status_code=304, headers=tag)
         return _json(_item(bench, found), tag)
@@ -206,7 +206,10 @@ def _queue(bench: api.Workbench, picker: str, *, k: int, after: int) -> dict[str
     if picker == "order":
         entries = _in_order(bench, len(labels), k=k, after=after)
     else:
-        found = bench.next(k, picker=picker) if info.samples and labels else []
+        if picker == "disagree":
+            found = bench.disagreements(k)
+        else:
+            found = bench.next(k, picker=picker) if info.samples and labels else []
         by_id = {sample.id: sample for sample in bench.samples([e.sample for e in found])}
         entries = [
             present.sample_handle(
@@ -224,7 +227,7 @@ def _queue(bench: api.Workbench, picker: str, *, k: int, after: int) -> dict[str
         "is_reading": any(
             job.kind == "encode" and job.state in ("queued", "running") for job in bench.jobs.list()
         ),
-        "pickers": PICKERS,
+        "pickers": [*PICKERS, *(["disagree"] if bench.brought()["predictions"] else [])],
         "labels": [present.label_handle(label) for label in labels],
         "entries": entries,
     }

@@ -22,11 +22,16 @@ from ui.context import Context
 from ui.desk import Desk, binary, lines
 from ui.plane import SHOWN_AT_MOST, Plane
 
+RANKED = ("doubt", "label", "disagree")
+"""Orders that follow what the model says now."""
 MOST_GROUPS = 8
 """More colours than this cannot be told apart; the rarer labels are "other"."""
 
-By = Literal["best", "label", "verdict", "doubt", "decided"]
-Order = Literal["name", "doubt", "label", "new"]
+By = Literal["best", "label", "verdict", "doubt", "decided", "brought", "disagree"]
+Order = Literal["name", "doubt", "label", "new", "disagree"]
+Source = Annotated[
+    str, Query(max_length=1_000, description="an imported model, by the name of its file")
+]
 Label = Annotated[int | None, Query(ge=0)]
 Filter = Annotated[str, Query(alias="filter", max_length=20_000, description="one filter per line")]
 
@@ -74,6 +79,7 @@ class Facets(BaseModel):
     version: int
     offset: int
     read_only: bool
+    brought: dict[str, list[str]]
     labels: list[LabelCount]
     splits: dict[str, int]
     sources: dict[str, int]
@@ -92,19 +98,23 @@ def label_counts(census: Census, rows: Int[np.ndarray, " k"] | None = None) -> l
 
 
 def colours_of(
-    bench: api.Workbench, plane: Plane, by: By, label: int | None
+    bench: api.Workbench, plane: Plane, by: By, label: int | None, *, source: str = ""
 ) -> tuple[Float[np.ndarray, " n"], list[str]]:
     """One number per point in the plane's order, and the names that "best" numbers.
 
     Raises:
         BadInputError: a label is needed and was not named.
     """
-    if by in ("label", "verdict") and label is None:
+    if by in ("label", "verdict", "brought") and label is None:
         raise api.BadInputError(f"say which label to colour by: by={by}&label=ID")
+    if source and source not in (known := bench.brought()["predictions"]):
+        raise api.NotFoundError(f"no scores came from {source!r}; known are {known}")
+    if by == "brought" and not source:
+        raise api.BadInputError("say whose scores to colour by: by=brought&label=ID&source=NAME")
     if by == "best":
         return _likeliest(bench, plane)
     asked = "verdict" if by == "decided" else by
-    values = bench.colours(asked, label=label if by != "decided" else None)
+    values = bench.colours(asked, label=label if by != "decided" else None, source=source or None)
     if len(values) != len(plane.ids):
         raise api.BusyError("samples are being added just now; ask again")
     return np.asarray(values, np.float32)[plane.order], []
@@ -137,16 +147,17 @@ def router(context: Context) -> APIRouter:
         most: Annotated[int, Query(ge=1, le=SHOWN_AT_MOST, alias="max")] = SHOWN_AT_MOST,
         box: Annotated[str, Query(max_length=200)] = "",
         only: Filter = "",
+        source: Source = "",
     ) -> Response:
         """Points with colours as `ui.plane.Plane.pack` writes them."""
         bench = desk.bench(request)
         plane = desk.plane(bench)
         window = _window(box)
         tag = _tag("points", plane.version, plane.method, bench.version, bench.offset,
-                   by, label, most, box, only)  # fmt: skip
+                   by, label, most, box, only, source, bench.store.revision)  # fmt: skip
 
         def make() -> tuple[bytes, dict[str, str]]:
-            colours, groups = colours_of(bench, plane, by, label)
+            colours, groups = colours_of(bench, plane, by, label, source=source)
             keep = _kept(desk, bench, plane, only)
             body = plane.pack(colours, rows=plane.window(window, keep), limit=most)
             return body, {"X-Pl-Groups": json.dumps(groups)}
@@ -186,8 +197,9 @@ def router(context: Context) -> APIRouter:
         """Ids (uint32) of the samples that match the filters, in the order asked for."""
         bench = desk.bench(request)
         census = desk.census(bench)
-        version = bench.version if order in ("doubt", "label") else 0
+        version = bench.version if order in RANKED else 0
         tag = _tag("order", bench.offset, version, len(census.ids), order, label, only,
+                   bench.store.revision if order == "disagree" else 0,
                    desk.plane(bench).version if version else 0)  # fmt: skip
 
         def make() -> tuple[bytes, dict[str, str]]:
@@ -215,6 +227,7 @@ def router(context: Context) -> APIRouter:
             version=bench.version,
             offset=bench.offset,
             read_only=context.is_read_only,
+            brought=bench.brought(),
             labels=label_counts(census),
             splits=census.splits_counted(),
             sources=census.sources_counted(),
@@ -229,9 +242,9 @@ def ordered(
     """Ids of the samples that match the filters, in the order asked for."""
     census = desk.census(bench)
     keep = desk.keep(census, filters)
-    if order in ("doubt", "label"):
+    if order in RANKED:
         plane = desk.plane(bench)
-        values, _ = colours_of(bench, plane, order, label if order == "label" else None)
+        values, _ = colours_of(bench, plane, order, label if order != "doubt" else None)
         scores = np.full(len(census.ids), np.nan, np.float32)
         rows = np.searchsorted(census.ids, plane.ids).clip(0, max(0, len(census.ids) - 1))
         is_there = census.ids[rows] == plane.ids if len(census.ids) else np.zeros(0, bool)

@@ -41,6 +41,8 @@ export class Chips {
     const part = name => el('span', { class: name });
     const [key, name, spread, fill, num, mark] = ['key', 'name', 'spread', 'fill', 'num', 'mark'].map(part);
     const bar = el('span', { class: 'bar' }, fill);
+    const rivals = el('span', { class: 'rivals', 'aria-hidden': 'true' });
+    bar.append(rivals);
     const chip = el('button', {
       type: 'button', class: 'chip', tabindex: '-1', 'data-testid': 'chip', 'data-id': label.id,
     }, key, mark, el('span', { class: 'middle' }, name, bar), spread, num);
@@ -48,7 +50,7 @@ export class Chips {
       type: 'button', class: `say ${verdict}`, tabindex: '-1', 'data-say': verdict, title: t(`label.say.${verdict}`),
     }, text);
     const node = el('div', { class: 'pl-chip-row', role: 'listitem' }, chip, say('unsure', '?'), say('no', '✕'));
-    return { node, chip, name, key, spread, fill, num, mark };
+    return { node, chip, name, key, spread, fill, num, mark, rivals };
   }
 
   #rename(parts, label) {
@@ -89,7 +91,12 @@ export class Chips {
       parts.num.textContent = bar?.text ?? '';
       parts.chip.dataset.probability = bar?.probability ?? '';
       parts.chip.classList.toggle('ranked', Boolean(bar) && bar.probability === null);
-      parts.chip.title = [this.labels.get(id).definition, bar?.title].filter(Boolean).join('\n');
+      parts.chip.title = [this.labels.get(id).definition, bar?.title, alsoSaid(bar?.also)].filter(Boolean).join('\n');
+      parts.rivals.replaceChildren(...(bar?.also ?? []).filter(({ value }) => value >= 0 && value <= 1).map(({ value }) => {
+        const tick = el('i');
+        tick.style.left = `${100 * value}%`;
+        return tick;
+      }));
     }
   }
 
@@ -229,15 +236,18 @@ export class Chips {
   }
 }
 
-/** What the bar and the number of each suggestion show: id -> {share, text, title, probability}. */
+/** What imported models say of a label, in words; '' without any. */
+export const alsoSaid = also => also?.length ? t('label.also', { scores: also.map(({ source, value }) => `${source} ${value.toFixed(2)}`).join(', ') }) : '';
+
+/** What the bar and the number of each suggestion show: id -> {share, text, title, probability, also}. */
 export function barsOf(suggestions) {
-  const { labels, scores, probabilities } = suggestions, bars = new Map();
+  const { labels, scores, probabilities, brought } = suggestions, bars = new Map();
   const high = Math.max(...scores), low = Math.min(...scores), span = (high - low) || 1;
   labels.forEach((id, k) => {
-    const p = probabilities[k];
+    const p = probabilities[k], also = Object.entries(brought ?? {}).filter(([, said]) => said[k] !== null).map(([source, said]) => ({ source, value: said[k] }));
     bars.set(id, p === null
-      ? { share: (scores[k] - low) / span, text: `#${k + 1}`, title: t('label.bar.rank', { rank: k + 1, of: labels.length, score: scores[k].toFixed(2) }), probability: null }
-      : { share: p, text: percent(p), title: t('label.bar.probability', { percent: percent(p) }), probability: p });
+      ? { share: (scores[k] - low) / span, text: `#${k + 1}`, title: t('label.bar.rank', { rank: k + 1, of: labels.length, score: scores[k].toFixed(2) }), probability: null, also }
+      : { share: p, text: percent(p), title: t('label.bar.probability', { percent: percent(p) }), probability: p, also });
   });
   return bars;
 }

@@ -25,7 +25,7 @@ const OUTLINES = {
 };
 
 /**
- * The scale for `by` ("label", "doubt", "decided", "verdict", "best"). `groups` are the names of
+ * The scale for `by` ("label", "doubt", "decided", "verdict", "best", "brought", "disagree"). `groups` are the names of
  * "best"; doubt and shares are stretched over the range of `values`, probabilities never.
  */
 export function scaleFor(by, { groups = [], values = [] } = {}) {
@@ -45,9 +45,9 @@ export function scaleFor(by, { groups = [], values = [] } = {}) {
     const known = groups.map((name, value) => ({ value, name, colour: BEST[value], shape: SHAPES[value] }));
     return { kind: 'groups', groups: [...known, { value: NaN, name: t('explore.scale.other'), colour: ui.unknown, shape: 'dot' }] };
   }
-  const [low, middle, high] = RAMPS[by === 'doubt' ? 'doubt' : 'label'][ui.isDark ? 'dark' : 'light'];
+  const [low, middle, high] = RAMPS[['doubt', 'disagree'].includes(by) ? 'doubt' : 'label'][ui.isDark ? 'dark' : 'light'];
   const ends = ['low', 'high'].map(end => t(`explore.scale.${by}.${end}`));
-  return { kind: 'ramp', low, middle, high, unknown: ui.unknown, ends, range: by === 'label' ? [0, 1] : middlePart(values) };
+  return { kind: 'ramp', low, middle, high, unknown: ui.unknown, ends, range: ['label', 'brought'].includes(by) ? [0, 1] : middlePart(values) };
 }
 
 const same = (a, b) => a === b || (Number.isNaN(a) && Number.isNaN(b));

@@ -46,8 +46,9 @@ export class EvidenceBar {
     this.high = el('span', { class: 'pl-num' });
     this.scale = el('span', { class: 'scale' }, this.low, this.ramp, this.high);
     this.warning = el('strong', { class: 'warning' });
+    this.also = el('span', { class: 'also' });
     this.words = el('span', { class: 'words' });
-    this.caption = el('div', { class: 'pl-caption', 'data-testid': 'caption' }, this.scale, this.warning, this.words);
+    this.caption = el('div', { class: 'pl-caption', 'data-testid': 'caption' }, this.scale, this.warning, this.also, this.words);
   }
 
   #tool(path, key, run) {
@@ -86,6 +87,7 @@ export class EvidenceBar {
   say(label, evidence, idle) {
     this.caption.classList.remove('drawn');
     this.warning.textContent = label ? warning(label) : '';
+    this.also.textContent = label?.also ?? '';
     if (!label) { this.words.textContent = this.words.title = idle; return; }
     if (!evidence?.has(label.id)) { this.words.textContent = t('label.caption.none', label); return; }
     const { low, high } = evidence.map(this.source, label.id);

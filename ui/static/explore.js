@@ -11,7 +11,7 @@ import { createSearch } from './search.js';
 import { createSelection } from './selection.js';
 
 const VIEWS = ['map', 'grid', 'selection', 'facets'];
-const ORDERS = ['name', 'doubt', 'label', 'new'];
+const ORDERS = ['name', 'doubt', 'label', 'new', 'disagree'];
 const FEWEST_HITS = 25,
   MOST_HITS = 200;
 
@@ -65,11 +65,14 @@ class Explore {
     const at = params(),
       known = new Set(this.facts.labels.map(l => l.id));
     const colour = at.get('colour') ?? '',
-      label = Number(colour.split(':')[1]);
-    if (['label', 'verdict'].includes(colour.split(':')[0]) && known.has(label)) this.colours = { by: colour.split(':')[0], label };
+      [by, at1] = colour.split(':'), label = Number(at1),
+      rivals = this.facts.brought.predictions, asked = at.get('of'), source = rivals.includes(asked) ? asked : rivals[0] ?? null;
+    if ((['label', 'verdict'].includes(by) || (by === 'brought' && source)) && known.has(label)) this.colours = { by, label, source };
+    else if (by === 'disagree' && source) this.colours = { by, label: null, source };
     else if (['doubt', 'decided', 'best'].includes(colour)) this.colours = { by: colour, label: null };
     else this.colours = { by: this.facts.labels.length ? 'best' : 'doubt', label: null };
-    if (ORDERS.includes(at.get('order'))) this.order = at.get('order');
+    if (ORDERS.includes(at.get('order')) && (at.get('order') !== 'disagree' || rivals.length)) this.order = at.get('order');
+    this.vectors = this.facts.brought.vectors.includes(at.get('vectors')) ? at.get('vectors') : null;
     for (const key of (at.get('filter') ?? '').split(',').filter(Boolean)) this.filters.add(decodeURIComponent(key));
     if (at.get('query')) this.asked = { text: at.get('query') };
     else if (/^\d+$/.test(at.get('similar') ?? '')) this.asked = { sample: Number(at.get('similar')) };
@@ -81,6 +84,8 @@ class Explore {
       query: this.asked?.text,
       similar: this.asked?.sample,
       colour: colour === 'best' ? '' : colour,
+      of: this.map.needsSource() ? this.map.source : '',
+      vectors: this.vectors,
       order: this.order === 'name' ? '' : this.order,
       filter: [...this.filters].map(encodeURIComponent).join(','),
     }, { push });
@@ -97,7 +102,10 @@ class Explore {
       selection: el('aside', { class: 'pl-x-selection', 'aria-label': t('explore.view.selection') }),
     };
     this.chips = el('div', { class: 'pl-x-chips', role: 'group', 'aria-label': t('explore.filters') });
-    this.searching = createSearch({ kind, onSearch: asked => this.search(asked), onClear: () => this.endSearch() });
+    this.searching = createSearch({ kind, sources: this.facts.brought.vectors, source: this.vectors,
+      onSearch: asked => this.search(asked), onClear: () => this.endSearch(), onSource: name => { this.vectors = name;
+        if (this.asked?.sample !== undefined) this.search(this.asked);
+        else this.writeAddress(); } });
     const tabs = el('div', { class: 'pl-x-tabs', role: 'tablist', 'aria-label': t('explore.parts') }, VIEWS.map(key => el('button', {
       type: 'button',
       role: 'tab',
@@ -158,8 +166,8 @@ class Explore {
 
   async colourBy(by, label) {
     this.map.by = by;
-    if (['label', 'verdict'].includes(by)) this.map.label = label;
-    else if (by === 'best') this.map.label = null;
+    if (this.map.needsLabel()) this.map.label = label;
+    else if (['best', 'disagree'].includes(by)) this.map.label = null;
     if (this.order === 'label') {
       if (this.map.label === null) this.order = 'name';
       await this.loadOrder();
@@ -227,7 +235,7 @@ class Explore {
       onchange: e => { this.order = e.target.value;
           this.writeAddress();
           this.loadOrder().catch(toastError); } },
-      ORDERS.filter(key => key !== 'label' || this.map.label !== null).map(key => el('option', { value: key, selected: key === this
+      ORDERS.filter(key => (key !== 'label' || this.map.label !== null) && (key !== 'disagree' || this.facts.brought.predictions.length)).map(key => el('option', { value: key, selected: key === this
           .order }, t(`explore.order.${key}`))));
     this.gridHead.replaceChildren(el('div', { class: 'pl-x-scopes', role: 'group', 'aria-label': t('explore.scope') }, scopes.map(([key,
       words, n]) => el('button', {
@@ -286,7 +294,8 @@ class Explore {
       if (asked.file) answer = await api('/pl/api/search', { method: 'POST', query, body: asked.file, signal,
         headers: { 'Content-Type': asked.file.type || 'application/octet-stream' } });
       else if (asked.like) answer = await api('/pl/api/search', { query, json: { ids: asked.like.slice(0, 1000) }, signal });
-      else answer = await api('/pl/api/search', { query: { ...query, text: asked.text, sample: asked.sample }, signal });
+      else answer = await api('/pl/api/search', { query: { ...query, text: asked.text, sample: asked.sample,
+        vectors: asked.sample === undefined ? null : this.vectors }, signal });
       this.hits = answer.hits.map(hit => ({ ...hit, grid: answer.grids[hit.grid] ?? null }));
       if (asked.sample !== undefined) { await this.cards.want([asked.sample]);
         this.searching.set(asked, { card: this.cards.get(asked.sample) }); } else this.searching.set(asked, {});

@@ -6,7 +6,7 @@ import {
   announceVersion, api, count, debounce, el, listen, markReady, onRemoved, pageRoot, params, setAddress, setOpenProject,
   t, toast, toastError,
 } from './base.js';
-import { Chips, barsOf } from './chips.js';
+import { Chips, alsoSaid, barsOf } from './chips.js';
 import { Decisions } from './decisions.js';
 import { EvidenceBar } from './evidence_bar.js';
 import { lay } from './label_layout.js';
@@ -257,7 +257,7 @@ class LabelPage {
     if (label === null || !current) { this.bar.say(null, null, t(current?.item.is_pending ? 'label.pending' : 'label.caption.idle')); return; }
     this.bar.say({
       id: label, name: this.names.get(label), verdict: this.decisions.of(current.item).get(label),
-      probability: this.bars.get(label)?.probability ?? null, rank: this.order.indexOf(label) + 1, of: this.order.length,
+      probability: this.bars.get(label)?.probability ?? null, also: alsoSaid(this.bars.get(label)?.also), rank: this.order.indexOf(label) + 1, of: this.order.length,
     }, current.evidence);
   }
 

@@ -11,8 +11,8 @@ const METHODS = { umap: 'UMAP', pca: 'PCA' };
  * `by` and `label` say what the colours mean; `page.colourBy` changes them.
  */
 export class MapPane {
-  constructor(host, page, { by, label }) {
-    Object.assign(this, { page, by, label, version: null, isSampled: false, map: null, scale: null, groups: [] });
+  constructor(host, page, { by, label, source = null }) {
+    Object.assign(this, { page, by, label, source: source ?? page.facts.brought.predictions[0] ?? null, version: null, isSampled: false, map: null, scale: null, groups: [] });
     this.canvas = el('div', { class: 'pl-map', dataset: { testid: 'map', count: 0 }, tabindex: '-1' });
     this.legend = el('div', { class: 'pl-legend', role: 'group', 'aria-label': t('explore.legend') });
     this.method = el('span', { class: 'pl-x-method pl-dim pl-small', 'aria-live': 'polite' });
@@ -21,20 +21,26 @@ export class MapPane {
     onTheme(host, () => this.restyle());
   }
   colourBar() {
-    const { labels } = this.page.facts, byName = [...labels].sort((a, b) => a.name.localeCompare(b.name));
+    const { labels, brought } = this.page.facts, byName = [...labels].sort((a, b) => a.name.localeCompare(b.name));
     this.bySelect = el('select', {
       class: 'pl-input',
       'aria-label': t('explore.colour'),
       onchange: e => this.page.colourBy(e.target.value, this.label ?? byName[0]?.id ?? null),
-    }, ['best', 'label', 'verdict', 'doubt', 'decided'].map(key =>
+    }, ['best', 'label', 'verdict', 'doubt', 'decided', ...(brought.predictions.length ? ['brought', 'disagree'] : [])].map(key =>
       el('option', { value: key, disabled: !labels.length && key !== 'doubt' }, t(`explore.by.${key}`))));
+    this.sourceSelect = el('select', {
+      class: 'pl-input',
+      'aria-label': t('explore.colour.source'),
+      onchange: e => { this.source = e.target.value;
+        this.page.colourBy(this.by, this.label); },
+    }, brought.predictions.map(name => el('option', { value: name }, name)));
     this.labelSelect = el('select', {
       class: 'pl-input',
       'aria-label': t('explore.colour.label.which'),
       onchange: e => this.page.colourBy(this.by, Number(e.target.value)),
     }, byName.map(label => el('option', { value: label.id }, label.name)));
     return el('div', { class: 'pl-x-colours' },
-      el('span', { class: 'pl-dim', 'aria-hidden': 'true' }, t('explore.colour')), this.bySelect, this.labelSelect);
+      el('span', { class: 'pl-dim', 'aria-hidden': 'true' }, t('explore.colour')), this.bySelect, this.sourceSelect, this.labelSelect);
   }
 
   // ---- points --------------------------------------------------------------------------------
@@ -59,8 +65,9 @@ export class MapPane {
     }
   }
   get points() { return this.map?.data ?? null; }
-  needsLabel() { return ['label', 'verdict'].includes(this.by); }
-  colourQuery() { return { by: this.by, label: this.needsLabel() ? this.label : null }; }
+  needsLabel() { return ['label', 'verdict', 'brought'].includes(this.by); }
+  needsSource() { return ['brought', 'disagree'].includes(this.by); }
+  colourQuery() { return { by: this.by, label: this.needsLabel() ? this.label : null, source: this.needsSource() ? this.source : null }; }
 
   /** Points with their colours; `box` asks for the window only (level of detail). */
   async fetchPoints(box = null) {
@@ -126,6 +133,8 @@ export class MapPane {
     const { scale, points } = this;
     this.bySelect.value = this.by;
     this.labelSelect.hidden = !this.needsLabel();
+    this.sourceSelect.hidden = !this.needsSource();
+    if (this.source !== null) this.sourceSelect.value = this.source;
     if (this.label !== null) this.labelSelect.value = String(this.label);
     const item = (...parts) => el('span', { class: 'pl-legend-item' }, parts);
     if (scale.kind === 'groups') {
@@ -140,7 +149,7 @@ export class MapPane {
     const ramp = el('span', { class: 'pl-legend-ramp', 'aria-hidden': 'true' }),
       [low, high] = scale.ends;
     ramp.style.background = `linear-gradient(90deg, ${scale.low}, ${scale.middle}, ${scale.high})`;
-    this.legend.replaceChildren(item(el('span', {}, low), ramp, el('span', {}, this.by === 'label' ? `${high}: ${this.labelName()}` :
+    this.legend.replaceChildren(item(el('span', {}, low), ramp, el('span', {}, ['label', 'brought'].includes(this.by) ? `${high}: ${this.labelName()}` :
       high)));
     if (points.colours.some(Number.isNaN)) this.legend.append(item(mark({ shape: 'circle', colour: scale.unknown }), t(
       'explore.scale.unknown')));
@@ -150,6 +159,6 @@ export class MapPane {
     if (id === null) { this.hover.hide(); return; }
     const row = this.points.ids.indexOf(id);
     const words = row < 0 ? '' : inWords(this.scale, this.points.colours[row]);
-    this.hover.show(id, event, words && t(`explore.value.${this.by}`, { name: this.labelName(), words }));
+    this.hover.show(id, event, words && t(`explore.value.${this.by}`, { name: this.labelName(), source: this.source, words }));
   }
 }

@@ -5,8 +5,8 @@ const MOST_BYTES = 30_000_000;
 const GLASS = 'M11 4a7 7 0 1 0 .01 0zM16 16l5 5',
   PICTURE = 'M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.500 9a1 1 0 1 0 .01 0';
 
-/** createSearch({kind, onSearch(asked), onClear()}) -> {node, set(asked, {isBusy, card}), say(words), listenForFiles(root)}. */
-export function createSearch({ kind, onSearch, onClear }) {
+/** createSearch({kind, sources, source, onSearch(asked), onClear(), onSource(name | null)}) -> {node, set(asked, {isBusy, card}), say(words), listenForFiles(root)}. */
+export function createSearch({ kind, sources = [], source = null, onSearch, onClear, onSource }) {
   const isImage = kind === 'image';
   const field = el('input', {
     type: 'search',
@@ -25,11 +25,16 @@ export function createSearch({ kind, onSearch, onClear }) {
   const like = el('span', { class: 'pl-find-like', hidden: true });
   const clear = el('button', { class: 'pl-button small', type: 'button', hidden: true, onclick: () => { field.value = '';
       onClear(); } }, t('explore.search.clear'));
+  // Vectors made elsewhere hold samples only: they are searched by a sample, words and pictures are not.
+  const by = el('select', { class: 'pl-input pl-find-by', hidden: !sources.length, 'aria-label': t('explore.search.by'), title: t('explore.search.by.what'),
+      dataset: { testid: 'search-by' }, onchange: () => onSource(by.value || null) },
+    [['', t('explore.search.by.ours')], ...sources.map(name => [name, t('explore.search.by.name', { name })])].map(([value, words]) =>
+      el('option', { value, selected: value === (source ?? '') }, words)));
   const said = el('span', { class: 'pl-hidden', role: 'status' });
   const node = el('form', { class: 'pl-find', role: 'search', onsubmit: e => { e.preventDefault(); const text = field.value.trim(); if (
           text) onSearch({ text });
         else onClear(); } },
-    el('span', { class: 'pl-find-glass', 'aria-hidden': 'true' }, icon(GLASS)), field, like, isImage ? [file, pick] : null, clear, said);
+    el('span', { class: 'pl-find-glass', 'aria-hidden': 'true' }, icon(GLASS)), field, like, isImage ? [file, pick] : null, by, clear, said);
   let shown = null;
 
   function take(one) {
