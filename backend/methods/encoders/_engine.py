@@ -7,6 +7,7 @@ so an engine is no part of an encoder's fingerprint; the dtype is.
 from __future__ import annotations
 
 import os
+import queue
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -69,10 +70,12 @@ def compile_engine(
     dtype: str = "auto",
     threads: int = 0,
     varying: int = 1,
+    streams: int = 1,
 ) -> Engine:
     """A callable that runs `module` on arrays shaped like the examples; the first axis may vary.
 
-    The callable may be used from several threads; calls wait for each other.
+    The callable may be used from several threads; calls wait for each other, or as many as
+    `streams` says run at once.
 
     Args:
         module: A module that takes tensors and returns one tensor or a tuple of tensors.
@@ -84,6 +87,8 @@ def compile_engine(
         threads: Threads of OpenVINO, 0 for as many as this process may use. PyTorch's count is
             a setting of the whole process and is left alone.
         varying: How many leading axes may vary; 2 for texts of any length.
+        streams: Calls that OpenVINO runs at once, its threads divided among them. PyTorch runs
+            one call at a time.
 
     Raises:
         BadInputError: the engine cannot run on the device, or a choice is not known.
@@ -94,7 +99,12 @@ def compile_engine(
     module = module.eval()
     if choose_engine(engine, device) == "openvino":
         return _compile_openvino(
-            module, example_inputs, dtype=dtype, threads=threads, varying=varying
+            module,
+            example_inputs,
+            dtype=dtype,
+            threads=threads,
+            varying=varying,
+            streams=streams,
         )
     return _compile_torch(module, device=device, dtype=dtype)
 
@@ -128,6 +138,7 @@ def _compile_openvino(
     dtype: str,
     threads: int,
     varying: int,
+    streams: int,
 ) -> Engine:
     if ov is None:  # choose_engine has refused this already
         raise BadInputError("openvino is not installed")
@@ -141,16 +152,19 @@ def _compile_openvino(
         model = ov.convert_model(traced, input=shapes)
     options: dict[str, object] = {
         "INFERENCE_PRECISION_HINT": "bf16" if dtype == "bfloat16" else "f32",
-        "PERFORMANCE_HINT": "LATENCY",
         # Left to itself, OpenVINO took one of two virtual cores.
-        "INFERENCE_NUM_THREADS": threads or len(os.sched_getaffinity(0)),
+        "INFERENCE_NUM_THREADS": usable_threads(threads),
+        **({"PERFORMANCE_HINT": "LATENCY"} if streams == 1 else {"NUM_STREAMS": str(streams)}),
     }
-    request = ov.Core().compile_model(model, "CPU", options).create_infer_request()
-    lock = threading.Lock()
+    compiled = ov.Core().compile_model(model, "CPU", options)
+    free: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    for _ in range(streams):
+        free.put(compiled.create_infer_request())
     count = len(model.outputs)
 
     def run(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        with lock:
+        request = free.get()
+        try:
             request.infer([np.ascontiguousarray(array) for array in arrays], share_inputs=True)
             found = (request.get_output_tensor(index).data for index in range(count))
             # Copied, since the next run writes into the same memory.
@@ -158,8 +172,15 @@ def _compile_openvino(
                 np.array(data, dtype=np.float16 if data.dtype == np.float16 else np.float32)
                 for data in found
             )
+        finally:
+            free.put(request)
 
     return run
+
+
+def usable_threads(threads: int) -> int:
+    """The threads asked for, or (0) as many as this process may use."""
+    return threads or len(os.sched_getaffinity(0))
 
 
 def _example(array: np.ndarray) -> torch.Tensor:

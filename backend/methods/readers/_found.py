@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -34,14 +35,15 @@ def annotation_files(
     for folder in folders:
         below = path / folder
         if below.is_dir() and not (folder and below.is_symlink()):
-            found += [
-                file
-                for file in sorted(below.iterdir())
-                if not is_ignored(file.name)
-                and not file.is_symlink()
-                and file.is_file()
-                and is_ours(file)
-            ]
+            # A folder may hold a hundred thousand pictures that are none of ours: no `Path`, no
+            # further question to the disk for what the name or its kind rules out.
+            with os.scandir(below) as entries:
+                plain = [
+                    entry.name
+                    for entry in entries
+                    if not is_ignored(entry.name) and entry.is_file(follow_symlinks=False)
+                ]
+            found += [file for name in sorted(plain) if is_ours(file := below / name)]
     return found
 
 

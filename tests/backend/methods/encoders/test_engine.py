@@ -1,4 +1,5 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -107,3 +108,16 @@ def test_torchvision_can_be_imported_and_a_second_call_changes_nothing():
 
     assert torchvision.transforms is not None
     assert allow_torchvision() is False
+
+
+def test_streams_run_at_once_and_give_the_same(module, images):
+    alone = compile_engine(module, [images[:1]], engine="openvino", device="cpu", threads=2)
+    run = compile_engine(
+        module, [images[:1]], engine="openvino", device="cpu", threads=2, streams=2
+    )
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda at: run(images[at : at + 1]), list(range(len(images))) * 8))
+    for at, outputs in enumerate(found):
+        one = at % len(images)
+        for got, wanted in zip(outputs, alone(images[one : one + 1]), strict=True):
+            np.testing.assert_allclose(got, wanted, atol=1e-5)
