@@ -67,6 +67,13 @@ ENTRIES: tuple[Entry, ...] = (
         status="ready",
     ),
     Entry(
+        "encoders/vision",
+        "VisionEncoder",
+        "any timm backbone: pretrained, a checkpoint file or a folder; no text side",
+        source="Wightman 2019 (timm)",
+        aka=("encoders/timm",),
+    ),
+    Entry(
         "aligners/transport",
         "TransportAligner",
         "conditional transport between parts and labels: score and map from the same numbers",

@@ -23,6 +23,7 @@ ENCODER_FAMILIES = {
     "embedded": "encoders/embedded",
     "open_clip": "encoders/clip",
     "sentence": "encoders/sentence",
+    "timm": "encoders/vision",
     "words": "encoders/static_words",
 }
 OFFLINE_ENCODERS = ("embedded", "sentence:minilm", "words", "sentence:minilm+words")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from backend import catalogue
-from backend.contracts import Encoder
+from backend.contracts import Encoder, has_text_side, lane_host, why_no_lanes
 from backend.errors import BadInputError
 from backend.types import Kind
 
@@ -40,6 +40,16 @@ def _clip_folder(tmp_path_factory) -> str:
     return f"local-dir:{folder}"
 
 
+def _timm_file(tmp_path_factory) -> str:
+    """A tiny timm backbone's random weights in a file."""
+    import timm
+    from safetensors.torch import save_file
+
+    file = tmp_path_factory.mktemp("conformance-timm") / "test_vit.safetensors"
+    save_file(dict(timm.create_model("test_vit", num_classes=3).state_dict()), file)
+    return str(file)
+
+
 @pytest.fixture(scope="module", params=KEYS)
 def make(request, tmp_path_factory):
     """Builds one encoder of the shelf again and again, with settings changed at will."""
@@ -52,6 +62,9 @@ def make(request, tmp_path_factory):
     if key == "encoders/clip":
         folder = _clip_folder(tmp_path_factory)
         settings = replace(settings, model=folder, pretrained="", engine="torch")
+    if key == "encoders/vision":
+        file = _timm_file(tmp_path_factory)
+        settings = replace(settings, model="test_vit", pretrained=file, engine="torch")
     return lambda **changes: method(replace(settings, **changes))
 
 
@@ -97,8 +110,10 @@ def test_a_batch_equals_its_items_one_at_a_time(encoder, samples, encoded):
 
 
 def test_rows_are_of_length_one_and_as_wide_as_said(encoder, encoded):
-    everything = [encoded.pooled, *encoded.parts, encoder.encode_labels(["cat", "dog", "cat"])]
-    everything.append(encoder.encode_texts(["a red bird", ""]))
+    everything = [encoded.pooled, *encoded.parts]
+    if has_text_side(encoder):
+        everything.append(encoder.encode_labels(["cat", "dog", "cat"]))
+        everything.append(encoder.encode_texts(["a red bird", ""]))
     for rows in everything:
         assert rows.dtype == np.float32
         assert rows.shape[1] == encoder.dim
@@ -135,10 +150,32 @@ def test_a_cell_is_where_the_picture_changes(encoder):
 def test_equal_labels_are_equal_and_others_are_not(encoder):
     rows = encoder.encode_labels(["cat", "dog", "cat"])
     np.testing.assert_array_equal(rows[0], rows[2])
-    assert rows[0] @ rows[1] < 0.999
+    if has_text_side(encoder):
+        assert rows[0] @ rows[1] < 0.999
+    else:
+        np.testing.assert_array_equal(rows, np.zeros((3, encoder.dim), np.float32))
+        with pytest.raises(BadInputError, match="no text side"):
+            encoder.encode_texts(["a red bird"])
     np.testing.assert_array_equal(
         encoder.encode_labels(["ice_cream"]), encoder.encode_labels(["ice cream"])
     )
+
+
+def test_lanes_can_live_in_it_or_it_says_why(encoder, samples, encoded):
+    host = lane_host(encoder)
+    assert (host is None) == bool(why_no_lanes(encoder))
+    if host is None:
+        assert why_no_lanes(encoder).startswith(f"no lanes with {encoder.id}: ")
+        return
+    stack = host.frozen_stack()
+    again, readings = host.read(samples)
+    np.testing.assert_allclose(again.pooled, encoded.pooled, atol=1e-4)
+    assert stack.start.shape == (stack.width,)
+    assert stack.width % stack.heads == 0
+    for reading in readings:
+        assert reading.tokens.shape[::2] == (len(stack.blocks), stack.width)
+        assert reading.plain.shape == (host.plain_dim,)
+        assert np.isfinite(reading.tokens).all()
 
 
 def test_nothing_in_nothing_out(encoder):

@@ -161,18 +161,3 @@ def _clip_block(block: Any) -> FrozenBlock:
         up=linear_of(block.mlp.c_fc),
         down=linear_of(block.mlp.c_proj, gain=block.ls_2),
     )
-
-
-def grid_of(visual: nn.Module, num_cells: int, size: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns of a tower's cells.
-
-    Raises:
-        BadInputError: the number of cells fits no grid over the picture.
-    """
-    rows, columns = getattr(visual, "grid_size", (0, 0))
-    if rows * columns != num_cells:
-        rows = round((num_cells * size[0] / size[1]) ** 0.5)
-        columns = num_cells // max(rows, 1)
-    if rows * columns != num_cells:
-        raise BadInputError(f"{num_cells} parts of {type(visual).__name__} make no grid")
-    return int(rows), int(columns)

@@ -9,17 +9,17 @@ from __future__ import annotations
 import contextlib
 import pickle
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
-from huggingface_hub import constants as hub_constants
 from huggingface_hub.errors import LocalEntryNotFoundError
 from torch import nn
 
 from backend.errors import BadInputError, NotFoundError, OfflineError, PatchlaneError
+from backend.methods.encoders._hub import no_downloads
+from backend.methods.encoders._pictures import Form
 from backend.methods.encoders._torchvision_shim import allow_torchvision
 
 allow_torchvision()
@@ -33,20 +33,11 @@ SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 @dataclass(frozen=True)
 class ClipModel:
-    """A loaded model with its tokenizer and how it wants its pictures.
-
-    Attributes:
-        size: (height, width) that pictures are stretched to.
-        mean, std: of the RGB values in 0..1.
-        interpolation: "bicubic" or "bilinear".
-    """
+    """A loaded model with its tokenizer and how it wants its pictures."""
 
     model: nn.Module
     tokenizer: Any
-    size: tuple[int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    interpolation: str
+    form: Form
 
 
 def load_clip(model: str, tag_or_file: str, *, is_offline: bool) -> ClipModel:
@@ -59,7 +50,7 @@ def load_clip(model: str, tag_or_file: str, *, is_offline: bool) -> ClipModel:
     """
     if model.startswith(HUB) and is_offline:
         model = FOLDER + str(_cached_snapshot(model.removeprefix(HUB)))
-    offline = _no_downloads() if is_offline else contextlib.nullcontext()
+    offline = no_downloads() if is_offline else contextlib.nullcontext()
     with offline, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on model code that is about to change; not ours to act on
         try:
@@ -77,10 +68,12 @@ def load_clip(model: str, tag_or_file: str, *, is_offline: bool) -> ClipModel:
     return ClipModel(
         model=network.eval().requires_grad_(False),
         tokenizer=tokenizer,
-        size=(size, size) if isinstance(size, int) else (int(size[0]), int(size[1])),
-        mean=tuple(wanted["mean"]),
-        std=tuple(wanted["std"]),
-        interpolation=wanted["interpolation"],
+        form=Form(
+            size=(size, size) if isinstance(size, int) else (int(size[0]), int(size[1])),
+            mean=tuple(wanted["mean"]),
+            std=tuple(wanted["std"]),
+            interpolation=wanted["interpolation"],
+        ),
     )
 
 
@@ -208,14 +201,3 @@ def _explained(error: Exception, name: str) -> PatchlaneError:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return NotFoundError(f"open_clip:{name} was not found: {reason}")
     return BadInputError(f"the weights do not fit open_clip:{name}: {reason}")
-
-
-@contextlib.contextmanager
-def _no_downloads() -> Iterator[None]:
-    """Make the hub's library answer from its cache only; it reads this when it is asked."""
-    before = hub_constants.HF_HUB_OFFLINE
-    hub_constants.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        hub_constants.HF_HUB_OFFLINE = before

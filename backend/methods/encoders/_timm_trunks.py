@@ -48,8 +48,10 @@ class TimmTower(nn.Module):
         trunk = self.trunk
         prefix = int(getattr(trunk, "num_prefix_tokens", 0))
         alone = features[:, prefix:].flatten(0, 1)[:, None, :]
-        leaves_out = not getattr(trunk, "pool_include_prefix", False)
-        if prefix and leaves_out and getattr(trunk, "global_pool", "token") != "token":
+        if getattr(trunk, "global_pool", "token") == "token":
+            # Such a head reads the first tokens, a distilled one two of them: the cell is each.
+            alone = alone.expand(-1, max(prefix, 1), -1)
+        elif prefix and not getattr(trunk, "pool_include_prefix", False):
             # Such a pool takes no notice of the first tokens, so something has to stand there.
             alone = torch.cat([alone.new_zeros(alone.shape[0], prefix, alone.shape[2]), alone], 1)
         return alone

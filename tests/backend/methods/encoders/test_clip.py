@@ -196,7 +196,7 @@ def test_the_value_path_is_the_last_attention_asked_of_one_cell(folders, picture
     encoder = open_folder(folders(name))
     network = open_clip.create_model(f"local-dir:{folders(name)}").eval()
     visual, cell = network.visual, 3
-    batch = torch.from_numpy(encoder._prepared(pictures[0])[None])
+    batch = torch.from_numpy(encoder._network.prepared(pictures[0])[None])
     with torch.inference_mode():
         if name == "vit":
             x = visual._embeds(batch)
@@ -234,7 +234,7 @@ def test_the_value_path_is_the_last_attention_asked_of_one_cell(folders, picture
 def test_the_last_tokens_are_the_other_choice_with_another_fingerprint(folders, pictures):
     values, tokens = open_folder(folders("vit")), open_folder(folders("vit"), parts="tokens")
     network = open_clip.create_model(f"local-dir:{folders('vit')}").eval()
-    batch = torch.from_numpy(tokens._prepared(pictures[0])[None])
+    batch = torch.from_numpy(tokens._network.prepared(pictures[0])[None])
     with torch.inference_mode():
         x = network.visual.transformer(network.visual._embeds(batch))
         expected = (network.visual.ln_post(x)[0, 1:] @ network.visual.proj).numpy()
@@ -259,12 +259,12 @@ def test_a_checkpoint_beside_a_name_gives_the_same_as_the_folder(named, folders,
     model, weights = named
     by_name = ClipEncoder(ClipEncoder.Settings(model, str(weights), engine="torch"))
     network = open_clip.create_model(model, pretrained=str(weights)).eval()
-    batch = torch.from_numpy(np.stack([by_name._prepared(p) for p in pictures]))
+    batch = torch.from_numpy(np.stack([by_name._network.prepared(p) for p in pictures]))
     with torch.inference_mode():
         expected = network.encode_image(batch, normalize=True).numpy()
     np.testing.assert_allclose(by_name.encode(pictures).pooled, expected, atol=AGREE)
     assert by_name.id == f"open_clip:{model}/{weights}"
-    assert open_clip.get_model_preprocess_cfg(network)["mean"] == tuple(by_name._loaded.mean)
+    assert open_clip.get_model_preprocess_cfg(network)["mean"] == tuple(by_name._loaded.form.mean)
     assert by_name.fingerprint != open_folder(folders("vit")).fingerprint, "other mean and std"
 
 
@@ -349,7 +349,7 @@ def test_its_stream_is_what_the_frozen_arrays_make_of_the_first_tokens(
     assert encoder.lane_refusal == ""
     readings = check_reading(encoder, pictures)
     network = open_clip.create_model(f"local-dir:{folders(name)}").eval()
-    batch = torch.from_numpy(np.stack([encoder._prepared(picture) for picture in pictures]))
+    batch = torch.from_numpy(np.stack([encoder._network.prepared(picture) for picture in pictures]))
     with torch.inference_mode():
         first, last = tokens_of(network.visual, batch)
     for row, reading in enumerate(readings):
