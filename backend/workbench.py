@@ -18,6 +18,7 @@ from uuid import uuid4
 
 import numpy as np
 from jaxtyping import Float
+from PIL import Image
 
 from backend import catalogue, encoding, intake, replay, views
 from backend.board import Board
@@ -791,11 +792,18 @@ class Workbench:
 
         return self.jobs.submit("encode", f"Changing the encoder to {encoder_id}", work)
 
-    def warm_up(self) -> None:
-        """Load the encoder's weights ahead of the first search or import."""
+    def warm_up(self, *, compiles: bool = False) -> None:
+        """Load the encoder's weights ahead of the first search or import.
+
+        Args:
+            compiles: run it once as well, so that its engines are compiled, which takes seconds.
+        """
         encoder = self._pipeline.encoder
         if isinstance(encoder, DeferredEncoder):
             encoder.loaded()
+        if compiles:
+            encoder.encode_texts(["a"])
+            encoder.encode([Image.new("RGB", (8, 8))] if self.kind == Kind.IMAGE else ["a"])
 
     def _warm_up_quietly(self) -> None:
         try:
