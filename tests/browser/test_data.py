@@ -229,6 +229,8 @@ def test_the_window_is_filled_and_nothing_sticks_out(
     assert (box["width"], box["y"] + box["height"]) == (width, height)
     scrolls = "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
     assert page.evaluate(scrolls) == [width, height], "the page itself never scrolls"
+    # hidden while the labels are few
+    page.locator(".pl-data-labels > .pl-input").evaluate("field => { field.hidden = false; }")
     sticking_out = page.evaluate(
         """() => [...document.querySelectorAll('.pl-shell *, .pl-page *')].filter(node => {
             const box = node.getBoundingClientRect();

@@ -26,7 +26,7 @@ export function createSearch({ kind, sources = [], source = null, onSearch, onCl
   const clear = el('button', { class: 'pl-button small', type: 'button', hidden: true, onclick: () => { field.value = '';
       onClear(); } }, t('explore.search.clear'));
   // Vectors made elsewhere hold samples only: they are searched by a sample, words and pictures are not.
-  const by = el('select', { class: 'pl-input pl-find-by', hidden: !sources.length, 'aria-label': t('explore.search.by'), title: t('explore.search.by.what'),
+  const by = el('select', { class: 'pl-input pl-find-by', hidden: true, 'aria-label': t('explore.search.by'), title: t('explore.search.by.what'),
       dataset: { testid: 'search-by' }, onchange: () => onSource(by.value || null) },
     [['', t('explore.search.by.ours')], ...sources.map(name => [name, t('explore.search.by.name', { name })])].map(([value, words]) =>
       el('option', { value, selected: value === (source ?? '') }, words)));
@@ -46,6 +46,7 @@ export function createSearch({ kind, sources = [], source = null, onSearch, onCl
   function set(asked, { isBusy = false, card = null } = {}) {
     node.classList.toggle('is-busy', isBusy);
     clear.hidden = !asked;
+    by.hidden = !sources.length || asked?.sample === undefined;
     if (asked?.text !== undefined && field.value !== asked.text) field.value = asked.text;
     if (asked && asked.text === undefined) field.value = '';
     if (shown) { URL.revokeObjectURL(shown);
