@@ -227,12 +227,19 @@ def _about(verb: Any) -> None:
     made.add_argument("--train", action="store_true", help="train the shipped weights again")
 
 
+MOST_PROBLEMS = 8
+"""Problems of an import that are listed before the counts would be out of sight."""
+
+
 def _show(result: dict[str, Any]) -> None:
     """The result for a person: one line per row."""
     for name, value in result.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            for row in value:
+            shown = value[:MOST_PROBLEMS] if name == "errors" else value
+            for row in shown:
                 print("  ".join(_brief(key, item) for key, item in row.items()))
+            if len(shown) < len(value):
+                print(f"and {len(value) - len(shown)} more problems; --json lists them all")
         else:
             print(_brief(name, value))
 

@@ -228,8 +228,19 @@ def evaluate(args: Namespace) -> dict[str, Any]:
     with project(args) as workbench:
         if Path(args.split).suffix:
             truth = workbench.truth_from(json_lines(Path(args.split)))
-            return as_json(workbench.evaluate(truth=truth))
-        return as_json(workbench.evaluate(args.split))
+            return _told(workbench.evaluate(truth=truth))
+        return _told(workbench.evaluate(args.split))
+
+
+def _told(found: api.Evaluation) -> dict[str, Any]:
+    """An evaluation; in words why it says nothing of any label, if it does not."""
+    if found.mAP is None:
+        say(
+            f"no label has both YES and NO among the {found.n} samples of {found.split}, so there "
+            "is no precision to tell. NO comes from the Label page (Enter), or from "
+            "`import --unlisted no` where a file lists everything that is there."
+        )
+    return as_json(found)
 
 
 def versions(args: Namespace) -> dict[str, Any]:
