@@ -302,7 +302,11 @@ def _labels(given: str | None) -> list[str]:
     if not given:
         return []
     path = Path(given)
-    names = path.read_text(encoding="utf-8").splitlines() if path.is_file() else given.split(",")
+    try:
+        is_file = path.is_file()
+    except OSError:  # a list longer than a file name may be
+        is_file = False
+    names = path.read_text(encoding="utf-8").splitlines() if is_file else given.split(",")
     return [name.strip() for name in names if name.strip()]
 
 

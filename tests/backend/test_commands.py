@@ -97,6 +97,13 @@ def test_the_loop_from_the_shell(made: Call, tmp_path: Path) -> None:
     assert set(report) >= {"mAP", "CF1", "OF1", "ap", "coverage", "mean_set_size", "ece", "n"}
 
 
+def test_a_list_of_labels_may_be_longer_than_a_file_name(made: Call) -> None:
+    names = [f"a label with number {number}" for number in range(30)]
+    made("labels", "p", "add", ",".join(names))
+    listed = [row["name"] for row in made("labels", "p", "list")["labels"]]
+    assert listed[-30:] == names
+
+
 def test_explain_writes_what_the_contract_says(made: Call, tmp_path: Path) -> None:
     made("explain", "p", "d", "--out", tmp_path / "d.npz")
     with np.load(tmp_path / "d.npz") as held:
