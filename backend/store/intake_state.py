@@ -118,6 +118,13 @@ class NameIndex:
             raise BadInputError(ambiguous(name, sorted(names)))
         if name.isdecimal() and int(name) in self.first:
             return int(name)
+        tail = name.rpartition("/")[2]
+        if tail != name and tail in self.whole:
+            # not taken for it: the same file name may stand for another picture in each folder
+            raise BadInputError(
+                f"no sample of this project has this name, but one is called {shown(tail)}; write "
+                "the names as the project has them, or leave the file where it lists the pictures"
+            )
         raise BadInputError("no sample of this project has this name; import its file first")
 
 
