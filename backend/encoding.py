@@ -1,12 +1,15 @@
 """From samples to vectors: in a stream while they are taken in, or for those that lack them.
 
 Decoding and the forward pass overlap: the encoder runs on a thread of its own behind a short queue.
+Where lanes are wanted, the same forward pass gives what they read of a sample (`LaneReading`),
+which goes to the token cache.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from queue import Queue
 from threading import Thread
@@ -15,17 +18,24 @@ from typing import Any
 import numpy as np
 
 from backend.board import Board
-from backend.contracts import Encoder
-from backend.errors import BadInputError
-from backend.images import decode
+from backend.contracts import Encoder, LaneHost, lane_host, why_no_lanes
+from backend.errors import BadInputError, SaveError
+from backend.images import SMALLEST_CROP, decode, fixed_view
 from backend.pipeline import Pipeline
 from backend.store.project import ProjectStore
+from backend.store.token_cache import TokenCache
 from backend.store.vectors import VectorStore
-from backend.types import Encoded, Kind, Layout, Progress, Sample
+from backend.types import Encoded, Kind, LaneReading, Layout, Progress, Sample
 
 BATCH = 32
 QUEUED_BATCHES = 2
 PART_BATCH = 64
+FIRST_PIECE = 4
+PIECE_BYTES = 64_000_000
+NUM_VIEWS = {Kind.IMAGE: 4, Kind.TEXT: 1}
+"""In how many fixed ways a sample can be read for training."""
+
+log = logging.getLogger("patchlane.encoding")
 
 
 class StreamEncoder:
@@ -39,13 +49,32 @@ class StreamEncoder:
         num_done: how many of the samples given so far have their vectors stored.
     """
 
-    def __init__(self, encoder: Encoder, vectors: VectorStore):
+    def __init__(
+        self,
+        encoder: Encoder,
+        vectors: VectorStore,
+        tokens: TokenCache | None = None,
+        *,
+        view: int | None = None,
+    ):
+        """Store vectors, and what lanes read.
+
+        Args:
+            encoder: makes both.
+            vectors: where vectors are kept.
+            tokens: where readings are kept, if lanes can live in the encoder; beside vectors this
+                is a convenience, and where it cannot be written, vectors still are.
+            view: store readings alone, of samples seen in this way.
+        """
         self._encoder = encoder
         self._vectors = vectors
+        self._tokens = tokens
+        self._view = view
         self._queue: Queue[list[tuple[str, Any]] | None] = Queue(QUEUED_BATCHES)
         self._batch: list[tuple[str, Any]] = []
         self._seen: set[str] = set()
         self._error: Exception | None = None
+        self._piece = FIRST_PIECE
         self.num_done = 0
         self._thread = Thread(target=self._work, name="encode", daemon=True)
 
@@ -75,18 +104,54 @@ class StreamEncoder:
         while (batch := self._queue.get()) is not None:
             if self._error is not None:
                 continue  # keep emptying the queue, so that nobody waits for room in it
-            hashes = [content_hash for content_hash, _ in batch]
-            missing = set(self._vectors.missing(hashes, self._encoder.fingerprint))
-            batch = [item for item in batch if item[0] in missing]
-            self.num_done += len(hashes) - len(batch)
-            if not batch:
-                continue
             try:
-                encoded = self._encoder.encode([sample for _, sample in batch])
-                self._vectors.put(self._encoder.fingerprint, [h for h, _ in batch], encoded)
-                self.num_done += len(batch)
+                host = None if self._tokens is None else lane_host(self._encoder)
+                missing = set(self._missing(host, [content_hash for content_hash, _ in batch]))
+                new = [item for item in batch if item[0] in missing]
+                self.num_done += len(batch) - len(new)
+                if host is None:
+                    self._encode(new)
+                else:
+                    self._read(host, new)
             except Exception as error:
                 self._error = error
+
+    def _missing(self, host: LaneHost | None, hashes: list[str]) -> list[str]:
+        if host is not None and self._tokens is not None and self._view is not None:
+            return self._tokens.missing(hashes, host.lane_key, self._view)
+        return self._vectors.missing(hashes, self._encoder.fingerprint)
+
+    def _encode(self, batch: list[tuple[str, Any]]) -> None:
+        if batch:
+            encoded = self._encoder.encode([sample for _, sample in batch])
+            self._vectors.put(self._encoder.fingerprint, [h for h, _ in batch], encoded)
+            self.num_done += len(batch)
+
+    def _read(self, host: LaneHost, batch: list[tuple[str, Any]]) -> None:
+        """As `_encode`, in pieces whose readings fit into memory (28 MB each of a large tower)."""
+        while batch:
+            piece, batch = batch[: self._piece], batch[self._piece :]
+            hashes = [content_hash for content_hash, _ in piece]
+            encoded, readings = host.read([sample for _, sample in piece])
+            self._keep(host, hashes, encoded, readings)
+            self.num_done += len(piece)
+            largest = max(reading.tokens.nbytes for reading in readings)
+            self._piece = min(BATCH, max(1, PIECE_BYTES // largest))
+
+    def _keep(
+        self, host: LaneHost, hashes: list[str], encoded: Encoded, readings: list[LaneReading]
+    ) -> None:
+        if self._view is None:
+            self._vectors.put(self._encoder.fingerprint, hashes, encoded)
+        if self._tokens is None:
+            return
+        try:
+            self._tokens.put(host.lane_key, hashes, readings, self._view or 0)
+        except SaveError as error:
+            if self._view is not None:
+                raise
+            log.warning("%s", error)
+            self._tokens = None
 
 
 def encode_missing(
@@ -94,9 +159,17 @@ def encode_missing(
     encoder: Encoder,
     samples: Sequence[Sample],
     *,
+    tokens: TokenCache | None = None,
     progress: Progress | None = None,
 ) -> int:
     """Encode the samples without vectors; unreadable media are left out, the rest goes on.
+
+    Args:
+        store: holds the media and the vectors.
+        encoder: makes them.
+        samples: those that may lack vectors.
+        tokens: where lanes are wanted, what they read is kept here from the same forward pass.
+        progress: called with (done, total, name).
 
     Returns:
         How many samples were handed to the encoder.
@@ -104,28 +177,78 @@ def encode_missing(
     hashes = [sample.content_hash for sample in samples]
     missing = set(store.vectors.missing(hashes, encoder.fingerprint))
     todo = [sample for sample in samples if sample.content_hash in missing]
-    if not todo:
+    stream = StreamEncoder(encoder, store.vectors, tokens)
+    return _through(stream, todo, lambda one: _content(store, encoder, one), progress)
+
+
+def read_missing(
+    store: ProjectStore,
+    encoder: Encoder,
+    samples: Sequence[Sample],
+    tokens: TokenCache,
+    *,
+    view: int = 0,
+    progress: Progress | None = None,
+) -> int:
+    """Read the samples without a reading: evicted, damaged, or never seen in this way.
+
+    Args:
+        store: holds the media.
+        encoder: one that lanes can live in.
+        samples: those that may lack a reading.
+        tokens: where readings are kept.
+        view: 0 the sample as it is; of a picture also 1 to 3, see `images.fixed_view`.
+        progress: called with (done, total, name).
+
+    Returns:
+        How many samples were handed to the encoder.
+
+    Raises:
+        BadInputError: lanes cannot live in the encoder, or a text has no such view.
+        SaveError: the token cache cannot be written.
+    """
+    host = lane_host(encoder)
+    if host is None:
+        raise BadInputError(why_no_lanes(encoder))
+    if not 0 <= view < NUM_VIEWS[encoder.kind]:
+        raise BadInputError(f"a sample of kind {encoder.kind} has no view {view}")
+    missing = set(tokens.missing([one.content_hash for one in samples], host.lane_key, view))
+    todo = [one for one in samples if one.content_hash in missing]
+    stream = StreamEncoder(encoder, store.vectors, tokens, view=view)
+    return _through(stream, todo, lambda one: _content(store, encoder, one, view), progress)
+
+
+def _through(
+    stream: StreamEncoder,
+    samples: Sequence[Sample],
+    content: Callable[[Sample], Any],
+    progress: Progress | None,
+) -> int:
+    """Send samples through a stream; a damaged medium is shown as such where it is opened."""
+    if not samples:
         return 0
     done = 0
-    with StreamEncoder(encoder, store.vectors) as stream:
-        for sample in todo:
+    with stream:
+        for sample in samples:
             try:
-                stream.accept(sample.content_hash, _content(store, encoder, sample))
+                stream.accept(sample.content_hash, content(sample))
                 done += 1
             except (BadInputError, OSError):
-                continue  # a damaged medium is shown as such where it is opened
+                continue
             finally:
                 if progress is not None:
-                    progress(stream.num_done, len(todo), sample.name)
+                    progress(stream.num_done, len(samples), sample.name)
     if progress is not None:
-        progress(len(todo), len(todo), "")
+        progress(len(samples), len(samples), "")
     return done
 
 
-def _content(store: ProjectStore, encoder: Encoder, sample: Sample) -> Any:
+def _content(store: ProjectStore, encoder: Encoder, sample: Sample, view: int = 0) -> Any:
     if sample.kind == Kind.TEXT:
         return sample.text or ""
-    return decode(store.media.path(sample), at_least=encoder.input_size)
+    size = round(encoder.input_size / SMALLEST_CROP) if view > 1 else encoder.input_size
+    picture = decode(store.media.path(sample), at_least=size)
+    return fixed_view(picture, sample.content_hash, view)
 
 
 def filled(board: Board, pipeline: Pipeline, vectors: VectorStore) -> Board:

@@ -9,6 +9,7 @@ here: they can carry scripts.
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ CONTENT_TYPES = {
 }
 """Format of `ImageFacts` to the media type that a browser is told."""
 
+SMALLEST_CROP = 0.6
 _HEAD = 16
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _Opener = Callable[[IO[bytes]], ImageFile]
@@ -113,6 +115,30 @@ def decode(
 ) -> Image.Image:
     """The pixels of `load`, without the facts."""
     return load(source, at_least=at_least, limits=limits, name=name)[0]
+
+
+def fixed_view(image: Image.Image, key: str, number: int) -> Image.Image:
+    """One of a few ways to look at a picture, for training from what was computed once.
+
+    0 is the picture, 1 its mirror image, 2 and above are crops: where and how large (each side
+    `SMALLEST_CROP` to 0.9 of the whole), and whether mirrored, `key` and the number decide alone.
+    Large crops, since a label of a small thing must still be true of them.
+    """
+    if number == 0:
+        return image
+    if number == 1:
+        return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    digest = hashlib.blake2b(f"{key}:{number}".encode(), digest_size=16).digest()
+    wide, high, right, down = (
+        int.from_bytes(digest[at : at + 3], "big") / 2**24 for at in range(0, 12, 3)
+    )
+    width, height = (
+        max(1, round(side * (SMALLEST_CROP + (0.9 - SMALLEST_CROP) * share)))
+        for side, share in zip(image.size, (wide, high), strict=True)
+    )
+    left, top = int(right * (image.width - width + 1)), int(down * (image.height - height + 1))
+    crop = image.crop((left, top, left + width, top + height))
+    return crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if digest[-1] % 2 else crop
 
 
 def thumbnail(source: Source | Image.Image, size: int, *, limits: Limits | None = None) -> bytes:
