@@ -796,13 +796,15 @@ class Workbench:
         """Load the encoder's weights ahead of the first search or import.
 
         Args:
-            compiles: run it once as well, so that its engines are compiled, which takes seconds.
+            compiles: run it once as well, on the labels' names and a sample, so that its engines
+                are compiled, which takes seconds.
         """
         encoder = self._pipeline.encoder
         if isinstance(encoder, DeferredEncoder):
             encoder.loaded()
         if compiles:
-            encoder.encode_texts(["a"])
+            names = [label.name for label in self.labels()]
+            encoding.label_vectors(self.store.vectors, encoder, names or ["a"])
             encoder.encode([Image.new("RGB", (8, 8))] if self.kind == Kind.IMAGE else ["a"])
 
     def _warm_up_quietly(self) -> None:
