@@ -12,7 +12,8 @@ import json
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 
 from backend import api
@@ -25,19 +26,26 @@ CYCLE, DECIDED = 5, (0, 2)
 """Samples number 0 and 2 of every five are decided."""
 
 
-def make_demo(settings: api.Settings, progress: Progress | None = None) -> list[str]:
+def make_demo(
+    settings: api.Settings,
+    progress: Progress | None = None,
+    *,
+    leave_out: Collection[str] = (),
+) -> list[str]:
     """Make the demo projects that are not there yet; returns both names.
 
     Args:
         settings: whose home gets the projects.
         progress: called with (done, total, note).
+        leave_out: names of photographs that are not used.
 
     Raises:
         SaveError: the home cannot be written.
     """
     report = progress or (lambda *_: None)
     if not api.project_path(PHOTOS, settings).exists():
-        _make(PHOTOS, Kind.IMAGE, write_photos, settings, report)
+        photos = partial(write_photos, leave_out=leave_out)
+        _make(PHOTOS, Kind.IMAGE, photos, settings, report)
     if not api.project_path(TEXTS, settings).exists():
         _make(TEXTS, Kind.TEXT, write_texts, settings, report)
     return [PHOTOS, TEXTS]
@@ -84,12 +92,12 @@ def _make(
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def write_photos(folder: Path) -> list[dict[str, str]]:
+def write_photos(folder: Path, *, leave_out: Collection[str] = ()) -> list[dict[str, str]]:
     """Write the demo's pictures with a line of JSON each; returns the labels."""
     listing = api.assets_folder() / "demo" / "photos.toml"
     labels = tomllib.loads(listing.read_text(encoding="utf-8"))["labels"]
     rows = []
-    photographs = load_photographs(listing)
+    photographs = [one for one in load_photographs(listing) if one.name not in leave_out]
     if not photographs:
         raise api.NotFoundError(
             "none of the demo's photographs is on this machine; install Patchlane again, "
