@@ -13,14 +13,13 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from backend.errors import BadInputError, SaveError
+from backend.numerics.halves import quantised, restored
 from backend.store.token_segments import (
     ALIGNED,
     Key,
@@ -176,7 +175,7 @@ class TokenCache:
         tokens = np.ascontiguousarray(reading.tokens, np.float16)
         scale = np.zeros((0, 0), np.float32)
         if self._precision == 1:
-            tokens, scale = _halves().quantised(tokens)
+            tokens, scale = quantised(tokens)
         both = (_bytes_of(scale), _bytes_of(tokens))
         blocks, count, width = tokens.shape
         record = Record(
@@ -278,7 +277,7 @@ def _unpacked(record: Record, data: UInt8[np.ndarray, " n"]) -> LaneReading | No
     shape = (record.blocks, record.tokens, record.width)
     if record.precision == 1:
         scales = scale.view(np.float32).reshape(record.blocks, record.width)
-        tokens = _halves().restored(numbers.view(np.int8).reshape(shape), scales)
+        tokens = restored(numbers.view(np.int8).reshape(shape), scales)
     else:
         tokens = numbers.view(np.float16).reshape(shape)
     return LaneReading(tokens, plain.view(np.float32).copy())
@@ -288,8 +287,3 @@ def _unlink(index: Path) -> None:
     for file in (index, index.with_suffix(".data")):
         with suppress(OSError):
             file.unlink()
-
-
-def _halves() -> Any:
-    # Imported here: it brings PyTorch, and only whoever stores int8 needs it.
-    return import_module("backend.numerics.halves")
