@@ -197,7 +197,6 @@ class VectorStore:
             connection.executemany("DELETE FROM parts WHERE encoder = ? AND hash = ?", gone)
             connection.execute("COMMIT")
             connection.execute("PRAGMA secure_delete=OFF")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             pages = connection.execute("PRAGMA page_count").fetchone()[0]
             if connection.execute("PRAGMA freelist_count").fetchone()[0] > pages * _FREE_SHARE:
                 connection.execute("VACUUM")
@@ -252,7 +251,9 @@ class VectorStore:
         with self._lock:
             self._open.append(connection)
         self._local.known = (connection, self._identity())
-        connection.execute("PRAGMA journal_mode=WAL")
+        # Not WAL: its shared memory is mapped, and whoever deletes the cache while it is open would
+        # have another connection cut the mapped file short, which ends the process (SIGBUS).
+        connection.execute("PRAGMA journal_mode=TRUNCATE")
         # never precious: without a sync per write, and a damaged file is made anew
         connection.execute("PRAGMA synchronous=OFF")
         connection.executescript(_SCHEMA)
@@ -289,7 +290,7 @@ class VectorStore:
     def _discard(self) -> None:
         """Delete the file; it will be made anew."""
         self._drop()
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in ("", "-journal", "-wal", "-shm"):
             Path(f"{self.file}{suffix}").unlink(missing_ok=True)
 
     def _in_words(self, error: sqlite3.DatabaseError) -> Exception:
