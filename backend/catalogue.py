@@ -89,6 +89,12 @@ ENTRIES: tuple[Entry, ...] = (
         status="plain",
     ),
     Entry(
+        "learners/lanes",
+        "LanesLearner",
+        "a lane per label pack in the frozen encoder, and a head per label that reads it",
+        source="De Min et al. 2024, MULTI-LANE, CoLLAs",
+    ),
+    Entry(
         "calibrators/platt",
         "PlattCalibrator",
         "a logistic curve per label on held-back verdicts, drawn towards the common one",

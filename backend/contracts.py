@@ -7,9 +7,9 @@ when settings or weights change, and only then. `tests/conformance` holds every 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -24,6 +24,7 @@ from backend.types import (
     FileProblem,
     FrozenStack,
     Kind,
+    LaneLessons,
     LaneReading,
     Lessons,
     ScoreScale,
@@ -162,6 +163,59 @@ class Learner(Protocol):
         ...
 
     def score(self, state: State, features: Features) -> Float[np.ndarray, "n l"]: ...
+
+
+@runtime_checkable
+class LaneTeacher(Protocol):
+    """A learner that has lanes beside its heads.
+
+    `network` is whatever the learner makes of a host's blocks; it is handed back as it is.
+    """
+
+    shares: Sequence[float]
+    """What `Lane.share` may be; the first of equals is taken."""
+
+    @property
+    def maker(self) -> str:
+        """Names the shape of the lanes; lanes of another shape are refused."""
+        ...
+
+    def network(self, stack: FrozenStack, *, device: str = "cpu") -> Any: ...
+
+    def teach(
+        self,
+        network: Any,
+        taught: LaneLessons,
+        held: LaneLessons | None,
+        *,
+        start: State | None,
+        steps: int = 0,
+        seed: int = 0,
+        threads: int = 1,
+        on_epoch: Callable[[int, int, float], bool] = ...,
+    ) -> tuple[State, int]:
+        """Train one lane; the same arguments and `steps` give the same arrays."""
+        ...
+
+    def read(
+        self, network: Any, lanes: Sequence[State], readings: Sequence[LaneReading]
+    ) -> Float[np.ndarray, "t n w"]:
+        """What each lane says of each sample; unit rows."""
+        ...
+
+    def look(
+        self, network: Any, lane: State, reading: LaneReading
+    ) -> tuple[Float[np.ndarray, " p"], Float[np.ndarray, "s p"]]:
+        """Where a lane looks on one sample: over its tokens, and that of each selector."""
+        ...
+
+    def check_lane(self, network: Any, arrays: State) -> None:
+        """Raise BadInputError unless these are arrays of a lane of this learner."""
+        ...
+
+    def without_lane(self, state: State, columns: Sequence[int]) -> State:
+        """The state with what the heads of some columns took from a lane set to nothing."""
+        ...
 
 
 @runtime_checkable

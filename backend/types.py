@@ -7,13 +7,14 @@ same object the backend works with: there is no second copy for the screen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float16, Int
+from jaxtyping import Bool, Float, Float16, Int
 
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, note); raises to cancel."""
@@ -119,6 +120,9 @@ class LearnStep:
         recipe: fingerprint of learner, recipe and encoder.
         split_seed: seed of the held-back split.
         steps: optimiser steps done (time limits and pauses only decide this number).
+        kind: "fold" (heads of changed labels), "lane" (a lane was trained), "import" (a lane came
+            from a file), "drop" (a lane was removed) or "revert" (an earlier version is back).
+        detail: what a kind needs beside: pack, labels, digest of a lane, version to go back to.
     """
 
     version: int
@@ -129,6 +133,8 @@ class LearnStep:
     split_seed: int
     steps: int
     when: float
+    kind: str = "fold"
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -275,17 +281,46 @@ class Alignment:
 
 @dataclass(frozen=True)
 class Features:
-    """What a learner sees of N samples and L labels; all on the encoder's fixed scale.
+    """What a learner sees of N samples and L labels; scores are on the encoder's fixed scale.
 
     Attributes:
         pooled: (N, D) unit rows.
         global_scores: (N, L) zero-shot score of the whole sample.
         local_scores: (N, L) zero-shot transport score of its parts.
+        plain: (N, F) more numbers for heads, F may be 0; rows of zeros where they are missing.
+        lane_cls: per lane (N, W), its CLS times the lane's share; zeros where missing.
+        lane_of: (L,) index into `lane_cls` of the lane that serves a label, or -1.
     """
 
     pooled: Float[np.ndarray, "n d"]
     global_scores: Float[np.ndarray, "n l"]
     local_scores: Float[np.ndarray, "n l"]
+    plain: Float[np.ndarray, "n f"] | None = None
+    lane_cls: tuple[Float[np.ndarray, "n w"], ...] = ()
+    lane_of: Int[np.ndarray, " l"] | None = None
+
+
+@dataclass(frozen=True)
+class Lane:
+    """The pathway of one label pack through a frozen encoder; it knows nothing of other lanes.
+
+    Attributes:
+        pack: name of the pack it was trained for.
+        labels: ids of the labels it serves.
+        lane_key: what it reads, see `LaneHost`.
+        arrays: what the learner trained, float32.
+        share: factor of its CLS for the heads; 0 where held-back verdicts saw no gain.
+        digest: SHA-256 of the arrays.
+        maker: fingerprint of the learner's lane settings.
+    """
+
+    pack: str
+    labels: tuple[int, ...]
+    lane_key: str
+    arrays: Mapping[str, np.ndarray]
+    share: float
+    digest: str
+    maker: str
 
 
 @dataclass(frozen=True)
@@ -302,6 +337,26 @@ class Lessons:
     rows: Int[np.ndarray, " m"]
     columns: Int[np.ndarray, " m"]
     targets: Float[np.ndarray, " m"]
+
+
+@dataclass(frozen=True)
+class LaneLessons:
+    """Verdicts as a lane is trained on them: N samples, the L labels of its pack.
+
+    Attributes:
+        readings: of the N samples.
+        base: (N, L) zero-shot logits, what the lane starts from.
+        targets: (N, L), 1 for YES, 0 for NO and where masked.
+        known: (N, L), False where masked.
+    """
+
+    readings: Sequence[LaneReading]
+    base: Float[np.ndarray, "n l"]
+    targets: Float[np.ndarray, "n l"]
+    known: Bool[np.ndarray, "n l"]
+
+    def __len__(self) -> int:
+        return len(self.readings)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ def test_fingerprint_changes_with_each_setting_and_only_then(key):
     assert method(settings=method.Settings()).fingerprint == default
     for field in fields(method.Settings):
         old = getattr(method.Settings(), field.name)
-        changed = replace(method.Settings(), **{field.name: old + 1})
+        other = not old if isinstance(old, bool) else old + 1
+        changed = replace(method.Settings(), **{field.name: other})
         assert method(settings=changed).fingerprint != default, field.name
 
 

@@ -1,0 +1,237 @@
+"""Train one lane on the verdicts of its labels, until held-back verdicts stop improving.
+
+The lane learns what the zero-shot score does not say: its logit is the zero-shot logit plus a
+linear head on the lane's CLS. Unknown pairs are masked. The rate is constant and the order of the
+batches is drawn from the seed, so the first n steps of a run are the same run: replay asks for the
+number of steps that were kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from backend.methods.learners._lane_network import LaneNetwork, LaneWeights
+from backend.types import LaneLessons, LaneReading
+
+GAIN = 10.0
+"""A head reads the unit CLS times this: unit vectors alone would need very large weights."""
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How a lane is trained.
+
+    Attributes:
+        rate: Adam's, of selectors and prefixes; the head's is `head_rate`.
+        decay: decoupled weight decay of selectors, prefixes and head.
+        max_epochs: times that every sample is seen at most.
+        patience: epochs without a better held-back loss after which it stops.
+        batch: samples per step.
+        dropout: share of the tokens that a step does not see.
+    """
+
+    rate: float = 0.003
+    head_rate: float = 0.01
+    decay: float = 0.01
+    max_epochs: int = 40
+    patience: int = 5
+    batch: int = 32
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class TrainedLane:
+    """Selectors (S, W), prefixes (B', 2, K, W), and the steps that led to them."""
+
+    selectors: Float[np.ndarray, "s w"]
+    prefixes: Float[np.ndarray, "b 2 k w"]
+    steps: int
+
+
+def first_lane(
+    network: LaneNetwork, *, selectors: int, prefixes: int, prefixed_blocks: int, seed: int
+) -> TrainedLane:
+    """Where the first lane of a project starts: small random selectors and prefixes."""
+    draw = np.random.default_rng(seed)
+    width, blocks = network.width, min(prefixed_blocks, network.num_blocks)
+    return TrainedLane(
+        (0.5 * draw.standard_normal((selectors, width))).astype(np.float32),
+        (0.3 * draw.standard_normal((blocks, 2, prefixes, width))).astype(np.float32),
+        0,
+    )
+
+
+def train(
+    network: LaneNetwork,
+    start: TrainedLane,
+    plan: TrainingPlan,
+    taught: LaneLessons,
+    held: LaneLessons | None,
+    *,
+    steps: int,
+    seed: int,
+    on_epoch: Callable[[int, int, float], bool],
+) -> TrainedLane:
+    """Move selectors, prefixes and a head together; the head is thrown away, see the learner.
+
+    Args:
+        network: the frozen blocks.
+        start: warm start.
+        plan: rates and limits.
+        taught: learned from.
+        held: tells when to stop; None: all epochs.
+        steps: do exactly so many and look at nothing; 0: until `held` stops improving.
+        seed: order of the batches.
+        on_epoch: called with (epoch, max_epochs, held-back loss); False ends the training with
+            the best state so far.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    lane = LaneWeights(*(_variable(network, x[None]) for x in (start.selectors, start.prefixes)))
+    head = _Head.start(network, taught)
+    groups = [
+        {"params": lane.tensors(), "lr": plan.rate},
+        {"params": head.tensors(), "lr": plan.head_rate},
+    ]
+    optimiser = torch.optim.AdamW(groups, weight_decay=plan.decay)
+    targets, known, base = (
+        torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(network.device)
+        for x in (taught.targets, taught.known, taught.base)
+    )
+    best, best_loss, done, stale = _kept(lane, 0), np.inf, 0, 0
+    for epoch in range(plan.max_epochs if not steps else 1 << 30):
+        for rows in torch.randperm(len(taught), generator=draw).split(plan.batch):
+            tokens, real = padded([taught.readings[i] for i in rows.tolist()], network)
+            if plan.dropout:
+                real = real & (torch.rand(real.shape, generator=draw) > plan.dropout)
+                real[:, 0] = True
+            logits = base[rows] + head(network(lane, tokens, real).cls[0])
+            loss = functional.binary_cross_entropy_with_logits(
+                logits, targets[rows], known[rows], reduction="sum"
+            ) / known[rows].sum().clamp(min=1)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            done += 1
+            if done == steps:
+                return _kept(lane, done)
+        if steps:
+            continue
+        loss_now = _loss(network, lane, head, held) if held is not None else -float(epoch)
+        if loss_now < best_loss - 1e-4:
+            best, best_loss, stale = _kept(lane, done), loss_now, 0
+        else:
+            stale += 1
+        if not on_epoch(epoch + 1, plan.max_epochs, loss_now) or stale >= plan.patience:
+            break
+    return best
+
+
+def cls_of(
+    network: LaneNetwork,
+    lanes: Sequence[TrainedLane],
+    readings: Sequence[LaneReading],
+    *,
+    batch: int = 64,
+) -> Float[np.ndarray, "t n w"]:
+    """The CLS of T lanes of one shape for N samples, length 1."""
+    out = np.zeros((len(lanes), len(readings), network.width), np.float32)
+    if not len(lanes):
+        return out
+    weights = stacked(network, lanes)
+    with torch.inference_mode():
+        for at in range(0, len(readings), batch):
+            tokens, real = padded(readings[at : at + batch], network)
+            found = network(weights, tokens, real).cls
+            out[:, at : at + batch] = found.float().cpu().numpy()
+    return out
+
+
+def stacked(network: LaneNetwork, lanes: Sequence[TrainedLane]) -> LaneWeights:
+    """T lanes as one."""
+    return LaneWeights(
+        *(
+            torch.from_numpy(np.stack(arrays)).to(network.device, network.dtype)
+            for arrays in ([x.selectors for x in lanes], [x.prefixes for x in lanes])
+        )
+    )
+
+
+def padded(readings: Sequence[LaneReading], network: LaneNetwork) -> tuple[Tensor, Tensor]:
+    """Tokens (N, B, P, W) with zeros behind short ones, and where they are real (N, P)."""
+    lengths = [reading.tokens.shape[1] for reading in readings]
+    longest = max(lengths)
+    if min(lengths) == longest:
+        block = np.stack([reading.tokens for reading in readings])
+    else:
+        blocks, _, width = readings[0].tokens.shape
+        block = np.zeros((len(readings), blocks, longest, width), np.float16)
+        for row, reading in enumerate(readings):
+            block[row, :, : lengths[row]] = reading.tokens
+    real: Int[np.ndarray, "n p"] = np.arange(longest)[None] < np.array(lengths)[:, None]
+    tokens = torch.from_numpy(block).to(network.device, network.dtype)
+    return tokens, torch.from_numpy(real).to(network.device)
+
+
+@dataclass
+class _Head:
+    weight: Tensor
+    bias: Tensor
+
+    @classmethod
+    def start(cls, network: LaneNetwork, taught: LaneLessons) -> _Head:
+        """No weights, and the bias that makes the mean chance of a label its share of YES."""
+        known = np.maximum(taught.known.sum(axis=0), 1)
+        share = (taught.targets * taught.known).sum(axis=0) / known
+        chance = (_logistic(taught.base) * taught.known).sum(axis=0) / known
+        bias = _logit(share) - _logit(chance)
+        weight = np.zeros((1, len(bias), network.width), np.float32)[0]
+        return cls(_variable(network, weight), _variable(network, bias.astype(np.float32)))
+
+    def __call__(self, cls: Tensor) -> Tensor:
+        return GAIN**0.5 * functional.linear(cls, self.weight) + self.bias
+
+    def tensors(self) -> list[Tensor]:
+        return [self.weight, self.bias]
+
+
+def _loss(network: LaneNetwork, lane: LaneWeights, head: _Head, held: LaneLessons) -> float:
+    """Mean cross entropy of the held-back verdicts."""
+    total, count = 0.0, 0
+    with torch.no_grad():
+        for at in range(0, len(held), 64):
+            rows = slice(at, at + 64)
+            tokens, real = padded(held.readings[rows], network)
+            logits = torch.from_numpy(held.base[rows]).to(tokens) + head(
+                network(lane, tokens, real).cls[0]
+            )
+            known = torch.from_numpy(held.known[rows])
+            wanted = torch.from_numpy(held.targets[rows]).to(tokens)
+            each = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+            total += float(each.cpu()[known].sum())
+            count += int(known.sum())
+    return total / max(count, 1)
+
+
+def _kept(lane: LaneWeights, steps: int) -> TrainedLane:
+    selectors, prefixes = (x.detach()[0].float().cpu().numpy().copy() for x in lane.tensors())
+    return TrainedLane(selectors, prefixes, steps)
+
+
+def _variable(network: LaneNetwork, array: np.ndarray) -> Tensor:
+    return torch.from_numpy(array.copy()).to(network.device).requires_grad_()
+
+
+def _logistic(x: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(0.5 * x))
+
+
+def _logit(p: np.ndarray) -> np.ndarray:
+    p = np.clip(p, 0.01, 0.99)
+    return np.log(p / (1 - p))
