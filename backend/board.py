@@ -37,6 +37,8 @@ class Board:
         logits: (N, L) of the current version; NaN where not computed yet.
         probabilities: (N, L); NaN where not calibrated.
         verdicts: (row's sample id, column's label id) -> newest correction.
+        plain: (N, F) more numbers for heads; NaN rows where not read yet.
+        lane_cls: digest of a lane -> (N, W), its CLS; NaN rows where not computed yet.
     """
 
     samples: tuple[Sample, ...]
@@ -49,13 +51,16 @@ class Board:
     probabilities: Float[np.ndarray, "n l"]
     split_seed: int
     verdicts: Mapping[tuple[int, int], Correction] = field(default_factory=dict)
+    plain: Float[np.ndarray, "n f"] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    lane_cls: Mapping[str, Float[np.ndarray, "n w"]] = field(default_factory=dict)
 
     @classmethod
-    def empty(cls, dim: int, split_seed: int) -> Board:
+    def empty(cls, dim: int, split_seed: int, *, plain_dim: int = 0) -> Board:
         """No samples and no labels yet."""
         none = np.zeros((0, 0), np.float32)
         wide = np.zeros((0, dim), np.float32)
-        return cls((), (), wide, wide, none, none, none, none, split_seed)
+        plain = np.zeros((0, plain_dim), np.float32)
+        return cls((), (), wide, wide, none, none, none, none, split_seed, plain=plain)
 
     @cached_property
     def row_of(self) -> dict[int, int]:
@@ -63,9 +68,26 @@ class Board:
         return {sample.id: row for row, sample in enumerate(self.samples)}
 
     @cached_property
+    def row_named(self) -> dict[str, int]:
+        """Name -> row, for names that one sample has."""
+        rows: dict[str, int] = {}
+        twice: set[str] = set()
+        for row, sample in enumerate(self.samples):
+            for name in {sample.name, *sample.names}:
+                if name in rows:
+                    twice.add(name)
+                rows[name] = row
+        return {name: row for name, row in rows.items() if name not in twice}
+
+    @cached_property
     def column_of(self) -> dict[int, int]:
         """Label id -> column."""
         return {label.id: column for column, label in enumerate(self.labels)}
+
+    @cached_property
+    def column_named(self) -> dict[str, int]:
+        """Name -> column."""
+        return {label.name: column for column, label in enumerate(self.labels)}
 
     @cached_property
     def ids(self) -> Int[np.ndarray, " n"]:
@@ -124,6 +146,11 @@ class Board:
             labels=tuple(labels),
             pooled=_taken(self.pooled, rows, width),
             label_vectors=_taken(self.label_vectors, columns, width),
+            plain=_taken(self.plain, rows, np.arange(self.plain.shape[1])),
+            lane_cls={
+                digest: _taken(cls, rows, np.arange(cls.shape[1]))
+                for digest, cls in self.lane_cls.items()
+            },
             **cells,
         )
 

@@ -24,6 +24,7 @@ from backend.contracts import (
     Encoder,
     Index,
     LaneHost,
+    LaneTeacher,
     Learner,
     Picker,
     Projector,
@@ -37,7 +38,6 @@ from backend.settings import Settings
 from backend.types import (
     Alignment,
     Encoded,
-    Features,
     FrozenStack,
     Kind,
     LaneReading,
@@ -93,6 +93,7 @@ class EncoderFacts:
     lane_key: str = ""
     lane_refusal: str = ""
     plain_dim: int = 0
+    lane_width: int = 0
 
     @classmethod
     def of(cls, encoder: Encoder) -> EncoderFacts:
@@ -109,6 +110,7 @@ class EncoderFacts:
             lane_key=host.lane_key if host is not None else "",
             lane_refusal=why_no_lanes(encoder),
             plain_dim=host.plain_dim if host is not None else 0,
+            lane_width=host.frozen_stack().width if host is not None else 0,
         )
 
     @classmethod
@@ -171,6 +173,11 @@ class DeferredEncoder:
         """As the encoder says; loads it where an older project did not note it."""
         return self._lane_facts().plain_dim
 
+    @property
+    def lane_width(self) -> int:
+        """Width of the host's blocks; 0 where the encoder is none."""
+        return self._lane_facts().lane_width
+
     def encode(self, samples: Sequence[Any]) -> Encoded:
         """As the encoder does, loading it first."""
         return self.loaded().encode(samples)
@@ -192,7 +199,8 @@ class DeferredEncoder:
         return self.loaded().encode_texts(texts)
 
     def _lane_facts(self) -> EncoderFacts:
-        if not (self._facts.lane_key or self._facts.lane_refusal):
+        known = self._facts
+        if not (known.lane_refusal or (known.lane_key and known.lane_width)):
             self._facts = EncoderFacts.of(self.loaded())
         return self._facts
 
@@ -212,7 +220,16 @@ class Pipeline:
         scale = encoder.scale
         self.scale: ScoreScale = scale
         self.aligner: Aligner = self._method("aligner", temperature=scale.temperature)
-        self.learner: Learner = self._method("learner")
+        host = lane_host(encoder)
+        self.host: LaneHost | None = host
+        self.learner: Learner = self._method(
+            "learner",
+            plain_dim=host.plain_dim if host else 0,
+            lane_width=_lane_width(host) if host else 0,
+        )
+        learner = self.learner
+        has_lanes = host is not None and isinstance(learner, LaneTeacher)
+        self.teacher: LaneTeacher | None = learner if has_lanes else None  # pyright: ignore
         self.calibrator: Calibrator = self._method("calibrator")
 
     @cached_property
@@ -263,15 +280,6 @@ class Pipeline:
         score = self.aligner.score(block, labels, real=real)
         return ((score - self.scale.local_mean) / self.scale.local_std).astype(np.float32)
 
-    def features(
-        self,
-        pooled: Float[np.ndarray, "n d"],
-        global_scores: Float[np.ndarray, "n l"],
-        local_scores: Float[np.ndarray, "n l"],
-    ) -> Features:
-        """What the learner sees."""
-        return Features(pooled=pooled, global_scores=global_scores, local_scores=local_scores)
-
     def align(self, parts: Float[np.ndarray, "p d"], labels: Float[np.ndarray, "l d"]) -> Alignment:
         """Plans and scores of one sample; labels weighted uniformly."""
         return self.aligner.align(parts[None], labels)
@@ -290,6 +298,12 @@ class Pipeline:
             )
         given = {name: value for name, value in values.items() if name in own}
         return method(replace(method.Settings(), **(given | asked)))
+
+
+def _lane_width(host: LaneHost) -> int:
+    if isinstance(host, DeferredEncoder):
+        return host.lane_width
+    return host.frozen_stack().width
 
 
 def padded(

@@ -1,13 +1,16 @@
-"""From the log to a learned version: one fold-in, and the replay of all of them.
+"""From the log to a learned version: one step, and the replay of all of them.
 
-A version is a pure function of a log prefix. The live path and the replay call the same `fold_in`
+A version is a pure function of a log prefix. The live path and the replay call the same functions
 with the same arguments, so they give the same numbers; only the step counts come from the log.
+There are two speeds: `fold_in` solves the heads of the labels whose verdicts changed, `swap_in`
+puts a trained lane in the place of its pack's earlier one. The rest is bookkeeping: a version may
+be made by going back to an earlier one (`revert`), or by dropping a lane.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,13 +19,18 @@ from jaxtyping import Float
 
 from backend.board import Board
 from backend.contracts import State
+from backend.errors import NotFoundError
+from backend.lane_room import LaneRoom
 from backend.pipeline import Pipeline
+from backend.store.lane_files import digest_of
 from backend.store.project import ProjectStore
-from backend.types import Correction, Features, LearnStep, Lessons
+from backend.types import Correction, Features, Lane, LearnStep, Lessons
 
 CALIBRATOR = "calibrator."
 LEARNER = "learner."
 LEASE_SECONDS = 120.0
+ENOUGH_HELD_BACK = 8
+"""Held-back verdicts below which a lane's share is not chosen by them."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,7 @@ class Learned:
 
     Attributes:
         labels: label ids in the order of the learner's columns; removed labels keep theirs.
+        lanes: each serves its own labels; a label is served by one lane at most.
     """
 
     version: int = 0
@@ -38,6 +47,7 @@ class Learned:
     labels: tuple[int, ...] = ()
     learner: State = field(default_factory=dict)
     calibrator: State = field(default_factory=dict)
+    lanes: tuple[Lane, ...] = ()
 
     @property
     def columns(self) -> dict[int, int]:
@@ -49,8 +59,18 @@ class Learned:
         learner = {LEARNER + name: array for name, array in self.learner.items()}
         return learner | {CALIBRATOR + name: array for name, array in self.calibrator.items()}
 
+    def info(self) -> dict[str, object]:
+        """What a version file holds beside the arrays; lanes lie in files of their own."""
+        lanes = [
+            {"digest": lane.digest, "pack": lane.pack, "labels": lane.labels, "share": lane.share}
+            for lane in self.lanes
+        ]
+        return {"labels": list(self.labels), "lanes": lanes}
+
     @classmethod
-    def from_arrays(cls, step: LearnStep, arrays: State, labels: tuple[int, ...]) -> Learned:
+    def from_arrays(
+        cls, step: LearnStep, arrays: State, labels: tuple[int, ...], lanes: tuple[Lane, ...] = ()
+    ) -> Learned:
         """Read what `as_arrays` wrote."""
         parts = {
             prefix: {
@@ -60,7 +80,7 @@ class Learned:
             }
             for prefix in (LEARNER, CALIBRATOR)
         }
-        return cls(step.version, step.offset, labels, parts[LEARNER], parts[CALIBRATOR])
+        return cls(step.version, step.offset, labels, parts[LEARNER], parts[CALIBRATOR], lanes)
 
 
 def start(pipeline: Pipeline) -> Learned:
@@ -106,76 +126,327 @@ def fold_in(
     state = _reset(pipeline, state, sorted({*concerned.values()} - {*lessons.columns.tolist()}))
     done = 0
     if len(lessons.rows):
-        features, lessons = _only_rows_with_lessons(pipeline, board, labels, lessons)
+        features, lessons = _only_rows_with_lessons(board, labels, lessons, before.lanes)
         state, done = learner.learn(state, features, lessons, steps=steps, seed=seed)
-    held = board.lessons(verdicts, columns, board.held_back)
-    calibrator: State = {}
-    if len(held.rows):
-        features, held = _only_rows_with_lessons(pipeline, board, labels, held)
-        calibrator = pipeline.calibrator.fit(learner.score(state, features), held)
-    return Learned(version, offset, labels, state, calibrator), done
+    learned = Learned(version, offset, labels, state, lanes=before.lanes)
+    return _calibrated(pipeline, board, learned, verdicts), done
+
+
+def swap_in(
+    pipeline: Pipeline,
+    board: Board,
+    before: Learned,
+    lane: Lane,
+    *,
+    verdicts: Mapping[tuple[int, int], Correction],
+    version: int,
+    offset: int,
+) -> Learned:
+    """Put a trained lane in place and solve the heads of its labels anew; nothing else moves.
+
+    The lane's share is the one of `teacher.shares` whose heads held-back verdicts like best; with
+    fewer than 8 of them the middle one.
+
+    Args:
+        pipeline: recipe and encoder.
+        board: holds the lane's CLS in all rows with verdicts on its labels.
+        before: the version to start from.
+        lane: takes its labels over from the lanes that had them.
+        verdicts: the log folded up to `offset`.
+        version: number of the new version.
+        offset: log offset it stands for.
+    """
+    teacher = pipeline.teacher
+    if teacher is None:
+        raise NotFoundError("this recipe has no lanes")
+    labels = (*before.labels, *sorted(set(lane.labels) - set(before.labels)))
+    columns = {label: column for column, label in enumerate(labels)}
+    mine = {label: columns[label] for label in lane.labels}
+    extended = pipeline.learner.extend(before.learner, len(labels))
+    extended = teacher.without_lane(extended, sorted(mine.values()))
+    lessons = board.lessons(verdicts, mine, board.trainable)
+    held = board.lessons(verdicts, mine, board.held_back)
+    others = without_labels(before.lanes, lane.labels)
+    shares = list(teacher.shares)
+    best: tuple[float, Learned] | None = None
+    for share in shares if len(held.rows) >= ENOUGH_HELD_BACK else [shares[len(shares) // 2]]:
+        lanes = (*others, replace(lane, share=share))
+        state = extended
+        if len(lessons.rows):
+            features, here = _only_rows_with_lessons(board, labels, lessons, lanes)
+            state, _ = pipeline.learner.learn(extended, features, here)
+        loss = 0.0
+        if len(held.rows):
+            features, here = _only_rows_with_lessons(board, labels, held, lanes)
+            logits = pipeline.learner.score(state, features)[here.rows, here.columns]
+            loss = float(np.mean(np.logaddexp(0, logits) - here.targets * logits))
+        if best is None or loss < best[0] - 1e-6:
+            best = loss, Learned(version, offset, labels, state, lanes=lanes)
+    if best is None:
+        raise NotFoundError("the learner offers no share for a lane")
+    return _calibrated(pipeline, board, best[1], verdicts)
+
+
+def drop_lane(
+    pipeline: Pipeline,
+    board: Board,
+    before: Learned,
+    labels: Collection[int],
+    *,
+    verdicts: Mapping[tuple[int, int], Correction],
+    version: int,
+    offset: int,
+) -> Learned:
+    """Take the lane of some labels away; their heads are solved anew without it."""
+    teacher = pipeline.teacher
+    columns = before.columns
+    mine = {label: columns[label] for label in labels if label in columns}
+    state = before.learner
+    lanes = without_labels(before.lanes, labels)
+    if teacher is not None:
+        state = teacher.without_lane(state, sorted(mine.values()))
+    lessons = board.lessons(verdicts, mine, board.trainable)
+    if len(lessons.rows):
+        features, lessons = _only_rows_with_lessons(board, before.labels, lessons, lanes)
+        state, _ = pipeline.learner.learn(state, features, lessons)
+    learned = Learned(version, offset, before.labels, state, lanes=lanes)
+    return _calibrated(pipeline, board, learned, verdicts)
+
+
+def without_labels(lanes: tuple[Lane, ...], labels: Collection[int]) -> tuple[Lane, ...]:
+    """The lanes after some labels left them; a lane without labels goes."""
+    left = (
+        replace(lane, labels=tuple(label for label in lane.labels if label not in labels))
+        for lane in lanes
+    )
+    return tuple(lane for lane in left if lane.labels)
+
+
+def _calibrated(
+    pipeline: Pipeline,
+    board: Board,
+    learned: Learned,
+    verdicts: Mapping[tuple[int, int], Correction],
+) -> Learned:
+    """The version with curves fitted on all held-back verdicts."""
+    held = board.lessons(verdicts, learned.columns, board.held_back)
+    if not len(held.rows):
+        return replace(learned, calibrator={})
+    features, held = _only_rows_with_lessons(board, learned.labels, held, learned.lanes)
+    scores = pipeline.learner.score(learned.learner, features)
+    return replace(learned, calibrator=pipeline.calibrator.fit(scores, held))
 
 
 def score(
-    pipeline: Pipeline, board: Board, learned: Learned
+    pipeline: Pipeline,
+    board: Board,
+    learned: Learned,
+    *,
+    rows: Sequence[int] | None = None,
 ) -> tuple[Float[np.ndarray, "n l"], Float[np.ndarray, "n l"]]:
-    """Logits and calibrated probabilities of the whole board; NaN where nothing is known."""
+    """Logits and calibrated probabilities of the whole board; NaN where nothing is known.
+
+    With `rows` only those are scored, and all others are NaN.
+    """
     columns = learned.columns
     new = sorted(label.id for label in board.labels if label.id not in columns)
     labels = (*learned.labels, *new)
     state = pipeline.learner.extend(learned.learner, len(labels))
-    rows = np.flatnonzero(board.encoded)
+    wanted = board.encoded.copy()
+    if rows is not None:
+        wanted[:] = False
+        wanted[list(rows)] = board.encoded[list(rows)]
+    at = np.flatnonzero(wanted)
     shape = (len(board.samples), len(board.labels))
     logits, probabilities = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
-    if not len(rows) or not len(board.labels):
+    if not len(at) or not len(board.labels):
         return logits, probabilities
-    raw = pipeline.learner.score(state, features_of(pipeline, board, labels, rows))
+    raw = pipeline.learner.score(state, features_of(board, labels, at, learned.lanes))
     order = [labels.index(label.id) for label in board.labels]
-    logits[rows] = raw[:, order]
+    logits[at] = raw[:, order]
     if learned.calibrator:
         calibrated = pipeline.calibrator.probabilities(
             learned.calibrator, raw[:, : len(learned.labels)]
         )
         for column, label in enumerate(board.labels):
             if label.id in columns:
-                probabilities[rows, column] = calibrated[:, columns[label.id]]
+                probabilities[at, column] = calibrated[:, columns[label.id]]
     return logits, probabilities
 
 
-def restore(store: ProjectStore, pipeline: Pipeline, board: Board) -> Learned:
+def restore(store: ProjectStore, pipeline: Pipeline, board: Board, room: LaneRoom) -> Learned:
     """The newest version: from its file, or by replaying the log where files are gone.
 
     Steps of another recipe or encoder are passed over: their numbers mean nothing to this one.
     A replay needs the vectors of all samples with verdicts; `can_restore` says if they are there.
     """
-    steps = store.versions.steps()
-    learned = start(pipeline)
+    newest = store.versions.latest()
+    if newest is None or newest.recipe != pipeline.fingerprint:
+        return start(pipeline)
+    return at_version(store, pipeline, board, room, newest.version)
+
+
+def at_version(
+    store: ProjectStore, pipeline: Pipeline, board: Board, room: LaneRoom, version: int
+) -> Learned:
+    """Any version: from its file, or by repeating the steps from the nearest one that is there.
+
+    Raises:
+        NotFoundError: there is no such version of this encoder and recipe, or what it learned
+            from was removed for good by `compact`.
+    """
+    steps = {step.version: step for step in store.versions.steps()}
+    exact_from = int(str(store.get("replayable_from", 0) or 0))
     todo: list[LearnStep] = []
-    for step in reversed(steps):
-        if step.recipe != pipeline.fingerprint:
+    learned = start(pipeline)
+    current: int | None = version
+    while current:
+        step = steps.get(current)
+        if step is None or step.recipe != pipeline.fingerprint:
+            if current == version:
+                raise NotFoundError(f"there is no version {version} of this encoder and recipe")
             break
-        kept = store.versions.load(step.version)
+        kept = loaded(store, step)
         if kept is not None:
-            arrays, info = kept
-            labels: Any = info["labels"]
-            learned = Learned.from_arrays(step, arrays, tuple(int(i) for i in labels))
+            learned = kept
             break
+        if step.offset < exact_from and current == version:
+            raise NotFoundError(
+                f"version {version} learned from what `compact` removed and cannot be made again"
+            )
         todo.append(step)
+        current = int(step.detail["to"]) if step.kind == "revert" else step.from_version
     for step in reversed(todo):
-        changed = _labels_between(store, board, learned.offset, step.offset)
-        learned, _ = fold_in(
+        learned = again(store, pipeline, board, room, learned, step)
+        store.versions.restore(step, learned.as_arrays(), learned.info())
+    return learned
+
+
+def loaded(store: ProjectStore, step: LearnStep) -> Learned | None:
+    """A version from its files; None if one of them is missing or damaged."""
+    kept = store.versions.load(step.version)
+    if kept is None:
+        return None
+    arrays, held = kept
+    info: Any = held
+    lanes = []
+    for told in info.get("lanes", ()):
+        lane = store.lanes.load(told["digest"])
+        if lane is None:
+            return None
+        labels = tuple(int(label) for label in told["labels"])
+        lanes.append(replace(lane, pack=told["pack"], labels=labels, share=told["share"]))
+    return Learned.from_arrays(
+        step, arrays, tuple(int(label) for label in info["labels"]), tuple(lanes)
+    )
+
+
+def again(
+    store: ProjectStore,
+    pipeline: Pipeline,
+    board: Board,
+    room: LaneRoom,
+    before: Learned,
+    step: LearnStep,
+) -> Learned:
+    """Repeat one step of the log on the version it started from."""
+    if step.kind == "revert":
+        return replace(before, version=step.version, offset=step.offset)
+    verdicts = store.log.current(upto=step.offset)
+    rows = taught_rows(board, verdicts)
+    board = room.filled(board, before.lanes, rows=rows)
+    if step.kind == "drop":
+        labels = [int(label) for label in step.detail["labels"]]
+        return drop_lane(
             pipeline,
             board,
-            learned,
-            verdicts=store.log.current(upto=step.offset),
-            changed=changed,
+            before,
+            labels,
+            verdicts=verdicts,
             version=step.version,
             offset=step.offset,
-            steps=step.steps,
-            seed=step.seed,
         )
-        store.versions.restore(step, learned.as_arrays(), {"labels": list(learned.labels)})
+    if step.kind in ("lane", "import"):
+        lane = store.lanes.load(str(step.detail["digest"]))
+        if lane is None and step.kind == "import":
+            raise NotFoundError(
+                f"the lane that version {step.version} imported is gone from "
+                f"{store.path / 'lanes'}; revert to an earlier version"
+            )
+        if lane is None:
+            lane = retrained(store, pipeline, board, room, before, step)
+        labels = tuple(int(label) for label in step.detail["labels"])
+        lane = replace(lane, pack=str(step.detail["pack"]), labels=labels)
+        board = room.filled(board, (*before.lanes, lane), rows=rows)
+        return swap_in(
+            pipeline,
+            board,
+            before,
+            lane,
+            verdicts=verdicts,
+            version=step.version,
+            offset=step.offset,
+        )
+    changed = _labels_between(store, board, before.offset, step.offset)
+    learned, _ = fold_in(
+        pipeline,
+        board,
+        before,
+        verdicts=verdicts,
+        changed=changed,
+        version=step.version,
+        offset=step.offset,
+        steps=step.steps,
+        seed=step.seed,
+    )
     return learned
+
+
+def retrained(
+    store: ProjectStore,
+    pipeline: Pipeline,
+    board: Board,
+    room: LaneRoom,
+    before: Learned,
+    step: LearnStep,
+) -> Lane:
+    """The lane of a step trained again, from the same start with the same number of steps."""
+    labels = tuple(int(label) for label in step.detail["labels"])
+    started = str(step.detail.get("start", ""))
+    warm = next((lane for lane in before.lanes if lane.digest == started), None)
+    verdicts = store.log.current(upto=int(step.detail["taught"]))
+    base = zero_shot_logits(pipeline, board, labels)
+    taught, held = (
+        room.lessons(board, labels, verdicts, rows, base)
+        for rows in (board.trainable, board.held_back)
+    )
+    arrays, _ = room.train(taught, held, start=warm, steps=step.steps, seed=step.seed, threads=1)
+    lane = new_lane(pipeline, arrays, pack=str(step.detail["pack"]), labels=labels)
+    store.lanes.save(lane)
+    return lane
+
+
+def new_lane(pipeline: Pipeline, arrays: State, *, pack: str, labels: tuple[int, ...]) -> Lane:
+    """Arrays as a lane of this encoder and learner; its share is set by `swap_in`."""
+    host, teacher = pipeline.host, pipeline.teacher
+    if host is None or teacher is None:
+        raise NotFoundError("there are no lanes with this encoder")
+    return Lane(pack, labels, host.lane_key, arrays, 1.0, digest_of(arrays), teacher.maker)
+
+
+def zero_shot_logits(
+    pipeline: Pipeline, board: Board, labels: tuple[int, ...]
+) -> Float[np.ndarray, "n l"]:
+    """Logits of version 0 for some labels, on all rows; 0 where a row is not encoded."""
+    rows = np.arange(len(board.samples))
+    state = pipeline.learner.extend(start(pipeline).learner, len(labels))
+    features = features_of(board, labels, rows, ())
+    return np.nan_to_num(pipeline.learner.score(state, features))
+
+
+def taught_rows(board: Board, verdicts: Mapping[tuple[int, int], Correction]) -> list[int]:
+    """Rows with a verdict, in order."""
+    return sorted({board.row_of[sample] for sample, _ in verdicts if sample in board.row_of})
 
 
 def can_restore(store: ProjectStore, pipeline: Pipeline, board: Board) -> bool:
@@ -194,6 +465,7 @@ def next_version(
     pipeline: Pipeline,
     board: Board,
     before: Learned,
+    room: LaneRoom,
     *,
     offset: int,
     owner: str,
@@ -208,11 +480,13 @@ def next_version(
     with store.versions.lease(owner, LEASE_SECONDS):
         newest = store.versions.latest()
         if newest is not None and newest.version > before.version:
-            before = restore(store, pipeline, board)  # another process learned meanwhile
+            before = restore(store, pipeline, board, room)  # another process learned meanwhile
         changed = _labels_between(store, board, before.offset, offset)
         if not changed:
             return before, 0
         version = (newest.version if newest else 0) + 1
+        if before.lanes:
+            board = room.filled(board, before.lanes, rows=taught_rows(board, board.verdicts))
         learned, steps = fold_in(
             pipeline,
             board,
@@ -222,18 +496,37 @@ def next_version(
             version=version,
             offset=offset,
         )
-        step = LearnStep(
-            version=version,
-            from_version=before.version,
-            offset=offset,
-            recipe=pipeline.fingerprint,
-            seed=0,
-            split_seed=board.split_seed,
-            steps=steps,
-            when=time.time(),
-        )
-        store.versions.save(step, learned.as_arrays(), {"labels": list(learned.labels)})
+        save(store, pipeline, board, before, learned, steps=steps)
     return learned, steps
+
+
+def save(
+    store: ProjectStore,
+    pipeline: Pipeline,
+    board: Board,
+    before: Learned,
+    learned: Learned,
+    *,
+    steps: int = 0,
+    seed: int = 0,
+    kind: str = "fold",
+    detail: Mapping[str, Any] | None = None,
+) -> LearnStep:
+    """Store a new version and its step; callers hold the lease."""
+    step = LearnStep(
+        version=learned.version,
+        from_version=before.version,
+        offset=learned.offset,
+        recipe=pipeline.fingerprint,
+        seed=seed,
+        split_seed=board.split_seed,
+        steps=steps,
+        when=time.time(),
+        kind=kind,
+        detail=dict(detail or {}),
+    )
+    store.versions.save(step, learned.as_arrays(), learned.info())
+    return step
 
 
 def _labels_between(store: ProjectStore, board: Board, start: int, end: int) -> set[int]:
@@ -243,7 +536,7 @@ def _labels_between(store: ProjectStore, board: Board, start: int, end: int) -> 
 
 
 def features_of(
-    pipeline: Pipeline, board: Board, labels: tuple[int, ...], rows: np.ndarray
+    board: Board, labels: tuple[int, ...], rows: np.ndarray, lanes: tuple[Lane, ...]
 ) -> Features:
     """Features of some rows with the learner's column order; columns of removed labels are 0."""
     columns = np.array([board.column_of.get(label, -1) for label in labels], np.int64)
@@ -254,8 +547,20 @@ def features_of(
         out[:, known] = scores[np.ix_(rows, columns[known])]
         return np.nan_to_num(out)
 
-    return pipeline.features(
-        board.pooled[rows], picked(board.global_scores), picked(board.local_scores)
+    served = {label: number for number, lane in enumerate(lanes) for label in lane.labels}
+    cls = []
+    for lane in lanes:
+        known = board.lane_cls.get(lane.digest)
+        width = lane.arrays["selectors"].shape[-1]
+        here = np.zeros((len(rows), width), np.float32) if known is None else known[rows]
+        cls.append(lane.share * np.nan_to_num(here))
+    return Features(
+        pooled=board.pooled[rows],
+        global_scores=picked(board.global_scores),
+        local_scores=picked(board.local_scores),
+        plain=np.nan_to_num(board.plain[rows]) if board.plain.shape[1] else None,
+        lane_cls=tuple(cls),
+        lane_of=np.array([served.get(label, -1) for label in labels], np.int64),
     )
 
 
@@ -278,7 +583,7 @@ def _reset(pipeline: Pipeline, state: State, columns: list[int]) -> State:
 
 
 def _only_rows_with_lessons(
-    pipeline: Pipeline, board: Board, labels: tuple[int, ...], lessons: Lessons
+    board: Board, labels: tuple[int, ...], lessons: Lessons, lanes: tuple[Lane, ...]
 ) -> tuple[Features, Lessons]:
     rows, where = np.unique(lessons.rows, return_inverse=True)
-    return features_of(pipeline, board, labels, rows), replace(lessons, rows=where.reshape(-1))
+    return features_of(board, labels, rows, lanes), replace(lessons, rows=where.reshape(-1))

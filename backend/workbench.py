@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Condition, RLock, Thread
@@ -32,12 +33,16 @@ from backend.errors import (
 )
 from backend.finding import Finder, inside, matching_parts, query_vector
 from backend.jobs import Jobs, Ticket
+from backend.lane_room import LaneRoom
+from backend.packs import Packs
 from backend.pipeline import DeferredEncoder, EncoderFacts, Pipeline, load_encoder
 from backend.recipes import load_recipe
+from backend.replay import Learned
 from backend.scorecard import evaluation
 from backend.settings import Settings
 from backend.store.corrections import NewCorrection
 from backend.store.project import ProjectStore
+from backend.store.token_cache import TokenCache
 from backend.types import (
     Correction,
     Evaluation,
@@ -63,6 +68,9 @@ from backend.types import (
 )
 
 log = logging.getLogger("patchlane.workbench")
+
+LOOK_EVERY = 10
+"""Rows of the log between two looks at whether a lane should be trained."""
 
 SHOW_ENCODED = 4.0
 """Seconds between looks at what an encode job has stored so far."""
@@ -113,7 +121,8 @@ class Workbench:
         self._syncing = RLock()
         self._recipe = load_recipe(str(store.get("recipe", "default")))
         self._pipeline = self._build_pipeline(encoder)
-        self._board = Board.empty(self._pipeline.encoder.dim, int(str(store.get("split_seed", 0))))
+        self.room = self._new_room()
+        self._board = self._empty_board(int(str(store.get("split_seed", 0))))
         self._learned = replay.start(self._pipeline)
         self._offset = 0
         self._stamp: object = None
@@ -122,6 +131,8 @@ class Workbench:
         self._finder = Finder(self._pipeline, self.path / "cache")
         self._owner = uuid4().hex
         learns = learns and not store.is_read_only
+        self.packs = Packs(self)
+        self._counted = -LOOK_EVERY
         self._closing = False
         self._is_restored = True
         self._wake = learns
@@ -200,7 +211,8 @@ class Workbench:
     def sample(self, id_or_name: int | str) -> Sample:
         """One sample by id, name or unique basename."""
         with self._lock:
-            row = self._board.row_of.get(id_or_name) if isinstance(id_or_name, int) else None
+            known = self._board.row_of if isinstance(id_or_name, int) else self._board.row_named
+            row = known.get(id_or_name)  # pyright: ignore[reportArgumentType]
             if row is not None:
                 return self._board.samples[row]
         return self.store.find(id_or_name)
@@ -213,7 +225,10 @@ class Workbench:
     def label(self, id_or_name: int | str) -> Label:
         """One label by id, name or alias."""
         with self._lock:
-            column = self._board.column_of.get(id_or_name) if isinstance(id_or_name, int) else None
+            known = (
+                self._board.column_of if isinstance(id_or_name, int) else self._board.column_named
+            )
+            column = known.get(id_or_name)  # pyright: ignore[reportArgumentType]
             if column is not None:
                 return self._board.labels[column]
         return self.store.find_label(id_or_name)
@@ -324,7 +339,7 @@ class Workbench:
         _, found = intake.reading(
             Path(path), format=format, settings=self.settings, follow_links=follow_links
         )
-        with encoding.StreamEncoder(encoder, self.store.vectors) as stream:
+        with encoding.StreamEncoder(encoder, self.store.vectors, self._tokens()) as stream:
             report = self.store.take(
                 found,
                 who=who,
@@ -356,7 +371,11 @@ class Workbench:
                 shown = time.monotonic()
 
         count = encoding.encode_missing(
-            self.store, self._pipeline.encoder, self.samples(), progress=step
+            self.store,
+            self._pipeline.encoder,
+            self.samples(),
+            tokens=self._tokens(),
+            progress=step,
         )
         self._resync()
         if not self._is_restored:
@@ -773,13 +792,21 @@ class Workbench:
             raise BadInputError(
                 f"{encoder_id} takes {encoder.kind}s; this project has {self.kind}s"
             )
-        count = encoding.encode_missing(self.store, encoder, self.samples(), progress=progress)
+        pipeline = Pipeline(self._recipe, encoder)
+        count = encoding.encode_missing(
+            self.store,
+            encoder,
+            self.samples(),
+            tokens=self.store.tokens if pipeline.teacher is not None else None,
+            progress=progress,
+        )
         self.store.set("encoder", encoder_id)
         self.store.set("encoder_facts", EncoderFacts.of(encoder).as_json())
         with self._learning, self._syncing, self._lock:
-            self._pipeline = Pipeline(self._recipe, encoder)
+            self._pipeline = pipeline
+            self.room = self._new_room()
             self._finder = Finder(self._pipeline, self.path / "cache")
-            self._board = Board.empty(encoder.dim, self._board.split_seed)
+            self._board = self._empty_board(self._board.split_seed)
             self._learned = replay.start(self._pipeline)
             self._load()
         return count
@@ -823,7 +850,59 @@ class Workbench:
         self.jobs.close()
         self.store.close()
 
+    # --- what packs need, see `packs.Bench` --------------------------------------------------
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The chosen methods."""
+        return self._pipeline
+
+    @property
+    def board(self) -> Board:
+        """Rows, columns and scores as they are now; never changed in place."""
+        with self._lock:
+            return self._board
+
+    @property
+    def learned(self) -> Learned:
+        """The live version."""
+        return self._learned
+
+    @contextmanager
+    def learning(self) -> Generator[None]:
+        """While held, no other step is made in this process."""
+        with self._learning:
+            yield
+
+    def adopt(self, learned: Learned) -> None:
+        """Make a stored version the live one; callers hold `learning`."""
+        with self._syncing:
+            board = self._board
+            if {lane.digest for lane in learned.lanes} != set(board.lane_cls):
+                board = self.room.filled(board, learned.lanes, is_reading=False)
+                with self._lock:
+                    self._board = replace(board, verdicts=self._board.verdicts)
+        self._learned = learned
+        self._rescore()
+
+    def resync(self) -> None:
+        """See what this or another process changed."""
+        self._resync()
+
     # --- inside ------------------------------------------------------------------------------
+
+    def _tokens(self) -> TokenCache | None:
+        """Where what lanes read is kept while samples are encoded; None without lanes."""
+        return None if self._pipeline.teacher is None else self.store.tokens
+
+    def _new_room(self) -> LaneRoom:
+        device = "cuda" if self.settings.device == "cuda" else "cpu"
+        return LaneRoom(self.store, self._pipeline, device=device)
+
+    def _empty_board(self, split_seed: int) -> Board:
+        host = self._pipeline.host
+        plain_dim = 0 if host is None else host.plain_dim
+        return Board.empty(self._pipeline.encoder.dim, split_seed, plain_dim=plain_dim)
 
     def _build_pipeline(self, encoder: Encoder | None) -> Pipeline:
         encoder_id = self.encoder_id
@@ -845,7 +924,8 @@ class Workbench:
         with self._learning:
             self._is_restored = replay.can_restore(self.store, self._pipeline, self._board)
             if self._is_restored:
-                self._learned = replay.restore(self.store, self._pipeline, self._board)
+                self._learned = replay.restore(self.store, self._pipeline, self._board, self.room)
+                self._board = self.room.filled(self._board, self._learned.lanes, is_reading=False)
             self._rescore()
 
     def _resync(self, *, force: bool = False) -> None:
@@ -855,6 +935,7 @@ class Workbench:
             board = self._board.resized(self.store.samples(), self.store.labels())
             # Reading the parts of thousands of samples takes seconds; nobody waits for it.
             board = encoding.filled(board, self._pipeline, self.store.vectors)
+            board = self.room.filled(board, self._learned.lanes, is_reading=False)
             with self._lock:
                 self._board = replace(board, verdicts=self._board.verdicts)
             self._finder.refresh(board)
@@ -891,11 +972,10 @@ class Workbench:
         with self._lock:
             board, before, offset = self._board, self._learned, self._offset
         learned, steps = replay.next_version(
-            self.store, self._pipeline, board, before, offset=offset, owner=self._owner
+            self.store, self._pipeline, board, before, self.room, offset=offset, owner=self._owner
         )
         if learned is not before:
-            self._learned = learned
-            self._rescore()
+            self.adopt(learned)
         return steps
 
     def _rescore(self) -> None:
@@ -916,6 +996,7 @@ class Workbench:
             try:
                 with self._learning:
                     self._fold_in()
+                self._teach_when_due()
             except BusyError:
                 self._try_again(0.2)  # another process learns; its version is taken over then
             except PatchlaneError as error:
@@ -923,6 +1004,19 @@ class Workbench:
                 self._try_again(5.0)
             except Exception:
                 log.exception("folding verdicts in failed; they are saved and learned later")
+
+    def _teach_when_due(self) -> None:
+        """Submit the training of a lane whose pack has enough new verdicts.
+
+        Counting is left out while few verdicts came: it looks at all of them.
+        """
+        if self._offset - self._counted < LOOK_EVERY:
+            return
+        self._counted = self._offset
+        busy = {job.kind for job in self.jobs.list() if job.state in ("queued", "running")}
+        if "teach" not in busy and "encode" not in busy and "import" not in busy:
+            for pack in self.packs.due()[:1]:
+                self.packs.teach_soon(pack)
 
     def _try_again(self, seconds: float) -> None:
         """Wake the fold-in thread once more, unless the project is closed meanwhile."""

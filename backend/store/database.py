@@ -31,7 +31,7 @@ from sqlalchemy.pool import QueuePool
 from backend.errors import BadInputError, BusyError, NotFoundError, PatchlaneError, SaveError
 
 DATABASE = "project.sqlite3"
-HEAD = "0001"
+HEAD = "0002"
 """Newest migration; known here so that opening a project needs no Alembic import (0.2 s)."""
 
 BUSY_SECONDS = 20.0

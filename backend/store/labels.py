@@ -152,6 +152,20 @@ class LabelBook:
 
         return self._change("set parent", label, edits, who=who, op=op)
 
+    def move(
+        self, labels: Sequence[int | str | Label], pack: str, *, who: str, op: str | None = None
+    ) -> Receipt:
+        """Put labels into a pack; one undo takes all of it back."""
+        name = clean_label(pack, self._limit)
+        if not labels:
+            raise BadInputError(f"say which labels go into the pack {name!r}")
+
+        def edits(connection: Connection, _found: Label) -> list[Edit]:
+            ids = [find_label(connection, label).id for label in labels]
+            return [Edit("label", label, "pack", name) for label in dict.fromkeys(ids)]
+
+        return self._change("move labels", labels[0], edits, who=who, op=op)
+
     def remove(self, label: int | str | Label, *, who: str, op: str | None = None) -> Receipt:
         """Remove a label; undo brings it back with its verdicts, until `compact`."""
 

@@ -2,6 +2,7 @@
 
 PROJECT/project.sqlite3   samples, labels, the log, learn steps: precious
 PROJECT/media/            the content of images, once by hash: precious
+PROJECT/lanes/            trained and imported lanes, one file each
 PROJECT/cache/            vectors, tokens, versions, thumbnails: may be deleted at any time
 """
 
@@ -24,6 +25,7 @@ from backend.store.intake import Intake
 from backend.store.intake_state import IntakeOptions, OnContent
 from backend.store.job_records import JobRecords
 from backend.store.labels import LabelBook
+from backend.store.lane_files import LaneStore
 from backend.store.making import claim, unmake
 from backend.store.media import MediaStore
 from backend.store.naming import clean_label
@@ -73,6 +75,7 @@ class ProjectStore:
             precision=settings.token_precision,
         )
         self.versions = VersionStore(path, database)
+        self.lanes = LaneStore(path)
         self.brought_vectors = brought.BroughtVectorStore(database)
         self.job_records = JobRecords(database)
         self._labels = LabelBook(database, settings.limits.label_characters)
@@ -322,6 +325,12 @@ class ProjectStore:
     ) -> Receipt:
         """Put a label below another one (None: at the top)."""
         return self._labels.set_parent(label, parent, who=who, op=op)
+
+    def move_labels(
+        self, labels: Sequence[int | str | Label], pack: str, *, who: str, op: str | None = None
+    ) -> Receipt:
+        """Put labels into a pack, new or old."""
+        return self._labels.move(labels, pack, who=who, op=op)
 
     def remove_label(self, label: int | str | Label, *, who: str, op: str | None = None) -> Receipt:
         """Remove a label; undo brings it back with its verdicts, until `compact`."""

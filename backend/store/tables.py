@@ -154,6 +154,8 @@ learn_steps = Table(
     Column("split_seed", Integer, nullable=False),
     Column("steps", Integer, nullable=False),
     Column("at", Float, nullable=False),
+    Column("kind", String(40), nullable=False, server_default="fold"),
+    Column("detail", Text, nullable=False, server_default="{}"),
 )
 
 leases = Table(

@@ -28,6 +28,10 @@ from backend.store.database import Database
 from backend.store.media import write_whole
 from backend.types import LearnStep
 
+KEPT_FILES = 50
+KEPT_EVERY = 25
+"""State files that are kept: of the newest 50 versions, and of every 25th."""
+
 _LEASE = "versions"
 
 
@@ -93,8 +97,11 @@ class VersionStore:
                     split_seed=step.split_seed,
                     steps=step.steps,
                     at=step.when,
+                    kind=step.kind,
+                    detail=json.dumps(dict(step.detail)),
                 )
             )
+        self._thin_out(step.version)
 
     def restore(
         self, step: LearnStep, state: Mapping[str, np.ndarray], info: Mapping[str, object]
@@ -135,6 +142,8 @@ class VersionStore:
                     split_seed=row.split_seed,
                     steps=row.steps,
                     when=row.at,
+                    kind=row.kind,
+                    detail=json.loads(row.detail),
                 )
                 for row in rows
             ]
@@ -182,6 +191,18 @@ class VersionStore:
                 connection.execute(
                     t.leases.delete().where(t.leases.c.name == _LEASE, t.leases.c.token == token)
                 )
+
+    def _thin_out(self, newest: int) -> None:
+        """Remove the state file that is neither young nor one of every so many.
+
+        A version is made again from the nearest file before it, so every correction may make a
+        version without filling the disk.
+        """
+        old = newest - KEPT_FILES
+        if old > 0 and old % KEPT_EVERY:
+            for suffix in ("safetensors", "json"):
+                with suppress(OSError):
+                    (self.folder / f"{old}.{suffix}").unlink()
 
     def _check_lease(self, connection: Connection) -> None:
         held = connection.execute(sa.select(t.leases).where(t.leases.c.name == _LEASE)).first()

@@ -1,0 +1,687 @@
+"""What people do with label packs: teach their lanes, compare, mute, move, take home, go back.
+
+Teaching has two halves. Training looks at a snapshot and takes seconds, while corrections go on
+being folded in; swapping the lane in is one learn step, done under the learning lock with all
+verdicts there are by then.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from backend import replay
+from backend.board import Board
+from backend.errors import BadInputError, NotFoundError
+from backend.jobs import Jobs, Ticket
+from backend.lane_room import LaneRoom
+from backend.numerics.scores import mean_average_precision
+from backend.pipeline import Pipeline
+from backend.replay import Learned
+from backend.settings import Settings
+from backend.store.lane_files import LaneFile, pack_lane, unpack_lane
+from backend.store.media import write_whole
+from backend.store.project import ProjectStore
+from backend.types import Label, Lane, LearnStep, Progress, Verdict
+
+MUTED = "muted_packs"
+PAUSED = "teaching_paused"
+TAUGHT = "taught_verdicts"
+FIRST_VERDICTS = 30
+"""Verdicts of a pack from which on its lane is trained by itself."""
+MORE_VERDICTS = 1.25
+"""Factor by which a pack's verdicts have to grow before its lane is trained again by itself."""
+MOST_LANE_FILE = 256 * 2**20
+
+
+@runtime_checkable
+class Bench(Protocol):
+    """What packs need of an open project; `Workbench` is one."""
+
+    store: ProjectStore
+    settings: Settings
+    jobs: Jobs
+
+    room: LaneRoom
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The chosen methods."""
+        ...
+
+    @property
+    def board(self) -> Board:
+        """Rows, columns and scores as they are now."""
+        ...
+
+    @property
+    def learned(self) -> Learned:
+        """The live version."""
+        ...
+
+    @property
+    def offset(self) -> int:
+        """The log offset that was seen."""
+        ...
+
+    def learning(self) -> AbstractContextManager[object]:
+        """While held, no other step is made in this process."""
+        ...
+
+    def adopt(self, learned: Learned) -> None:
+        """Make a stored version the live one."""
+        ...
+
+    def resync(self) -> None:
+        """See what changed in the store."""
+        ...
+
+
+@dataclass(frozen=True)
+class PackInfo:
+    """A pack at a glance.
+
+    Attributes:
+        labels: names, in order.
+        yes, no, unsure: verdicts on its labels.
+        digest: of its lane, "" without one; `share` as in `Lane`.
+        num_bytes: of the lane's file.
+        mAP: on held-back verdicts, None while there are too few.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    yes: int
+    no: int
+    unsure: int
+    is_muted: bool
+    digest: str = ""
+    share: float = 0.0
+    num_bytes: int = 0
+    trained_on: int = 0
+    mAP: float | None = None  # noqa: N815 - as the field writes it
+
+
+@dataclass(frozen=True)
+class PackChange:
+    """One row of the table that shows what a step did to each pack."""
+
+    pack: str
+    before: float | None
+    after: float | None
+    digest_before: str
+    digest_after: str
+    largest_change: float
+    """Of any logit of its labels, on any sample; exactly 0 for a pack that was not taught."""
+
+
+@dataclass(frozen=True)
+class TeachReport:
+    """One lane taught."""
+
+    pack: str
+    version: int
+    steps: int
+    share: float
+    digest: str
+    seconds: float
+    verdicts: int
+    packs: tuple[PackChange, ...]
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Held-back quality of one version."""
+
+    version: int
+    offset: int
+    kind: str
+    when: float
+    mAP: float | None  # noqa: N815 - as the field writes it
+    packs: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class VersionChange:
+    """A sample whose suggested labels differ between two versions."""
+
+    sample: int
+    name: str
+    gained: tuple[str, ...]
+    lost: tuple[str, ...]
+    largest: float
+
+
+class Packs:
+    """The packs of one open project."""
+
+    def __init__(self, bench: Bench):
+        self._bench = bench
+
+    # --- look --------------------------------------------------------------------------------
+
+    def list(self) -> list[PackInfo]:
+        """All packs with labels, in the order of their first labels."""
+        board, learned = self._bench.board, self._bench.learned
+        muted, taught = self.muted(), self._taught()
+        quality = self._quality(board, board.logits)
+        infos = []
+        for name, labels in _packs_of(board).items():
+            ids = {label.id for label in labels}
+            counts = _count(board, ids)
+            lane = lane_of(learned, ids)
+            path = None if lane is None else self._bench.store.lanes.path(lane.digest)
+            infos.append(
+                PackInfo(
+                    name=name,
+                    labels=tuple(label.name for label in labels),
+                    yes=counts[Verdict.YES],
+                    no=counts[Verdict.NO],
+                    unsure=counts[Verdict.UNSURE],
+                    is_muted=name in muted,
+                    digest="" if lane is None else lane.digest,
+                    share=0.0 if lane is None else lane.share,
+                    num_bytes=path.stat().st_size if path is not None and path.exists() else 0,
+                    trained_on=taught.get(name, 0),
+                    mAP=quality.get(name),
+                )
+            )
+        return infos
+
+    def muted(self) -> frozenset[str]:
+        """Packs whose labels are not suggested."""
+        known: Any = self._bench.store.get(MUTED, [])
+        return frozenset(known)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether lanes are trained only when asked."""
+        return bool(self._bench.store.get(PAUSED, False))
+
+    def curve(self, *, most: int = 60) -> list[CurvePoint]:
+        """Held-back mAP of the versions whose files are kept, the newest `most` of them.
+
+        All are scored on today's held-back verdicts, so that points can be compared.
+        """
+        bench = self._bench
+        board = bench.board
+        rows = [row for row in replay.taught_rows(board, board.verdicts) if board.held_back[row]]
+        steps = [s for s in bench.store.versions.steps() if s.recipe == bench.pipeline.fingerprint]
+        points = []
+        for step in reversed(steps):
+            learned = replay.loaded(bench.store, step)
+            if learned is None:
+                continue
+            ready = bench.room.filled(board, learned.lanes, rows=rows, is_reading=False)
+            logits, _ = replay.score(bench.pipeline, ready, learned, rows=rows)
+            each = self._quality(ready, logits)
+            known = [value for value in each.values() if value is not None]
+            points.append(
+                CurvePoint(
+                    version=step.version,
+                    offset=step.offset,
+                    kind=step.kind,
+                    when=step.when,
+                    mAP=self._all(ready, logits) if known else None,
+                    packs=each,
+                )
+            )
+            if len(points) >= most:
+                break
+        return points[::-1]
+
+    def compare(self, one: int, other: int, *, most: int = 200) -> list[VersionChange]:
+        """Samples whose suggested labels (logit above 0) differ, the largest change first."""
+        board = self._bench.board
+        before, after = (self._logits(version) for version in (one, other))
+        changed = np.nan_to_num(before) * np.nan_to_num(after) < 0
+        changed |= (np.nan_to_num(before) > 0) != (np.nan_to_num(after) > 0)
+        size = np.where(changed, np.abs(np.nan_to_num(after) - np.nan_to_num(before)), 0)
+        order = np.argsort(-size.max(axis=1, initial=0), kind="stable")
+        out = []
+        for row in order[:most].tolist():
+            columns = np.flatnonzero(changed[row])
+            if not len(columns):
+                break
+            out.append(
+                VersionChange(
+                    sample=board.samples[row].id,
+                    name=board.samples[row].name,
+                    gained=_names(board, columns, after[row] > 0),
+                    lost=_names(board, columns, after[row] <= 0),
+                    largest=float(size[row].max()),
+                )
+            )
+        return out
+
+    # --- teach -------------------------------------------------------------------------------
+
+    def teach(
+        self,
+        pack: str,
+        *,
+        until: float | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> TeachReport:
+        """Train the lane of a pack on all its verdicts and put it in place as a new version.
+
+        Args:
+            pack: a pack's name.
+            until: seconds after which training stops with the best lane so far.
+            seed: of the lane's start and the order of samples.
+            progress: called with (epoch, epochs at most, what is going on).
+
+        Raises:
+            NotFoundError: no such pack.
+            BadInputError: no lanes with this encoder, or no verdicts to learn from.
+            BusyError: another process is writing versions.
+        """
+        bench, started = self._bench, time.monotonic()
+        report = progress or (lambda *_: None)
+        self._check_lanes()
+        bench.resync()
+        board, learned, taught_offset = bench.board, bench.learned, bench.offset
+        labels = tuple(label.id for label in self._labels(pack))
+        verdicts = dict(board.verdicts)
+        base = replay.zero_shot_logits(bench.pipeline, board, labels)
+        report(0, 1, "reading the samples with verdicts")
+        taught, held = (
+            bench.room.lessons(board, labels, verdicts, rows, base)
+            for rows in (board.trainable, board.held_back)
+        )
+        if not (taught.known & (taught.targets > 0)).any():
+            raise BadInputError(
+                f"the pack {pack!r} has no YES on a sample that is learned from; give a few first"
+            )
+        start = lane_of(learned, set(labels)) or (learned.lanes[-1] if learned.lanes else None)
+
+        def on_epoch(epoch: int, most: int, loss: float) -> bool:
+            report(epoch, most, f"held-back loss {loss:.3f}" if loss > 0 else "training")
+            return until is None or time.monotonic() - started < until
+
+        arrays, steps = bench.room.train(
+            taught, held, start=start, steps=0, seed=seed, threads=1, on_epoch=on_epoch
+        )
+        lane = replay.new_lane(bench.pipeline, arrays, pack=pack, labels=labels)
+        bench.store.lanes.save(lane)
+        report(1, 1, "putting the lane in place")
+        detail = {
+            "pack": pack,
+            "labels": list(labels),
+            "digest": lane.digest,
+            "start": "" if start is None else start.digest,
+            "taught": taught_offset,
+        }
+        new, changes = self._place(lane, kind="lane", steps=steps, seed=seed, detail=detail)
+        count = int(taught.known.sum() + held.known.sum())
+        bench.store.set(TAUGHT, {**self._taught(), pack: count})
+        placed = lane_of(new, set(labels)) or lane
+        return TeachReport(
+            pack=pack,
+            version=new.version,
+            steps=steps,
+            share=placed.share,
+            digest=lane.digest,
+            seconds=time.monotonic() - started,
+            verdicts=count,
+            packs=changes,
+        )
+
+    def teach_soon(self, pack: str) -> str:
+        """The same as a job; returns its id."""
+
+        def work(ticket: Ticket) -> TeachReport:
+            return self.teach(pack, progress=ticket.progress)
+
+        return self._bench.jobs.submit("teach", f"Teaching {pack}", work, key=f"teach:{pack}")
+
+    def due(self) -> list[str]:
+        """Packs whose verdicts have grown enough for their lane to be trained by itself."""
+        bench = self._bench
+        if bench.room.refusal or self.is_paused:
+            return []
+        board, taught = bench.board, self._taught()
+        out = []
+        for name, labels in _packs_of(board).items():
+            counts = _count(board, {label.id for label in labels})
+            count = counts[Verdict.YES] + counts[Verdict.NO]
+            enough = max(FIRST_VERDICTS, MORE_VERDICTS * taught.get(name, 0))
+            if count >= enough and counts[Verdict.YES] and name not in self.muted():
+                out.append(name)
+        return out
+
+    def pause(self, is_paused: bool) -> None:
+        """Train lanes by themselves, or only when asked."""
+        self._bench.store.set(PAUSED, bool(is_paused))
+
+    # --- change ------------------------------------------------------------------------------
+
+    def mute(self, pack: str, is_muted: bool) -> None:
+        """Leave a pack's labels out of suggestions and queue, or take them in again."""
+        self._labels(pack)
+        muted = self.muted() - {pack} | ({pack} if is_muted else set())
+        self._bench.store.set(MUTED, sorted(muted))
+
+    def move(self, labels: Sequence[int | str], pack: str, *, who: str = "me") -> None:
+        """Put labels into a pack, new or old; one undo takes it back.
+
+        They keep the lane that serves them until the pack they are in now is taught.
+        """
+        found = [self._bench.store.find_label(label).id for label in labels]
+        self._bench.store.move_labels(found, pack, who=who)
+        self._bench.resync()
+
+    def rename(self, pack: str, new: str, *, who: str = "me") -> None:
+        """Give a pack another name, which merges it into a pack that has it."""
+        self.move([label.id for label in self._labels(pack)], new, who=who)
+        taught = self._taught()
+        if pack in taught and new not in taught:
+            taught[new] = taught.pop(pack)
+            self._bench.store.set(TAUGHT, taught)
+
+    def drop(self, pack: str) -> int:
+        """Take the lane of a pack away, as a new version; its heads stay. Returns the version."""
+        bench = self._bench
+        labels = [label.id for label in self._labels(pack)]
+        with bench.learning(), bench.store.versions.lease("drop", replay.LEASE_SECONDS):
+            before = bench.learned
+            if lane_of(before, set(labels)) is None:
+                raise NotFoundError(f"the pack {pack!r} has no lane")
+            new = replay.drop_lane(
+                bench.pipeline,
+                bench.board,
+                before,
+                labels,
+                verdicts=bench.store.log.current(upto=before.offset),
+                version=self._next_version(),
+                offset=before.offset,
+            )
+            detail = {"pack": pack, "labels": labels}
+            replay.save(
+                bench.store, bench.pipeline, bench.board, before, new, kind="drop", detail=detail
+            )
+            bench.adopt(new)
+        taught = self._taught()
+        taught.pop(pack, None)
+        bench.store.set(TAUGHT, taught)
+        return new.version
+
+    def revert(self, version: int) -> int:
+        """Make an earlier version the live one again, as a new version; returns its number.
+
+        Verdicts stay in the log. Those given after `version` are learned again label by label, as
+        soon as a label gets a new verdict, or with all others by `learn`.
+        """
+        bench = self._bench
+        with bench.learning(), bench.store.versions.lease("revert", replay.LEASE_SECONDS):
+            bench.resync()
+            before = bench.learned
+            if version == 0:
+                old = replay.start(bench.pipeline)
+            else:
+                old = replay.at_version(
+                    bench.store, bench.pipeline, bench.board, bench.room, version
+                )
+            new = replace(old, version=self._next_version(), offset=bench.offset)
+            replay.save(
+                bench.store,
+                bench.pipeline,
+                bench.board,
+                before,
+                new,
+                kind="revert",
+                detail={"to": version},
+            )
+            bench.adopt(new)
+        return new.version
+
+    # --- take home ---------------------------------------------------------------------------
+
+    def export(self, pack: str, dest: str | Path) -> Path:
+        """Write the lane of a pack with the heads that read it as one safetensors file."""
+        bench, learned = self._bench, self._bench.learned
+        labels = self._labels(pack)
+        lane = lane_of(learned, {label.id for label in labels})
+        if lane is None:
+            raise NotFoundError(f"the pack {pack!r} has no lane yet; teach it first")
+        columns = learned.columns
+        served = [label for label in labels if label.id in lane.labels and label.id in columns]
+        rows = [columns[label.id] for label in served]
+        content = LaneFile(
+            lane=replace(lane, pack=pack),
+            names=tuple(label.name for label in served),
+            heads={name: array[rows] for name, array in learned.learner.items()},
+            encoder=bench.pipeline.encoder.id,
+        )
+        path = Path(dest).expanduser()
+        if path.is_dir():
+            path = path / f"{pack}.safetensors"
+        write_whole(path, pack_lane(content))
+        return path
+
+    def take(self, source: str | Path | bytes, *, who: str = "me", name: str = "") -> TeachReport:
+        """Import a lane file as a pack: labels are found by name, or added.
+
+        Raises:
+            BadInputError: no lane file, cut off, of another encoder or learner; nothing changed.
+        """
+        bench, started = self._bench, time.monotonic()
+        self._check_lanes()
+        if isinstance(source, bytes):
+            content, told = source, name or "the file"
+        else:
+            path = Path(source).expanduser()
+            told = name or path.name
+            if not path.is_file():
+                raise BadInputError(f"there is no file {path}")
+            if path.stat().st_size > MOST_LANE_FILE:
+                raise BadInputError(f"{told} is larger than any lane")
+            content = path.read_bytes()
+        found = unpack_lane(content, name=told)
+        self._check_fits(found, told)
+        pack = found.lane.pack
+        known = {label.name for label in bench.store.labels()}
+        new = [one for one in found.names if one not in known]
+        if new:
+            bench.store.add_labels(new, pack=pack, who=who)
+        bench.resync()
+        ids = tuple(bench.store.find_label(one).id for one in found.names)
+        lane = replace(found.lane, labels=ids, share=1.0)
+        bench.store.lanes.save(lane, found)
+        detail = {"pack": pack, "labels": list(ids), "digest": lane.digest}
+        placed, changes = self._place(lane, kind="import", detail=detail)
+        return TeachReport(
+            pack=pack,
+            version=placed.version,
+            steps=0,
+            share=lane.share,
+            digest=lane.digest,
+            seconds=time.monotonic() - started,
+            verdicts=0,
+            packs=changes,
+        )
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _place(
+        self,
+        lane: Lane,
+        *,
+        kind: str,
+        detail: Mapping[str, object],
+        steps: int = 0,
+        seed: int = 0,
+    ) -> tuple[Learned, tuple[PackChange, ...]]:
+        """Swap a lane in as a new version, and say what that changed."""
+        bench = self._bench
+        # Computing the lane's CLS of all samples takes seconds; nobody waits for it.
+        bench.room.filled(bench.board, (*bench.learned.lanes, lane))
+        with bench.learning(), bench.store.versions.lease("teach", replay.LEASE_SECONDS):
+            before = bench.learned
+            board = bench.room.filled(bench.board, (*before.lanes, lane))
+            new = replay.swap_in(
+                bench.pipeline,
+                board,
+                before,
+                lane,
+                verdicts=bench.store.log.current(upto=before.offset),
+                version=self._next_version(),
+                offset=before.offset,
+            )
+            replay.save(
+                bench.store,
+                bench.pipeline,
+                board,
+                before,
+                new,
+                kind=kind,
+                steps=steps,
+                seed=seed,
+                detail=detail,
+            )
+            bench.adopt(new)
+        return new, self._changes(board, before, new)
+
+    def _changes(self, board: Board, before: Learned, after: Learned) -> tuple[PackChange, ...]:
+        pipeline = self._bench.pipeline
+        old, _ = replay.score(pipeline, board, before)
+        new, _ = replay.score(pipeline, board, after)
+        quality = [self._quality(board, logits) for logits in (old, new)]
+        rows = []
+        for name, labels in _packs_of(board).items():
+            ids = {label.id for label in labels}
+            columns = [board.column_of[i] for i in ids]
+            moved = np.abs(np.nan_to_num(new[:, columns]) - np.nan_to_num(old[:, columns]))
+            digests = [getattr(lane_of(one, ids), "digest", "") for one in (before, after)]
+            rows.append(
+                PackChange(
+                    pack=name,
+                    before=quality[0].get(name),
+                    after=quality[1].get(name),
+                    digest_before=digests[0],
+                    digest_after=digests[1],
+                    largest_change=float(moved.max(initial=0)),
+                )
+            )
+        return tuple(rows)
+
+    def _quality(self, board: Board, logits: np.ndarray) -> dict[str, float | None]:
+        """Held-back mAP of each pack."""
+        targets, known = _truth(board, board.held_back)
+        out: dict[str, float | None] = {}
+        for name, labels in _packs_of(board).items():
+            columns = [board.column_of[label.id] for label in labels]
+            out[name] = _mean_ap(logits[:, columns], targets[:, columns], known[:, columns])
+        return out
+
+    def _all(self, board: Board, logits: np.ndarray) -> float | None:
+        targets, known = _truth(board, board.held_back)
+        return _mean_ap(logits, targets, known)
+
+    def _logits(self, version: int) -> np.ndarray:
+        bench = self._bench
+        if version == bench.learned.version:
+            return bench.board.logits
+        if version == 0:
+            learned = replay.start(bench.pipeline)
+        else:
+            learned = replay.at_version(
+                bench.store, bench.pipeline, bench.board, bench.room, version
+            )
+        board = bench.room.filled(bench.board, learned.lanes)
+        return replay.score(bench.pipeline, board, learned)[0]
+
+    def _labels(self, pack: str) -> list[Label]:
+        packs = _packs_of(self._bench.board)
+        if pack not in packs:
+            raise NotFoundError(
+                f"there is no pack {pack!r}; there are {', '.join(packs) or 'no labels yet'}"
+            )
+        return packs[pack]
+
+    def _taught(self) -> dict[str, int]:
+        known: Any = self._bench.store.get(TAUGHT, {})
+        return dict(known)
+
+    def _next_version(self) -> int:
+        newest: LearnStep | None = self._bench.store.versions.latest()
+        return (newest.version if newest else 0) + 1
+
+    def _check_lanes(self) -> None:
+        if self._bench.room.refusal:
+            raise BadInputError(self._bench.room.refusal)
+
+    def _check_fits(self, found: LaneFile, told: str) -> None:
+        pipeline = self._bench.pipeline
+        host, teacher = pipeline.host, pipeline.teacher
+        if host is None or teacher is None:
+            raise BadInputError(self._bench.room.refusal)
+        if found.lane.lane_key != host.lane_key:
+            where = f" ({found.encoder})" if found.encoder else ""
+            raise BadInputError(
+                f"{told} lives in another encoder{where} than this project "
+                f"({pipeline.encoder.id}); nothing was changed"
+            )
+        if found.lane.maker != teacher.maker:
+            raise BadInputError(
+                f"{told} is a lane of another shape ({found.lane.maker}) than this project's "
+                f"({teacher.maker}); nothing was changed"
+            )
+        teacher.check_lane(self._bench.room.network(), dict(found.lane.arrays))
+
+
+def lane_of(learned: Learned, labels: set[int]) -> Lane | None:
+    """The lane that serves most of these labels."""
+    serving = [(len(labels & set(lane.labels)), lane) for lane in learned.lanes]
+    best = max(serving, key=lambda pair: pair[0], default=(0, None))
+    return best[1] if best[0] else None
+
+
+def _packs_of(board: Board) -> dict[str, list[Label]]:
+    packs: dict[str, list[Label]] = {}
+    for label in board.labels:
+        packs.setdefault(label.pack, []).append(label)
+    return packs
+
+
+def _count(board: Board, labels: set[int]) -> dict[Verdict, int]:
+    counts = dict.fromkeys(Verdict, 0)
+    for (_, label), correction in board.verdicts.items():
+        if label in labels and correction.verdict is not None:
+            counts[correction.verdict] += 1
+    return counts
+
+
+def _truth(board: Board, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Targets and known cells of some rows, (N, L)."""
+    lessons = board.lessons(board.verdicts, board.column_of, rows)
+    shape = (len(board.samples), len(board.labels))
+    targets, known = np.zeros(shape, np.float32), np.zeros(shape, bool)
+    targets[lessons.rows, lessons.columns] = lessons.targets
+    known[lessons.rows, lessons.columns] = True
+    return targets, known
+
+
+def _mean_ap(logits: np.ndarray, targets: np.ndarray, known: np.ndarray) -> float | None:
+    """MAP over labels with at least one known YES and NO; None without any."""
+    known = known & np.isfinite(logits)
+    usable = ((targets > 0) & known).any(axis=0) & ((targets == 0) & known).any(axis=0)
+    if not usable.any():
+        return None
+    rows = known.any(axis=1)
+    return float(
+        mean_average_precision(
+            np.nan_to_num(logits[rows][:, usable]), targets[rows][:, usable], known[rows][:, usable]
+        )
+    )
+
+
+def _names(board: Board, columns: np.ndarray, chosen: np.ndarray) -> tuple[str, ...]:
+    return tuple(board.labels[column].name for column in columns if chosen[column])
