@@ -8,10 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
 from backend.methods.encoders._label_space import ClassSpace
+from backend.methods.encoders._mean_cell import fit_mean_cells
 from backend.methods.encoders._packaged import EFFICIENTNET_LITE0, MINILM, sha256_of
 from backend.methods.encoders._parts_transformer import PartsTransformer
 from backend.methods.encoders.embedded import CONSTANTS, Output
@@ -58,5 +60,17 @@ def write_scale(folder: Path, scale: ScoreScale) -> None:
     path = folder / CONSTANTS
     constants = json.loads(path.read_text(encoding="utf-8"))
     constants["scale"] = asdict(scale)
+    text = json.dumps(constants, indent=2, sort_keys=True)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def write_mean_cells(folder: Path, cells: np.ndarray) -> None:
+    """Fit the plain numbers on photographs' cells (N, P, C) and name them in the constants."""
+    means = np.concatenate(
+        [np.asarray(cells[at : at + 500], np.float32).mean(1) for at in range(0, len(cells), 500)]
+    )
+    path = folder / CONSTANTS
+    constants = json.loads(path.read_text(encoding="utf-8"))
+    constants["mean_cell"] = fit_mean_cells(means, folder)
     text = json.dumps(constants, indent=2, sort_keys=True)
     path.write_text(text + "\n", encoding="utf-8")

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from backend.bench._embedded_assets import write_encoder, write_scale
+from backend.bench._embedded_assets import write_encoder, write_mean_cells, write_scale
 from backend.bench._embedded_cache import stretch, trunk_engine
 from backend.bench._embedded_data import MOSAICS, load_photos, read_rows, usable_mosaics
 from backend.bench._embedded_measures import (
@@ -216,6 +216,7 @@ def train_again(data: Path, say: Say) -> Path:
     shipped = EmbeddedEncoder()
     facts = {**asdict(settings), "seconds": round(time.monotonic() - started)}
     write_encoder(out, transformer, space, shipped.output, scale=shipped.scale, training=facts)
+    write_mean_cells(out, np.load(folder / "photos.npy", mmap_mode="r"))
     write_scale(out, measure_scale(EmbeddedEncoder.Settings(folder=str(out)), data))
     say(f"trained weights are in {out}; the shipped ones were left as they are")
     return out

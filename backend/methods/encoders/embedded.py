@@ -38,6 +38,7 @@ from backend.methods.encoders._engine import (
 )
 from backend.methods.encoders._frozen import Frozen, Watched, array, linear_of, norm_of, three_of
 from backend.methods.encoders._label_space import TextSide, encode_label_names
+from backend.methods.encoders._mean_cell import MeanCellProjection
 from backend.methods.encoders._packaged import EFFICIENTNET_LITE0, MINILM, sha256_of
 from backend.methods.encoders._parts_transformer import (
     Combination,
@@ -218,9 +219,12 @@ class EmbeddedEncoder:
                 "weights": self._sha256,
                 "size": self.output.size,
                 "dtype": choose_dtype(self.settings.dtype),
+                "mean_cell": constants.get("mean_cell", {}).get("sha256", ""),
             },
         )
-        self.plain_dim = self.shape.features
+        told = constants.get("mean_cell")
+        self._plain = None if told is None else MeanCellProjection(self.folder, told)
+        self.plain_dim = self.shape.features if self._plain is None else self._plain.dim
         self._lock = Lock()
         self._tensors: dict[str, Tensor] | None = None
         self._run: Engine | None = None
@@ -237,7 +241,7 @@ class EmbeddedEncoder:
         return self._encoded(samples, self._engine)[0]
 
     def read(self, samples: Sequence[object]) -> tuple[Encoded, list[LaneReading]]:
-        """`encode`, and what lanes read; the plain numbers are the trunk's mean cell.
+        """`encode`, and what lanes read; the plain numbers come from the trunk's mean cell.
 
         Raises:
             BadInputError, NotFoundError, RefusedError: as `encode`.
@@ -271,6 +275,8 @@ class EmbeddedEncoder:
             parts.extend(found)
             if more:
                 mean_cells, tokens = more
+                if self._plain is not None:
+                    mean_cells = self._plain(mean_cells)
                 readings += [LaneReading(*one) for one in zip(tokens, mean_cells, strict=True)]
         layouts = (Layout(grid=(grid, grid)),) * len(samples)
         return Encoded(pooled, tuple(parts), layouts), readings
