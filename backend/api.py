@@ -29,6 +29,15 @@ from backend.errors import (
 from backend.intake import ImportPreview, formats
 from backend.intake import preview as read_preview
 from backend.jobs import Cancelled, Job, Jobs, Ticket
+from backend.packs import (
+    FIRST_VERDICTS,
+    MOST_LANE_FILE,
+    CurvePoint,
+    PackChange,
+    PackInfo,
+    TeachReport,
+    VersionChange,
+)
 from backend.pipeline import kind_of_encoder, load_encoder
 from backend.recipes import OFFLINE_ENCODERS, load_recipe, recipe_names
 from backend.settings import Settings, assets_folder
@@ -58,10 +67,13 @@ from backend.types import (
 from backend.workbench import ProjectInfo, Workbench
 
 __all__ = [
+    "FIRST_VERDICTS",
+    "MOST_LANE_FILE",
     "OFFLINE_ENCODERS",
     "BadInputError",
     "BusyError",
     "Cancelled",
+    "CurvePoint",
     "Entry",
     "Evaluation",
     "Explanation",
@@ -80,6 +92,8 @@ __all__ = [
     "MissingTruthError",
     "NotFoundError",
     "OfflineError",
+    "PackChange",
+    "PackInfo",
     "PatchlaneError",
     "ProjectInfo",
     "QueueEntry",
@@ -91,8 +105,10 @@ __all__ = [
     "Settings",
     "Split",
     "Suggestion",
+    "TeachReport",
     "Ticket",
     "Verdict",
+    "VersionChange",
     "Workbench",
     "__version__",
     "assets_folder",

@@ -36,7 +36,7 @@ from ui.components.shell import ShellBar
 from ui.context import Context
 from ui.host import LOOPBACK_HOSTS, Guard, bound_socket, further_names, head, is_loopback, names_of
 from ui.host import router as host_router
-from ui.pages import data, explore, label
+from ui.pages import data, explore, label, learn
 from ui.routes import (
     api_tools,
     bulk,
@@ -46,6 +46,7 @@ from ui.routes import (
     items,
     jobs,
     media,
+    packs,
     points,
     projects,
 )
@@ -54,8 +55,13 @@ log = logging.getLogger("patchlane.web")
 
 # title, address, module of `ui.pages`
 # title, address, page; the first one is at "/"
-PAGES = (("Label", "", label), ("Explore", "explore", explore), ("Data", "data", data))
-ROUTES = (media, projects, imports, exports, jobs, items, bulk, finding, points)
+PAGES = (
+    ("Label", "", label),
+    ("Explore", "explore", explore),
+    ("Learn", "learn", learn),
+    ("Data", "data", data),
+)
+ROUTES = (media, projects, imports, exports, jobs, items, bulk, finding, points, packs)
 STATUS = {
     api.NotFoundError: 404,
     api.RefusedError: 403,

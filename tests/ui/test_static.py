@@ -36,7 +36,9 @@ def test_every_word_that_a_module_asks_for_exists(file) -> None:
 def test_words_with_a_changing_end_exist() -> None:
     """Keys put together in the code: every value they can have."""
     ends = {
-        "page": ("label", "explore", "data"),
+        "page": ("label", "explore", "learn", "data"),
+        "learn.kind": ("fold", "lane", "import", "drop", "revert", "start"),
+        "learn.compare": ("one", "other", "gained", "lost"),
         "saved": ("saved", "saving", "offline"),
         "jobs.state": ("queued", "running", "done", "failed", "cancelled", "interrupted"),
         "intake": ("sending", "looking", "creating", "taking"),

@@ -7,7 +7,7 @@ const RAMPS = {
   doubt: { light: ['#98a1b0', '#b4690e', '#5e2900'], dark: ['#6a7486', '#e0a13c', '#fff1cc'] },
 };
 // Okabe and Ito's colours, the pale yellow left out: it cannot be seen on white.
-const BEST = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#8A5CD0', '#7A7A00'];
+export const BEST = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#8A5CD0', '#7A7A00'];
 const SHAPES = ['circle', 'square', 'diamond', 'triangle-up', 'cross', 'x', 'star', 'triangle-down'];
 export const MOST_GROUPS = BEST.length;
 
