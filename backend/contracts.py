@@ -98,6 +98,15 @@ def lane_host(encoder: object) -> LaneHost | None:
     return encoder if isinstance(encoder, LaneHost) and not encoder.lane_refusal else None
 
 
+def token_owners(host: LaneHost, sample: Any) -> Int[np.ndarray, " t"] | None:
+    """Which part each token of a sample's reading belongs to, -1 for none.
+
+    None where the parts are the last tokens in their order, as in a grid behind class tokens.
+    """
+    ask = getattr(host, "token_owners", None)
+    return None if ask is None else ask(sample)
+
+
 def why_no_lanes(encoder: Encoder) -> str:
     """Why lanes cannot live in an encoder, in one sentence; "" if they can."""
     unknown = (

@@ -15,11 +15,20 @@ import numpy as np
 
 from backend import encoding
 from backend.board import Board
-from backend.contracts import LaneHost, LaneTeacher, State, why_no_lanes
+from backend.contracts import LaneHost, LaneTeacher, State, token_owners, why_no_lanes
 from backend.errors import BadInputError
 from backend.pipeline import Pipeline
 from backend.store.project import ProjectStore
-from backend.types import Correction, Encoded, Lane, LaneLessons, LaneReading, Layout, Progress
+from backend.types import (
+    Correction,
+    Encoded,
+    Kind,
+    Lane,
+    LaneLessons,
+    LaneReading,
+    Layout,
+    Progress,
+)
 
 BATCH = 64
 
@@ -216,13 +225,28 @@ class LaneRoom:
             on_epoch=on_epoch,
         )
 
-    def look(self, board: Board, lane: Lane, row: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """Where a lane looks on a row's tokens; None without its reading. See `LaneTeacher`."""
+    def look(self, board: Board, lane: Lane, row: int, num_parts: int) -> np.ndarray | None:
+        """Where a lane looks on a row, over its parts; sums to 1, None without a reading.
+
+        What goes to class and other special tokens belongs to no part and is left out.
+        """
         reading = self.readings(board, [row])[0]
-        if reading is None:
+        if reading is None or not num_parts:
             return None
-        _, teacher = self._both()
-        return teacher.look(self.network(), dict(lane.arrays), reading)
+        host, teacher = self._both()
+        flow, _ = teacher.look(self.network(), dict(lane.arrays), reading)
+        sample = board.samples[row]
+        owners = token_owners(host, sample.text or "") if sample.kind == Kind.TEXT else None
+        if owners is None:
+            found = flow[len(flow) - num_parts :]
+        elif len(owners) != len(flow):
+            return None
+        else:
+            at = np.flatnonzero((owners >= 0) & (owners < num_parts))
+            found = np.bincount(owners[at], flow[at], minlength=num_parts)
+        if len(found) != num_parts:
+            return None
+        return (found / max(float(found.sum()), 1e-12)).astype(np.float32)
 
     def _plain(self, board: Board) -> np.ndarray:
         """The plain numbers of all rows that have been read."""

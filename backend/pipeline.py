@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from backend import catalogue
 from backend.contracts import (
@@ -30,6 +30,7 @@ from backend.contracts import (
     Projector,
     has_text_side,
     lane_host,
+    token_owners,
     why_no_lanes,
 )
 from backend.errors import BadInputError
@@ -189,6 +190,10 @@ class DeferredEncoder:
     def frozen_stack(self) -> FrozenStack:
         """As the encoder does, loading it first."""
         return self._host().frozen_stack()
+
+    def token_owners(self, sample: Any) -> Int[np.ndarray, " t"] | None:
+        """As the encoder does, loading it first."""
+        return token_owners(self._host(), sample)
 
     def encode_labels(self, names: Sequence[str]) -> Float[np.ndarray, "l d"]:
         """As the encoder does, loading it first."""

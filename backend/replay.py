@@ -561,7 +561,15 @@ def features_of(
         plain=np.nan_to_num(board.plain[rows]) if board.plain.shape[1] else None,
         lane_cls=tuple(cls),
         lane_of=np.array([served.get(label, -1) for label in labels], np.int64),
+        group_of=_packs_of(board, labels),
     )
+
+
+def _packs_of(board: Board, labels: tuple[int, ...]) -> np.ndarray:
+    """A number per label, the same for labels of one pack; -1 for removed labels."""
+    pack = {label.id: label.pack for label in board.labels}
+    number = {name: i for i, name in enumerate(sorted(set(pack.values())))}
+    return np.array([number[pack[i]] if i in pack else -1 for i in labels], np.int64)
 
 
 def changed_samples(before: np.ndarray, after: np.ndarray) -> int:

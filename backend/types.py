@@ -290,6 +290,8 @@ class Features:
         plain: (N, F) more numbers for heads, F may be 0; rows of zeros where they are missing.
         lane_cls: per lane (N, W), its CLS times the lane's share; zeros where missing.
         lane_of: (L,) index into `lane_cls` of the lane that serves a label, or -1.
+        group_of: (L,) labels of one number are scored together, apart from all others: a matrix
+            product of other width may differ in the last bit, and packs must not touch each other.
     """
 
     pooled: Float[np.ndarray, "n d"]
@@ -298,6 +300,7 @@ class Features:
     plain: Float[np.ndarray, "n f"] | None = None
     lane_cls: tuple[Float[np.ndarray, "n w"], ...] = ()
     lane_of: Int[np.ndarray, " l"] | None = None
+    group_of: Int[np.ndarray, " l"] | None = None
 
 
 @dataclass(frozen=True)
@@ -395,6 +398,7 @@ class Explanation:
         scores: (L,) shipped score of each label.
         spread: (L,) entropy of a label's map over log P: 0 one part, 1 everywhere.
         layout: grid (rows, cols over the whole displayed picture) or character spans.
+        lanes: pack -> (P,) where the lane of that pack looked, sum 1; packs without one are absent.
     """
 
     sample: int
@@ -408,6 +412,7 @@ class Explanation:
     spread: Float[np.ndarray, " l"]
     layout: Layout
     version: int
+    lanes: Mapping[str, Float[np.ndarray, " p"]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -406,8 +406,10 @@ class Workbench:
                 for row in rows
             ]
 
-    def explain(self, sample: int | str, *, label: int | str | None = None) -> Explanation:
-        """Which part carries which label.
+    def explain(
+        self, sample: int | str, *, label: int | str | None = None, with_lanes: bool = False
+    ) -> Explanation:
+        """Which part carries which label; with lanes also where each pack's lane looked.
 
         Raises:
             NotFoundError: the sample is unknown or has no vectors yet.
@@ -442,6 +444,7 @@ class Workbench:
             spread=(entropy / np.log(max(len(parts), 2))).astype(np.float32),
             layout=layout,
             version=self.version,
+            lanes=self._looks(board, row, columns, len(parts)) if with_lanes else {},
         )
 
     def neighbours(self, sample: int | str, k: int = 8, *, vectors: str | None = None) -> list[Hit]:
@@ -894,6 +897,20 @@ class Workbench:
     def _tokens(self) -> TokenCache | None:
         """Where what lanes read is kept while samples are encoded; None without lanes."""
         return None if self._pipeline.teacher is None else self.store.tokens
+
+    def _looks(
+        self, board: Board, row: int, columns: Sequence[int], num_parts: int
+    ) -> dict[str, Float[np.ndarray, " p"]]:
+        """Where the lanes of some labels look on a sample, by pack."""
+        asked = {board.labels[column].id: board.labels[column].pack for column in columns}
+        looks: dict[str, np.ndarray] = {}
+        for lane in self._learned.lanes:
+            packs = {asked[label] for label in lane.labels if label in asked}
+            if lane.share and packs:
+                found = self.room.look(board, lane, row, num_parts)
+                if found is not None:
+                    looks |= dict.fromkeys(packs, found)
+        return looks
 
     def _new_room(self) -> LaneRoom:
         device = "cuda" if self.settings.device == "cuda" else "cpu"

@@ -136,6 +136,15 @@ class SentenceEncoder:
         none = np.zeros(0, np.float32)
         return encoded, [LaneReading(_evenly(windows), none) for windows in tokens]
 
+    def token_owners(self, sample: str) -> Int[np.ndarray, " t"]:
+        """Which word each token of a text's reading belongs to; -1 for special tokens."""
+        outside = [np.full(len(ids), -1, np.int64) for ids in (self._before, self._after)]
+        owners = [
+            np.concatenate([outside[0], window.owner, outside[1]])
+            for window in self._windows([sample], [word_spans(sample)])
+        ]
+        return _thinned(np.concatenate(owners)[None])[0]
+
     def frozen_stack(self) -> FrozenStack:
         """The layers of the model.
 
@@ -229,6 +238,11 @@ class SentenceEncoder:
 def _evenly(windows: Sequence[Float16[np.ndarray, "b _ w"]]) -> Float16[np.ndarray, "b t w"]:
     """The windows one after the other, at most `MOST_TOKENS` of their tokens."""
     tokens = np.concatenate(windows, axis=1)
+    return _thinned(tokens)
+
+
+def _thinned(tokens: np.ndarray) -> np.ndarray:
+    """At most `MOST_TOKENS` along the second axis, evenly spaced."""
     if tokens.shape[1] <= MOST_TOKENS:
         return tokens
     return tokens[:, np.linspace(0, tokens.shape[1] - 1, MOST_TOKENS).round().astype(np.intp)]

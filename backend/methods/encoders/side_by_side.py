@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from backend.contracts import Encoder, LaneHost, lane_host, why_no_lanes
+from backend.contracts import Encoder, LaneHost, lane_host, token_owners, why_no_lanes
 from backend.errors import BadInputError
 from backend.methods.encoders._words import encoder_fingerprint
 from backend.types import Encoded, FrozenStack, LaneReading, ScoreScale
@@ -78,6 +78,10 @@ class SideBySideEncoder:
             for row, encoder in enumerate(self.encoders)
         ]
         return self._joined(each), readings
+
+    def token_owners(self, sample: Any) -> Int[np.ndarray, " t"] | None:
+        """As the member says that lanes live in."""
+        return token_owners(self._lane_host(), sample)
 
     def frozen_stack(self) -> FrozenStack:
         """The blocks of the first member that lanes can live in.

@@ -127,12 +127,13 @@ class LanesLearner:
 
     def score(self, state: State, features: Features) -> Float[np.ndarray, "n l"]:
         lane_of = _lane_of(features)
-        served = np.unique(lane_of).tolist()
-        if len(served) <= 1:
-            return self._heads.score(state, self._seen_by(features, served[0] if served else -1))
+        groups = np.zeros_like(lane_of) if features.group_of is None else features.group_of
+        pairs = sorted(set(zip(groups.tolist(), lane_of.tolist(), strict=True)))
+        if len(pairs) <= 1:
+            return self._heads.score(state, self._seen_by(features, pairs[0][1] if pairs else -1))
         scores = np.empty(features.global_scores.shape, np.float32)
-        for lane in served:
-            columns = np.flatnonzero(lane_of == lane)
+        for group, lane in pairs:
+            columns = np.flatnonzero((groups == group) & (lane_of == lane))
             own = {name: array[columns] for name, array in state.items()}
             seen = self._seen_by(features, lane)
             narrow = replace(
