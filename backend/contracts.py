@@ -171,6 +171,10 @@ class Learner(Protocol):
         """
         ...
 
+    def forget(self, state: State, columns: Sequence[int]) -> State:
+        """Some columns as they are before any verdict; the others stay."""
+        ...
+
     def score(self, state: State, features: Features) -> Float[np.ndarray, "n l"]: ...
 
 
@@ -220,6 +224,10 @@ class LaneTeacher(Protocol):
 
     def check_lane(self, network: Any, arrays: State) -> None:
         """Raise BadInputError unless these are arrays of a lane of this learner."""
+        ...
+
+    def anchored(self, state: State, columns: Sequence[int], heads: State) -> State:
+        """Heads that came from elsewhere, in the order of `columns`; verdicts move them."""
         ...
 
     def without_lane(self, state: State, columns: Sequence[int]) -> State:

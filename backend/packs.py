@@ -457,7 +457,7 @@ class Packs:
         content = LaneFile(
             lane=replace(lane, pack=pack),
             names=tuple(label.name for label in served),
-            heads={name: array[rows] for name, array in learned.learner.items()},
+            heads={name: learned.learner[name][rows] for name in ("mix", "weights", "offset")},
             encoder=bench.pipeline.encoder.id,
         )
         path = Path(dest).expanduser()
@@ -493,10 +493,10 @@ class Packs:
             bench.store.add_labels(new, pack=pack, who=who)
         bench.resync()
         ids = tuple(bench.store.find_label(one).id for one in found.names)
-        lane = replace(found.lane, labels=ids, share=1.0)
+        lane = replace(found.lane, labels=ids)
         bench.store.lanes.save(lane, found)
         detail = {"pack": pack, "labels": list(ids), "digest": lane.digest}
-        placed, changes = self._place(lane, kind="import", detail=detail)
+        placed, changes = self._place(lane, kind="import", detail=detail, heads=found.heads)
         return TeachReport(
             pack=pack,
             version=placed.version,
@@ -518,6 +518,7 @@ class Packs:
         detail: Mapping[str, object],
         steps: int = 0,
         seed: int = 0,
+        heads: Mapping[str, np.ndarray] | None = None,
     ) -> tuple[Learned, tuple[PackChange, ...]]:
         """Swap a lane in as a new version, and say what that changed."""
         bench = self._bench
@@ -534,6 +535,7 @@ class Packs:
                 verdicts=bench.store.log.current(upto=before.offset),
                 version=self._next_version(),
                 offset=before.offset,
+                heads=dict(heads) if heads else None,
             )
             replay.save(
                 bench.store,

@@ -123,7 +123,8 @@ def fold_in(
     state = learner.extend(before.learner, len(labels))
     concerned = {label: columns[label] for label in changed}
     lessons = board.lessons(verdicts, concerned, board.trainable)
-    state = _reset(pipeline, state, sorted({*concerned.values()} - {*lessons.columns.tolist()}))
+    undone = sorted({*concerned.values()} - {*lessons.columns.tolist()})
+    state = learner.forget(state, undone)
     done = 0
     if len(lessons.rows):
         features, lessons = _only_rows_with_lessons(board, labels, lessons, before.lanes)
@@ -141,6 +142,7 @@ def swap_in(
     verdicts: Mapping[tuple[int, int], Correction],
     version: int,
     offset: int,
+    heads: State | None = None,
 ) -> Learned:
     """Put a trained lane in place and solve the heads of its labels anew; nothing else moves.
 
@@ -155,6 +157,7 @@ def swap_in(
         verdicts: the log folded up to `offset`.
         version: number of the new version.
         offset: log offset it stands for.
+        heads: of its labels, where the lane came with heads that read it; its share is kept then.
     """
     teacher = pipeline.teacher
     if teacher is None:
@@ -164,12 +167,18 @@ def swap_in(
     mine = {label: columns[label] for label in lane.labels}
     extended = pipeline.learner.extend(before.learner, len(labels))
     extended = teacher.without_lane(extended, sorted(mine.values()))
+    if heads:
+        extended = teacher.anchored(extended, list(mine.values()), heads)
     lessons = board.lessons(verdicts, mine, board.trainable)
     held = board.lessons(verdicts, mine, board.held_back)
     others = without_labels(before.lanes, lane.labels)
     shares = list(teacher.shares)
     best: tuple[float, Learned] | None = None
-    for share in shares if len(held.rows) >= ENOUGH_HELD_BACK else [shares[len(shares) // 2]]:
+    if heads:
+        shares = [lane.share]
+    elif len(held.rows) < ENOUGH_HELD_BACK:
+        shares = [shares[len(shares) // 2]]
+    for share in shares:
         lanes = (*others, replace(lane, share=share))
         state = extended
         if len(lessons.rows):
@@ -367,7 +376,8 @@ def again(
             offset=step.offset,
         )
     if step.kind in ("lane", "import"):
-        lane = store.lanes.load(str(step.detail["digest"]))
+        file = store.lanes.load_file(str(step.detail["digest"]))
+        lane = None if file is None else file.lane
         if lane is None and step.kind == "import":
             raise NotFoundError(
                 f"the lane that version {step.version} imported is gone from "
@@ -386,6 +396,7 @@ def again(
             verdicts=verdicts,
             version=step.version,
             offset=step.offset,
+            heads=dict(file.heads) if file is not None and step.kind == "import" else None,
         )
     changed = _labels_between(store, board, before.offset, step.offset)
     learned, _ = fold_in(
@@ -577,17 +588,6 @@ def changed_samples(before: np.ndarray, after: np.ndarray) -> int:
     if before.shape != after.shape:
         return len(after)
     return int(((before > 0) != (after > 0)).any(axis=1).sum())
-
-
-def _reset(pipeline: Pipeline, state: State, columns: list[int]) -> State:
-    """Set columns without any lesson left back to zero-shot (all verdicts were undone)."""
-    fresh = pipeline.learner.extend(
-        pipeline.learner.start(0, pipeline.encoder.dim), max(columns, default=-1) + 1
-    )
-    out = {name: array.copy() for name, array in state.items()}
-    for name, array in out.items():
-        array[columns] = fresh[name][columns]
-    return out
 
 
 def _only_rows_with_lessons(

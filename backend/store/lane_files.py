@@ -141,7 +141,7 @@ class LaneStore:
             SaveError: it could not be written.
         """
         path = self.path(lane.digest)
-        if not path.exists():
+        if content is not None or not path.exists():
             write_whole(path, pack_lane(content or LaneFile(lane)))
 
     def load(self, digest: str) -> Lane | None:

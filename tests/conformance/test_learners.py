@@ -219,3 +219,13 @@ def test_other_width_or_number_of_labels_is_refused_with_both_numbers(learner, w
             call(learner.start(L, 13))
         with pytest.raises(BadInputError, match=r"4 labels for a state of 3"):
             call(learner.start(3, D))
+
+
+def test_forgotten_columns_are_as_before_any_verdict_and_the_others_stay(learner, world):
+    features, truth = world
+    start = learner.start(L, D)
+    learned, _ = learner.learn(start, features, lessons_of(truth, range(40), range(L)))
+    forgotten = learner.forget(learned, [1, 3])
+    for name, array in forgotten.items():
+        np.testing.assert_array_equal(array[[1, 3]], start[name][[1, 3]])
+        np.testing.assert_array_equal(array[[0, 2]], learned[name][[0, 2]])

@@ -15,6 +15,7 @@ other: teaching one leaves the rest bit by bit as it was.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,11 @@ from backend.types import Features, Lessons
 
 
 class LogisticHeads:
-    """State: `mix` (L, 2), `weights` (L, D), `offset` (L,), float64."""
+    """State: `mix` (L, 2), `weights` (L, D), `offset` (L,), float64.
+
+    After heads came from elsewhere also `anchor` (L, D + 3): what each head is drawn to, a, b, w
+    and c in a row.
+    """
 
     @dataclass(frozen=True)
     class Settings:
@@ -68,7 +73,44 @@ class LogisticHeads:
         if num_labels < have:
             raise BadInputError(f"the state has {have} labels and cannot shrink to {num_labels}")
         fresh = self.start(num_labels - have, dim)
+        if "anchor" in state:
+            fresh["anchor"] = self._anchors(fresh, num_labels - have, dim)
         return {name: np.concatenate([state[name], fresh[name]]) for name in state}
+
+    def forget(self, state: State, columns: Sequence[int]) -> State:
+        """Some heads as they are before any verdict: zero-shot, or where they are anchored."""
+        width = state["weights"].shape[1]
+        heads = self._anchors(state, len(state["weights"]), width)[list(columns)]
+        out = {name: array.copy() for name, array in state.items()}
+        out["mix"][list(columns)] = heads[:, :2]
+        out["weights"][list(columns)] = heads[:, 2:-1]
+        out["offset"][list(columns)] = heads[:, -1]
+        return out
+
+    def anchored(self, state: State, columns: Sequence[int], heads: State) -> State:
+        """Heads made elsewhere in place of the zero-shot ones; verdicts move them from there.
+
+        Raises:
+            BadInputError: the heads are of another width, or not finite.
+        """
+        count, width = len(columns), state["weights"].shape[1]
+        shapes = {"mix": (count, 2), "weights": (count, width), "offset": (count,)}
+        for name, shape in shapes.items():
+            if name not in heads or heads[name].shape != shape:
+                raise BadInputError(f"the heads have no {name} of the shape {shape}")
+            if not np.isfinite(heads[name]).all():
+                raise BadInputError(f"the heads' {name} hold numbers that are not finite")
+        anchor = self._anchors(state, len(state["weights"]), width)
+        anchor[list(columns)] = np.concatenate(
+            [heads["mix"], heads["weights"], heads["offset"][:, None]], axis=1
+        )
+        return self.forget({**state, "anchor": anchor}, columns)
+
+    def _anchors(self, state: State, num_labels: int, width: int) -> Float[np.ndarray, "l q"]:
+        """What each head is drawn to."""
+        if "anchor" in state:
+            return state["anchor"].copy()
+        return np.tile(self._prior(width).mean, (num_labels, 1))
 
     def learn(
         self,
@@ -86,6 +128,7 @@ class LogisticHeads:
         """
         _check(state, features)
         prior = self._prior(features.pooled.shape[1])
+        anchors = state.get("anchor")
         learned = {name: values.copy() for name, values in state.items()}
         most = 0
         # One order of lessons whatever order they came in: sums are then the same bit by bit.
@@ -98,17 +141,18 @@ class LogisticHeads:
                 [state["mix"][label], state["weights"][label], state["offset"][label : label + 1]]
             )
             x = _design(features, rows[mine], label)
-            start = (head - prior.mean) * prior.root
+            mean = prior.mean if anchors is None else anchors[label]
+            start = (head - mean) * prior.root
             solved, done = logistic.fit(
                 x / prior.root,
-                x @ prior.mean,
+                x @ mean,
                 targets[mine],
                 _importance(targets[mine], self.settings.balance),
                 start,
                 max_steps=steps or logistic.MAX_STEPS,
             )
             if done:
-                head = prior.mean + solved / prior.root
+                head = mean + solved / prior.root
                 learned["mix"][label] = head[:2]
                 learned["weights"][label] = head[2:-1]
                 learned["offset"][label] = head[-1]

@@ -144,12 +144,21 @@ class LanesLearner:
             scores[:, columns] = self._heads.score(own, narrow)
         return scores
 
+    def forget(self, state: State, columns: Sequence[int]) -> State:
+        return self._heads.forget(state, columns)
+
+    def anchored(self, state: State, columns: Sequence[int], heads: State) -> State:
+        """Heads that came with a lane, see `LogisticHeads.anchored`."""
+        return self._heads.anchored(state, columns, heads)
+
     def without_lane(self, state: State, columns: Sequence[int]) -> State:
         """The state with what the heads of these columns had learned of a lane's CLS set to 0."""
-        weights = state["weights"].copy()
+        out = {name: array.copy() for name, array in state.items()}
         if self._lane_width:
-            weights[list(columns), -self._lane_width :] = 0
-        return {**state, "weights": weights}
+            out["weights"][list(columns), -self._lane_width :] = 0
+            if "anchor" in out:
+                out["anchor"][list(columns), -self._lane_width - 1 : -1] = 0
+        return out
 
     @property
     def _lane_width(self) -> int:
