@@ -659,15 +659,17 @@ class Workbench:
             board, seed = self._board, self._offset
         asked = np.array([sample.split == Split.TRAIN for sample in board.samples], bool)
         rows = np.flatnonzero(board.encoded & asked)
+        muted = self.packs.muted()
+        columns = [c for c, label in enumerate(board.labels) if label.pack not in muted]
         method = self._pipeline.other_picker(picker)
         name = picker or self._pipeline.recipe.methods["picker"]
         found = method.pick(
-            views.chances(board, rows),
+            views.chances(board, rows)[:, columns],
             board.pooled[rows],
-            board.decided[rows],
+            board.decided[rows][:, columns],
             k=k,
             seed=seed,
-            label_names=[label.name for label in board.labels],
+            label_names=[board.labels[column].name for column in columns],
         )
         return [
             QueueEntry(

@@ -7,7 +7,7 @@ as bytes (`evidence_bytes`), never as lists of numbers. Nothing here decides any
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -41,6 +41,7 @@ class LabelHandle:
     parent: int | None
     colour: str
     key: str
+    is_muted: bool
 
 
 @dataclass(frozen=True)
@@ -129,8 +130,8 @@ def shown_urls(sample: api.Sample, project: str) -> tuple[str | None, str | None
     return media_url(sample, project), None
 
 
-def label_handle(label: api.Label) -> LabelHandle:
-    """Make the handle of one label."""
+def label_handle(label: api.Label, muted: Collection[str] = ()) -> LabelHandle:
+    """Make the handle of one label; `muted` are the packs that are not suggested."""
     return LabelHandle(
         id=label.id,
         name=label.name,
@@ -140,6 +141,7 @@ def label_handle(label: api.Label) -> LabelHandle:
         parent=label.parent,
         colour=label.colour,
         key=label.key,
+        is_muted=label.pack in muted,
     )
 
 

@@ -180,7 +180,7 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
                 "op": receipt.op,
                 "offset": receipt.offset,
                 "samples": samples,
-                "labels": [present.label_handle(label) for label in bench.labels()],
+                "labels": _labels(bench),
                 "verdicts": _verdicts(bench, samples),
             }
         )
@@ -195,16 +195,14 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
             bench.add_labels([name], pack=body.pack, who=context.user(request))
         labels = bench.labels()
         made = next(label for label in labels if label.name == name)
-        return _json(
-            {"label": made.id, "labels": [present.label_handle(label) for label in labels]}
-        )
+        return _json({"label": made.id, "labels": _labels(bench)})
 
 
 def _queue(bench: api.Workbench, picker: str, *, k: int, after: int) -> dict[str, object]:
     info = bench.info()
     labels = bench.labels()
     if picker == "order":
-        entries = _in_order(bench, len(labels), k=k, after=after)
+        entries = _in_order(bench, k=k, after=after)
     else:
         if picker == "disagree":
             found = bench.disagreements(k)
@@ -228,25 +226,25 @@ def _queue(bench: api.Workbench, picker: str, *, k: int, after: int) -> dict[str
             job.kind == "encode" and job.state in ("queued", "running") for job in bench.jobs.list()
         ),
         "pickers": [*PICKERS, *(["disagree"] if bench.brought()["predictions"] else [])],
-        "labels": [present.label_handle(label) for label in labels],
+        "labels": _labels(bench),
         "entries": entries,
     }
 
 
-def _in_order(
-    bench: api.Workbench, num_labels: int, *, k: int, after: int
-) -> list[present.SampleHandle]:
-    """The next `k` samples after the id `after` that have a label without a verdict."""
+def _in_order(bench: api.Workbench, *, k: int, after: int) -> list[present.SampleHandle]:
+    """The next `k` samples after the id `after` that have an unmuted label without a verdict."""
+    muted = bench.packs.muted()
+    asked = {label.id for label in bench.labels() if label.pack not in muted}
     later = [sample for sample in bench.samples() if sample.id > after]
     entries: list[present.SampleHandle] = []
     for start in range(0, len(later), WINDOW):
         window = later[start : start + WINDOW]
         verdicts = bench.verdicts([sample.id for sample in window])
         for sample in window:
-            missing = num_labels - len(verdicts.get(sample.id, {}))
+            missing = len(asked - verdicts.get(sample.id, {}).keys())
             if not missing:
                 continue
-            reason = f"{missing} of {num_labels} labels open"
+            reason = f"{missing} of {len(asked)} labels open"
             entries.append(present.sample_handle(sample, bench.name, reason=reason, picker="order"))
             if len(entries) == k:
                 return entries
@@ -285,6 +283,11 @@ def _item(bench: api.Workbench, sample: api.Sample) -> present.ItemHandle:
         ),
         is_pending=not suggestions.labels and bool(bench.labels()),
     )
+
+
+def _labels(bench: api.Workbench) -> list[present.LabelHandle]:
+    muted = bench.packs.muted()
+    return [present.label_handle(label, muted) for label in bench.labels()]
 
 
 def _verdicts(bench: api.Workbench, samples: Iterable[int]) -> dict[str, dict[str, str]]:

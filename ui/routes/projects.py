@@ -40,6 +40,7 @@ class AddLabels(BaseModel):
 
     action: Literal["add"]
     names: Annotated[list[str], Field(min_length=1, max_length=MAX_LABELS)]
+    pack: Annotated[str, Field(min_length=1, max_length=200)] = "main"
 
 
 class RenameLabel(BaseModel):
@@ -268,8 +269,8 @@ def _labels(bench: api.Workbench) -> list[dict[str, object]]:
 
 def _edit(bench: api.Workbench, change: LabelEdit, who: str) -> None:
     match change:
-        case AddLabels(names=names):
-            bench.add_labels(clean_labels(names), who=who)
+        case AddLabels(names=names, pack=pack):
+            bench.add_labels(clean_labels(names), pack=pack, who=who)
         case RenameLabel(label=label, name=name):
             bench.rename_label(label, name.strip(), who=who)
         case MergeLabels(label=label, into=into):

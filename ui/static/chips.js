@@ -6,7 +6,7 @@ import { el, percent, t } from './base.js';
 
 const SHOWN = 60;                       // undecided chips drawn before "show all": hundreds stay quick
 const HOLD = 350;                       // ms of a touch that shows the map instead of deciding
-const GROUPS = ['yes', 'undecided', 'no'];
+const GROUPS = ['yes', 'undecided', 'no', 'muted'];
 
 export class Chips {
   /** `onVerdict(id, verdict)`, `onHover(id | null)`, `onActive(id)`, `onAccept()`. */
@@ -23,6 +23,9 @@ export class Chips {
         el('h3', {}, t(`label.group.${name}`), ' ', total), body);
       return [name, { node, body, total }];
     }));
+    this.isUnfolded = false;
+    this.fold = el('button', { type: 'button', class: 'fold', 'aria-expanded': 'false', 'data-testid': 'muted-fold', onclick: () => { this.isUnfolded = !this.isUnfolded; this.arrange(); } });
+    this.groups.muted.node.querySelector('h3').replaceChildren(this.fold);
     this.more = el('button', { type: 'button', class: 'pl-button small more', hidden: true, onclick: () => { this.isWhole = true; this.arrange(); } });
     this.none = el('p', { class: 'pl-dim none', hidden: true });
     this.node = el('div', { class: 'pl-chips', tabindex: '-1' },
@@ -34,27 +37,29 @@ export class Chips {
   setLabels(labels) {
     const before = this.chips;
     this.labels = new Map(labels.map(label => [label.id, label]));
+    this.hasPacks = new Set(labels.map(label => label.pack)).size > 1;
     this.chips = new Map(labels.map(label => [label.id, this.#rename(before.get(label.id) ?? this.#chip(label), label)]));
   }
 
   #chip(label) {
     const part = name => el('span', { class: name });
-    const [key, name, spread, fill, num, mark] = ['key', 'name', 'spread', 'fill', 'num', 'mark'].map(part);
+    const [key, name, pack, spread, fill, num, mark] = ['key', 'name', 'pack', 'spread', 'fill', 'num', 'mark'].map(part);
     const bar = el('span', { class: 'bar' }, fill);
     const rivals = el('span', { class: 'rivals', 'aria-hidden': 'true' });
     bar.append(rivals);
     const chip = el('button', {
       type: 'button', class: 'chip', tabindex: '-1', 'data-testid': 'chip', 'data-id': label.id,
-    }, key, mark, el('span', { class: 'middle' }, name, bar), spread, num);
+    }, key, mark, el('span', { class: 'middle' }, el('span', { class: 'title' }, name, pack), bar), spread, num);
     const say = (verdict, text) => el('button', {
       type: 'button', class: `say ${verdict}`, tabindex: '-1', 'data-say': verdict, title: t(`label.say.${verdict}`),
     }, text);
     const node = el('div', { class: 'pl-chip-row', role: 'listitem' }, chip, say('unsure', '?'), say('no', '✕'));
-    return { node, chip, name, key, spread, fill, num, mark, rivals };
+    return { node, chip, name, pack, key, spread, fill, num, mark, rivals };
   }
 
   #rename(parts, label) {
     parts.name.textContent = label.name;
+    parts.pack.textContent = this.hasPacks ? label.pack : '';
     parts.chip.dataset.label = label.name;
     parts.node.querySelectorAll('.say').forEach(b => b.setAttribute('aria-label', `${b.title}: ${label.name}`));
     return parts;
@@ -151,19 +156,23 @@ export class Chips {
   arrange() {
     if (!this.order) return;
     this.isStale = false;
-    const rows = { yes: [], undecided: [], no: [] };
+    const rows = { yes: [], undecided: [], no: [], muted: [] };
     for (const id of this.found()) {
       const verdict = this.verdicts.get(id);
-      rows[verdict === 'yes' || verdict === 'no' ? verdict : 'undecided'].push(id);
+      // Muted packs come folded, unless somebody looks for a label or for that pack.
+      if (this.labels.get(id).is_muted && !this.packs && !this.query) rows.muted.push(id);
+      else rows[verdict === 'yes' || verdict === 'no' ? verdict : 'undecided'].push(id);
     }
     const rest = this.isWhole || this.query ? 0 : Math.max(0, rows.undecided.length - SHOWN);
     for (const name of GROUPS) {
-      const ids = name === 'undecided' && rest ? rows.undecided.slice(0, SHOWN) : rows[name];
+      const ids = name === 'undecided' && rest ? rows.undecided.slice(0, SHOWN) : name === 'muted' && !this.isUnfolded ? [] : rows[name];
       const { node, body, total } = this.groups[name], nodes = ids.map(id => this.chips.get(id).node);
       if (nodes.length !== body.childElementCount || nodes.some((n, k) => body.children[k] !== n)) body.replaceChildren(...nodes);
       total.textContent = rows[name].length;
       node.hidden = name !== 'undecided' ? !rows[name].length : !rows[name].length && Boolean(this.query);
     }
+    this.fold.textContent = t('label.group.muted.n', { n: rows.muted.length });
+    this.fold.setAttribute('aria-expanded', String(this.isUnfolded));
     this.more.hidden = !rest;
     this.more.textContent = t('label.more', { n: rest });
     this.none.hidden = !this.query || this.found().length > 0;

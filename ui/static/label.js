@@ -50,7 +50,7 @@ class LabelPage {
     });
     this.box = new LabelBox({
       onFilter: query => this.chips.filter(query), onPick: () => this.sayFirst(),
-      onNew: (name, isYes) => this.newLabel(name, isYes), onPacks: packs => { this.packs = packs; this.chips.packs = packs; this.chips.arrange(); },
+      onNew: (name, isYes, pack) => this.newLabel(name, isYes, pack), onPacks: packs => { this.packs = packs; this.chips.packs = packs; this.chips.arrange(); },
     });
     this.near = new Neighbours({ onOpen: id => this.open(id), onCopy: n => this.copy(n), nameOf });
     this.bar = new EvidenceBar({
@@ -144,7 +144,7 @@ class LabelPage {
     this.labels = labels;
     this.names = new Map(labels.map(label => [label.id, label.name]));
     this.chips.setLabels(labels);
-    this.box.setPacks([...new Set(labels.map(label => label.pack))]);
+    this.box.setLabels(labels);
   }
 
   writeAddress() {
@@ -198,7 +198,8 @@ class LabelPage {
     const { item } = record;
     const listed = new Set(item.suggestions.labels);
     this.order = [...item.suggestions.labels.filter(id => this.names.has(id)), ...this.labels.map(l => l.id).filter(id => !listed.has(id))];
-    const keysOf = assignKeys(this.labels, this.order);
+    const inView = new Set(this.labels.filter(label => this.isInView(label)).map(label => label.id));
+    const keysOf = assignKeys(this.labels.filter(label => inView.has(label.id)), this.order.filter(id => inView.has(id)));
     this.byKey = new Map([...keysOf].map(([id, key]) => [key, id]));
     this.bars = barsOf(item.suggestions);
     this.chips.show({ order: this.order, verdicts: this.decisions.of(item), bars: this.bars, spread: this.spread(record), keys: keysOf, packs: this.packs });
@@ -299,7 +300,7 @@ class LabelPage {
   accept() {
     if (!this.current || this.isLeaving) return;
     const said = this.decisions.of(this.current.item);
-    const pairs = this.labels.filter(label => !this.packs || this.packs.has(label.pack))
+    const pairs = this.labels.filter(label => this.isInView(label))
       .filter(label => !['unsure', 'no'].includes(said.get(label.id)))
       .map(label => [label.id, said.get(label.id) === 'yes' ? 'yes' : 'no']);
     if (pairs.length) this.decisions.commit(this.current.item, pairs);
@@ -315,6 +316,9 @@ class LabelPage {
     if (pairs.length) this.commit(pairs, { now: true });
   }
 
+  /** Labels of muted packs are out of view until their pack is chosen: no key, no NO from Enter. */
+  isInView(label) { return this.packs ? this.packs.has(label.pack) : !label.is_muted; }
+
   sayFirst() {
     const id = this.chips.first();
     if (id === null || !this.current) return;
@@ -323,9 +327,9 @@ class LabelPage {
     this.chips.reveal(id);
   }
 
-  async newLabel(name, isYes) {
+  async newLabel(name, isYes, pack) {
     try {
-      const made = await api('/pl/api/label', { json: { name } });
+      const made = await api('/pl/api/label', { json: { name, pack } });
       this.setLabels(made.labels);
       const id = this.current?.item.sample ?? null;
       this.samples.forget();

@@ -1,9 +1,10 @@
 // Above the chips: find a label by typing, make a new one in place, choose the packs in view.
 
 import { el, icon, t } from './base.js';
+import { PackChoice } from './pack_choice.js';
 
 export class LabelBox {
-  /** `onFilter(query)`, `onPick()` (Enter on what was found), `onNew(name, isYes)`, `onPacks(set | null)`. */
+  /** `onFilter(query)`, `onPick()` (Enter on what was found), `onNew(name, isYes, pack)`, `onPacks(set | null)`. */
   constructor({ onFilter, onPick, onNew, onPacks }) {
     Object.assign(this, { onFilter, onPick, onNew });
     this.input = el('input', { type: 'search', class: 'pl-input', autocomplete: 'off', spellcheck: 'false', maxlength: '200', 'data-testid': 'label-find' });
@@ -13,14 +14,19 @@ export class LabelBox {
     }, icon('M12 5v14M5 12h14'));
     this.packs = el('select', { class: 'packs', hidden: true, 'aria-label': t('label.packs') });
     this.packs.addEventListener('change', () => { this.packs.blur(); onPacks(this.packs.value ? new Set([this.packs.value]) : null); });
-    this.node = el('div', { class: 'pl-label-box' }, this.input, this.add, this.packs);
+    this.choice = new PackChoice();
+    this.node = el('div', { class: 'pl-label-box' }, this.input, this.add, this.choice.node, this.packs);
     this.#mode(false);
     this.input.addEventListener('input', () => { if (!this.isNew) onFilter(this.input.value); });
-    this.input.addEventListener('blur', () => { if (this.isNew && !this.input.value) this.#mode(false); });
+    // Choosing a pack is still part of making a label; clicking elsewhere leaves an empty one.
+    this.node.addEventListener('focusout', event => { if (this.isNew && !this.input.value && !this.node.contains(event.relatedTarget)) this.#mode(false); });
     this.input.addEventListener('keydown', event => this.#key(event));
+    this.choice.node.addEventListener('keydown', event => { if (event.target !== this.choice.select || event.key === 'Escape') this.#key(event); });
   }
 
-  setPacks(names) {
+  setLabels(labels) {
+    const names = [...new Set(labels.map(label => label.pack))];
+    this.choice.setLabels(labels);
     this.packs.hidden = names.length < 2;
     const now = this.packs.value;
     this.packs.replaceChildren(el('option', { value: '' }, t('label.packs.all')), ...names.map(name => el('option', { value: name }, name)));
@@ -45,12 +51,13 @@ export class LabelBox {
     this.input.placeholder = words;
     this.input.setAttribute('aria-label', words);
     this.node.classList.toggle('new', isNew);
+    this.choice.ask(isNew ? 1 : 0);
   }
 
   #make(isYes) {
-    const name = this.input.value.trim();
+    const name = this.input.value.trim(), pack = name ? this.choice.take(name) : '';
     this.#leave();
-    if (name) this.onNew(name, isYes);
+    if (name) this.onNew(name, isYes, pack);
   }
 
   #leave() {

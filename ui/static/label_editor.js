@@ -1,6 +1,7 @@
 // The labels of a project: add, rename, describe, put below another, merge, remove.
 import { api, confirmed, count, el, emit, icon, t, toast, toastError } from './base.js';
 import { namesIn } from './intake.js';
+import { PackChoice } from './pack_choice.js';
 
 // Keys that pages use themselves; a label cannot have them (contracts.md).
 const RESERVED = 'unefgx/?.';
@@ -9,7 +10,8 @@ const FILTER_FROM = 12;
 export function mountLabels(root, desk) {
   const title = el('h2', { class: 'pl-h2' });
   const input = el('textarea', { class: 'pl-input', rows: '1', 'data-testid': 'label-add', placeholder: t('labels.add'), 'aria-label': t('labels.add') });
-  const add = el('form', { class: 'pl-row pl-label-add' }, input, el('button', { type: 'submit', class: 'pl-button' }, t('labels.add.do')));
+  const add = el('form', { class: 'pl-row pl-label-add' }, input, el('button', { type: 'submit', class: 'pl-button' }, t('labels.add.do')), choice.node);
+  const choice = new PackChoice();
   const filter = el('input', { type: 'search', class: 'pl-input', placeholder: t('labels.filter'), 'aria-label': t('labels.filter'), oninput: draw });
   const list = el('ul', { class: 'pl-label-list' });
   root.replaceChildren(el('header', { class: 'pl-pane-head' }, title), add, filter, list);
@@ -20,14 +22,19 @@ export function mountLabels(root, desk) {
     if (!facts.project) return;
     add.hidden = facts.readOnly;
     labels = await api('/pl/api/labels');
+    choice.setLabels(labels);
     draw();
   }
 
   add.addEventListener('submit', async event => {
     event.preventDefault();
     const names = namesIn(input.value);
-    if (names.length && await edit({ action: 'add', names })) input.value = '';
+    if (names.length && await edit({ action: 'add', names, pack: choice.take(names[0]) })) { input.value = ''; choice.ask(0); }
     input.focus();
+  });
+  input.addEventListener('input', () => {
+    const known = new Set(labels.map(label => label.name));
+    choice.ask(namesIn(input.value).filter(name => !known.has(name)).length);
   });
   input.addEventListener('keydown', event => {
     if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) { event.preventDefault(); add.requestSubmit(); }
@@ -38,6 +45,7 @@ export function mountLabels(root, desk) {
     try {
       labels = await api('/pl/api/labels', { json: change });
     } catch (error) { toastError(error); draw(); return false; }
+    choice.setLabels(labels);
     draw();
     emit('pl:labels');
     if (said) toast(said, { action: { text: t('undo'), run: () => emit('pl:undo') }, seconds: 12 });
