@@ -196,8 +196,17 @@ def _deciding(verb: Any) -> None:
     made = verb("evaluate", "mAP, CF1, OF1, AP per label and calibration error")
     made.add_argument("--split", default="held-back", metavar="held-back|val|test|FILE")
 
-    made = verb("versions", "the learned versions")
-    made.add_argument("action", nargs="?", default="list", choices=("list",))
+    made = verb("versions", "the learned versions: list, diff A B, revert N, export N FILE")
+    actions = ("list", "diff", "revert", "export")
+    made.add_argument("action", nargs="?", default="list", choices=actions)
+    made.add_argument("values", nargs="*")
+
+    made = verb("packs", "label packs and their lanes")
+    actions = ("list", "teach", "move", "rename", "mute", "unmute", "drop", "export", "import")
+    made.add_argument(
+        "action", nargs="?", default="list", choices=(*actions, "pause", "resume", "curve")
+    )
+    made.add_argument("values", nargs="*", metavar="PACK|LABELS|FILE")
 
 
 def _until(text: str) -> float | None:

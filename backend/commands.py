@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -186,9 +187,19 @@ def correct(args: Namespace) -> dict[str, Any]:
 
 
 def learn(args: Namespace) -> dict[str, Any]:
-    """Fold all corrections in and refine."""
+    """Fold all corrections in and refine, lanes that are due included."""
+    started = time.monotonic()
     with project(args) as workbench:
-        return as_json(workbench.learn(until=args.until, progress=progress))
+        report = as_json(workbench.learn(until=args.until, progress=progress))
+        lanes = []
+        for pack in workbench.packs.due():
+            left = None if args.until is None else args.until - (time.monotonic() - started)
+            if left is not None and left <= 0:
+                say(f"no time left to teach the lane of {pack}; run `packs teach {pack}`")
+                continue
+            lanes.append(as_json(workbench.packs.teach(pack, until=left, progress=progress)))
+            report |= {"version": workbench.version}
+    return report | ({"lanes": lanes} if lanes else {})
 
 
 def next_(args: Namespace) -> dict[str, Any]:
@@ -244,9 +255,74 @@ def _told(found: api.Evaluation) -> dict[str, Any]:
 
 
 def versions(args: Namespace) -> dict[str, Any]:
-    """The learned versions."""
+    """The learned versions: list, compare, go back, take one home."""
     with project(args) as workbench:
-        return {"versions": [as_json(step) for step in workbench.versions()]}
+        match args.action:
+            case "diff":
+                one, other = _exactly(args.values, 2, "versions PROJECT diff A B")
+                changes = workbench.packs.compare(_number(one), _number(other))
+                return {"changed": [as_json(change) for change in changes]}
+            case "revert":
+                (number,) = _exactly(args.values, 1, "versions PROJECT revert N")
+                workbench.packs.revert(_number(number))
+            case "export":
+                number, dest = _exactly(args.values, 2, "versions PROJECT export N FILE")
+                path = workbench.packs.export_version(_number(number), dest)
+                return {"file": str(path)}
+        return {
+            "version": workbench.version,
+            "versions": [as_json(step) for step in workbench.versions()],
+        }
+
+
+def packs(args: Namespace) -> dict[str, Any]:
+    """Label packs and their lanes."""
+    with project(args) as workbench:
+        done = _change_packs(workbench, args.action, args.values)
+        if done is not None:
+            return done
+        return {
+            "lanes": workbench.room.refusal or ("paused" if workbench.packs.is_paused else "on"),
+            "packs": [as_json(pack) for pack in workbench.packs.list()],
+        }
+
+
+def _change_packs(
+    workbench: api.Workbench, action: str, values: Sequence[str]
+) -> dict[str, Any] | None:
+    """What one action gives back; None where the list of packs is the answer."""
+    told = f"packs PROJECT {action}"
+    its = workbench.packs
+    match action:
+        case "teach":
+            (pack,) = _exactly(values, 1, f"{told} PACK")
+            return as_json(its.teach(pack, progress=progress))
+        case "import":
+            (file,) = _exactly(values, 1, f"{told} FILE")
+            return as_json(its.take(file))
+        case "export":
+            pack, file = _exactly(values, 2, f"{told} PACK FILE")
+            return {"file": str(its.export(pack, file))}
+        case "curve":
+            return {"curve": [as_json(point) for point in its.curve()]}
+        case "move":
+            names, pack = _exactly(values, 2, f"{told} LABEL,LABEL PACK")
+            its.move(_labels(names), pack)
+        case "rename":
+            its.rename(*_exactly(values, 2, f"{told} PACK NEW"))
+        case "mute" | "unmute":
+            its.mute(_exactly(values, 1, f"{told} PACK")[0], action == "mute")
+        case "drop":
+            its.drop(_exactly(values, 1, f"{told} PACK")[0])
+        case "pause" | "resume":
+            its.pause(action == "pause")
+    return None
+
+
+def _number(text: str) -> int:
+    if not text.isdigit():
+        raise BadInputError(f"a version is a number, not {text!r}; see `versions PROJECT list`")
+    return int(text)
 
 
 def export(args: Namespace) -> dict[str, Any]:

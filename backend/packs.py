@@ -7,6 +7,7 @@ verdicts there are by then.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from safetensors.numpy import save
 
 from backend import replay
 from backend.board import Board
@@ -464,6 +466,27 @@ class Packs:
         if path.is_dir():
             path = path / f"{pack}.safetensors"
         write_whole(path, pack_lane(content))
+        return path
+
+    def export_version(self, version: int, dest: str | Path) -> Path:
+        """Write what a version learned, heads and calibration, as one safetensors file.
+
+        Lanes go home one by one, see `export`; the file names the digests of those it reads.
+        """
+        bench = self._bench
+        learned = replay.at_version(bench.store, bench.pipeline, bench.board, bench.room, version)
+        names = {label.id: label.name for label in bench.board.labels}
+        told = {
+            "version": version,
+            "encoder": bench.pipeline.encoder.id,
+            "labels": [names.get(label, "") for label in learned.labels],
+            "lanes": [lane.digest for lane in learned.lanes],
+        }
+        path = Path(dest).expanduser()
+        if path.is_dir():
+            path = path / f"version-{version}.safetensors"
+        arrays = {name: np.ascontiguousarray(x) for name, x in learned.as_arrays().items()}
+        write_whole(path, save(arrays, metadata={"patchlane": json.dumps(told)}))
         return path
 
     def take(self, source: str | Path | bytes, *, who: str = "me", name: str = "") -> TeachReport:

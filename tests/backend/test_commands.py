@@ -248,3 +248,40 @@ def test_learn_until_takes_converged_or_seconds(wrong: str, capsys: pytest.Captu
         parser().parse_args(["learn", "p", f"--until={wrong}"])
     assert stopped.value.code == 2
     assert "say converged or a number of seconds" in capsys.readouterr().err
+
+
+def test_versions_are_compared_and_brought_back(made: Call, tmp_path: Path) -> None:
+    def scores() -> dict[str, float]:
+        (told,) = made("suggest", "p", "--ids", "a")["suggestions"]
+        return {each["label"]: each["score"] for each in told["suggestions"]}
+
+    for number, sample in enumerate("abef"):
+        row = {"sample": sample, "label": "food", "verdict": "yes"}
+        made("correct", "p", "--from", verdicts(tmp_path / f"{number}.jsonl", row))
+        made("learn", "p")
+        if number == 0:
+            first = scores()
+    assert scores()["food"] > first["food"]
+    changes = made("versions", "p", "diff", "1", "4")["changed"]
+    assert all(change["gained"] == ["food"] for change in changes)
+    back = made("versions", "p", "revert", "1")
+    assert [step["kind"] for step in back["versions"]] == ["fold"] * 4 + ["revert"]
+    assert scores() == first
+    out = made("versions", "p", "export", "4", tmp_path / "v4.safetensors")
+    assert Path(out["file"]).stat().st_size > 0
+    status, said = made("versions", "p", "revert", "nine")
+    assert status == 1
+    assert "'nine'" in said
+
+
+def test_packs_are_told_moved_and_muted(made: Call) -> None:
+    told = made("packs", "p")
+    assert "heads alone" in told["lanes"]
+    assert [pack["labels"] for pack in told["packs"]] == [["animal", "food"]]
+    made("packs", "p", "move", "food", "kitchen")
+    made("packs", "p", "mute", "kitchen")
+    told = {pack["name"]: pack["is_muted"] for pack in made("packs", "p")["packs"]}
+    assert told == {"main": False, "kitchen": True}
+    status, said = made("packs", "p", "teach", "main")
+    assert status == 1
+    assert "heads alone" in said
