@@ -27,6 +27,36 @@ def is_held_back(content_hash: str, seed: int) -> bool:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """What follows from the samples alone; boards of the same samples share it."""
+
+    samples: tuple[Sample, ...]
+    split_seed: int
+
+    @cached_property
+    def row_of(self) -> dict[int, int]:
+        """Sample id -> row."""
+        return {sample.id: row for row, sample in enumerate(self.samples)}
+
+    @cached_property
+    def ids(self) -> Int[np.ndarray, " n"]:
+        """Sample ids, one per row."""
+        return np.array([sample.id for sample in self.samples], np.int64)
+
+    @cached_property
+    def train(self) -> Bool[np.ndarray, " n"]:
+        """Training rows."""
+        return np.array([sample.split == Split.TRAIN for sample in self.samples], bool)
+
+    @cached_property
+    def held_back(self) -> Bool[np.ndarray, " n"]:
+        """Training rows whose verdicts are never learned from."""
+        seed = self.split_seed
+        kept = [is_held_back(sample.content_hash, seed) for sample in self.samples]
+        return self.train & np.array(kept, bool)
+
+
+@dataclass(frozen=True)
 class Board:
     """Rows and columns with everything that is known about them.
 
@@ -39,6 +69,7 @@ class Board:
         verdicts: (row's sample id, column's label id) -> newest correction.
         plain: (N, F) more numbers for heads; NaN rows where not read yet.
         lane_cls: digest of a lane -> (N, W), its CLS; NaN rows where not computed yet.
+        rows: what follows from the samples; worked out again only for other samples.
     """
 
     samples: tuple[Sample, ...]
@@ -53,6 +84,13 @@ class Board:
     verdicts: Mapping[tuple[int, int], Correction] = field(default_factory=dict)
     plain: Float[np.ndarray, "n f"] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     lane_cls: Mapping[str, Float[np.ndarray, "n w"]] = field(default_factory=dict)
+    rows: Rows | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Keep the facts about rows of the board this one was made from, if they still hold."""
+        own, seed = self.rows, self.split_seed
+        if own is None or own.samples is not self.samples or own.split_seed != seed:
+            object.__setattr__(self, "rows", Rows(self.samples, self.split_seed))
 
     @classmethod
     def empty(cls, dim: int, split_seed: int, *, plain_dim: int = 0) -> Board:
@@ -62,10 +100,10 @@ class Board:
         plain = np.zeros((0, plain_dim), np.float32)
         return cls((), (), wide, wide, none, none, none, none, split_seed, plain=plain)
 
-    @cached_property
+    @property
     def row_of(self) -> dict[int, int]:
         """Sample id -> row."""
-        return {sample.id: row for row, sample in enumerate(self.samples)}
+        return self._rows.row_of
 
     @cached_property
     def row_named(self) -> dict[str, int]:
@@ -89,32 +127,31 @@ class Board:
         """Name -> column."""
         return {label.name: column for column, label in enumerate(self.labels)}
 
-    @cached_property
+    @property
     def ids(self) -> Int[np.ndarray, " n"]:
         """Sample ids, one per row."""
-        return np.array([sample.id for sample in self.samples], np.int64)
+        return self._rows.ids
 
     @cached_property
     def encoded(self) -> Bool[np.ndarray, " n"]:
         """Which rows have vectors."""
         return np.isfinite(self.pooled[:, :1]).all(axis=1) & (self.pooled.shape[1] > 0)
 
-    @cached_property
+    @property
     def held_back(self) -> Bool[np.ndarray, " n"]:
         """Training rows whose verdicts are never learned from."""
-        return np.array(
-            [
-                sample.split == Split.TRAIN and is_held_back(sample.content_hash, self.split_seed)
-                for sample in self.samples
-            ],
-            bool,
-        )
+        return self._rows.held_back
 
-    @cached_property
+    @property
     def trainable(self) -> Bool[np.ndarray, " n"]:
         """Training rows whose verdicts are learned from."""
-        train = np.array([sample.split == Split.TRAIN for sample in self.samples], bool)
-        return train & ~self.held_back
+        return self._rows.train & ~self._rows.held_back
+
+    @property
+    def _rows(self) -> Rows:
+        if self.rows is None:
+            raise RuntimeError("a board always knows its rows")
+        return self.rows
 
     @cached_property
     def decided(self) -> Bool[np.ndarray, "n l"]:
@@ -167,14 +204,15 @@ class Board:
             columns: label id -> column number in the learner's state.
             rows: which rows count, e.g. `trainable` or `held_back`.
         """
-        usable = rows & self.encoded
+        usable = (rows & self.encoded).tolist()
+        row_of = self.row_of
         found = [
-            (self.row_of[sample], columns[label], float(correction.verdict == Verdict.YES))
+            (row_of[sample], columns[label], float(correction.verdict == Verdict.YES))
             for (sample, label), correction in verdicts.items()
-            if correction.verdict in (Verdict.YES, Verdict.NO)
-            and label in columns
-            and sample in self.row_of
-            and usable[self.row_of[sample]]
+            if label in columns
+            and sample in row_of
+            and usable[row_of[sample]]
+            and correction.verdict in (Verdict.YES, Verdict.NO)
         ]
         found.sort()
         table = np.array(found, np.float64).reshape(-1, 3)

@@ -110,12 +110,11 @@ class LaneRoom:
         found: dict[str, np.ndarray] = {}
         for digest in kept:
             known = cls.get(digest)
-            found[digest] = (
-                np.full((len(board.samples), width), np.nan, np.float32)
-                if known is None
-                else known.copy()
-            )
-            lacking = asked[~np.isfinite(found[digest][asked, 0])]
+            if known is None:
+                known = np.full((len(board.samples), width), np.nan, np.float32)
+            lacking = asked[~np.isfinite(known[asked, 0])]
+            # Copied only where something is added: it is large, and corrections wait for it.
+            found[digest] = known.copy() if len(lacking) else known
             if len(lacking):
                 hashes = [board.samples[row].content_hash for row in lacking]
                 stored = self._store.vectors.pooled(hashes, _key(digest))
@@ -253,10 +252,10 @@ class LaneRoom:
         host, _ = self._both()
         if not host.plain_dim:
             return np.zeros((len(board.samples), 0), np.float32)
-        plain = board.plain.copy()
-        lacking = np.flatnonzero(~np.isfinite(plain[:, 0]) & board.encoded)
+        lacking = np.flatnonzero(~np.isfinite(board.plain[:, 0]) & board.encoded)
         if not len(lacking):
-            return plain
+            return board.plain
+        plain = board.plain.copy()
         hashes = [board.samples[row].content_hash for row in lacking]
         key = f"plain:{host.lane_key}"
         stored = self._store.vectors.pooled(hashes, key)

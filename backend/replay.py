@@ -252,10 +252,17 @@ def score(
     learned: Learned,
     *,
     rows: Sequence[int] | None = None,
+    scored: Learned | None = None,
 ) -> tuple[Float[np.ndarray, "n l"], Float[np.ndarray, "n l"]]:
     """Logits and calibrated probabilities of the whole board; NaN where nothing is known.
 
-    With `rows` only those are scored, and all others are NaN.
+    Args:
+        pipeline: recipe and encoder.
+        board: rows, columns and what scores follow from.
+        learned: the version.
+        rows: only these are scored, and all others are NaN.
+        scored: the version that the board's logits are of, for the same rows, columns and lanes;
+            only what has changed since then is worked out.
     """
     columns = learned.columns
     new = sorted(label.id for label in board.labels if label.id not in columns)
@@ -270,7 +277,10 @@ def score(
     logits, probabilities = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
     if not len(at) or not len(board.labels):
         return logits, probabilities
-    raw = pipeline.learner.score(state, features_of(board, labels, at, learned.lanes))
+    if scored is None:
+        raw = pipeline.learner.score(state, features_of(board, labels, at, learned.lanes))
+    else:
+        raw = _rescored(pipeline, board, learned, scored, labels, state, at)
     order = [labels.index(label.id) for label in board.labels]
     logits[at] = raw[:, order]
     if learned.calibrator:
@@ -281,6 +291,48 @@ def score(
             if label.id in columns:
                 probabilities[at, column] = calibrated[:, columns[label.id]]
     return logits, probabilities
+
+
+def _rescored(
+    pipeline: Pipeline,
+    board: Board,
+    learned: Learned,
+    scored: Learned,
+    labels: tuple[int, ...],
+    state: State,
+    at: np.ndarray,
+) -> Float[np.ndarray, "n l"]:
+    """Logits of rows `at`: the board's own, but for the labels whose state or lane is another."""
+    earlier = pipeline.learner.extend(
+        scored.learner, len(scored.labels) + len(set(labels) - set(scored.labels))
+    )
+    was = {label: column for column, label in enumerate(scored.labels)}
+    for label in labels:
+        was.setdefault(label, len(was))
+    served, served_before = (
+        {label: (lane.digest, lane.share) for lane in each.lanes for label in lane.labels}
+        for each in (learned, scored)
+    )
+    raw = np.zeros((len(at), len(labels)), np.float32)
+    todo = []
+    for column, label in enumerate(labels):
+        is_same = served.get(label) == served_before.get(label) and all(
+            name in earlier and np.array_equal(array[column], earlier[name][was[label]])
+            for name, array in state.items()
+        )
+        here = board.column_of.get(label)
+        if here is None:
+            continue  # a removed label is not shown
+        if is_same:
+            raw[:, column] = board.logits[at, here]
+        else:
+            todo.append(column)
+    if todo:
+        wanted = tuple(labels[column] for column in todo)
+        lanes = tuple(lane for lane in learned.lanes if set(lane.labels) & set(wanted))
+        own = {name: array[todo] for name, array in state.items()}
+        raw[:, todo] = pipeline.learner.score(own, features_of(board, wanted, at, lanes))
+    return raw
 
 
 def restore(store: ProjectStore, pipeline: Pipeline, board: Board, room: LaneRoom) -> Learned:
@@ -457,7 +509,8 @@ def zero_shot_logits(
 
 def taught_rows(board: Board, verdicts: Mapping[tuple[int, int], Correction]) -> list[int]:
     """Rows with a verdict, in order."""
-    return sorted({board.row_of[sample] for sample, _ in verdicts if sample in board.row_of})
+    row_of = board.row_of
+    return sorted({row_of[sample] for sample, _ in verdicts if sample in row_of})
 
 
 def can_restore(store: ProjectStore, pipeline: Pipeline, board: Board) -> bool:
@@ -563,24 +616,29 @@ def features_of(
     for lane in lanes:
         known = board.lane_cls.get(lane.digest)
         width = lane.arrays["selectors"].shape[-1]
-        here = np.zeros((len(rows), width), np.float32) if known is None else known[rows]
-        cls.append(lane.share * np.nan_to_num(here))
+        here = np.zeros((len(rows), width), np.float32) if known is None else _at(known, rows)
+        cls.append(here if lane.share == 1 else np.float32(lane.share) * here)
     return Features(
-        pooled=board.pooled[rows],
+        pooled=_at(board.pooled, rows),
         global_scores=picked(board.global_scores),
         local_scores=picked(board.local_scores),
-        plain=np.nan_to_num(board.plain[rows]) if board.plain.shape[1] else None,
+        plain=_at(board.plain, rows) if board.plain.shape[1] else None,
         lane_cls=tuple(cls),
         lane_of=np.array([served.get(label, -1) for label in labels], np.int64),
-        group_of=_packs_of(board, labels),
     )
 
 
-def _packs_of(board: Board, labels: tuple[int, ...]) -> np.ndarray:
-    """A number per label, the same for labels of one pack; -1 for removed labels."""
-    pack = {label.id: label.pack for label in board.labels}
-    number = {name: i for i, name in enumerate(sorted(set(pack.values())))}
-    return np.array([number[pack[i]] if i in pack else -1 for i in labels], np.int64)
+def _at(known: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Rows of an array whose rows are NaN as a whole or not at all, with 0 for those.
+
+    All rows are not copied: of ten thousand samples that would be most of a correction's time.
+    """
+    is_all = len(rows) == len(known) and bool((rows == np.arange(len(known))).all())
+    here = known if is_all else known[rows]
+    gaps = np.isnan(here[:, 0]) if here.shape[1] else np.zeros(0, bool)
+    if gaps.any():
+        here = np.where(gaps[:, None], np.float32(0), here)
+    return here
 
 
 def changed_samples(before: np.ndarray, after: np.ndarray) -> int:

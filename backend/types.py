@@ -290,8 +290,6 @@ class Features:
         plain: (N, F) more numbers for heads, F may be 0; rows of zeros where they are missing.
         lane_cls: per lane (N, W), its CLS times the lane's share; zeros where missing.
         lane_of: (L,) index into `lane_cls` of the lane that serves a label, or -1.
-        group_of: (L,) labels of one number are scored together, apart from all others: a matrix
-            product of other width may differ in the last bit, and packs must not touch each other.
     """
 
     pooled: Float[np.ndarray, "n d"]
@@ -300,7 +298,6 @@ class Features:
     plain: Float[np.ndarray, "n f"] | None = None
     lane_cls: tuple[Float[np.ndarray, "n w"], ...] = ()
     lane_of: Int[np.ndarray, " l"] | None = None
-    group_of: Int[np.ndarray, " l"] | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Pure functions of a board; nothing here reads the disk or changes anything.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -27,17 +28,18 @@ def suggestions_of(
     """All labels of one sample, best first; none while it is not encoded."""
     sample, logits = board.samples[row], board.logits[row]
     sources = sorted({source for _, _, source in brought})
-    order = np.argsort(-np.nan_to_num(logits, nan=-np.inf), kind="stable")
+    order = np.argsort(-np.nan_to_num(logits, nan=-np.inf), kind="stable").tolist()
+    scores, chances_ = logits.tolist(), board.probabilities[row].tolist()
     found = []
     for column in order if board.encoded[row] else ():
-        label, chance = board.labels[column], float(board.probabilities[row, column])
+        label, chance = board.labels[column], chances_[column]
         correction = board.verdicts.get((sample.id, label.id))
         found.append(
             Suggestion(
                 label=label.name,
                 label_id=label.id,
-                score=float(logits[column]),
-                probability=None if np.isnan(chance) else chance,
+                score=scores[column],
+                probability=None if math.isnan(chance) else chance,
                 verdict=correction.verdict if correction else None,
                 brought={
                     source: brought[sample.id, label.id, source]

@@ -124,6 +124,8 @@ class Workbench:
         self.room = self._new_room()
         self._board = self._empty_board(int(str(store.get("split_seed", 0))))
         self._learned = replay.start(self._pipeline)
+        self._scored: Learned | None = None
+        """The version that the board's logits are of; None after rows, columns or lanes changed."""
         self._offset = 0
         self._stamp: object = None
         self._brought: tuple[object, dict[tuple[int, int, str], float]] | None = None
@@ -887,8 +889,9 @@ class Workbench:
                 board = self.room.filled(board, learned.lanes, is_reading=False)
                 with self._lock:
                     self._board = replace(board, verdicts=self._board.verdicts)
+                    self._scored = None
         self._learned = learned
-        self._rescore()
+        self._rescore(only_changes=True)
 
     def resync(self) -> None:
         """See what this or another process changed."""
@@ -957,6 +960,7 @@ class Workbench:
             board = self.room.filled(board, self._learned.lanes, is_reading=False)
             with self._lock:
                 self._board = replace(board, verdicts=self._board.verdicts)
+                self._scored = None
             self._finder.refresh(board)
         self._catch_up(force=True)
         if not force:
@@ -997,11 +1001,20 @@ class Workbench:
             self.adopt(learned)
         return steps
 
-    def _rescore(self) -> None:
-        """Logits and probabilities of the whole board for the current version."""
+    def _rescore(self, *, only_changes: bool = False) -> None:
+        """Logits and probabilities of the board for the current version.
+
+        Args:
+            only_changes: of labels that learned something since the board was scored; rows,
+                columns and lanes are still the same.
+        """
         with self._news:
-            logits, probabilities = replay.score(self._pipeline, self._board, self._learned)
+            scored = self._scored if only_changes else None
+            logits, probabilities = replay.score(
+                self._pipeline, self._board, self._learned, scored=scored
+            )
             self._board = replace(self._board, logits=logits, probabilities=probabilities)
+            self._scored = self._learned
             self._news.notify_all()
 
     def _fold_loop(self) -> None:

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -58,6 +59,21 @@ class Lease:
             ).rowcount
         if not changed:
             raise BusyError("another process learns this project now; this run was too slow")
+
+
+def _step_of(row: Any) -> LearnStep:
+    return LearnStep(
+        version=row.version,
+        from_version=row.from_version,
+        offset=row.offset,
+        recipe=row.recipe,
+        seed=row.seed,
+        split_seed=row.split_seed,
+        steps=row.steps,
+        when=row.at,
+        kind=row.kind,
+        detail=json.loads(row.detail),
+    )
 
 
 class VersionStore:
@@ -132,26 +148,14 @@ class VersionStore:
         """All learn steps, oldest first."""
         with self._database.read() as connection:
             rows = connection.execute(sa.select(t.learn_steps).order_by(t.learn_steps.c.version))
-            return [
-                LearnStep(
-                    version=row.version,
-                    from_version=row.from_version,
-                    offset=row.offset,
-                    recipe=row.recipe,
-                    seed=row.seed,
-                    split_seed=row.split_seed,
-                    steps=row.steps,
-                    when=row.at,
-                    kind=row.kind,
-                    detail=json.loads(row.detail),
-                )
-                for row in rows
-            ]
+            return [_step_of(row) for row in rows]
 
     def latest(self) -> LearnStep | None:
         """The newest learn step; None before the first."""
-        steps = self.steps()
-        return steps[-1] if steps else None
+        newest = sa.select(t.learn_steps).order_by(t.learn_steps.c.version.desc()).limit(1)
+        with self._database.read() as connection:
+            row = connection.execute(newest).first()
+        return None if row is None else _step_of(row)
 
     @contextmanager
     def lease(self, owner: str, seconds: float = 60.0) -> Generator[Lease]:

@@ -168,6 +168,34 @@ def test_replay_of_the_log_equals_the_live_model(home: Settings, bench: api.Work
         again.close()
 
 
+def test_scores_after_one_correction_are_those_of_a_project_opened_anew(
+    home: Settings, bench: api.Workbench
+) -> None:
+    say(bench, "animal", yes="0 1 2 8", no="4 5 6")
+    bench.learn()
+    before = bench.board.logits
+    say(bench, "food", yes="4 5 11", no="0 1")
+    bench.learn()
+    names = [label.name for label in bench.labels()]
+    moved = (bench.board.logits != before).any(axis=0)
+    assert dict(zip(names, moved.tolist(), strict=True)) == {
+        "animal": False,
+        "food": True,
+        "transport": False,
+    }
+    again = api.open_project("words", settings=home)
+    assert np.array_equal(again.board.logits, bench.board.logits)
+    assert np.array_equal(again.board.probabilities, bench.board.probabilities, equal_nan=True)
+    again.close()
+    bench.add_labels(["weather"])
+    say(bench, "weather", yes="10", no="3 4")
+    bench.learn()
+    again = api.open_project("words", settings=home)
+    # The zero-shot scores of a label that came later were a matrix product of their own.
+    assert np.allclose(again.board.logits, bench.board.logits, atol=1e-5)
+    again.close()
+
+
 def test_replay_with_a_label_that_came_later(home: Settings, bench: api.Workbench) -> None:
     say(bench, "animal", yes="0 1 2 8", no="4 5 6")
     bench.learn()

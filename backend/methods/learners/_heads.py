@@ -126,7 +126,7 @@ class LogisticHeads:
         The number returned is that of the label which took most: replaying with it as `steps`
         gives the same state.
         """
-        _check(state, features)
+        check_scores(state, features, features.pooled.shape[1])
         prior = self._prior(features.pooled.shape[1])
         anchors = state.get("anchor")
         learned = {name: values.copy() for name, values in state.items()}
@@ -160,13 +160,9 @@ class LogisticHeads:
         return learned, most
 
     def score(self, state: State, features: Features) -> Float[np.ndarray, "n l"]:
-        _check(state, features)
-        mix = state["mix"].astype(np.float32)
-        scores = features.pooled @ state["weights"].T.astype(np.float32)
-        scores += mix[:, 0] * features.global_scores
-        scores += mix[:, 1] * features.local_scores
-        scores += state["offset"].astype(np.float32)
-        return scores
+        check_scores(state, features, features.pooled.shape[1])
+        scores = by_column(features.pooled, state["weights"].astype(np.float32))
+        return with_zero_shot(scores, state, features)
 
     def _prior(self, dim: int) -> _Prior:
         set_ = self.settings
@@ -175,6 +171,9 @@ class LogisticHeads:
             [[set_.mix_precision] * 2, np.full(dim, set_.weight_precision), [set_.offset_precision]]
         )
         return _Prior(mean, np.sqrt(precision))
+
+
+_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -206,11 +205,44 @@ def _importance(targets: Float[np.ndarray, " m"], balance: float) -> Float[np.nd
     return np.where(targets > 0, half / num_yes, half / num_no) ** balance
 
 
-def _check(state: State, features: Features) -> None:
+def by_column(
+    x: Float[np.ndarray, "n d"], weights: Float[np.ndarray, "l d"]
+) -> Float[np.ndarray, "n l"]:
+    """`x @ weights.T`, each column as if it were alone.
+
+    In one product the last bit of a column depends on how many others there are; a label that is
+    scored again after a correction would then differ from the same label scored with all others.
+    Blocks of rows that stay in the processor's cache make it as quick.
+    """
+    out = np.empty((len(weights), len(x)), np.float32)
+    for start in range(0, len(x), _ROWS):
+        rows = slice(start, start + _ROWS)
+        for column, own in enumerate(weights):
+            np.dot(x[rows], own, out=out[column, rows])
+    return out.T
+
+
+def with_zero_shot(
+    scores: Float[np.ndarray, "n l"], state: State, features: Features
+) -> Float[np.ndarray, "n l"]:
+    """`w . x`, which is overwritten, plus what the heads make of the zero-shot scores."""
+    mix = state["mix"].astype(np.float32)
+    scores += mix[:, 0] * features.global_scores
+    scores += mix[:, 1] * features.local_scores
+    scores += state["offset"].astype(np.float32)
+    return scores
+
+
+def check_scores(state: State, features: Features, width_seen: int) -> None:
+    """Refuse features that are not those of a state; `width_seen` is what its heads read.
+
+    Raises:
+        BadInputError: of another encoder, or with other labels.
+    """
     num_labels, width = state["weights"].shape
-    if features.pooled.shape[1] != width:
+    if width_seen != width:
         raise BadInputError(
-            f"vectors are {features.pooled.shape[1]} wide and the learned state {width}; "
+            f"vectors are {width_seen} wide and the learned state {width}; "
             "it belongs to another encoder"
         )
     if features.global_scores.shape[1] != num_labels:

@@ -22,7 +22,7 @@ zero-shot logit.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -31,7 +31,12 @@ from jaxtyping import Float
 from backend.contracts import State
 from backend.errors import BadInputError
 from backend.fingerprints import fingerprint_of
-from backend.methods.learners._heads import LogisticHeads
+from backend.methods.learners._heads import (
+    LogisticHeads,
+    by_column,
+    check_scores,
+    with_zero_shot,
+)
 from backend.methods.learners._lane_network import LaneNetwork
 from backend.methods.learners._lane_training import (
     TrainedLane,
@@ -126,23 +131,18 @@ class LanesLearner:
         return state, most
 
     def score(self, state: State, features: Features) -> Float[np.ndarray, "n l"]:
+        check_scores(state, features, self._head_width(features))
+        dim = features.pooled.shape[1]
+        weights = state["weights"].astype(np.float32)
+        scores = by_column(features.pooled, weights[:, :dim])
+        end = dim + self.settings.plain_dim
+        if self.settings.plain_dim and features.plain is not None:
+            scores += by_column(features.plain, weights[:, dim:end])
         lane_of = _lane_of(features)
-        groups = np.zeros_like(lane_of) if features.group_of is None else features.group_of
-        pairs = sorted(set(zip(groups.tolist(), lane_of.tolist(), strict=True)))
-        if len(pairs) <= 1:
-            return self._heads.score(state, self._seen_by(features, pairs[0][1] if pairs else -1))
-        scores = np.empty(features.global_scores.shape, np.float32)
-        for group, lane in pairs:
-            columns = np.flatnonzero((groups == group) & (lane_of == lane))
-            own = {name: array[columns] for name, array in state.items()}
-            seen = self._seen_by(features, lane)
-            narrow = replace(
-                seen,
-                global_scores=seen.global_scores[:, columns],
-                local_scores=seen.local_scores[:, columns],
-            )
-            scores[:, columns] = self._heads.score(own, narrow)
-        return scores
+        for lane in np.unique(lane_of[lane_of >= 0]).tolist() if self._lane_width else ():
+            columns = np.flatnonzero(lane_of == lane)
+            scores[:, columns] += by_column(features.lane_cls[lane], weights[columns, end:])
+        return with_zero_shot(scores, state, features)
 
     def forget(self, state: State, columns: Sequence[int]) -> State:
         return self._heads.forget(state, columns)
@@ -163,6 +163,9 @@ class LanesLearner:
     @property
     def _lane_width(self) -> int:
         return self.settings.lane_width
+
+    def _head_width(self, features: Features) -> int:
+        return features.pooled.shape[1] + self.settings.plain_dim + self._lane_width
 
     def _seen_by(self, features: Features, lane: int) -> Features:
         """The features as the heads of one lane's labels read them."""

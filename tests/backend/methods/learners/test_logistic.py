@@ -9,6 +9,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from backend.errors import BadInputError
+from backend.methods.learners._heads import by_column
 from backend.methods.learners.logistic import LogisticLearner
 from backend.types import Features, Lessons
 
@@ -31,6 +32,23 @@ def lessons_of(truth, num, columns):
     rows = np.repeat(np.arange(num), len(columns))
     labels = np.tile(np.asarray(columns), num)
     return Lessons(rows, labels, truth[rows, labels].astype(np.float32))
+
+
+def test_a_column_scores_the_same_bit_by_bit_whichever_others_are_scored_with_it():
+    features, truth = world(700, 37, 9)
+    learner = LogisticLearner()
+    state, _ = learner.learn(learner.start(9, 37), features, lessons_of(truth, 60, range(9)))
+    together = learner.score(state, features)
+    weights = state["weights"].astype(np.float32)
+    assert np.allclose(by_column(features.pooled, weights), features.pooled @ weights.T, atol=1e-5)
+    for column in range(9):
+        alone = replace(
+            features,
+            global_scores=features.global_scores[:, [column]],
+            local_scores=features.local_scores[:, [column]],
+        )
+        own = {name: array[[column]] for name, array in state.items()}
+        assert np.array_equal(learner.score(own, alone)[:, 0], together[:, column])
 
 
 def test_before_any_verdict_the_score_is_the_average_on_the_logit_scale():
