@@ -11,6 +11,7 @@ from backend.methods.encoders._packaged import MINILM
 from backend.methods.encoders._text_models import freeze_bert
 from backend.methods.encoders._torchvision_shim import allow_torchvision
 from backend.methods.encoders.sentence import MOST_TOKENS, SentenceEncoder
+from backend.numerics.words import word_spans
 from tests.backend.methods.encoders.hosting import check_blocks, check_reading
 
 TEXTS = [
@@ -182,10 +183,14 @@ def test_of_a_very_long_text_a_bounded_number_of_tokens_is_kept_evenly(encoder):
     assert reading.tokens.shape == (6, MOST_TOKENS, 384)
     assert len(encoded.parts[0]) == 250 * 6
     _, (start,) = encoder.read([text[:400]])
-    # The first token is the first window's class token; every second or third token is kept.
+    # The first token is the first window's class token, and windows add two special tokens each.
+    windows = list(encoder._windows([text], [word_spans(text)]))
+    total = sum(len(window.ids) + 2 for window in windows)
+    kept = np.linspace(0, total - 1, MOST_TOKENS).round()[:5].astype(int).tolist()
     whole = reading.tokens[0].astype(float)
     distance = np.linalg.norm(whole[:5, None] - start.tokens[0].astype(float)[None, :20], axis=2)
-    assert list(distance.argmin(axis=1)) == [0, 2, 4, 6, 7]
+    assert distance.argmin(axis=1).tolist() == kept
+    assert (distance.min(axis=1) < 0.01).all()  # before the first layer only place and word count
 
 
 def test_a_model_that_is_not_built_like_bert_says_why(tmp_path, monkeypatch):
