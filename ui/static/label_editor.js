@@ -10,8 +10,8 @@ const FILTER_FROM = 12;
 export function mountLabels(root, desk) {
   const title = el('h2', { class: 'pl-h2' });
   const input = el('textarea', { class: 'pl-input', rows: '1', 'data-testid': 'label-add', placeholder: t('labels.add'), 'aria-label': t('labels.add') });
-  const add = el('form', { class: 'pl-row pl-label-add' }, input, el('button', { type: 'submit', class: 'pl-button' }, t('labels.add.do')), choice.node);
   const choice = new PackChoice();
+  const add = el('form', { class: 'pl-row pl-label-add' }, input, el('button', { type: 'submit', class: 'pl-button' }, t('labels.add.do')), choice.node);
   const filter = el('input', { type: 'search', class: 'pl-input', placeholder: t('labels.filter'), 'aria-label': t('labels.filter'), oninput: draw });
   const list = el('ul', { class: 'pl-label-list' });
   root.replaceChildren(el('header', { class: 'pl-pane-head' }, title), add, filter, list);
