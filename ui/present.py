@@ -203,15 +203,17 @@ def evidence_bytes(
     explanation: api.Explanation,
     label_ids: Mapping[str, int],
     *,
+    packs: Mapping[int, str] | None = None,
     text: str | None = None,
     wanted: Iterable[int] = (),
 ) -> bytes:
     """Pack the evidence of one sample for the browser.
 
     Layout, little endian: uint32 length of the header; the header, JSON padded with spaces to a
-    multiple of 4: {sample, version, labels, rows, cols, parts, left_out}; int32 spans (parts, 2)
-    for texts, in UTF-16 units as a browser counts; then float16 matrices forward, backward and
-    similarity, each (labels, parts), label by label; then float16 spread (labels,).
+    multiple of 4: {sample, version, labels, rows, cols, parts, left_out, lanes}; int32 spans
+    (parts, 2) for texts, in UTF-16 units as a browser counts; then float16 matrices forward,
+    backward and similarity, each (labels, parts), label by label; float16 spread (labels,); float16
+    maps of lanes (packs, parts), `lanes` of the header has the ids of each pack's labels.
     Where parts x labels is over `MATRIX_CELLS` the best-scored labels and the `wanted` ones go,
     and `left_out` says how many did not.
     """
@@ -226,6 +228,10 @@ def evidence_bytes(
         "cols": int(cols),
         "parts": num_parts,
         "left_out": len(explanation.labels) - len(keep),
+        "lanes": [
+            [i for i in label_ids.values() if (packs or {}).get(i) == pack]
+            for pack in explanation.lanes
+        ],
     }
     head = json.dumps(header, separators=(",", ":")).encode()
     head += b" " * (-len(head) % 4)
@@ -238,6 +244,9 @@ def evidence_bytes(
         for matrix in (explanation.forward, explanation.backward, explanation.similarity)
     )
     pieces.append(np.ascontiguousarray(explanation.spread[keep], dtype="<f2").tobytes())
+    pieces.extend(
+        np.ascontiguousarray(looks, dtype="<f2").tobytes() for looks in explanation.lanes.values()
+    )
     return b"".join(pieces)
 
 

@@ -108,20 +108,25 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
         request: Request,
         sample: Annotated[int, Query(ge=1)],
         label: Annotated[int | None, Query(ge=1)] = None,
+        lanes: bool = False,
     ) -> Response:
-        """All maps of one sample as one compact matrix; see `present.evidence_bytes`."""
+        """All maps of one sample as one compact matrix; see `present.evidence_bytes`.
+
+        Where lanes looked costs a pass through each of them, so it comes only when asked for.
+        """
         bench = context.of(request)
-        tag = _tag(bench, sample, label)
+        tag = _tag(bench, sample, label, lanes)
         if _has(request, tag):
             return Response(status_code=304, headers=tag)
         found = bench.sample(sample)
         try:
-            explanation = bench.explain(found.id)
+            explanation = bench.explain(found.id, with_lanes=lanes)
         except api.NotFoundError:
             return Response(status_code=204)  # no vectors or no labels yet; not an error to log
         body = present.evidence_bytes(
             explanation,
             {each.name: each.id for each in bench.labels()},
+            packs={each.id: each.pack for each in bench.labels()},
             text=found.text,
             wanted=[label] if label else [],
         )
@@ -144,7 +149,8 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
                 str(found.sample): present.suggestions_handle(found)
                 for found in bench.suggest(wanted)
             }
-        return _json({"version": version, "offset": bench.offset, "items": items})
+        lanes = _with_lanes(bench)
+        return _json({"version": version, "offset": bench.offset, "items": items, "lanes": lanes})
 
 
 def _add_deeds(routes: APIRouter, context: Context) -> None:
@@ -227,6 +233,7 @@ def _queue(bench: api.Workbench, picker: str, *, k: int, after: int) -> dict[str
         ),
         "pickers": [*PICKERS, *(["disagree"] if bench.brought()["predictions"] else [])],
         "labels": _labels(bench),
+        "lanes": _with_lanes(bench),
         "entries": entries,
     }
 
@@ -288,6 +295,11 @@ def _item(bench: api.Workbench, sample: api.Sample) -> present.ItemHandle:
 def _labels(bench: api.Workbench) -> list[present.LabelHandle]:
     muted = bench.packs.muted()
     return [present.label_handle(label, muted) for label in bench.labels()]
+
+
+def _with_lanes(bench: api.Workbench) -> list[int]:
+    """Ids of the labels whose pack has a lane that counts: only those have a lane's map."""
+    return sorted({i for lane in bench.learned.lanes if lane.share for i in lane.labels})
 
 
 def _verdicts(bench: api.Workbench, samples: Iterable[int]) -> dict[str, dict[str, str]]:

@@ -13,7 +13,7 @@ for (let bits = 0; bits < 65536; bits++) {
 /** 256 colours of the heat map, dark to light in even steps: r, g, b of each. */
 export const RAMP = Uint8ClampedArray.from(Array.from({ length: 256 }, (_, k) => heat(k / 255)).flat());
 
-export const SOURCES = ['transport', 'similarity'];
+export const SOURCES = ['transport', 'similarity', 'lane'];
 
 export class Evidence {
   constructor(buffer) {
@@ -32,13 +32,15 @@ export class Evidence {
     this.backward = take(L * P);
     this.similarity = take(L * P);
     this.spread = take(L);
+    // One map per pack, whatever label of it is asked for.
+    this.looks = new Map(this.lanes.flatMap(ids => { const map = take(P); return ids.map(id => [id, map]); }));
     this.column = new Map(this.labels.map((id, k) => [id, k]));
     let low = Infinity, high = -Infinity;
     for (const s of this.similarity) { if (s < low) low = s; if (s > high) high = s; }
     this.range = { low: L && P ? low : 0, high: L && P ? high : 1 };
   }
 
-  has(label) { return this.column.has(label); }
+  has(label, source) { return source === 'lane' ? this.looks.has(label) : this.column.has(label); }
 
   /**
    * Where is this label? {values, low, high}: transport on the label's own scale (its shares sum
@@ -47,7 +49,7 @@ export class Evidence {
   map(source, label) {
     const k = this.column.get(label), P = this.parts;
     if (source === 'similarity') return { values: this.similarity.subarray(k * P, k * P + P), ...this.range };
-    const values = this.backward.subarray(k * P, k * P + P);
+    const values = source === 'lane' ? this.looks.get(label) : this.backward.subarray(k * P, k * P + P);
     let high = 0;
     for (const v of values) if (v > high) high = v;
     return { values, low: 0, high: high || 1 };

@@ -14,6 +14,7 @@ export class EvidenceBar {
   constructor({ onSource, onOpacity, onLines, zoom }) {
     Object.assign(this, { onSource, onOpacity });
     this.source = SOURCES.includes(kept('patchlane-source')) ? kept('patchlane-source') : SOURCES[0];
+    this.hasLanes = false;
     this.choices = SOURCES.map(name => el('button', {
       type: 'button', class: 'choice', role: 'radio', 'data-source': name, title: t(`label.source.${name}.hint`),
       onclick: () => this.choose(name),
@@ -33,7 +34,7 @@ export class EvidenceBar {
       event.preventDefault();
       event.stopPropagation();
       this.other();
-      this.choices[SOURCES.indexOf(this.source)].focus();
+      this.choices[SOURCES.indexOf(this.shown)].focus();
     });
     this.node = el('div', { class: 'pl-tools' }, this.name,
       group, el('label', { class: 'opacity' }, el('span', {}, t('label.opacity.short')), this.opacity), this.lines,
@@ -63,13 +64,22 @@ export class EvidenceBar {
     this.onSource(name);
   }
 
-  other() { this.choose(SOURCES[(SOURCES.indexOf(this.source) + 1) % SOURCES.length]); }
+  /** What is drawn: the lane's map was chosen for ever, but is there only where there are lanes. */
+  get shown() { return this.source === 'lane' && !this.hasLanes ? SOURCES[0] : this.source; }
+
+  other() {
+    const there = SOURCES.filter(name => name !== 'lane' || this.hasLanes);
+    this.choose(there[(there.indexOf(this.shown) + 1) % there.length]);
+  }
+
+  setLanes(hasLanes) { this.hasLanes = hasLanes; this.#mark(); }
 
   start() { this.#mark(); this.onOpacity(Number(this.opacity.value)); }
 
   #mark() {
     this.choices.forEach(choice => {
-      const isOn = choice.dataset.source === this.source;
+      const isOn = choice.dataset.source === this.shown;
+      choice.hidden = choice.dataset.source === 'lane' && !this.hasLanes;
       choice.setAttribute('aria-checked', isOn);
       choice.tabIndex = isOn ? 0 : -1;
     });
@@ -89,12 +99,16 @@ export class EvidenceBar {
     this.warning.textContent = label ? warning(label) : '';
     this.also.textContent = label?.also ?? '';
     if (!label) { this.words.textContent = this.words.title = idle; return; }
-    if (!evidence?.has(label.id)) { this.words.textContent = t('label.caption.none', label); return; }
-    const { low, high } = evidence.map(this.source, label.id);
+    const source = this.shown;
+    if (!evidence?.has(label.id, source)) {
+      this.words.textContent = this.words.title = t(source === 'lane' && evidence?.isWhole ? 'label.caption.nolane' : 'label.caption.none', label);
+      return;
+    }
+    const { low, high } = evidence.map(source, label.id);
     this.caption.classList.add('drawn');
-    this.low.textContent = inWords(this.source, low);
-    this.high.textContent = inWords(this.source, high);
-    this.words.textContent = t(`label.caption.${this.source}`, { name: label.name, carriers: evidence.carriers(label.id), parts: evidence.parts });
+    this.low.textContent = inWords(source, low);
+    this.high.textContent = inWords(source, high);
+    this.words.textContent = t(`label.caption.${source}`, { name: label.name, carriers: source === 'lane' ? '' : evidence.carriers(label.id), parts: evidence.parts });
     this.words.title = this.words.textContent;
   }
 }

@@ -54,7 +54,7 @@ class LabelPage {
     });
     this.near = new Neighbours({ onOpen: id => this.open(id), onCopy: n => this.copy(n), nameOf });
     this.bar = new EvidenceBar({
-      onSource: () => this.drawMap(), onOpacity: value => this.stage?.setOpacity(value),
+      onSource: () => this.sourceChosen(), onOpacity: value => this.stage?.setOpacity(value),
       onLines: on => this.stage?.setLines(on),
       zoom: { zoomIn: () => this.stage?.zoomIn(), zoomOut: () => this.stage?.zoomOut(), fit: () => this.stage?.fit() },
     });
@@ -77,6 +77,7 @@ class LabelPage {
     const queue = await this.line.ask();
     setOpenProject(queue.project);
     this.kind = queue.kind;
+    this.setLanes(queue.lanes);
     this.queue.setPickers(queue.pickers, this.line.picker);
     this.root.dataset.kind = queue.kind;
     this.decisions = new Decisions({
@@ -250,10 +251,22 @@ class LabelPage {
 
   // ---- what is drawn ----------------------------------------------------------------------------
 
+  /** Labels of which a lane's map can be asked for; without any there is no such choice. */
+  setLanes(lanes) {
+    this.bar.setLanes(lanes.length > 0);
+    this.samples.useLanes(this.bar.shown === 'lane');
+  }
+
+  sourceChosen() {
+    this.samples.useLanes(this.bar.shown === 'lane');
+    if (this.current?.isOld) this.bringEvidence(this.current);
+    this.drawMap();
+  }
+
   drawMap() {
     if (!this.stage) return;
     const label = this.hovered ?? this.active;
-    this.stage.setMap(label, this.bar.source);
+    this.stage.setMap(label, this.bar.shown);
     const { current } = this;
     if (label === null || !current) { this.bar.say(null, null, t(current?.item.is_pending ? 'label.pending' : 'label.caption.idle')); return; }
     this.bar.say({
@@ -264,7 +277,7 @@ class LabelPage {
 
   painted(node, label) {
     node.dataset.label = label === null ? '' : this.names.get(label) ?? '';
-    node.dataset.source = this.bar.source;
+    node.dataset.source = this.bar.shown;
   }
 
   activate(id) {
@@ -381,9 +394,10 @@ class LabelPage {
   }
 
   /** A newer version: the suggestions in view change in place and are marked for a moment. */
-  news({ version, items }) {
+  news({ version, items, lanes }) {
     if (this.current?.item.is_pending) this.reload();
     if (version <= this.version) return;
+    this.setLanes(lanes);
     this.setVersion(version);
     this.samples.renew(items);
     const { current } = this, found = items[current?.item.sample];

@@ -8,7 +8,7 @@ import { preload } from './viewer.js';
 const KEEP = 24;
 
 export class Samples {
-  constructor() { this.all = new Map(); }
+  constructor() { this.all = new Map(); this.withLanes = false; }
 
   /** What is here of a sample: {item, image, evidence}; each undefined until it has come. */
   get(id) { return this.all.get(id); }
@@ -46,10 +46,11 @@ export class Samples {
   }
 
   #bring(id, record, label = null) {
+    const isWhole = this.withLanes;
     record.isOld = false;
-    record.matrix = api('/pl/api/evidence', { query: { sample: id, label }, signal: record.stop.signal, raw: true })
+    record.matrix = api('/pl/api/evidence', { query: { sample: id, label, lanes: isWhole ? 1 : null }, signal: record.stop.signal, raw: true })
       .then(answer => answer.status === 204 ? null : answer.arrayBuffer())
-      .then(buffer => { record.evidence = buffer && new Evidence(buffer); return record.evidence; })
+      .then(buffer => { record.evidence = buffer && Object.assign(new Evidence(buffer), { isWhole }); return record.evidence; })
       .catch(() => record.evidence ?? null);          // a later look brings it; what is here stays
   }
 
@@ -58,6 +59,12 @@ export class Samples {
     const record = this.all.get(id);
     if (record) this.#bring(id, record, label);
     return record?.matrix ?? Promise.resolve(null);
+  }
+
+  /** Bring the lanes' maps from now on, or no more; matrices that lack them are old. */
+  useLanes(withLanes) {
+    this.withLanes = withLanes;
+    if (withLanes) for (const record of this.all.values()) record.isOld ||= !record.evidence?.isWhole;
   }
 
   /** New suggestions from the server: id -> suggestions. Every matrix here is then an old one. */

@@ -82,7 +82,7 @@ export class Viewer {
 
   #paint() {
     this.frame = 0;
-    const { evidence, label } = this, drawn = evidence && label !== null && evidence.has(label);
+    const { evidence, label } = this, drawn = evidence && label !== null && evidence.has(label, this.source);
     const pen = this.heat.getContext('2d');
     if (drawn) {
       const picture = pen.createImageData(evidence.cols, evidence.rows), steps = evidence.steps(this.source, label);

@@ -66,7 +66,7 @@ export class Words {
 
   #paint() {
     this.frame = 0;
-    const { evidence, label } = this, drawn = evidence && label !== null && evidence.has(label);
+    const { evidence, label } = this, drawn = evidence && label !== null && evidence.has(label, this.source);
     this.steps = drawn ? evidence.steps(this.source, label) : null;
     for (let p = 0; p < this.spans.length; p++) {
       const step = this.steps ? this.steps[p] : 0;

@@ -1,0 +1,229 @@
+"""The Learn page as a person uses it: a pack taught by labelling, proof, and the way back."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend import api
+from tests.browser.label_projects import image_project
+
+pytestmark = pytest.mark.timeout(900)
+
+TOPICS = {
+    "transport": ("bus", "train", "tram", "ferry", "taxi"),
+    "food": ("soup", "bread", "salad", "pizza", "rice"),
+}
+TONES = {"praise": "was lovely", "blame": "was awful"}
+
+
+@pytest.fixture
+def letters(settings: api.Settings, tmp_path: Path) -> api.Workbench:
+    """Texts about transport and food, with verdicts on two packs; nothing is taught by itself."""
+    rows = [
+        (f"The {thing} {said} on day {day}", topic, tone)
+        for topic, things in TOPICS.items()
+        for thing in things
+        for tone, said in TONES.items()
+        for day in (1, 2)
+    ]
+    file = tmp_path / "letters.jsonl"
+    file.write_text("\n".join(json.dumps({"text": text}) for text, _, _ in rows), "utf-8")
+    bench = api.create_project(
+        "letters", labels=list(TOPICS), encoder="sentence:minilm", settings=settings
+    )
+    bench.add(file)
+    bench.add_labels(list(TONES), pack="tone")
+    for sample in bench.samples():
+        _, topic, tone = next(row for row in rows if row[0] == sample.text)
+        bench.correct(
+            [
+                {"sample": sample.id, "label": name, "verdict": "yes" if hit else "no"}
+                for name, hit in [
+                    *((name, name == topic) for name in TOPICS),
+                    *((name, name == tone) for name in TONES),
+                ]
+            ]
+        )
+    bench.learn()
+    bench.packs.pause(True)
+    return bench
+
+
+def ready(page: Any, name: str) -> None:
+    page.wait_for_selector(f'[data-testid=page][data-page={name}][data-ready="1"]')
+
+
+def version(page: Any) -> int:
+    return int(page.get_by_test_id("version").get_attribute("data-version"))
+
+
+def suggested(serve: Callable[..., str], sample: int) -> dict[str, float]:
+    found = serve_bench(serve).suggest([sample])[0].suggestions
+    return {one.label: one.score for one in found}
+
+
+def wait_version(page: Any, at_least: int) -> None:
+    """Wait until the page itself has heard of a version; nothing is pressed."""
+    page.wait_for_function(
+        "v => Number(document.querySelector('[data-testid=version]').dataset.version) >= v",
+        arg=at_least,
+    )
+    page.wait_for_timeout(500)  # what is drawn follows in the next frames
+
+
+def test_verdicts_change_suggestions_and_going_back_takes_that_back(
+    serve: Callable[..., str],
+    open_page: Callable[..., Any],
+    settings: api.Settings,
+    packs: Path,
+    tmp_path: Path,
+) -> None:
+    bench = image_project(settings, packs, tmp_path, photos=16, labels=4)
+    base = serve(bench)
+    page = open_page(base + "/learn")
+    ready(page, "learn")
+    page.get_by_test_id("pack-new").click()
+    page.get_by_test_id("ask-name").fill("mine")
+    page.get_by_test_id("ask-labels").fill("indoors, outdoors")
+    page.get_by_test_id("ask-yes").click()
+    page.locator("[data-testid=pack][data-pack=mine]").wait_for()
+    before = version(page)
+
+    watched = serve_bench(serve).samples()[-1].id
+    # Somebody else looks at a sample all the while, and presses nothing.
+    other = open_page(f"{base}/?sample={watched}")
+    ready(other, "label")
+    chip = "[data-testid=chip][data-label=outdoors]"
+    at_first, first = other.locator(chip).get_attribute("title"), suggested(serve, watched)
+    page.goto(base + "/?picker=order")
+    ready(page, "label")
+    for _ in range(10):
+        now = page.get_by_test_id("sample").get_attribute("data-id")
+        page.keyboard.press(page.locator(chip).get_attribute("data-key"))
+        page.locator(f"{chip}[data-verdict=yes]").wait_for()
+        page.keyboard.press("Enter")
+        page.wait_for_function(
+            "id => document.querySelector('[data-testid=sample]')?.dataset.id !== id", arg=now
+        )
+    settled(serve_bench(serve))
+    learned = suggested(serve, watched)
+    assert learned["outdoors"] > first["outdoors"]
+    wait_version(other, serve_bench(serve).version)
+    assert other.locator(chip).get_attribute("title") != at_first
+
+    page.goto(base + "/learn")
+    ready(page, "learn")
+    live = serve_bench(serve).version
+    wait_version(page, live)
+    back = page.locator(f'[data-testid=version-row][data-version="{before}"]')
+    if not back.is_visible():
+        page.locator(".pl-versions summary").first.click()
+    back.get_by_test_id("version-revert").click()
+    row = '[data-testid=version-row][data-version="{}"][aria-current=true]'
+    page.locator(row.format(live + 1)).wait_for()
+    assert suggested(serve, watched) == pytest.approx(first, abs=1e-5)
+    wait_version(other, live + 1)
+    assert other.locator(chip).get_attribute("title") == at_first
+    page.locator(".pl-toast").get_by_role("button", name="Undo").click()
+    page.locator(row.format(live + 2)).wait_for()
+    assert suggested(serve, watched) == pytest.approx(learned, abs=1e-5)
+
+
+def serve_bench(serve: Callable[..., str]) -> api.Workbench:
+    """The open project of the running server."""
+    return serve.apps[-1].state.context.open()  # type: ignore[attr-defined]
+
+
+def settled(bench: api.Workbench) -> None:
+    """Wait until all verdicts are learned."""
+    until = time.monotonic() + 60
+    while bench.learned.offset < bench.offset and time.monotonic() < until:
+        bench.refresh(bench.version, timeout=0.2)
+
+
+def test_teaching_a_pack_shows_that_the_other_did_not_change(
+    serve: Callable[..., str], open_page: Callable[..., Any], letters: api.Workbench
+) -> None:
+    base = serve(letters)
+    page = open_page(base + "/learn")
+    ready(page, "learn")
+    card = page.locator("[data-testid=pack][data-pack=tone]")
+    card.get_by_test_id("teach").click()
+    report = page.get_by_test_id("teach-report")
+    report.wait_for()
+    assert report.get_attribute("data-pack") == "tone"
+    other = report.locator("[data-testid=report-row][data-pack=main]")
+    assert other.get_attribute("data-change") == "0"
+    assert other.locator("td").last.inner_text().split()[0] == "0"
+    before, after = other.locator("td").nth(1), other.locator("td").nth(2)
+    assert before.inner_text() == after.inner_text() != ""
+    assert "suggestion of the other packs: 0" in report.inner_text()
+    digest = card.get_attribute("data-digest")
+    assert len(digest) == 64
+    assert digest[:8] in report.inner_text()
+    live = page.locator("[data-testid=version-row][aria-current=true]")
+    assert live.get_attribute("data-kind") == "lane"
+
+    old = page.locator("[data-testid=version-row]:not([aria-current])").first
+    old.get_by_test_id("version-compare").click()
+    page.wait_for_function("() => document.querySelector('[data-testid=changes]').dataset.pair")
+    with page.expect_download() as download:
+        card.get_by_test_id("pack-menu").click()
+        page.get_by_test_id("lane-export").click()
+    assert download.value.suggested_filename == "letters-tone.safetensors"
+    page.get_by_test_id("lane-file").set_input_files(
+        {"name": "torn.safetensors", "mimeType": "", "buffer": b"not a lane"}
+    )
+    page.locator(".pl-toast.error", has_text="torn.safetensors").wait_for()
+    assert live.get_attribute("data-kind") == "lane"
+
+
+def test_a_muted_pack_is_folded_away_where_labels_are_given(
+    serve: Callable[..., str], open_page: Callable[..., Any], letters: api.Workbench
+) -> None:
+    base = serve(letters)
+    page = open_page(base + "/learn")
+    ready(page, "learn")
+    page.locator("[data-testid=pack][data-pack=tone]").get_by_test_id("pack-menu").click()
+    page.get_by_test_id("pack-mute").click()
+    page.locator("[data-testid=pack][data-pack=tone].muted").wait_for()
+    page.goto(f"{base}/?sample={serve_bench(serve).samples()[0].id}")
+    ready(page, "label")
+    chips = page.get_by_test_id("chip")
+    assert {chips.nth(k).get_attribute("data-label") for k in range(chips.count())} == {*TOPICS}
+    page.get_by_test_id("muted-fold").click()
+    assert chips.count() == 4
+
+
+def test_new_labels_extend_the_pack_used_last_or_make_one(
+    serve: Callable[..., str], open_page: Callable[..., Any], letters: api.Workbench
+) -> None:
+    base = serve(letters)
+    page = open_page(f"{base}/?sample={letters_first(serve)}")
+    ready(page, "label")
+    page.keyboard.press("n")
+    assert page.get_by_test_id("pack-choice").input_value() == "tone"
+    page.get_by_test_id("label-find").fill("urgent")
+    page.get_by_test_id("pack-choice").select_option(label="new pack ...")
+    page.get_by_test_id("pack-name").fill("needs")
+    page.keyboard.press("Enter")
+    page.locator("[data-testid=chip][data-label=urgent]").wait_for()
+    page.goto(base + "/data")
+    ready(page, "data")
+    page.get_by_test_id("label-add").fill("calm, loud")
+    assert page.get_by_test_id("pack-choice").input_value() == "needs"
+    page.get_by_test_id("label-add").press("Enter")
+    page.locator("[data-testid=label-row][data-label=loud]").wait_for()
+    packs = {label.name: label.pack for label in serve_bench(serve).labels()}
+    assert packs["urgent"] == packs["calm"] == packs["loud"] == "needs"
+
+
+def letters_first(serve: Callable[..., str]) -> int:
+    """The first sample of the served project."""
+    return serve_bench(serve).samples()[0].id
