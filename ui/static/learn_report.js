@@ -19,7 +19,7 @@ export function mountReport(root, desk) {
     root.replaceChildren(
       el('header', { class: 'pl-learn-head' }, el('h2', { class: 'pl-h2' }, t(key, { name: report.pack })),
         el('span', { class: 'pl-dim pl-small' }, t('learn.report.how', { version: report.version, n: count(report.verdicts), seconds: report.seconds.toFixed(1), ago: ago(report.when) }))),
-      others.length ? el('p', { class: `pl-plain${worst ? '' : ' pl-proof'}` }, worst ? t('learn.report.moved', { change: small(worst) }) : t('learn.report.proof')) : null,
+      ...(others.length ? [el('p', { class: `pl-plain${worst ? '' : ' pl-proof'}` }, worst ? t('learn.report.moved', { change: small(worst) }) : t('learn.report.proof'))] : []),
       el('div', { class: 'pl-table-scroll' }, el('table', { class: 'pl-table pl-num' },
         el('thead', {}, el('tr', {}, ['learn.col.pack', 'learn.col.before', 'learn.col.after', 'learn.col.lane', 'learn.col.change'].map(col => el('th', { scope: 'col' }, t(col))))),
         el('tbody', {}, report.packs.map(row => line(row, report.pack))))));
