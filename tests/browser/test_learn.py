@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from backend import api
+from tests.browser.label_projects import image_project
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -58,10 +59,6 @@ def ready(page: Any, name: str) -> None:
     page.wait_for_selector(f'[data-testid=page][data-page={name}][data-ready="1"]')
 
 
-def version(page: Any) -> int:
-    return int(page.get_by_test_id("version").get_attribute("data-version"))
-
-
 def suggested(serve: Callable[..., str], sample: int) -> dict[str, float]:
     found = serve_bench(serve).suggest([sample])[0].suggestions
     return {one.label: one.score for one in found}
@@ -74,6 +71,68 @@ def wait_version(page: Any, at_least: int) -> None:
         arg=at_least,
     )
     page.wait_for_timeout(500)  # what is drawn follows in the next frames
+
+
+def test_verdicts_change_suggestions_and_going_back_takes_that_back(
+    serve: Callable[..., str],
+    open_page: Callable[..., Any],
+    settings: api.Settings,
+    packs: Path,
+    tmp_path: Path,
+) -> None:
+    bench = image_project(settings, packs, tmp_path, photos=16, labels=4)
+    # A lane taught in between would be one more version than the verdicts make.
+    bench.packs.pause(True)
+    base = serve(bench)
+    page = open_page(base + "/learn")
+    ready(page, "learn")
+    page.get_by_test_id("pack-new").click()
+    page.get_by_test_id("ask-name").fill("mine")
+    page.get_by_test_id("ask-labels").fill("indoors, outdoors")
+    page.get_by_test_id("ask-yes").click()
+    page.locator("[data-testid=pack][data-pack=mine]").wait_for()
+
+    watched = serve_bench(serve).samples()[-1].id
+    # Somebody else looks at a sample all the while, and presses nothing.
+    other = open_page(f"{base}/?sample={watched}")
+    ready(other, "label")
+    chip = "[data-testid=chip][data-label=outdoors]"
+    settled(serve_bench(serve))
+    before, first = serve_bench(serve).version, suggested(serve, watched)
+    wait_version(other, before)
+    at_first = other.locator(chip).get_attribute("title")
+    page.goto(base + "/?picker=order")
+    ready(page, "label")
+    for _ in range(10):
+        now = page.get_by_test_id("sample").get_attribute("data-id")
+        page.keyboard.press(page.locator(chip).get_attribute("data-key"))
+        page.locator(f"{chip}[data-verdict=yes]").wait_for()
+        page.keyboard.press("Enter")
+        page.wait_for_function(
+            "id => document.querySelector('[data-testid=sample]')?.dataset.id !== id", arg=now
+        )
+    settled(serve_bench(serve))
+    learned = suggested(serve, watched)
+    assert learned["outdoors"] > first["outdoors"]
+    wait_version(other, serve_bench(serve).version)
+    assert other.locator(chip).get_attribute("title") != at_first
+
+    page.goto(base + "/learn")
+    ready(page, "learn")
+    live = serve_bench(serve).version
+    wait_version(page, live)
+    back = page.locator(f'[data-testid=version-row][data-version="{before}"]')
+    if not back.is_visible():
+        page.locator(".pl-versions summary").first.click()
+    back.get_by_test_id("version-revert").click()
+    row = '[data-testid=version-row][data-version="{}"][aria-current=true]'
+    page.locator(row.format(live + 1)).wait_for()
+    assert suggested(serve, watched) == pytest.approx(first, abs=1e-5)
+    wait_version(other, live + 1)
+    assert other.locator(chip).get_attribute("title") == at_first
+    page.locator(".pl-toast").get_by_role("button", name="Undo").click()
+    page.locator(row.format(live + 2)).wait_for()
+    assert suggested(serve, watched) == pytest.approx(learned, abs=1e-5)
 
 
 def serve_bench(serve: Callable[..., str]) -> api.Workbench:

@@ -20,6 +20,7 @@ from ui.routes.projects import MAX_LABELS, clean_labels
 
 SHOWN_STEPS = 200
 MOST_CHANGES = 60
+MOST_COMPARED = 200
 
 Pack = Annotated[str, Field(min_length=1, max_length=200)]
 Version = Annotated[int, Field(ge=0, le=2**53)]
@@ -287,13 +288,14 @@ def _versions(steps: Sequence[api.LearnStep], *, before: int | None = None) -> d
 
 
 def _compare(bench: api.Workbench, one: int, other: int) -> dict[str, object]:
-    changes = bench.packs.compare(one, other)
+    changes = bench.packs.compare(one, other, most=MOST_COMPARED)
     shown = changes[:MOST_CHANGES]
     samples = {sample.id: sample for sample in bench.samples([each.sample for each in shown])}
     return {
         "one": one,
         "other": other,
         "total": len(changes),
+        "isAll": len(changes) < MOST_COMPARED,
         "changes": [
             {
                 **asdict(present.sample_handle(samples[each.sample], bench.name)),

@@ -12,7 +12,7 @@ export function mountCurve(root) {
   plot.hidden = true;
   let points = [], seen = '', stopped = new AbortController();
 
-  const askSoon = debounce(async key => {
+  const askSoon = debounce(async () => {
     stopped.abort();
     stopped = new AbortController();
     try {
@@ -27,9 +27,9 @@ export function mountCurve(root) {
   function refresh(state) {
     const key = JSON.stringify([state.project, state.version, state.packs.map(pack => pack.name)]);
     if (key === seen) return;
-    if (!seen) root.style.minHeight = '';
     seen = key;
-    askSoon(key);
+    if (plot.hidden) { none.hidden = false; none.textContent = t('learn.curve.soon'); }
+    askSoon();
   }
 
   async function draw() {

@@ -114,9 +114,9 @@ export function mountVersions(root, desk) {
     } finally { if (mine === turn) comparing.removeAttribute('aria-busy'); }
   }
 
-  function showChanges({ one, other, total, changes }) {
+  function showChanges({ one, other, total, isAll, changes }) {
     changed.dataset.pair = `${one} ${other}`;
-    const words = total ? t(total > changes.length ? 'learn.compare.many' : 'learn.compare.found', { n: count(total), shown: count(changes.length) }) : t('learn.compare.same');
+    const words = total ? t(total > changes.length ? 'learn.compare.many' : 'learn.compare.found', { n: isAll ? count(total) : t('learn.compare.least', { n: count(total) }), shown: count(changes.length) }) : t('learn.compare.same');
     changed.replaceChildren(el('p', { class: 'pl-dim pl-plain' }, words), el('ul', { class: 'pl-change-list' }, changes.map(change)));
   }
 
