@@ -38,7 +38,7 @@ def rows(settings: Settings) -> Iterator[Row]:
     yield from _of_host("embedded", load_encoder("embedded", settings), photographs)
     yield from _of_host("MiniLM", load_encoder("sentence:minilm", settings), _texts(settings))
     with tempfile.TemporaryDirectory(prefix="patchlane-bench-") as place:
-        large = load_encoder(f"open_clip:ViT-B-16/{_random_vit(Path(place))}", settings)
+        large = load_encoder(f"open_clip:ViT-B-16/{random_vit(Path(place))}", settings)
         yield from _of_host("ViT-B-16", large, photographs[:LARGE])
 
 
@@ -88,7 +88,8 @@ def _texts(settings: Settings) -> list[str]:
     return [json.loads(line)["text"] for line in lines][:TEXTS]
 
 
-def _random_vit(folder: Path) -> Path:
+def random_vit(folder: Path) -> Path:
+    """Weights of an open_clip ViT-B-16 drawn at random, as a file in `folder`."""
     # After the encoders' own modules, which make torchvision importable.
     import open_clip  # noqa: PLC0415
     from safetensors.torch import save_file  # noqa: PLC0415

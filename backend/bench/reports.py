@@ -14,8 +14,14 @@ from typing import Any
 from backend.errors import BadInputError, NotFoundError
 from backend.settings import Settings
 
-BENCHES: Mapping[str, str] = {"foundation": "backend.bench.foundation"}
-EXPERIMENTS: Mapping[str, str] = {"embedded-encoder": "backend.bench.embedded_encoder"}
+BENCHES: Mapping[str, str] = {
+    "foundation": "backend.bench.foundation",
+    "lanes": "backend.bench.lanes",
+}
+EXPERIMENTS: Mapping[str, str] = {
+    "embedded-encoder": "backend.bench.embedded_encoder",
+    "multi-lane": "backend.bench.multi_lane",
+}
 
 
 @dataclass(frozen=True)
