@@ -193,13 +193,18 @@ def taught_pack(
     bench = api.create_project(told.split(maxsplit=1)[0], kind=kind, settings=settings)
     try:
         bench.add(source)
-        known = {sample.name.split("/")[-1]: sample.id for sample in bench.samples()}
-        ids = [known.get(name, known.get(Path(name).stem, -1)) for name in names]
+        # The same text twice is one sample with two names.
+        known = {
+            name.split("/")[-1]: sample.id
+            for sample in bench.samples()
+            for name in (sample.name, *sample.names)
+        }
+        ids = [known[name] for name in names]
         bench.packs.pause(True)
         bench.warm_up(compiles=True)
         started = time.perf_counter()
         bench.add_labels(chosen, pack="new")
-        bench.suggest([i for i in ids if i > 0][:VISIBLE])
+        bench.suggest(ids[:VISIBLE])
         named = time.perf_counter() - started
         answers = _answers(chosen, ids, labels)
         left = {(i, n) for i in ids for n in chosen} - {(a["sample"], a["label"]) for a in answers}
@@ -207,7 +212,7 @@ def taught_pack(
         started = time.perf_counter()
         bench.correct(answers)
         bench.learn()
-        bench.suggest([i for i in ids if i > 0][:VISIBLE])
+        bench.suggest(ids[:VISIBLE])
         first = time.perf_counter() - started
         heads = _quality(bench, chosen, ids, labels, left)
         started = time.perf_counter()

@@ -162,8 +162,8 @@ def test_the_benches_blocks_are_the_frozen_stream(pipeline):
     stack = host.frozen_stack()
     network = LanesLearner().network(stack)
     run, blocks = _lane_speed.lanes_and_blocks(stack, network, readings)
-    assert np.shape(run()) == (_lane_speed.LANES, 1, stack.width)
-    assert np.shape(blocks()) == (1, readings[0].tokens.shape[1], stack.width)
+    assert torch.as_tensor(run()).shape == (_lane_speed.LANES, 1, stack.width)
+    assert torch.as_tensor(blocks()).shape == (1, readings[0].tokens.shape[1], stack.width)
 
 
 @pytest.mark.gpu
