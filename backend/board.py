@@ -204,18 +204,19 @@ class Board:
             columns: label id -> column number in the learner's state.
             rows: which rows count, e.g. `trainable` or `held_back`.
         """
-        usable = (rows & self.encoded).tolist()
         row_of = self.row_of
         found = [
             (row_of[sample], columns[label], float(correction.verdict == Verdict.YES))
             for (sample, label), correction in verdicts.items()
             if label in columns
             and sample in row_of
-            and usable[row_of[sample]]
             and correction.verdict in (Verdict.YES, Verdict.NO)
         ]
         found.sort()
         table = np.array(found, np.float64).reshape(-1, 3)
+        # Asked of the rows with verdicts only: their number decides the cost, not that of samples.
+        at = table[:, 0].astype(np.int64)
+        table = table[rows[at] & self.encoded[at]]
         return Lessons(
             rows=table[:, 0].astype(np.int64),
             columns=table[:, 1].astype(np.int64),
