@@ -217,7 +217,9 @@ def test_keys_theme_and_search(
     page.wait_for_url("**/explore?project=notes&query=cold+soup")
 
 
-@pytest.mark.parametrize("size", [(1440, 900), (390, 844)], ids=["desk", "phone"])
+@pytest.mark.parametrize(
+    "size", [(1440, 900), (390, 844), (360, 740)], ids=["desk", "phone", "small phone"]
+)
 def test_the_window_is_filled_and_nothing_sticks_out(
     serve: Callable[..., str], open_page: Callable[..., Any], notes: str, size: tuple[int, int]
 ) -> None:
@@ -240,6 +242,36 @@ def test_the_window_is_filled_and_nothing_sticks_out(
     assert sticking_out == []
     for testid in ("search-box", "save-state", "version", "undo", "job"):
         assert page.get_by_test_id(testid).is_visible(), testid
+
+
+@pytest.mark.parametrize("name", ["label", "explore", "learn", "data"])
+def test_the_bar_fits_a_phone_and_a_finger(
+    serve: Callable[..., str], open_page: Callable[..., Any], notes: str, name: str
+) -> None:
+    page = open_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{serve(notes)}/{name.replace('label', '')}")
+    ready(page, name)
+    said = "kept => window.dispatchEvent(new CustomEvent('pl:saved', { detail: kept }))"
+    for width in (390, 360):
+        page.set_viewport_size({"width": width, "height": 740})
+        for kept in ({"state": "saved", "pending": 0}, {"state": "offline", "pending": 123}):
+            page.evaluate(said, kept)
+            wrong = page.evaluate(
+                """() => [...document.querySelectorAll('.pl-bar *')].filter(node => {
+                    const box = node.getBoundingClientRect();
+                    if (box.width <= 1) return false;
+                    const isSmall = node.matches('a, button, input, select')
+                        && (box.width < 40 || box.height < 40);
+                    const isCut = node.matches('a, button, span') && node.clientWidth
+                        && node.scrollWidth > node.clientWidth;
+                    const bar = document.querySelector('.pl-bar').getBoundingClientRect();
+                    const isOut = box.right > innerWidth || box.left < 0 || box.bottom > bar.bottom;
+                    return isSmall || isCut || isOut;
+                }).map(node => node.outerHTML.slice(0, 100))"""
+            )
+            assert wrong == [], (width, kept)
+        words = page.get_by_test_id("save-state").inner_text()
+        assert words == "Offline, 123", "what asks for care is said in words"
 
 
 def test_nothing_can_be_changed_on_a_read_only_server(

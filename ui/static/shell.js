@@ -102,11 +102,14 @@ function build(here) {
   const nav = el('nav', { 'aria-label': t('bar.pages') }, PAGES.map(([name, path]) =>
     el('a', { href: url(path), 'data-page-link': name, 'aria-current': name === here ? 'page' : null }, t(`page.${name}`))));
   const input = el('input', {
-    type: 'search', class: 'pl-input', 'data-testid': 'search-box', placeholder: t('bar.search'),
-    'aria-label': t('bar.search'), autocomplete: 'off', spellcheck: 'false', 'aria-keyshortcuts': '/',
+    type: 'search', class: 'pl-input', 'data-testid': 'search-box', 'aria-label': t('bar.search'), autocomplete: 'off', spellcheck: 'false', 'aria-keyshortcuts': '/',
   });
   const search = el('form', { role: 'search', class: 'pl-search' }, input, el('kbd', { class: 'pl-kbd', 'aria-hidden': 'true' }, '/'));
   search.input = input;
+  const narrow = matchMedia('(max-width: 760px)');
+  const hint = () => { input.placeholder = t(narrow.matches ? 'bar.search.short' : 'bar.search'); };
+  narrow.addEventListener('change', hint);
+  hint();
   const saved = el('span', { class: 'pl-saved', 'data-testid': 'save-state', 'data-state': 'saved', role: 'status', 'aria-live': 'polite' });
   const version = el('span', { class: 'pl-version', 'data-testid': 'version', 'data-version': '0' });
   const jobs = el('div', { class: 'pl-jobs' });
@@ -156,7 +159,8 @@ function showVersion(node, facts) {
 function wireSaved(root, node) {
   const draw = ({ state, pending }) => {
     node.dataset.state = state;
-    node.textContent = t(`saved.${state}`, { n: pending });
+    const words = t(`saved.${state}`, { n: pending }), more = state === 'offline' ? ` ${t('saved.offline.more')}` : '';
+    node.replaceChildren(words, el('span', { class: 'pl-saved-more' }, more));
     node.title = t(`saved.${state}.what`);
   };
   listen(root, 'pl:saved', event => draw(event.detail));
