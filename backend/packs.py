@@ -8,9 +8,10 @@ verdicts there are by then.
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -18,14 +19,14 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from safetensors.numpy import save
 
-from backend import replay
+from backend import learning, replay
 from backend.board import Board
-from backend.errors import BadInputError, NotFoundError
+from backend.errors import BadInputError, BusyError, NotFoundError
 from backend.jobs import Jobs, Ticket
 from backend.lane_room import LaneRoom
+from backend.learning import Learned
 from backend.numerics.scores import mean_average_precision
 from backend.pipeline import Pipeline
-from backend.replay import Learned
 from backend.settings import Settings
 from backend.store.lane_files import LaneFile, pack_lane, unpack_lane
 from backend.store.media import write_whole
@@ -39,6 +40,8 @@ FIRST_VERDICTS = 30
 """Verdicts of a pack from which on its lane is trained by itself."""
 MORE_VERDICTS = 1.25
 """Factor by which a pack's verdicts have to grow before its lane is trained again by itself."""
+LEASE_PATIENCE = 15.0
+"""Seconds to wait for another process that is writing a version."""
 MOST_LANE_FILE = 256 * 2**20
 
 
@@ -74,6 +77,10 @@ class Bench(Protocol):
 
     def learning(self) -> AbstractContextManager[object]:
         """While held, no other step is made in this process."""
+        ...
+
+    def fold_in(self) -> int:
+        """Learn what is new in the log; callers hold `learning`."""
         ...
 
     def adopt(self, learned: Learned) -> None:
@@ -221,7 +228,7 @@ class Packs:
             if learned is None:
                 continue
             ready = bench.room.filled(board, learned.lanes, rows=rows, is_reading=False)
-            logits, _ = replay.score(bench.pipeline, ready, learned, rows=rows)
+            logits, _ = learning.score(bench.pipeline, ready, learned, rows=rows)
             each = self._quality(ready, logits)
             known = [value for value in each.values() if value is not None]
             points.append(
@@ -289,10 +296,11 @@ class Packs:
         report = progress or (lambda *_: None)
         self._check_lanes()
         bench.resync()
-        board, learned, taught_offset = bench.board, bench.learned, bench.offset
+        taught_offset = bench.offset  # first: the board may know more already, never less
+        board, learned = bench.board, bench.learned
         labels = tuple(label.id for label in self._labels(pack))
-        verdicts = dict(board.verdicts)
-        base = replay.zero_shot_logits(bench.pipeline, board, labels)
+        verdicts = bench.store.log.current(upto=taught_offset)
+        base = learning.zero_shot_logits(bench.pipeline, board, labels)
         report(0, 1, "reading the samples with verdicts")
         taught, held = (
             bench.room.lessons(board, labels, verdicts, rows, base)
@@ -311,7 +319,7 @@ class Packs:
         arrays, steps = bench.room.train(
             taught, held, start=start, steps=0, seed=seed, threads=1, on_epoch=on_epoch
         )
-        lane = replay.new_lane(bench.pipeline, arrays, pack=pack, labels=labels)
+        lane = learning.new_lane(bench.pipeline, arrays, pack=pack, labels=labels)
         bench.store.lanes.save(lane)
         report(1, 1, "putting the lane in place")
         detail = {
@@ -382,7 +390,12 @@ class Packs:
 
     def rename(self, pack: str, new: str, *, who: str = "me") -> None:
         """Give a pack another name, which merges it into a pack that has it."""
+        is_merged = new in _packs_of(self._bench.board)
         self.move([label.id for label in self._labels(pack)], new, who=who)
+        muted = self.muted()
+        if pack in muted:
+            # What was hidden stays hidden; a pack it is merged into is not hidden by it.
+            self._bench.store.set(MUTED, sorted(muted - {pack} | (set() if is_merged else {new})))
         taught = self._taught()
         if pack in taught and new not in taught:
             taught[new] = taught.pop(pack)
@@ -392,11 +405,11 @@ class Packs:
         """Take the lane of a pack away, as a new version; its heads stay. Returns the version."""
         bench = self._bench
         labels = [label.id for label in self._labels(pack)]
-        with bench.learning(), bench.store.versions.lease("drop", replay.LEASE_SECONDS):
+        with self._step("drop"):
             before = bench.learned
             if lane_of(before, set(labels)) is None:
                 raise NotFoundError(f"the pack {pack!r} has no lane")
-            new = replay.drop_lane(
+            new = learning.drop_lane(
                 bench.pipeline,
                 bench.board,
                 before,
@@ -419,19 +432,14 @@ class Packs:
         """Make an earlier version the live one again, as a new version; returns its number.
 
         Verdicts stay in the log. Those given after `version` are learned again label by label, as
-        soon as a label gets a new verdict, or with all others by `learn`.
+        soon as a label gets a new verdict.
         """
         bench = self._bench
-        with bench.learning(), bench.store.versions.lease("revert", replay.LEASE_SECONDS):
+        with self._step("revert"):
             bench.resync()
-            before = bench.learned
-            if version == 0:
-                old = replay.start(bench.pipeline)
-            else:
-                old = replay.at_version(
-                    bench.store, bench.pipeline, bench.board, bench.room, version
-                )
-            new = replace(old, version=self._next_version(), offset=bench.offset)
+            before, offset = bench.learned, bench.offset
+            old = self._at(version)
+            new = replace(old, version=self._next_version(), offset=offset)
             replay.save(
                 bench.store,
                 bench.pipeline,
@@ -464,7 +472,7 @@ class Packs:
         )
         path = Path(dest).expanduser()
         if path.is_dir():
-            path = path / f"{pack}.safetensors"
+            path = path / f"{_file_name(pack)}.safetensors"
         write_whole(path, pack_lane(content))
         return path
 
@@ -489,8 +497,17 @@ class Packs:
         write_whole(path, save(arrays, metadata={"patchlane": json.dumps(told)}))
         return path
 
-    def take(self, source: str | Path | bytes, *, who: str = "me", name: str = "") -> TeachReport:
+    def take(
+        self, source: str | Path | bytes, *, pack: str = "", who: str = "me", name: str = ""
+    ) -> TeachReport:
         """Import a lane file as a pack: labels are found by name, or added.
+
+        Args:
+            source: a path, or the content.
+            pack: where labels that are new go; the name in the file by default. Known labels
+                stay in the pack they are in, and are served by this lane from now on.
+            who: adds the labels.
+            name: of the content, for messages.
 
         Raises:
             BadInputError: no lane file, cut off, of another encoder or learner; nothing changed.
@@ -509,16 +526,17 @@ class Packs:
             content = path.read_bytes()
         found = unpack_lane(content, name=told)
         self._check_fits(found, told)
-        pack = found.lane.pack
+        pack = pack.strip() or found.lane.pack
         known = {label.name for label in bench.store.labels()}
         new = [one for one in found.names if one not in known]
         if new:
             bench.store.add_labels(new, pack=pack, who=who)
         bench.resync()
         ids = tuple(bench.store.find_label(one).id for one in found.names)
-        lane = replace(found.lane, labels=ids)
-        bench.store.lanes.save(lane, found)
-        detail = {"pack": pack, "labels": list(ids), "digest": lane.digest}
+        lane = replace(found.lane, pack=pack, labels=ids)
+        bench.store.lanes.save(lane)
+        file = bench.store.lanes.save_import(content)
+        detail = {"pack": pack, "labels": list(ids), "digest": lane.digest, "file": file}
         placed, changes = self._place(lane, kind="import", detail=detail, heads=found.heads)
         return TeachReport(
             pack=pack,
@@ -547,10 +565,10 @@ class Packs:
         bench = self._bench
         # Computing the lane's CLS of all samples takes seconds; nobody waits for it.
         bench.room.filled(bench.board, (*bench.learned.lanes, lane))
-        with bench.learning(), bench.store.versions.lease("teach", replay.LEASE_SECONDS):
+        with self._step("teach", folds=True):
             before = bench.learned
             board = bench.room.filled(bench.board, (*before.lanes, lane))
-            new = replay.swap_in(
+            new = learning.swap_in(
                 bench.pipeline,
                 board,
                 before,
@@ -576,8 +594,8 @@ class Packs:
 
     def _changes(self, board: Board, before: Learned, after: Learned) -> tuple[PackChange, ...]:
         pipeline = self._bench.pipeline
-        old, _ = replay.score(pipeline, board, before)
-        new, _ = replay.score(pipeline, board, after)
+        old, _ = learning.score(pipeline, board, before)
+        new, _ = learning.score(pipeline, board, after)
         quality = [self._quality(board, logits) for logits in (old, new)]
         rows = []
         for name, labels in _packs_of(board).items():
@@ -614,14 +632,45 @@ class Packs:
         bench = self._bench
         if version == bench.learned.version:
             return bench.board.logits
-        if version == 0:
-            learned = replay.start(bench.pipeline)
-        else:
-            learned = replay.at_version(
-                bench.store, bench.pipeline, bench.board, bench.room, version
-            )
+        learned = self._at(version)
         board = bench.room.filled(bench.board, learned.lanes)
-        return replay.score(bench.pipeline, board, learned)[0]
+        return learning.score(bench.pipeline, board, learned)[0]
+
+    def _at(self, version: int) -> Learned:
+        bench = self._bench
+        if version == 0:
+            return learning.start(bench.pipeline)
+        return replay.at_version(bench.store, bench.pipeline, bench.board, bench.room, version)
+
+    @contextmanager
+    def _step(self, owner: str, *, folds: bool = False) -> Generator[None]:
+        """Make one step on the newest version, whoever made that; waits for another process.
+
+        Args:
+            owner: told to whoever finds the lease taken.
+            folds: learn what is new in the log first, as a step of its own.
+        """
+        bench = self._bench
+        with bench.learning(), ExitStack() as stack:
+            until = time.monotonic() + LEASE_PATIENCE
+            while True:
+                try:
+                    if folds:
+                        bench.fold_in()
+                    lease = bench.store.versions.lease(owner, replay.LEASE_SECONDS)
+                    stack.enter_context(lease)
+                    break
+                except BusyError:
+                    # Somebody folds a correction in; what was trained is not thrown away for it.
+                    if time.monotonic() > until:
+                        raise
+                    time.sleep(0.2)
+            newest = replay.newer(
+                bench.store, bench.pipeline, bench.board, bench.room, bench.learned
+            )
+            if newest is not bench.learned:
+                bench.adopt(newest)
+            yield
 
     def _labels(self, pack: str) -> list[Label]:
         packs = _packs_of(self._bench.board)
@@ -659,7 +708,14 @@ class Packs:
                 f"{told} is a lane of another shape ({found.lane.maker}) than this project's "
                 f"({teacher.maker}); nothing was changed"
             )
-        teacher.check_lane(self._bench.room.network(), dict(found.lane.arrays))
+        try:
+            teacher.check_lane(self._bench.room.network(), dict(found.lane.arrays))
+            if found.heads:
+                count = len(found.names)
+                fresh = pipeline.learner.start(count, pipeline.encoder.dim)
+                teacher.anchored(fresh, range(count), dict(found.heads))
+        except BadInputError as error:
+            raise BadInputError(f"{told} does not fit: {error}; nothing was changed") from error
 
 
 def lane_of(learned: Learned, labels: set[int]) -> Lane | None:
@@ -706,6 +762,11 @@ def _mean_ap(logits: np.ndarray, targets: np.ndarray, known: np.ndarray) -> floa
             np.nan_to_num(logits[rows][:, usable]), targets[rows][:, usable], known[rows][:, usable]
         )
     )
+
+
+def _file_name(pack: str) -> str:
+    """A pack's name as that of a file in the folder that was asked for, and nowhere else."""
+    return re.sub(r"[^\w .-]+", "_", pack).strip(". ") or "pack"
 
 
 def _names(board: Board, columns: np.ndarray, chosen: np.ndarray) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from backend import catalogue, encoding, intake, replay, views
+from backend import catalogue, encoding, intake, learning, replay, views
 from backend.board import Board
 from backend.contracts import Encoder
 from backend.errors import (
@@ -34,10 +34,10 @@ from backend.errors import (
 from backend.finding import Finder, inside, matching_parts, query_vector
 from backend.jobs import Jobs, Ticket
 from backend.lane_room import LaneRoom
+from backend.learning import Learned
 from backend.packs import Packs
 from backend.pipeline import DeferredEncoder, EncoderFacts, Pipeline, load_encoder
 from backend.recipes import load_recipe
-from backend.replay import Learned
 from backend.scorecard import evaluation
 from backend.settings import Settings
 from backend.store.corrections import NewCorrection
@@ -123,7 +123,7 @@ class Workbench:
         self._pipeline = self._build_pipeline(encoder)
         self.room = self._new_room()
         self._board = self._empty_board(int(str(store.get("split_seed", 0))))
-        self._learned = replay.start(self._pipeline)
+        self._learned = learning.start(self._pipeline)
         self._scored: Learned | None = None
         """The version that the board's logits are of; None after rows, columns or lanes changed."""
         self._offset = 0
@@ -133,6 +133,7 @@ class Workbench:
         self._finder = Finder(self._pipeline, self.path / "cache")
         self._owner = uuid4().hex
         learns = learns and not store.is_read_only
+        self._learns = learns
         self.packs = Packs(self)
         self._counted = -LOOK_EVERY
         self._closing = False
@@ -140,12 +141,12 @@ class Workbench:
         self._wake = learns
         self._load()
         self._thread = Thread(target=self._fold_loop, name="fold-in", daemon=True)
-        self._learns = learns
         if learns:
             self._thread.start()
             Thread(target=self._warm_up_quietly, name="warm-up", daemon=True).start()
             if self.num_encoded < len(self._board.samples):
                 self.encode_soon()
+        self._complete_lanes()
 
     # --- facts -------------------------------------------------------------------------------
 
@@ -382,6 +383,7 @@ class Workbench:
         self._resync()
         if not self._is_restored:
             self._load()  # the version waited for its vectors
+        self._complete_lanes()
         return count
 
     def encode_soon(self) -> str:
@@ -727,7 +729,7 @@ class Workbench:
             corrections=self._learned.offset - before.offset,
             steps=steps,
             seconds=time.monotonic() - started,
-            changed=replay.changed_samples(board.logits, self._board.logits),
+            changed=learning.changed_samples(board.logits, self._board.logits),
         )
 
     def versions(self) -> list[LearnStep]:
@@ -814,7 +816,7 @@ class Workbench:
             self.room = self._new_room()
             self._finder = Finder(self._pipeline, self.path / "cache")
             self._board = self._empty_board(self._board.split_seed)
-            self._learned = replay.start(self._pipeline)
+            self._learned = learning.start(self._pipeline)
             self._load()
         return count
 
@@ -885,13 +887,18 @@ class Workbench:
         """Make a stored version the live one; callers hold `learning`."""
         with self._syncing:
             board = self._board
-            if {lane.digest for lane in learned.lanes} != set(board.lane_cls):
+            has_other_lanes = {lane.digest for lane in learned.lanes} != set(board.lane_cls)
+            if has_other_lanes:
                 board = self.room.filled(board, learned.lanes, is_reading=False)
-                with self._lock:
+            with self._lock:
+                if has_other_lanes:
                     self._board = replace(board, verdicts=self._board.verdicts)
                     self._scored = None
-        self._learned = learned
-        self._rescore(only_changes=True)
+                self._rescore(learned, only_changes=True)
+
+    def fold_in(self) -> int:
+        """Learn what is new in the log; callers hold `learning`."""
+        return self._fold_in()
 
     def resync(self) -> None:
         """See what this or another process changed."""
@@ -947,8 +954,39 @@ class Workbench:
             self._is_restored = replay.can_restore(self.store, self._pipeline, self._board)
             if self._is_restored:
                 self._learned = replay.restore(self.store, self._pipeline, self._board, self.room)
-                self._board = self.room.filled(self._board, self._learned.lanes, is_reading=False)
+                self._fill_lanes()
             self._rescore()
+
+    def _fill_lanes(self) -> None:
+        """What the lanes in use say of each sample, as far as it is stored or quick to have."""
+        with self._syncing:
+            board = self.room.filled(self._board, self._learned.lanes, is_reading=False)
+            with self._lock:
+                self._board = replace(board, verdicts=self._board.verdicts)
+                self._scored = None
+
+    def _complete_lanes(self) -> None:
+        """Read samples again whose readings were evicted before a lane had seen them.
+
+        With a screen this is a job; a script waits for it, a read-only project goes without.
+        """
+        board = self.board
+        lacking = [cls for cls in board.lane_cls.values() if np.isnan(cls[board.encoded, 0]).any()]
+        if not lacking or self.store.is_read_only:
+            return
+
+        def complete(progress: Progress | None) -> None:
+            self.room.filled(self.board, self._learned.lanes, progress=progress)
+            self._fill_lanes()
+            self._rescore()
+
+        def work(ticket: Ticket) -> None:
+            complete(ticket.progress)
+
+        if self._learns:
+            self.jobs.submit("encode", "Reading samples for lanes", work, key="lanes")
+        else:
+            complete(None)
 
     def _resync(self, *, force: bool = False) -> None:
         """See what this or another process changed: samples, labels, vectors, verdicts."""
@@ -985,8 +1023,20 @@ class Workbench:
                     self._offset = rows[-1].offset
                     self._wake = True
                     self._news.notify_all()
+                if self._learns and not force and self._is_overtaken():
+                    self._wake = True
+                    self._news.notify_all()
         if stale:
             self._resync()
+
+    def _is_overtaken(self) -> bool:
+        """Whether another process made a newer version of this encoder and recipe."""
+        newest = self.store.versions.latest()
+        return (
+            newest is not None
+            and newest.version > self._learned.version
+            and newest.recipe == self._pipeline.fingerprint
+        )
 
     def _fold_in(self) -> int:
         """One learn step up to the newest row of the log; returns the optimiser steps done."""
@@ -1001,20 +1051,22 @@ class Workbench:
             self.adopt(learned)
         return steps
 
-    def _rescore(self, *, only_changes: bool = False) -> None:
-        """Logits and probabilities of the board for the current version.
+    def _rescore(self, learned: Learned | None = None, *, only_changes: bool = False) -> None:
+        """Logits and probabilities of the board; whoever sees a version sees its scores.
 
         Args:
+            learned: becomes the live version together with its scores; None keeps the live one.
             only_changes: of labels that learned something since the board was scored; rows,
                 columns and lanes are still the same.
         """
         with self._news:
+            learned = learned or self._learned
             scored = self._scored if only_changes else None
-            logits, probabilities = replay.score(
-                self._pipeline, self._board, self._learned, scored=scored
+            logits, probabilities = learning.score(
+                self._pipeline, self._board, learned, scored=scored
             )
             self._board = replace(self._board, logits=logits, probabilities=probabilities)
-            self._scored = self._learned
+            self._learned = self._scored = learned
             self._news.notify_all()
 
     def _fold_loop(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from backend import replay
+from backend import learning
 from backend.bench._lane_data import ReadSet
 from backend.board import Board
 from backend.contracts import State
@@ -136,7 +136,7 @@ class Classroom:
     def product(self, packs: Sequence[Sequence[int]] | None = None) -> list[Stage]:
         """Lanes as they ship: zero-shot, heads, lanes; every taught picture is answered in full."""
         course, pipeline = self.course, self.pipeline
-        board, learned = course.board, replay.start(pipeline)
+        board, learned = course.board, learning.start(pipeline)
         verdicts: dict[tuple[int, int], Correction] = {}
         stages: list[Stage] = []
         seen: tuple[int, ...] = ()
@@ -145,16 +145,16 @@ class Classroom:
             seen = (*seen, *columns)
             verdicts |= course.verdicts(columns)
             labels = tuple(column + 1 for column in columns)
-            base = replay.zero_shot_logits(pipeline, board, labels)
+            base = learning.zero_shot_logits(pipeline, board, labels)
             taught, held = (
                 self._lessons(columns, rows, base) for rows in (self.learned_from, self.held_back)
             )
             warm = dict(learned.lanes[-1].arrays) if learned.lanes else None
             arrays = self._teach(self.teacher, taught, held, warm)
-            lane = replay.new_lane(pipeline, arrays, pack=f"pack {number + 1}", labels=labels)
+            lane = learning.new_lane(pipeline, arrays, pack=f"pack {number + 1}", labels=labels)
             cls = {**board.lane_cls, lane.digest: self._cls(arrays)}
             board = replace(board, lane_cls=cls)
-            learned = replay.swap_in(
+            learned = learning.swap_in(
                 pipeline,
                 board,
                 learned,
@@ -164,7 +164,7 @@ class Classroom:
                 offset=number + 1,
             )
             spent = time.perf_counter() - started
-            logits, _ = replay.score(pipeline, board, learned)
+            logits, _ = learning.score(pipeline, board, learned)
             heads = sum(array[: len(columns)].nbytes for array in learned.learner.values())
             stages.append(self._stage(logits, seen, spent, _bytes(arrays) + heads))
         return stages
@@ -172,7 +172,7 @@ class Classroom:
     def heads(self) -> list[Stage]:
         """As the product without lanes: zero-shot and heads."""
         course, pipeline = self.course, self.pipeline
-        board, learned = course.board, replay.start(pipeline)
+        board, learned = course.board, learning.start(pipeline)
         verdicts: dict[tuple[int, int], Correction] = {}
         stages: list[Stage] = []
         seen: tuple[int, ...] = ()
@@ -180,7 +180,7 @@ class Classroom:
             started = time.perf_counter()
             seen = (*seen, *columns)
             verdicts |= course.verdicts(columns)
-            learned, _ = replay.fold_in(
+            learned, _ = learning.fold_in(
                 pipeline,
                 board,
                 learned,
@@ -190,7 +190,7 @@ class Classroom:
                 offset=number + 1,
             )
             spent = time.perf_counter() - started
-            logits, _ = replay.score(pipeline, board, learned)
+            logits, _ = learning.score(pipeline, board, learned)
             heads = sum(array[: len(columns)].nbytes for array in learned.learner.values())
             stages.append(self._stage(logits, seen, spent, heads))
         return stages

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from backend import api, replay
+from backend import api, learning
 from backend.bench import _lane_speed, lane_costs
 from backend.bench._embedded_data import read_rows
 from backend.bench._lane_arms import Classroom, Course
@@ -29,11 +29,11 @@ from backend.bench.multi_lane import NAME, courses
 from backend.bench.reports import Row, row
 from backend.board import Board
 from backend.errors import NotFoundError
+from backend.learning import Learned
 from backend.numerics.halves import quantised, restored
 from backend.numerics.scores import mean_average_precision
 from backend.pipeline import Pipeline, load_encoder
 from backend.recipes import load_recipe
-from backend.replay import Learned
 from backend.settings import Settings
 from backend.types import Correction, Kind, LaneReading, Verdict
 
@@ -307,11 +307,11 @@ def _one_more(
 ) -> tuple[float, float]:
     """Seconds to fold a verdict on one label in, and to score that label anew."""
     fold, (new, _) = _spent(
-        lambda: replay.fold_in(
+        lambda: learning.fold_in(
             pipeline, board, learned, verdicts=verdicts, changed=[label], version=2, offset=2
         )
     )
-    return fold, _spent(lambda: replay.score(pipeline, board, new, scored=learned))[0]
+    return fold, _spent(lambda: learning.score(pipeline, board, new, scored=learned))[0]
 
 
 def _large(
@@ -331,19 +331,19 @@ def _large(
     packs = tuple(tuple(x.tolist()) for x in np.array_split(np.arange(len(known.names)), PACKS))
     course = Course(many, packs, np.arange(size), np.arange(0), 0)
     verdicts = replace(course, taught=np.arange(DECIDED)).verdicts(range(len(known.names)))
-    board, learned = course.board, replay.start(pipeline)
+    board, learned = course.board, learning.start(pipeline)
     draw = np.random.default_rng(0)
     for number, pack in enumerate(packs):
         arrays = {"selectors": draw.standard_normal((8, 256)).astype(np.float32)}
         labels = tuple(column + 1 for column in pack)
-        lane = replay.new_lane(pipeline, arrays, pack=f"pack {number + 1}", labels=labels)
+        lane = learning.new_lane(pipeline, arrays, pack=f"pack {number + 1}", labels=labels)
         cls = draw.standard_normal((len(known.truth), 256)).astype(np.float32)
         cls /= np.linalg.norm(cls, axis=1, keepdims=True)
         board = replace(board, lane_cls={**board.lane_cls, lane.digest: cls[at]})
-        learned = replay.swap_in(
+        learned = learning.swap_in(
             pipeline, board, learned, lane, verdicts=verdicts, version=1, offset=1
         )
-    logits, chances = replay.score(pipeline, board, learned)
+    logits, chances = learning.score(pipeline, board, learned)
     return replace(board, logits=logits, probabilities=chances), learned, verdicts
 
 

@@ -26,6 +26,7 @@ from backend.types import Lane
 FORMAT = "patchlane-lane"
 LANE = "lane."
 HEAD = "head."
+MOST_LABELS = 5000
 _MOST_BYTES = 256 * 2**20
 _MOST_HEADER = 4 * 2**20
 
@@ -67,6 +68,7 @@ def pack_lane(content: LaneFile) -> bytes:
         "maker": lane.maker,
         "share": lane.share,
         "digest": lane.digest,
+        "heads_digest": digest_of(content.heads),
         "encoder": content.encoder,
     }
     arrays = {LANE + name: np.ascontiguousarray(array) for name, array in lane.arrays.items()}
@@ -104,8 +106,10 @@ def unpack_lane(content: bytes, *, name: str = "the file") -> LaneFile:
         raise BadInputError(
             f"{name} is no lane of Patchlane, or it was cut off ({type(error).__name__})"
         ) from error
-    if digest_of(lane_arrays) != lane.digest:
+    if digest_of(lane_arrays) != lane.digest or digest_of(heads) != told.get("heads_digest"):
         raise BadInputError(f"{name} was changed: its arrays are not those its header names")
+    if len(set(names)) != len(names) or len(names) > MOST_LABELS:
+        raise BadInputError(f"{name} names a label twice, or more than {MOST_LABELS} labels")
     if any(len(array) != len(names) for array in heads.values()):
         raise BadInputError(f"{name} holds heads of another number of labels than it names")
     if not 0 <= lane.share <= 1:
@@ -134,33 +138,52 @@ class LaneStore:
         self.folder = project / "lanes"
         self._known: dict[str, Lane] = {}
 
-    def save(self, lane: Lane, content: LaneFile | None = None) -> None:
-        """Keep a lane, with heads where it was imported; the same lane again is no change.
+    def save(self, lane: Lane) -> None:
+        """Keep a lane; on the disk when this returns. A damaged file of it is replaced.
 
         Raises:
             SaveError: it could not be written.
         """
-        path = self.path(lane.digest)
-        if content is not None or not path.exists():
-            write_whole(path, pack_lane(content or LaneFile(lane)))
+        if self._read(self.path(lane.digest)) is None:
+            write_whole(self.path(lane.digest), pack_lane(LaneFile(lane)), is_precious=True)
 
     def load(self, digest: str) -> Lane | None:
         """A lane by its digest; None if it is gone or damaged."""
-        if digest in self._known:
-            return self._known[digest]
-        content = self.load_file(digest)
-        if content is None:
-            return None
-        self._known[digest] = content.lane
-        return content.lane
+        if digest not in self._known:
+            content = self._read(self.path(digest))
+            if content is None or content.lane.digest != digest:
+                return None
+            self._known[digest] = content.lane
+        return self._known[digest]
 
-    def load_file(self, digest: str) -> LaneFile | None:
-        """A lane with what lies beside it; None if it is gone or damaged."""
+    def save_import(self, content: bytes) -> str:
+        """Keep a lane file as it came, with its heads; returns the name that `load_import` takes.
+
+        Raises:
+            SaveError: it could not be written.
+        """
+        name = hashlib.sha256(content).hexdigest()
+        write_whole(self._import(name), content, is_precious=True)
+        return name
+
+    def load_import(self, name: str) -> LaneFile | None:
+        """A file that `save_import` kept; None if it is gone or damaged."""
         try:
-            found = unpack_lane(self.path(digest).read_bytes())
+            content = self._import(name).read_bytes()
+        except OSError:
+            return None
+        if hashlib.sha256(content).hexdigest() != name:
+            return None
+        return unpack_lane(content)
+
+    def _read(self, path: Path) -> LaneFile | None:
+        try:
+            return unpack_lane(path.read_bytes())
         except (OSError, BadInputError):
             return None
-        return found if found.lane.digest == digest else None
+
+    def _import(self, name: str) -> Path:
+        return self.path(name).with_suffix(".import.safetensors")
 
     def path(self, digest: str) -> Path:
         """Where the lane with this digest lies."""

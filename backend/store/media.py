@@ -224,8 +224,10 @@ class MediaStore:
             self._unsynced |= {target.parent, self.folder}
 
 
-def write_whole(target: Path, content: bytes) -> None:
-    """Write a cache file so that readers see all of it or nothing.
+def write_whole(target: Path, content: bytes, *, is_precious: bool = False) -> None:
+    """Write a file so that readers see all of it or nothing.
+
+    A precious one is on the disk when this returns; a cache file need not survive a power cut.
 
     Raises:
         SaveError: it could not be written.
@@ -236,7 +238,16 @@ def write_whole(target: Path, content: bytes) -> None:
         try:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(content)
+                if is_precious:
+                    stream.flush()
+                    os.fsync(stream.fileno())
             Path(temporary).replace(target)
+            if is_precious:
+                folder = os.open(target.parent, os.O_RDONLY)
+                try:
+                    os.fsync(folder)
+                finally:
+                    os.close(folder)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise

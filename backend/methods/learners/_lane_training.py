@@ -140,16 +140,17 @@ def cls_of(
     *,
     batch: int = 64,
 ) -> Float[np.ndarray, "t n w"]:
-    """The CLS of T lanes of one shape for N samples, length 1."""
+    """The CLS of T lanes of one shape for N samples, length 1; in bfloat16 on CUDA."""
     out = np.zeros((len(lanes), len(readings), network.width), np.float32)
     if not len(lanes):
         return out
     weights = stacked(network, lanes)
-    with torch.inference_mode():
+    is_cuda = network.device.type == "cuda"
+    with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=is_cuda):
         for at in range(0, len(readings), batch):
             tokens, real = padded(readings[at : at + batch], network)
-            found = network(weights, tokens, real).cls
-            out[:, at : at + batch] = found.float().cpu().numpy()
+            found = functional.normalize(network(weights, tokens, real).cls.float(), dim=-1)
+            out[:, at : at + batch] = found.cpu().numpy()
     return out
 
 

@@ -194,9 +194,8 @@ class LanesLearner:
         return "multi-lane " + "x".join(map(str, shape))
 
     def network(self, stack: FrozenStack, *, device: str = "cpu") -> LaneNetwork:
-        """The frozen blocks, ready for lanes; bfloat16 on CUDA."""
-        dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
-        return LaneNetwork(stack, device=device, dtype=dtype)
+        """The frozen blocks, ready for lanes; float32, since training moves by small steps."""
+        return LaneNetwork(stack, device=device)
 
     def teach(
         self,

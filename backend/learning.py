@@ -1,0 +1,402 @@
+"""One step of learning: from a version and the log's verdicts to the next version.
+
+Pure functions of what they are given; nothing is read from or written to a project here. There
+are two speeds: `fold_in` solves the heads of the labels whose verdicts changed, `swap_in` puts a
+trained lane in the place of its pack's earlier one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from jaxtyping import Float
+
+from backend.board import Board
+from backend.contracts import State
+from backend.errors import NotFoundError
+from backend.pipeline import Pipeline
+from backend.store.lane_files import digest_of
+from backend.types import Correction, Features, Lane, LearnStep, Lessons
+
+CALIBRATOR = "calibrator."
+LEARNER = "learner."
+ENOUGH_HELD_BACK = 8
+"""Held-back verdicts below which a lane's share is not chosen by them."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """One version in memory.
+
+    Attributes:
+        labels: label ids in the order of the learner's columns; removed labels keep theirs.
+        lanes: each serves its own labels; a label is served by one lane at most.
+    """
+
+    version: int = 0
+    offset: int = 0
+    labels: tuple[int, ...] = ()
+    learner: State = field(default_factory=dict)
+    calibrator: State = field(default_factory=dict)
+    lanes: tuple[Lane, ...] = ()
+
+    @property
+    def columns(self) -> dict[int, int]:
+        """Label id -> the learner's column."""
+        return {label: column for column, label in enumerate(self.labels)}
+
+    def as_arrays(self) -> State:
+        """Learner and calibrator in one flat dict, as a version file holds them."""
+        learner = {LEARNER + name: array for name, array in self.learner.items()}
+        return learner | {CALIBRATOR + name: array for name, array in self.calibrator.items()}
+
+    def info(self) -> dict[str, object]:
+        """What a version file holds beside the arrays; lanes lie in files of their own."""
+        lanes = [
+            {"digest": lane.digest, "pack": lane.pack, "labels": lane.labels, "share": lane.share}
+            for lane in self.lanes
+        ]
+        return {"labels": list(self.labels), "lanes": lanes}
+
+    @classmethod
+    def from_arrays(
+        cls, step: LearnStep, arrays: State, labels: tuple[int, ...], lanes: tuple[Lane, ...] = ()
+    ) -> Learned:
+        """Read what `as_arrays` wrote."""
+        parts = {
+            prefix: {
+                name.removeprefix(prefix): array
+                for name, array in arrays.items()
+                if name.startswith(prefix)
+            }
+            for prefix in (LEARNER, CALIBRATOR)
+        }
+        return cls(step.version, step.offset, labels, parts[LEARNER], parts[CALIBRATOR], lanes)
+
+
+def start(pipeline: Pipeline) -> Learned:
+    """Version 0: nothing learned, every score is zero-shot."""
+    return Learned(learner=pipeline.learner.start(0, pipeline.encoder.dim))
+
+
+def fold_in(
+    pipeline: Pipeline,
+    board: Board,
+    before: Learned,
+    *,
+    verdicts: Mapping[tuple[int, int], Correction],
+    changed: Collection[int],
+    version: int,
+    offset: int,
+    steps: int = 0,
+    seed: int = 0,
+) -> tuple[Learned, int]:
+    """Learn the labels whose verdicts changed; every other label's column stays as it is.
+
+    Args:
+        pipeline: recipe and encoder.
+        board: rows, columns and their zero-shot scores, complete for encoded rows.
+        before: the version to start from.
+        verdicts: the log folded up to `offset`.
+        changed: ids of the labels with rows of the log between `before.offset` and `offset`.
+        version: number of the new version.
+        offset: log offset it stands for.
+        steps: optimiser steps; 0 until converged.
+        seed: for learners that draw.
+
+    Returns:
+        The new version and the optimiser steps done.
+    """
+    learner = pipeline.learner
+    new = sorted(set(changed) - set(before.labels))
+    labels = (*before.labels, *new)
+    columns = {label: column for column, label in enumerate(labels)}
+    state = learner.extend(before.learner, len(labels))
+    concerned = {label: columns[label] for label in changed}
+    lessons = board.lessons(verdicts, concerned, board.trainable)
+    undone = sorted({*concerned.values()} - {*lessons.columns.tolist()})
+    state = learner.forget(state, undone)
+    done = 0
+    if len(lessons.rows):
+        features, lessons = _only_rows_with_lessons(board, labels, lessons, before.lanes)
+        state, done = learner.learn(state, features, lessons, steps=steps, seed=seed)
+    learned = Learned(version, offset, labels, state, lanes=before.lanes)
+    return _calibrated(pipeline, board, learned, verdicts), done
+
+
+def swap_in(
+    pipeline: Pipeline,
+    board: Board,
+    before: Learned,
+    lane: Lane,
+    *,
+    verdicts: Mapping[tuple[int, int], Correction],
+    version: int,
+    offset: int,
+    heads: State | None = None,
+) -> Learned:
+    """Put a trained lane in place and solve the heads of its labels anew; nothing else moves.
+
+    The lane's share is the one of `teacher.shares` whose heads held-back verdicts like best; with
+    fewer than 8 of them the middle one.
+
+    Args:
+        pipeline: recipe and encoder.
+        board: holds the lane's CLS in all rows with verdicts on its labels.
+        before: the version to start from.
+        lane: takes its labels over from the lanes that had them.
+        verdicts: the log folded up to `offset`.
+        version: number of the new version.
+        offset: log offset it stands for.
+        heads: of its labels, where the lane came with heads that read it; its share is kept then.
+    """
+    teacher = pipeline.teacher
+    if teacher is None:
+        raise NotFoundError("this recipe has no lanes")
+    labels = (*before.labels, *sorted(set(lane.labels) - set(before.labels)))
+    columns = {label: column for column, label in enumerate(labels)}
+    mine = {label: columns[label] for label in lane.labels}
+    extended = pipeline.learner.extend(before.learner, len(labels))
+    extended = teacher.without_lane(extended, sorted(mine.values()))
+    if heads:
+        extended = teacher.anchored(extended, list(mine.values()), heads)
+    lessons = board.lessons(verdicts, mine, board.trainable)
+    held = board.lessons(verdicts, mine, board.held_back)
+    others = without_labels(before.lanes, lane.labels)
+    shares = list(teacher.shares)
+    best: tuple[float, Learned] | None = None
+    if heads:
+        shares = [lane.share]
+    elif len(held.rows) < ENOUGH_HELD_BACK:
+        shares = [shares[len(shares) // 2]]
+    for share in shares:
+        lanes = (*others, replace(lane, share=share))
+        state = extended
+        if len(lessons.rows):
+            features, here = _only_rows_with_lessons(board, labels, lessons, lanes)
+            state, _ = pipeline.learner.learn(extended, features, here)
+        loss = 0.0
+        if len(held.rows):
+            features, here = _only_rows_with_lessons(board, labels, held, lanes)
+            logits = pipeline.learner.score(state, features)[here.rows, here.columns]
+            loss = float(np.mean(np.logaddexp(0, logits) - here.targets * logits))
+        if best is None or loss < best[0] - 1e-6:
+            best = loss, Learned(version, offset, labels, state, lanes=lanes)
+    if best is None:
+        raise NotFoundError("the learner offers no share for a lane")
+    return _calibrated(pipeline, board, best[1], verdicts)
+
+
+def drop_lane(
+    pipeline: Pipeline,
+    board: Board,
+    before: Learned,
+    labels: Collection[int],
+    *,
+    verdicts: Mapping[tuple[int, int], Correction],
+    version: int,
+    offset: int,
+) -> Learned:
+    """Take the lane of some labels away; their heads are solved anew without it."""
+    teacher = pipeline.teacher
+    columns = before.columns
+    mine = {label: columns[label] for label in labels if label in columns}
+    state = before.learner
+    lanes = without_labels(before.lanes, labels)
+    if teacher is not None:
+        state = teacher.without_lane(state, sorted(mine.values()))
+    lessons = board.lessons(verdicts, mine, board.trainable)
+    if len(lessons.rows):
+        features, lessons = _only_rows_with_lessons(board, before.labels, lessons, lanes)
+        state, _ = pipeline.learner.learn(state, features, lessons)
+    learned = Learned(version, offset, before.labels, state, lanes=lanes)
+    return _calibrated(pipeline, board, learned, verdicts)
+
+
+def without_labels(lanes: tuple[Lane, ...], labels: Collection[int]) -> tuple[Lane, ...]:
+    """The lanes after some labels left them; a lane without labels goes."""
+    left = (
+        replace(lane, labels=tuple(label for label in lane.labels if label not in labels))
+        for lane in lanes
+    )
+    return tuple(lane for lane in left if lane.labels)
+
+
+def new_lane(pipeline: Pipeline, arrays: State, *, pack: str, labels: tuple[int, ...]) -> Lane:
+    """Arrays as a lane of this encoder and learner; its share is set by `swap_in`."""
+    host, teacher = pipeline.host, pipeline.teacher
+    if host is None or teacher is None:
+        raise NotFoundError("there are no lanes with this encoder")
+    return Lane(pack, labels, host.lane_key, arrays, 1.0, digest_of(arrays), teacher.maker)
+
+
+def zero_shot_logits(
+    pipeline: Pipeline, board: Board, labels: tuple[int, ...]
+) -> Float[np.ndarray, "n l"]:
+    """Logits of version 0 for some labels, on all rows; 0 where a row is not encoded."""
+    rows = np.arange(len(board.samples))
+    state = pipeline.learner.extend(start(pipeline).learner, len(labels))
+    features = features_of(board, labels, rows, ())
+    return np.nan_to_num(pipeline.learner.score(state, features))
+
+
+def score(
+    pipeline: Pipeline,
+    board: Board,
+    learned: Learned,
+    *,
+    rows: Sequence[int] | None = None,
+    scored: Learned | None = None,
+) -> tuple[Float[np.ndarray, "n l"], Float[np.ndarray, "n l"]]:
+    """Logits and calibrated probabilities of the whole board; NaN where nothing is known.
+
+    Args:
+        pipeline: recipe and encoder.
+        board: rows, columns and what scores follow from.
+        learned: the version.
+        rows: only these are scored, and all others are NaN.
+        scored: the version that the board's logits are of, for the same rows, columns and lanes;
+            only what has changed since then is worked out.
+    """
+    columns = learned.columns
+    new = sorted(label.id for label in board.labels if label.id not in columns)
+    labels = (*learned.labels, *new)
+    state = pipeline.learner.extend(learned.learner, len(labels))
+    wanted = board.encoded.copy()
+    if rows is not None:
+        wanted[:] = False
+        wanted[list(rows)] = board.encoded[list(rows)]
+    at = np.flatnonzero(wanted)
+    shape = (len(board.samples), len(board.labels))
+    logits, probabilities = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
+    if not len(at) or not len(board.labels):
+        return logits, probabilities
+    if scored is None:
+        raw = pipeline.learner.score(state, features_of(board, labels, at, learned.lanes))
+    else:
+        raw = _rescored(pipeline, board, learned, scored, labels, state, at)
+    order = [labels.index(label.id) for label in board.labels]
+    logits[at] = raw[:, order]
+    if learned.calibrator:
+        calibrated = pipeline.calibrator.probabilities(
+            learned.calibrator, raw[:, : len(learned.labels)]
+        )
+        for column, label in enumerate(board.labels):
+            if label.id in columns:
+                probabilities[at, column] = calibrated[:, columns[label.id]]
+    return logits, probabilities
+
+
+def _rescored(
+    pipeline: Pipeline,
+    board: Board,
+    learned: Learned,
+    scored: Learned,
+    labels: tuple[int, ...],
+    state: State,
+    at: np.ndarray,
+) -> Float[np.ndarray, "n l"]:
+    """Logits of rows `at`: the board's own, but for the labels whose state or lane is another."""
+    earlier = pipeline.learner.extend(
+        scored.learner, len(scored.labels) + len(set(labels) - set(scored.labels))
+    )
+    was = {label: column for column, label in enumerate(scored.labels)}
+    for label in labels:
+        was.setdefault(label, len(was))
+    served, served_before = (
+        {label: (lane.digest, lane.share) for lane in each.lanes for label in lane.labels}
+        for each in (learned, scored)
+    )
+    raw = np.zeros((len(at), len(labels)), np.float32)
+    todo = []
+    for column, label in enumerate(labels):
+        is_same = served.get(label) == served_before.get(label) and all(
+            name in earlier and np.array_equal(array[column], earlier[name][was[label]])
+            for name, array in state.items()
+        )
+        here = board.column_of.get(label)
+        if here is None:
+            continue  # a removed label is not shown
+        if is_same:
+            raw[:, column] = board.logits[at, here]
+        else:
+            todo.append(column)
+    if todo:
+        wanted = tuple(labels[column] for column in todo)
+        lanes = tuple(lane for lane in learned.lanes if set(lane.labels) & set(wanted))
+        own = {name: array[todo] for name, array in state.items()}
+        raw[:, todo] = pipeline.learner.score(own, features_of(board, wanted, at, lanes))
+    return raw
+
+
+def _calibrated(
+    pipeline: Pipeline,
+    board: Board,
+    learned: Learned,
+    verdicts: Mapping[tuple[int, int], Correction],
+) -> Learned:
+    """The version with curves fitted on all held-back verdicts."""
+    held = board.lessons(verdicts, learned.columns, board.held_back)
+    if not len(held.rows):
+        return replace(learned, calibrator={})
+    features, held = _only_rows_with_lessons(board, learned.labels, held, learned.lanes)
+    scores = pipeline.learner.score(learned.learner, features)
+    return replace(learned, calibrator=pipeline.calibrator.fit(scores, held))
+
+
+def features_of(
+    board: Board, labels: tuple[int, ...], rows: np.ndarray, lanes: tuple[Lane, ...]
+) -> Features:
+    """Features of some rows with the learner's column order; columns of removed labels are 0."""
+    columns = np.array([board.column_of.get(label, -1) for label in labels], np.int64)
+
+    def picked(scores: np.ndarray) -> np.ndarray:
+        out = np.zeros((len(rows), len(columns)), np.float32)
+        known = np.flatnonzero(columns >= 0)
+        out[:, known] = scores[np.ix_(rows, columns[known])]
+        return np.nan_to_num(out)
+
+    served = {label: number for number, lane in enumerate(lanes) for label in lane.labels}
+    cls = []
+    for lane in lanes:
+        known = board.lane_cls.get(lane.digest)
+        width = lane.arrays["selectors"].shape[-1]
+        here = np.zeros((len(rows), width), np.float32) if known is None else _at(known, rows)
+        cls.append(here if lane.share == 1 else np.float32(lane.share) * here)
+    return Features(
+        pooled=_at(board.pooled, rows),
+        global_scores=picked(board.global_scores),
+        local_scores=picked(board.local_scores),
+        plain=_at(board.plain, rows) if board.plain.shape[1] else None,
+        lane_cls=tuple(cls),
+        lane_of=np.array([served.get(label, -1) for label in labels], np.int64),
+    )
+
+
+def _only_rows_with_lessons(
+    board: Board, labels: tuple[int, ...], lessons: Lessons, lanes: tuple[Lane, ...]
+) -> tuple[Features, Lessons]:
+    rows, where = np.unique(lessons.rows, return_inverse=True)
+    return features_of(board, labels, rows, lanes), replace(lessons, rows=where.reshape(-1))
+
+
+def _at(known: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Rows of an array whose rows are NaN as a whole or not at all, with 0 for those.
+
+    All rows are not copied: of ten thousand samples that would be most of a correction's time.
+    """
+    is_all = len(rows) == len(known) and bool((rows == np.arange(len(known))).all())
+    here = known if is_all else known[rows]
+    gaps = np.isnan(here[:, 0]) if here.shape[1] else np.zeros(0, bool)
+    if gaps.any():
+        here = np.where(gaps[:, None], np.float32(0), here)
+    return here
+
+
+def changed_samples(before: np.ndarray, after: np.ndarray) -> int:
+    """How many samples have another set of suggested labels (logit above 0)."""
+    if before.shape != after.shape:
+        return len(after)
+    return int(((before > 0) != (after > 0)).any(axis=1).sum())

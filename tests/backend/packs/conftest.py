@@ -1,0 +1,118 @@
+"""A small project of texts with two packs, answered in full, for tests of packs and of replay."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from backend import api, pipeline
+from backend.methods.learners.lanes import LanesLearner
+from backend.settings import Settings
+from backend.types import Kind
+
+THINGS = ("apple", "river", "engine", "violin")
+MOODS = ("gladness", "fear")
+WORDS = {
+    "apple": ["ripe fruit from the orchard", "a red apple in the basket", "cider and apple cake"],
+    "river": ["the river was high", "boats on the stream", "we swam in the cold river"],
+    "engine": ["the motor would not start", "oil on the engine", "a loud diesel engine"],
+    "violin": ["she tuned her violin", "strings and a bow", "the fiddle played all night"],
+    "gladness": ["everybody laughed", "what a happy day", "we were delighted"],
+    "fear": ["he was afraid of the dark", "a terrifying noise", "they ran away in panic"],
+}
+
+
+def texts():
+    """Forty short texts, each with one thing and some with a mood, and what they are about."""
+    draw = np.random.default_rng(4)
+    rows = []
+    for number in range(40):
+        about = {THINGS[number % 4]}
+        if number % 3:
+            about.add(MOODS[number % 2])
+        told = ", ".join(str(draw.choice(WORDS[label])) for label in sorted(about))
+        rows.append((f"t{number}", f"{number}: {told}", about))
+    return rows
+
+
+# The encoder is compiled once a run: what takes seconds here is nothing that is tested.
+loaded = functools.cache(pipeline.load_encoder)
+
+
+@pytest.fixture(autouse=True)
+def one_encoder(monkeypatch):
+    """Every project of these tests has the same encoder."""
+    monkeypatch.setattr("backend.workbench.load_encoder", loaded)
+
+
+@pytest.fixture(scope="session")
+def text_settings(tmp_path_factory):
+    """Settings of a home for the session; one thread, so that sums have one order."""
+    return Settings(home=tmp_path_factory.mktemp("home"), threads=1)
+
+
+@pytest.fixture
+def settings(text_settings):
+    """Those of the project that was made."""
+    return text_settings
+
+
+@pytest.fixture(scope="session")
+def made(text_settings, tmp_path_factory):
+    """A project that was answered in full, never opened by a test itself."""
+    file = tmp_path_factory.mktemp("in") / "texts.jsonl"
+    file.write_text("\n".join(json.dumps({"sample": n, "text": t}) for n, t, _ in texts()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("backend.workbench.load_encoder", loaded)
+        bench = api.create_project(
+            "made", labels=THINGS, kind=Kind.TEXT, encoder="sentence:minilm", settings=text_settings
+        )
+        bench.add_labels(MOODS, pack="moods")
+        bench.add(file)
+        bench.correct(answers(range(32)))
+        bench.learn()
+        bench.close()
+    return bench.path
+
+
+def answers(numbers, labels=(*THINGS, *MOODS)):
+    rows = texts()
+    return [
+        {
+            "sample": rows[number][0],
+            "label": label,
+            "verdict": "yes" if label in rows[number][2] else "no",
+        }
+        for number in numbers
+        for label in labels
+    ]
+
+
+@pytest.fixture
+def bench(made, settings, tmp_path):
+    path = tmp_path / "project"
+    shutil.copytree(made, path)
+    opened = api.open_project(path, settings=settings)
+    yield opened
+    opened.close()
+
+
+def reopened(bench, settings):
+    """The same project, as after a restart."""
+    bench.close()
+    return api.open_project(bench.path, settings=settings)
+
+
+def columns(bench, pack):
+    """The board's columns of a pack."""
+    return [bench.board.column_of[label.id] for label in bench.labels() if label.pack == pack]
+
+
+@pytest.fixture
+def lanes_count(monkeypatch):
+    """Every lane is used in full, whether held-back verdicts like it or not."""
+    monkeypatch.setattr(LanesLearner, "shares", (1.0,))

@@ -1,0 +1,184 @@
+"""Packs in an open project: taught, moved, muted, dropped, compared."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from backend.errors import BadInputError, NotFoundError
+from tests.backend.packs.conftest import MOODS, THINGS, answers, columns, reopened
+
+
+def test_teaching_a_pack_leaves_the_others_bit_by_bit(bench):
+    before = bench.board.logits.copy()
+    report = bench.packs.teach("moods")
+    after = bench.board.logits
+    np.testing.assert_array_equal(
+        after[:, columns(bench, "main")], before[:, columns(bench, "main")]
+    )
+    rows = {row.pack: row for row in report.packs}
+    assert rows["main"].largest_change == 0
+    assert rows["main"].digest_before == rows["main"].digest_after == ""
+    assert rows["moods"].digest_after == report.digest
+    first = next(info for info in bench.packs.list() if info.name == "moods")
+    assert first.digest == report.digest
+    assert first.num_bytes > 0
+
+    taught = bench.board.logits[:, columns(bench, "moods")].copy()
+    bench.packs.teach("main")
+    np.testing.assert_array_equal(bench.board.logits[:, columns(bench, "moods")], taught)
+
+
+def test_versions_say_what_kind_they_are(bench):
+    start = bench.version
+    bench.packs.teach("moods")
+    bench.packs.drop("moods")
+    bench.packs.revert(start)
+    assert [step.kind for step in bench.versions()[-3:]] == ["lane", "drop", "revert"]
+    with pytest.raises(NotFoundError, match="no version 99"):
+        bench.packs.revert(99)
+
+
+def test_dropping_a_lane_gives_the_heads_back(bench):
+    before = bench.board.logits.copy()
+    bench.packs.teach("moods")
+    bench.packs.drop("moods")
+    np.testing.assert_allclose(bench.board.logits, before, atol=1e-4)
+    with pytest.raises(NotFoundError, match="no lane"):
+        bench.packs.drop("moods")
+
+
+def test_verdicts_of_one_kind_and_contradictions_teach_without_harm(bench):
+    bench.add_labels(["only yes", "only no"], pack="odd")
+    bench.correct([{"sample": "t0", "label": "only no", "verdict": "no"}])
+    with pytest.raises(BadInputError, match="no YES"):
+        bench.packs.teach("odd")
+    for sample in ("t0", "t1", "t2", "t3"):
+        bench.correct([{"sample": sample, "label": "only yes", "verdict": "yes"}])
+    bench.correct([{"sample": "t1", "label": "only yes", "verdict": "no"}], who="somebody else")
+    bench.learn()
+    bench.packs.teach("odd")
+    assert np.isfinite(bench.board.logits).all()
+    with pytest.raises(NotFoundError, match="'nothing'"):
+        bench.packs.teach("nothing")
+
+
+def test_a_pack_of_500_labels_is_taught(bench):
+    bench.add_labels([f"label {number}" for number in range(500)], pack="many")
+    bench.correct(
+        [
+            {"sample": f"t{sample}", "label": f"label {number}", "verdict": verdict}
+            for sample in range(6)
+            for number, verdict in ((sample, "yes"), (sample + 1, "no"))
+        ]
+    )
+    bench.learn()
+    bench.packs.teach("many")
+    assert np.isfinite(bench.board.logits).all()
+
+
+def test_packs_are_renamed_split_and_joined_and_undo_takes_it_back(bench):
+    bench.packs.move(["apple", "river"], "outdoors")
+    assert {info.name: info.labels for info in bench.packs.list()} == {
+        "outdoors": ("apple", "river"),
+        "main": ("engine", "violin"),
+        "moods": MOODS,
+    }
+    bench.packs.rename("outdoors", "main")
+    assert [info.name for info in bench.packs.list()] == ["main", "moods"]
+    bench.undo()
+    bench.undo()
+    assert bench.packs.list()[0].labels == THINGS
+
+
+def test_moved_labels_keep_their_lane_until_the_new_pack_is_taught(bench):
+    bench.packs.teach("main")
+    before = bench.board.logits.copy()
+    bench.packs.move(["violin"], "music")
+    np.testing.assert_allclose(bench.board.logits, before, atol=1e-5)
+    bench.packs.teach("music")
+    lanes = {lane.pack: lane.labels for lane in bench.learned.lanes}
+    assert len(lanes["main"]) == 3
+    assert lanes["music"] == (bench.label("violin").id,)
+
+
+def test_muting_and_pausing_are_remembered(bench, settings):
+    assert set(bench.packs.due()) == {"main", "moods"}
+    bench.packs.mute("moods", True)
+    assert bench.packs.due() == ["main"]
+    bench.packs.teach("main")
+    assert bench.packs.due() == []  # no new verdicts since
+    bench.packs.pause(True)
+    again = reopened(bench, settings)
+    assert again.packs.is_paused
+    assert again.packs.muted() == {"moods"}
+    again.packs.mute("moods", False)
+    assert again.packs.due() == []
+    again.close()
+
+
+def test_two_versions_differ_where_suggestions_do(bench):
+    start, before = bench.version, bench.board.logits > 0
+    bench.correct(
+        [{"sample": f"t{i}", "label": "apple", "verdict": "yes"} for i in range(40) if i % 4]
+    )
+    bench.learn()
+    after = bench.board.logits > 0
+    told = {change.sample: change for change in bench.packs.compare(start, bench.version)}
+    changed = {bench.board.samples[row].id for row in np.flatnonzero((before != after).any(axis=1))}
+    assert set(told) == changed
+    assert changed
+    assert all("apple" in change.gained for change in told.values())
+
+
+def test_the_curve_has_a_point_per_version_on_the_same_verdicts(bench):
+    bench.packs.teach("moods")
+    points = bench.packs.curve()
+    assert [point.version for point in points] == [1, 2]
+    now = {info.name: info.mAP for info in bench.packs.list()}
+    assert points[-1].packs == pytest.approx(now)
+
+
+def test_a_lane_counts_in_the_scores_of_its_pack(bench, lanes_count):
+    before = bench.board.logits.copy()
+    assert bench.packs.teach("moods").share == 1
+    assert np.abs(bench.board.logits - before)[:, columns(bench, "moods")].max() > 0.01
+
+
+def test_where_a_lane_looked_is_told_over_the_words(bench, lanes_count):
+    bench.packs.teach("moods")
+    looks = bench.explain("t1", with_lanes=True).lanes
+    np.testing.assert_allclose(looks["moods"].sum(), 1, atol=1e-5)
+    assert len(looks["moods"]) == len(bench.explain("t1").forward)
+    assert (looks["moods"] >= 0).all()
+
+
+def test_a_lane_that_held_back_verdicts_do_not_like_has_no_say(bench):
+    bench.packs.teach("moods")
+    lane = bench.learned.lanes[0]
+    assert lane.share in bench.pipeline.teacher.shares
+    assert ("moods" in bench.explain("t1", with_lanes=True).lanes) == (lane.share > 0)
+
+
+def test_a_lost_cache_of_tokens_is_read_again(bench):
+    shutil.rmtree(bench.path / "cache" / "tokens", ignore_errors=True)
+    report = bench.packs.teach("moods")
+    assert report.steps > 0
+
+
+def test_teaching_learns_what_came_before_it(bench):
+    bench.correct(answers([33, 34]))
+    before = bench.version
+    bench.packs.teach("moods")
+    assert [step.kind for step in bench.versions() if step.version > before] == ["fold", "lane"]
+    assert bench.learn().version == bench.version == before + 2  # nothing was left to learn
+
+
+def test_what_was_muted_stays_so_under_another_name(bench):
+    bench.packs.mute("moods", True)
+    bench.packs.rename("moods", "feelings")
+    assert bench.packs.muted() == {"feelings"}
+    bench.packs.rename("feelings", "main")  # merged into what is shown
+    assert bench.packs.muted() == set()

@@ -1,0 +1,136 @@
+"""From the log to the same model: files gone, versions gone, what was compacted, two at once."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+from backend import api
+from backend.errors import NotFoundError
+from tests.backend.packs.conftest import MOODS, answers, columns, reopened
+
+
+@pytest.mark.parametrize("gone", [("cache/versions",), ("cache/versions", "lanes")])
+def test_replaying_the_log_gives_the_same_model(bench, settings, gone):
+    bench.packs.teach("moods")
+    bench.correct(answers([33], MOODS))
+    bench.learn()
+    version, logits = bench.version, bench.board.logits.copy()
+    bench.close()
+    for folder in gone:
+        shutil.rmtree(bench.path / folder)
+    again = api.open_project(bench.path, settings=settings)
+    assert again.version == version
+    np.testing.assert_array_equal(again.board.logits, logits)
+    again.close()
+
+
+def test_with_the_whole_cache_gone_the_model_comes_back(bench, settings, lanes_count):
+    bench.packs.teach("moods")
+    bench.correct(answers([33], MOODS))
+    bench.learn()
+    version, logits = bench.version, bench.board.logits.copy()
+    bench.close()
+    shutil.rmtree(bench.path / "cache")
+    again = api.open_project(bench.path, settings=settings)
+    assert again.version == 0  # what it learned from has to be read first
+    again.encode()
+    assert again.version == version
+    assert np.isfinite(again.board.lane_cls[again.learned.lanes[0].digest]).all()
+    np.testing.assert_allclose(again.board.logits, logits, atol=1e-5)
+    again.close()
+
+
+def test_what_a_lane_read_comes_back_without_the_readings(bench, settings, lanes_count):
+    digest = bench.packs.teach("moods").digest
+    cls = bench.board.lane_cls[digest].copy()
+    bench.close()
+    for file in ("tokens", "vectors.sqlite3"):
+        path = bench.path / "cache" / file
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    again = api.open_project(bench.path, settings=settings)
+    again.encode()
+    np.testing.assert_allclose(again.board.lane_cls[digest], cls, atol=1e-4)
+    again.close()
+
+
+def test_reverting_brings_the_earlier_suggestions_back_and_work_goes_on(bench, settings):
+    start, before = bench.version, bench.board.logits.copy()
+    bench.packs.teach("moods")
+    bench.correct(answers([34]))
+    bench.learn()
+    newest, after = bench.version, bench.board.logits.copy()
+    assert not np.array_equal(after, before)
+    number = bench.packs.revert(start)
+    np.testing.assert_array_equal(bench.board.logits, before)
+    assert bench.version == number == newest + 1
+    assert bench.learn().version == number  # nothing is new: the revert stands
+    again = reopened(bench, settings)
+    np.testing.assert_array_equal(again.board.logits, before)
+    again.packs.revert(newest)
+    np.testing.assert_array_equal(again.board.logits, after)
+    again.correct(answers([35]))
+    assert again.learn().version == number + 2
+    again.close()
+
+
+def test_a_compacted_project_opens_and_learns_what_is_left(bench, settings):
+    bench.packs.teach("moods")
+    old = bench.version
+    bench.remove_samples(["t5"])
+    bench.learn()
+    bench.compact()
+    shown = bench.board.logits.copy()
+    again = reopened(bench, settings)
+    np.testing.assert_array_equal(again.board.logits, shown)  # from its file
+    again.close()
+    shutil.rmtree(bench.path / "cache" / "versions")
+    again = api.open_project(bench.path, settings=settings)
+    with pytest.raises(NotFoundError, match="compact"):
+        again.packs.revert(old)
+    again.learn()
+    assert again.version > old
+    rows = [row for row, sample in enumerate(again.board.samples) if sample.name in ("t0", "t1")]
+    signs = {
+        name: again.board.logits[rows[0], again.board.column_of[again.label(name).id]] > 0
+        for name in ("apple", "river")
+    }
+    assert signs == {"apple": True, "river": False}
+    again.close()
+
+
+def test_two_processes_build_on_each_others_versions(bench, settings, lanes_count):
+    second = api.open_project(bench.path, settings=settings)
+    digest = bench.packs.teach("moods").digest
+    second.correct(answers([33]))
+    second.learn()
+    assert [lane.digest for lane in second.learned.lanes] == [digest]
+    number = bench.packs.drop("moods")
+    assert number == second.version + 1
+    steps = bench.versions()
+    assert [step.from_version for step in steps[1:]] == [step.version for step in steps[:-1]]
+    second.correct(answers([34]))
+    second.learn()
+    assert second.learned.lanes == ()
+    logits = second.board.logits.copy()
+    second.close()
+    bench.close()
+    shutil.rmtree(bench.path / "cache" / "versions")
+    again = api.open_project(bench.path, settings=settings)
+    np.testing.assert_array_equal(again.board.logits, logits)
+    again.close()
+
+
+def test_a_screen_takes_the_version_over_that_another_process_made(bench, settings):
+    screen = api.open_project(bench.path, settings=settings, learns=True)
+    version = bench.packs.teach("moods").version
+    until = time.monotonic() + 60
+    while screen.version < version and time.monotonic() < until:
+        screen.refresh(screen.version, timeout=0.1)
+    assert screen.version == version
+    at = columns(bench, "moods")
+    np.testing.assert_allclose(screen.board.logits[:, at], bench.board.logits[:, at], atol=1e-5)
+    screen.close()
