@@ -225,6 +225,12 @@ class Jobs:
         found = sorted({**recorded, **own}.values(), key=lambda job: job.created, reverse=True)
         return [job for job in found if owner is None or job.owner == owner]
 
+    def key(self, job_id: str) -> str | None:
+        """What a job of this process was submitted for, as `submit` was told; None without one."""
+        with self._lock:
+            entry = self._entries.get(job_id)
+            return None if entry is None else entry.key
+
     def result(self, job_id: str) -> object:
         """What the work of a job that is done returned; None otherwise."""
         with self._lock:

@@ -75,6 +75,8 @@ def test_the_same_key_is_one_job_while_it_is_open(jobs: Jobs) -> None:
     running = jobs.submit("e", "Encode", lambda _ticket: gate.wait(10), key="encode")
     assert jobs.submit("e", "Encode", lambda _ticket: None, key="encode") == running
     assert jobs.submit("e", "Map", lambda _ticket: None, key="map") != running
+    assert jobs.key(running) == "encode"
+    assert jobs.key(jobs.submit("e", "Export", lambda _ticket: None)) is None
     gate.set()
     jobs.wait(running, 10)
     assert jobs.submit("e", "Encode", lambda _ticket: None, key="encode") != running

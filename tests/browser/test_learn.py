@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -180,6 +181,27 @@ def test_teaching_a_pack_shows_that_the_other_did_not_change(
     )
     page.locator(".pl-toast.error", has_text="torn.safetensors").wait_for()
     assert live.get_attribute("data-kind") == "lane"
+
+
+def test_a_card_shows_the_job_that_teaches_it_and_cancels_it(
+    serve: Callable[..., str], open_page: Callable[..., Any], letters: api.Workbench
+) -> None:
+    page = open_page(serve(letters) + "/learn")
+    ready(page, "learn")
+    gate = threading.Event()
+    # Named as a job that teaches the other pack would be, and in front of the one that is asked.
+    serve_bench(serve).jobs.submit("other", "Teaching main", lambda _ticket: gate.wait(60))
+    card = page.locator("[data-testid=pack][data-pack=tone]")
+    card.get_by_test_id("teach").click()
+    cancel = card.get_by_test_id("teach-cancel")
+    cancel.wait_for()
+    assert not card.get_by_test_id("teach").is_visible()
+    other = page.locator("[data-testid=pack][data-pack=main]")
+    assert not other.get_by_test_id("teach-cancel").is_visible()
+    cancel.click()
+    card.get_by_test_id("teach").wait_for()
+    gate.set()
+    assert not any(pack.digest for pack in serve_bench(serve).packs.list())
 
 
 def test_a_muted_pack_is_folded_away_where_labels_are_given(

@@ -93,7 +93,8 @@ def wait(web: TestClient, job: str, project: str = "letters") -> dict:
 def test_teaching_a_pack_leaves_the_other_as_it_was(web: TestClient) -> None:
     assert state(web)["refusal"] == ""
     job = edit(web, action="teach", pack="tone")["made"]["job"]
-    assert wait(web, job)["state"] == "done"
+    found = wait(web, job)
+    assert (found["state"], found["kind"], found["key"]) == ("done", "teach", "teach:tone")
     told = state(web)
     report = told["report"]
     rows = {row["pack"]: row for row in report["packs"]}

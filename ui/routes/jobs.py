@@ -29,7 +29,10 @@ def router(context: Context) -> APIRouter:
         body = {
             "version": bench.version,
             "offset": bench.offset,
-            "jobs": [_row(job) for job in sorted(mine, key=lambda job: -job.created)[:SHOWN]],
+            "jobs": [
+                {**_row(job), "key": bench.jobs.key(job.id)}
+                for job in sorted(mine, key=lambda job: -job.created)[:SHOWN]
+            ],
         }
         return Response(orjson.dumps(body), media_type="application/json", headers=headers)
 

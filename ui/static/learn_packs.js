@@ -41,9 +41,8 @@ export function mountPacks(root, desk) {
 
   function showJobs(all) {
     jobs = all;
-    // A job says which pack it teaches by its title only.
-    const busy = new Map(all.filter(job => job.kind === 'teach' && OPEN.has(job.state)).map(job => [job.title.replace(/^Teaching /, ''), job]));
-    for (const [name, card] of cards) card.showJob(busy.get(name) ?? null);
+    const busy = new Map(all.filter(job => OPEN.has(job.state)).map(job => [job.key, job]));
+    for (const [name, card] of cards) card.showJob(busy.get(`teach:${name}`) ?? null);
   }
 
   async function teach(pack) {
