@@ -202,9 +202,12 @@ def _deciding(verb: Any) -> None:
     made.add_argument("values", nargs="*")
 
     made = verb("packs", "label packs and their lanes")
-    actions = ("list", "teach", "move", "rename", "mute", "unmute", "drop", "export", "import")
+    actions = ("list", "teach", "move", "rename", "mute", "unmute", "drop", "remove", "export")
     made.add_argument(
-        "action", nargs="?", default="list", choices=(*actions, "pause", "resume", "curve")
+        "action",
+        nargs="?",
+        default="list",
+        choices=(*actions, "import", "pause", "resume", "curve"),
     )
     made.add_argument("values", nargs="*", metavar="PACK|LABELS|FILE")
 

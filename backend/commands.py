@@ -298,8 +298,8 @@ def _change_packs(
             (pack,) = _exactly(values, 1, f"{told} PACK")
             return as_json(its.teach(pack, progress=progress))
         case "import":
-            (file,) = _exactly(values, 1, f"{told} FILE")
-            return as_json(its.take(file))
+            file, *into = _exactly(values, 2 if len(values) == 2 else 1, f"{told} FILE [PACK]")
+            return as_json(its.take(file, pack="".join(into)))
         case "export":
             pack, file = _exactly(values, 2, f"{told} PACK FILE")
             return {"file": str(its.export(pack, file))}
@@ -312,6 +312,8 @@ def _change_packs(
             its.rename(*_exactly(values, 2, f"{told} PACK NEW"))
         case "mute" | "unmute":
             its.mute(_exactly(values, 1, f"{told} PACK")[0], action == "mute")
+        case "remove":
+            its.remove(_exactly(values, 1, f"{told} PACK")[0])
         case "drop":
             its.drop(_exactly(values, 1, f"{told} PACK")[0])
         case "pause" | "resume":

@@ -166,6 +166,11 @@ class Jobs:
         """Grows with every change of any job of this process."""
         return self._version
 
+    @property
+    def is_closed(self) -> bool:
+        """True once the project is being closed: what still runs is interrupted."""
+        return self._is_closed
+
     def submit(
         self,
         kind: str,

@@ -22,7 +22,7 @@ from safetensors.numpy import save
 from backend import learning, replay
 from backend.board import Board
 from backend.errors import BadInputError, BusyError, NotFoundError
-from backend.jobs import Jobs, Ticket
+from backend.jobs import Cancelled, Jobs, Ticket
 from backend.lane_room import LaneRoom
 from backend.learning import Learned
 from backend.numerics.scores import mean_average_precision
@@ -36,6 +36,7 @@ from backend.types import Label, Lane, LearnStep, Progress, Verdict
 MUTED = "muted_packs"
 PAUSED = "teaching_paused"
 TAUGHT = "taught_verdicts"
+ASKED = "teaching_asked_for"
 FIRST_VERDICTS = 30
 """Verdicts of a pack from which on its lane is trained by itself."""
 MORE_VERDICTS = 1.25
@@ -344,13 +345,40 @@ class Packs:
             packs=changes,
         )
 
-    def teach_soon(self, pack: str) -> str:
-        """The same as a job; returns its id."""
+    def teach_soon(self, pack: str, *, by_itself: bool = False) -> str:
+        """The same as a job; returns its id.
+
+        Args:
+            pack: a pack's name.
+            by_itself: nobody asked: it ends when training is paused, and is due again later. What
+                a person asked for is started again after a restart that cut it off.
+        """
+        jobs, store = self._bench.jobs, self._bench.store
 
         def work(ticket: Ticket) -> TeachReport:
-            return self.teach(pack, progress=ticket.progress)
+            def progress(done: int, total: int, note: str = "") -> None:
+                if by_itself and self.is_paused:
+                    raise Cancelled
+                ticket.progress(done, total, note)
 
-        return self._bench.jobs.submit("teach", f"Teaching {pack}", work, key=f"teach:{pack}")
+            try:
+                return self.teach(pack, progress=progress)
+            finally:
+                if not by_itself and not jobs.is_closed:
+                    store.set(ASKED, [one for one in self._asked() if one != pack])
+
+        if not by_itself:
+            store.set(ASKED, list(dict.fromkeys([*self._asked(), pack])))
+        return jobs.submit("teach", f"Teaching {pack}", work, key=f"teach:{pack}")
+
+    def resume(self) -> None:
+        """Start the trainings again that somebody asked for and a restart cut off."""
+        known = set(_packs_of(self._bench.board))
+        for pack in self._asked():
+            if pack in known:
+                self.teach_soon(pack)
+            else:
+                self._bench.store.set(ASKED, [one for one in self._asked() if one != pack])
 
     def due(self) -> list[str]:
         """Packs whose verdicts have grown enough for their lane to be trained by itself."""
@@ -368,7 +396,7 @@ class Packs:
         return out
 
     def pause(self, is_paused: bool) -> None:
-        """Train lanes by themselves, or only when asked."""
+        """Train lanes by themselves, or only when asked; ends one that trains by itself."""
         self._bench.store.set(PAUSED, bool(is_paused))
 
     # --- change ------------------------------------------------------------------------------
@@ -400,6 +428,11 @@ class Packs:
         if pack in taught and new not in taught:
             taught[new] = taught.pop(pack)
             self._bench.store.set(TAUGHT, taught)
+
+    def remove(self, pack: str, *, who: str = "me") -> None:
+        """Remove a pack with all its labels; one undo brings them and their verdicts back."""
+        self._bench.store.remove_labels([label.id for label in self._labels(pack)], who=who)
+        self._bench.resync()
 
     def drop(self, pack: str) -> int:
         """Take the lane of a pack away, as a new version; its heads stay. Returns the version."""
@@ -679,6 +712,10 @@ class Packs:
                 f"there is no pack {pack!r}; there are {', '.join(packs) or 'no labels yet'}"
             )
         return packs[pack]
+
+    def _asked(self) -> list[str]:
+        known: Any = self._bench.store.get(ASKED, [])
+        return list(known)
 
     def _taught(self) -> dict[str, int]:
         known: Any = self._bench.store.get(TAUGHT, {})

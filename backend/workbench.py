@@ -141,11 +141,13 @@ class Workbench:
         self._wake = learns
         self._load()
         self._thread = Thread(target=self._fold_loop, name="fold-in", daemon=True)
+        self._warming = Thread(target=self._warm_up_quietly, name="warm-up", daemon=True)
         if learns:
             self._thread.start()
-            Thread(target=self._warm_up_quietly, name="warm-up", daemon=True).start()
+            self._warming.start()
             if self.num_encoded < len(self._board.samples):
                 self.encode_soon()
+            self.packs.resume()
         self._complete_lanes()
 
     # --- facts -------------------------------------------------------------------------------
@@ -854,8 +856,9 @@ class Workbench:
         with self._news:
             self._closing = True
             self._news.notify_all()
-        if self._thread.is_alive():
-            self._thread.join()
+        for thread in (self._thread, self._warming):
+            if thread.is_alive():
+                thread.join()  # one that is torn down while it compiles ends the process
         self.jobs.close()
         self.store.close()
 
@@ -1100,7 +1103,7 @@ class Workbench:
         busy = {job.kind for job in self.jobs.list() if job.state in ("queued", "running")}
         if "teach" not in busy and "encode" not in busy and "import" not in busy:
             for pack in self.packs.due()[:1]:
-                self.packs.teach_soon(pack)
+                self.packs.teach_soon(pack, by_itself=True)
 
     def _try_again(self, seconds: float) -> None:
         """Wake the fold-in thread once more, unless the project is closed meanwhile."""

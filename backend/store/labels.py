@@ -166,13 +166,18 @@ class LabelBook:
 
         return self._change("move labels", labels[0], edits, who=who, op=op)
 
-    def remove(self, label: int | str | Label, *, who: str, op: str | None = None) -> Receipt:
-        """Remove a label; undo brings it back with its verdicts, until `compact`."""
+    def remove(
+        self, labels: Sequence[int | str | Label], *, who: str, op: str | None = None
+    ) -> Receipt:
+        """Remove labels; one undo brings them back with their verdicts, until `compact`."""
+        if not labels:
+            raise BadInputError("say which labels to remove")
 
-        def edits(_connection: Connection, found: Label) -> list[Edit]:
-            return [Edit("label", found.id, "is_live", False)]
+        def edits(connection: Connection, _found: Label) -> list[Edit]:
+            ids = [find_label(connection, label).id for label in labels]
+            return [Edit("label", label, "is_live", False) for label in dict.fromkeys(ids)]
 
-        return self._change("remove label", label, edits, who=who, op=op)
+        return self._change("remove label", labels[0], edits, who=who, op=op)
 
     def merge(
         self,

@@ -334,7 +334,13 @@ class ProjectStore:
 
     def remove_label(self, label: int | str | Label, *, who: str, op: str | None = None) -> Receipt:
         """Remove a label; undo brings it back with its verdicts, until `compact`."""
-        return self._labels.remove(label, who=who, op=op)
+        return self._labels.remove([label], who=who, op=op)
+
+    def remove_labels(
+        self, labels: Sequence[int | str | Label], *, who: str, op: str | None = None
+    ) -> Receipt:
+        """Remove several labels; one undo brings all of them back."""
+        return self._labels.remove(labels, who=who, op=op)
 
     # The rest ----------------------------------------------------------------------------------
 

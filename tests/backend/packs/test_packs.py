@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 
 import numpy as np
 import pytest
 
+from backend import api
 from backend.errors import BadInputError, NotFoundError
+from backend.jobs import JobState
 from tests.backend.packs.conftest import MOODS, THINGS, answers, columns, reopened
 
 
@@ -182,3 +186,49 @@ def test_what_was_muted_stays_so_under_another_name(bench):
     assert bench.packs.muted() == {"feelings"}
     bench.packs.rename("feelings", "main")  # merged into what is shown
     assert bench.packs.muted() == set()
+
+
+def test_a_pack_is_removed_with_its_labels_and_one_undo_brings_it_back(bench):
+    bench.packs.teach("moods")
+    labels, verdicts, logits = bench.labels(), bench.verdicts(), bench.board.logits.copy()
+    bench.packs.remove("moods")
+    assert [label.name for label in bench.labels()] == list(THINGS)
+    bench.undo()
+    assert (bench.labels(), bench.verdicts()) == (labels, verdicts)
+    np.testing.assert_allclose(bench.board.logits, logits, atol=1e-5)
+
+
+def test_pausing_ends_what_trains_by_itself_and_nothing_else(bench):
+    before = bench.version
+    bench.packs.pause(True)
+    job = bench.packs.teach_soon("moods", by_itself=True)
+    assert bench.jobs.wait(job, 60).state == JobState.CANCELLED
+    assert bench.version == before
+    asked = bench.packs.teach_soon("moods")
+    assert bench.jobs.wait(asked, 60).state == JobState.DONE
+    assert bench.version == before + 1
+
+
+def test_a_training_that_was_asked_for_goes_on_after_a_restart(bench, settings):
+    bench.packs.pause(True)
+    started = threading.Event()
+    bench.jobs.submit("wait", "In the way", lambda ticket: hold(ticket, started))
+    bench.packs.teach_soon("moods")
+    started.wait(10)
+    bench.close()  # the training waited in the queue, as if the process had been killed
+    again = api.open_project(bench.path, settings=settings, learns=True)
+    (job,) = [one for one in again.jobs.list() if one.kind == "teach" and one.state.is_open]
+    assert again.jobs.wait(job.id, 60).state == JobState.DONE
+    assert [lane.pack for lane in again.learned.lanes] == ["moods"]
+    again.close()
+    last = api.open_project(bench.path, settings=settings, learns=True)
+    assert not [one for one in last.jobs.list() if one.state.is_open and one.kind == "teach"]
+    last.close()
+
+
+def hold(ticket, started):
+    """Work that lasts until it is told to stop."""
+    started.set()
+    while True:
+        ticket.progress(0, 1)
+        time.sleep(0.01)
