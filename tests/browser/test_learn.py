@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from backend import api
@@ -181,6 +182,86 @@ def test_teaching_a_pack_shows_that_the_other_did_not_change(
     )
     page.locator(".pl-toast.error", has_text="torn.safetensors").wait_for()
     assert live.get_attribute("data-kind") == "lane"
+
+
+def test_the_lanes_map_is_painted_for_labels_of_its_pack_only(
+    serve: Callable[..., str],
+    open_page: Callable[..., Any],
+    settings: api.Settings,
+    packs: Path,
+    tmp_path: Path,
+) -> None:
+    bench = image_project(settings, packs, tmp_path, photos=8, labels=3)
+    bench.packs.pause(True)
+    bench.add_labels(["indoors"], pack="rooms")
+    bench.packs.teach("main", until=1)
+    base = serve(bench)
+    bench = serve_bench(serve)
+    sample, label = bench.samples()[0].id, bench.labels()[0]
+    look = bench.explain(sample, with_lanes=True).lanes["main"]
+    page = open_page(f"{base}/?sample={sample}")
+    ready(page, "label")
+    page.locator(".pl-tools .choice[data-source=lane]").click()
+    page.locator(f'[data-testid=chip][data-label="{label.name}"]').hover()
+    page.wait_for_selector(
+        f'[data-testid=evidence].drawn[data-source=lane][data-label="{label.name}"]'
+    )
+    assert "Lane" in page.get_by_test_id("caption").inner_text()
+    painted = page.get_by_test_id("evidence").evaluate(
+        "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
+    )
+    # How opaque a cell is says how much of the lane's look it has (viewer.js).
+    wanted = 70 + 185 * np.sqrt(look / look.max())
+    np.testing.assert_allclose(painted[3::4], wanted, atol=6)
+    assert np.ptp(wanted) > 50, "a map of one shade would show nothing"
+
+    page.locator("[data-testid=chip][data-label=indoors]").hover()
+    page.get_by_test_id("caption").get_by_text("indoors: its pack has no lane").wait_for()
+    page.locator("[data-testid=evidence]:not(.drawn)").wait_for(state="attached")
+    for width in (390, 360):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert sticking_out(page, ".pl-tools, .pl-tools *") == []
+
+
+def test_the_learn_page_fits_a_phone(
+    serve: Callable[..., str], open_page: Callable[..., Any], letters: api.Workbench
+) -> None:
+    page = open_page(serve(letters) + "/learn", viewport={"width": 390, "height": 844})
+    ready(page, "learn")
+    card = page.locator("[data-testid=pack][data-pack=tone]")
+    card.get_by_test_id("teach").click()
+    page.get_by_test_id("teach-report").wait_for()
+    page.get_by_test_id("version-compare").last.click()
+    page.wait_for_function("() => document.querySelector('[data-testid=changes]').dataset.pair")
+    for width in (390, 360):
+        page.set_viewport_size({"width": width, "height": 844})
+        # The chart takes its new width a moment after the window has.
+        page.wait_for_function(
+            """() => ['html', '[data-testid=page]'].every(each => {
+                const node = document.querySelector(each);
+                return node.scrollWidth === node.clientWidth;
+            })""",
+            timeout=20_000,
+        )
+        assert sticking_out(page, ".pl-page *") == []
+        card.get_by_test_id("pack-menu").click()
+        page.get_by_test_id("pack-split").click()
+        page.get_by_test_id("ask-name").wait_for()
+        assert sticking_out(page, "dialog[open], dialog[open] *") == []
+        page.keyboard.press("Escape")
+        page.get_by_test_id("ask-name").wait_for(state="detached")
+
+
+def sticking_out(page: Any, selector: str) -> list[str]:
+    """What is cut by a side of the window and by no list that can be moved under it."""
+    return page.evaluate(
+        """selector => [...document.querySelectorAll(selector)].filter(node => {
+            const box = node.getBoundingClientRect();
+            return box.width > 1 && (box.right > innerWidth + 1 || box.left < -1)
+                && !node.closest('.pl-table-scroll, .js-plotly-plot');
+        }).map(node => node.outerHTML.slice(0, 100))""",
+        selector,
+    )
 
 
 def test_a_card_shows_the_job_that_teaches_it_and_cancels_it(
