@@ -37,6 +37,8 @@ MUTED = "muted_packs"
 PAUSED = "teaching_paused"
 TAUGHT = "taught_verdicts"
 ASKED = "teaching_asked_for"
+MOST_STARTS = 2
+"""Times that a training which was cut off is started, the first one included."""
 FIRST_VERDICTS = 30
 """Verdicts of a pack from which on its lane is trained by itself."""
 MORE_VERDICTS = 1.25
@@ -353,7 +355,7 @@ class Packs:
             by_itself: nobody asked: it ends when training is paused, and is due again later. What
                 a person asked for is started again after a restart that cut it off.
         """
-        jobs, store = self._bench.jobs, self._bench.store
+        jobs = self._bench.jobs
 
         def work(ticket: Ticket) -> TeachReport:
             def progress(done: int, total: int, note: str = "") -> None:
@@ -361,24 +363,29 @@ class Packs:
                     raise Cancelled
                 ticket.progress(done, total, note)
 
+            if not by_itself:
+                self._ask(pack, self._asked().get(pack, 0) + 1)
             try:
                 return self.teach(pack, progress=progress)
             finally:
                 if not by_itself and not jobs.is_closed:
-                    store.set(ASKED, [one for one in self._asked() if one != pack])
+                    self._ask(pack, None)
 
         if not by_itself:
-            store.set(ASKED, list(dict.fromkeys([*self._asked(), pack])))
+            self._ask(pack, self._asked().get(pack, 0))
         return jobs.submit("teach", f"Teaching {pack}", work, key=f"teach:{pack}")
 
     def resume(self) -> None:
-        """Start the trainings again that somebody asked for and a restart cut off."""
+        """Start the trainings again that somebody asked for and a restart cut off.
+
+        One that was cut off twice is left alone: it may be what ended the process.
+        """
         known = set(_packs_of(self._bench.board))
-        for pack in self._asked():
-            if pack in known:
+        for pack, starts in self._asked().items():
+            self._ask(pack, None)
+            if pack in known and starts < MOST_STARTS:
+                self._ask(pack, starts)
                 self.teach_soon(pack)
-            else:
-                self._bench.store.set(ASKED, [one for one in self._asked() if one != pack])
 
     def due(self) -> list[str]:
         """Packs whose verdicts have grown enough for their lane to be trained by itself."""
@@ -713,9 +720,14 @@ class Packs:
             )
         return packs[pack]
 
-    def _asked(self) -> list[str]:
-        known: Any = self._bench.store.get(ASKED, [])
-        return list(known)
+    def _asked(self) -> dict[str, int]:
+        """Packs that somebody asked to teach, and how often that was started."""
+        known: Any = self._bench.store.get(ASKED, {})
+        return dict(known)
+
+    def _ask(self, pack: str, starts: int | None) -> None:
+        asked = {name: count for name, count in self._asked().items() if name != pack}
+        self._bench.store.set(ASKED, asked if starts is None else {**asked, pack: starts})
 
     def _taught(self) -> dict[str, int]:
         known: Any = self._bench.store.get(TAUGHT, {})

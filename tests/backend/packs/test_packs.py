@@ -12,6 +12,7 @@ import pytest
 from backend import api
 from backend.errors import BadInputError, NotFoundError
 from backend.jobs import JobState
+from backend.packs import ASKED
 from tests.backend.packs.conftest import MOODS, THINGS, answers, columns, reopened
 
 
@@ -224,6 +225,16 @@ def test_a_training_that_was_asked_for_goes_on_after_a_restart(bench, settings):
     last = api.open_project(bench.path, settings=settings, learns=True)
     assert not [one for one in last.jobs.list() if one.state.is_open and one.kind == "teach"]
     last.close()
+
+
+def test_a_training_that_was_cut_off_twice_is_left_alone(bench, settings):
+    bench.packs.pause(True)
+    bench.store.set(ASKED, {"moods": 2, "gone": 0})
+    bench.close()
+    again = api.open_project(bench.path, settings=settings, learns=True)
+    assert not [one for one in again.jobs.list() if one.kind == "teach"]
+    assert again.store.get(ASKED) == {}
+    again.close()
 
 
 def hold(ticket, started):
