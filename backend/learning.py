@@ -7,6 +7,7 @@ trained lane in the place of its pack's earlier one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -24,6 +25,8 @@ CALIBRATOR = "calibrator."
 LEARNER = "learner."
 ENOUGH_HELD_BACK = 8
 """Held-back verdicts below which a lane's share is not chosen by them."""
+CLEARLY = 2.0
+"""Standard errors by which a lane has to be better than the heads alone."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +142,8 @@ def swap_in(
 ) -> Learned:
     """Put a trained lane in place and solve the heads of its labels anew; nothing else moves.
 
-    The lane's share is the one of `teacher.shares` whose heads held-back verdicts like best; with
-    fewer than 8 of them the middle one.
+    The lane's share is the one of `teacher.shares` whose heads held-back verdicts like best, where
+    they like it clearly better than the smallest; with fewer than 8 of them the smallest.
 
     Args:
         pipeline: recipe and encoder.
@@ -165,28 +168,41 @@ def swap_in(
     lessons = board.lessons(verdicts, mine, board.trainable)
     held = board.lessons(verdicts, mine, board.held_back)
     others = without_labels(before.lanes, lane.labels)
-    shares = list(teacher.shares)
-    best: tuple[float, Learned] | None = None
-    if heads:
-        shares = [lane.share]
-    elif len(held.rows) < ENOUGH_HELD_BACK:
-        shares = [shares[len(shares) // 2]]
+    shares = [lane.share] if heads else list(teacher.shares)
+    if not heads and len(held.rows) < ENOUGH_HELD_BACK:
+        shares = [min(shares)]
+    tried: list[Learned] = []
+    losses: list[Float[np.ndarray, " m"]] = []
     for share in shares:
         lanes = (*others, replace(lane, share=share))
         state = extended
         if len(lessons.rows):
             features, here = _only_rows_with_lessons(board, labels, lessons, lanes)
             state, _ = pipeline.learner.learn(extended, features, here)
-        loss = 0.0
+        loss = np.zeros(0)
         if len(held.rows):
             features, here = _only_rows_with_lessons(board, labels, held, lanes)
             logits = pipeline.learner.score(state, features)[here.rows, here.columns]
-            loss = float(np.mean(np.logaddexp(0, logits) - here.targets * logits))
-        if best is None or loss < best[0] - 1e-6:
-            best = loss, Learned(version, offset, labels, state, lanes=lanes)
-    if best is None:
-        raise NotFoundError("the learner offers no share for a lane")
-    return _calibrated(pipeline, board, best[1], verdicts)
+            loss = np.logaddexp(0, logits) - here.targets * logits
+        losses.append(loss)
+        tried.append(Learned(version, offset, labels, state, lanes=lanes))
+    return _calibrated(pipeline, board, tried[earned(shares, losses)], verdicts)
+
+
+def earned(shares: Sequence[float], losses: Sequence[Float[np.ndarray, " m"]]) -> int:
+    """Which of several shares to take, by the losses of the same held-back verdicts.
+
+    The one with the smallest loss, if it is better than the smallest share's by more than
+    `CLEARLY` standard errors of that difference: a lane has to earn its say. (By the smallest
+    loss alone, lanes cost 0.004 mAP on `coco_mini` and won nothing on `mosaic_open`.)
+    """
+    plain = min(range(len(shares)), key=lambda one: shares[one])
+    best = min(range(len(shares)), key=lambda one: float(losses[one].sum()))
+    gains = losses[plain] - losses[best]
+    if len(gains) < 2:
+        return plain
+    error = float(gains.std(ddof=1)) / math.sqrt(len(gains))
+    return best if float(gains.mean()) > CLEARLY * error else plain
 
 
 def drop_lane(

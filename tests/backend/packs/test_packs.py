@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from backend import api
+from backend import api, learning
 from backend.errors import BadInputError, NotFoundError
 from backend.jobs import JobState
 from backend.packs import ASKED
@@ -160,11 +160,26 @@ def test_where_a_lane_looked_is_told_over_the_words(bench, lanes_count):
     assert (looks["moods"] >= 0).all()
 
 
-def test_a_lane_that_held_back_verdicts_do_not_like_has_no_say(bench):
-    bench.packs.teach("moods")
-    lane = bench.learned.lanes[0]
-    assert lane.share in bench.pipeline.teacher.shares
-    assert ("moods" in bench.explain("t1", with_lanes=True).lanes) == (lane.share > 0)
+def test_a_lane_without_evidence_has_no_say(bench, monkeypatch):
+    monkeypatch.setattr(learning, "ENOUGH_HELD_BACK", 10_000)
+    before = bench.board.logits.copy()
+    assert bench.packs.teach("moods").share == 0
+    np.testing.assert_allclose(bench.board.logits, before, atol=1e-4)
+    assert bench.explain("t1", with_lanes=True).lanes == {}
+
+
+def test_a_share_is_earned_by_two_standard_errors():
+    shares = (1.0, 0.5, 0.0)
+    plain = np.full(100, 0.5)
+    noise = np.random.default_rng(0).normal(0, 0.1, 100)
+    noise -= noise.mean()
+    error = noise.std(ddof=1) / 10
+    clear, unclear = plain + noise - 2.1 * error, plain + noise - 1.9 * error
+    assert learning.earned(shares, [plain + 1, clear, plain]) == 1
+    assert learning.earned(shares, [clear, plain + 1, plain]) == 0
+    assert learning.earned(shares, [unclear, unclear, plain]) == 2
+    assert learning.earned(shares, [plain[:1] - 1, plain[:1], plain[:1]]) == 2  # one says nothing
+    assert learning.earned((0.7,), [plain]) == 0
 
 
 def test_a_lost_cache_of_tokens_is_read_again(bench):
