@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from backend import catalogue
@@ -35,7 +36,9 @@ def _clip_folder(tmp_path_factory) -> str:
     (folder / "open_clip_config.json").write_text(
         json.dumps({"model_cfg": config, "preprocess_cfg": {}})
     )
-    network = open_clip.create_model(f"local-dir:{folder}")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # some random networks find two words alike
+        network = open_clip.create_model(f"local-dir:{folder}")
     save_file(dict(network.state_dict()), folder / "open_clip_model.safetensors")
     return f"local-dir:{folder}"
 
@@ -46,7 +49,10 @@ def _timm_file(tmp_path_factory) -> str:
     from safetensors.torch import save_file
 
     file = tmp_path_factory.mktemp("conformance-timm") / "test_vit.safetensors"
-    save_file(dict(timm.create_model("test_vit", num_classes=3).state_dict()), file)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = timm.create_model("test_vit", num_classes=3)
+    save_file(dict(network.state_dict()), file)
     return str(file)
 
 
