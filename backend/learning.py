@@ -36,6 +36,8 @@ class Learned:
     Attributes:
         labels: label ids in the order of the learner's columns; removed labels keep theirs.
         lanes: each serves its own labels; a label is served by one lane at most.
+        unread: samples with verdicts that had no vectors yet, so that nothing was learned of
+            them; what they say is learned once they are encoded.
     """
 
     version: int = 0
@@ -44,6 +46,7 @@ class Learned:
     learner: State = field(default_factory=dict)
     calibrator: State = field(default_factory=dict)
     lanes: tuple[Lane, ...] = ()
+    unread: frozenset[int] = frozenset()
 
     @property
     def columns(self) -> dict[int, int]:
@@ -61,7 +64,7 @@ class Learned:
             {"digest": lane.digest, "pack": lane.pack, "labels": lane.labels, "share": lane.share}
             for lane in self.lanes
         ]
-        return {"labels": list(self.labels), "lanes": lanes}
+        return {"labels": list(self.labels), "lanes": lanes, "unread": sorted(self.unread)}
 
     @classmethod
     def from_arrays(
@@ -93,6 +96,7 @@ def fold_in(
     changed: Collection[int],
     version: int,
     offset: int,
+    unread: frozenset[int] = frozenset(),
     steps: int = 0,
     seed: int = 0,
 ) -> tuple[Learned, int]:
@@ -106,6 +110,7 @@ def fold_in(
         changed: ids of the labels with rows of the log between `before.offset` and `offset`.
         version: number of the new version.
         offset: log offset it stands for.
+        unread: samples whose verdicts wait for vectors.
         steps: optimiser steps; 0 until converged.
         seed: for learners that draw.
 
@@ -113,6 +118,7 @@ def fold_in(
         The new version and the optimiser steps done.
     """
     learner = pipeline.learner
+    verdicts = readable(verdicts, unread)
     new = sorted(set(changed) - set(before.labels))
     labels = (*before.labels, *new)
     columns = {label: column for column, label in enumerate(labels)}
@@ -125,7 +131,7 @@ def fold_in(
     if len(lessons.rows):
         features, lessons = _only_rows_with_lessons(board, labels, lessons, before.lanes)
         state, done = learner.learn(state, features, lessons, steps=steps, seed=seed)
-    learned = Learned(version, offset, labels, state, lanes=before.lanes)
+    learned = Learned(version, offset, labels, state, lanes=before.lanes, unread=unread)
     return _calibrated(pipeline, board, learned, verdicts), done
 
 
@@ -158,6 +164,7 @@ def swap_in(
     teacher = pipeline.teacher
     if teacher is None:
         raise NotFoundError("this recipe has no lanes")
+    verdicts = readable(verdicts, before.unread)
     labels = (*before.labels, *sorted(set(lane.labels) - set(before.labels)))
     columns = {label: column for column, label in enumerate(labels)}
     mine = {label: columns[label] for label in lane.labels}
@@ -185,7 +192,7 @@ def swap_in(
             logits = pipeline.learner.score(state, features)[here.rows, here.columns]
             loss = np.logaddexp(0, logits) - here.targets * logits
         losses.append(loss)
-        tried.append(Learned(version, offset, labels, state, lanes=lanes))
+        tried.append(Learned(version, offset, labels, state, lanes=lanes, unread=before.unread))
     return _calibrated(pipeline, board, tried[earned(shares, losses)], verdicts)
 
 
@@ -217,6 +224,7 @@ def drop_lane(
 ) -> Learned:
     """Take the lane of some labels away; their heads are solved anew without it."""
     teacher = pipeline.teacher
+    verdicts = readable(verdicts, before.unread)
     columns = before.columns
     mine = {label: columns[label] for label in labels if label in columns}
     state = before.learner
@@ -227,8 +235,17 @@ def drop_lane(
     if len(lessons.rows):
         features, lessons = _only_rows_with_lessons(board, before.labels, lessons, lanes)
         state, _ = pipeline.learner.learn(state, features, lessons)
-    learned = Learned(version, offset, before.labels, state, lanes=lanes)
+    learned = Learned(version, offset, before.labels, state, lanes=lanes, unread=before.unread)
     return _calibrated(pipeline, board, learned, verdicts)
+
+
+def readable(
+    verdicts: Mapping[tuple[int, int], Correction], unread: Collection[int]
+) -> Mapping[tuple[int, int], Correction]:
+    """The verdicts on samples that had vectors."""
+    if not unread:
+        return verdicts
+    return {pair: row for pair, row in verdicts.items() if pair[0] not in unread}
 
 
 def without_labels(lanes: tuple[Lane, ...], labels: Collection[int]) -> tuple[Lane, ...]:

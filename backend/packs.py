@@ -14,6 +14,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -22,7 +23,7 @@ from safetensors.numpy import save
 from backend import learning, replay
 from backend.board import Board
 from backend.errors import BadInputError, BusyError, NotFoundError
-from backend.jobs import Cancelled, Jobs, Ticket
+from backend.jobs import Cancelled, Jobs, JobState, Ticket
 from backend.lane_room import LaneRoom
 from backend.learning import Learned
 from backend.numerics.scores import mean_average_precision
@@ -30,6 +31,7 @@ from backend.pipeline import Pipeline
 from backend.settings import Settings
 from backend.store.lane_files import LaneFile, pack_lane, unpack_lane
 from backend.store.media import write_whole
+from backend.store.naming import clean_label
 from backend.store.project import ProjectStore
 from backend.types import Label, Lane, LearnStep, Progress, Verdict
 
@@ -88,6 +90,10 @@ class Bench(Protocol):
 
     def adopt(self, learned: Learned) -> None:
         """Make a stored version the live one."""
+        ...
+
+    def wake(self) -> None:
+        """Look soon whether there is something to learn or to teach."""
         ...
 
     def resync(self) -> None:
@@ -175,6 +181,7 @@ class Packs:
 
     def __init__(self, bench: Bench):
         self._bench = bench
+        self._noting = Lock()
 
     # --- look --------------------------------------------------------------------------------
 
@@ -331,8 +338,9 @@ class Packs:
             "digest": lane.digest,
             "start": "" if start is None else start.digest,
             "taught": taught_offset,
+            "waiting": sorted(replay.without_vectors(board, verdicts)),
         }
-        new, changes = self._place(lane, kind="lane", steps=steps, seed=seed, detail=detail)
+        new, changes = self._place(lane, steps=steps, seed=seed, detail=detail)
         count = int(taught.known.sum() + held.known.sum())
         bench.store.set(TAUGHT, {**self._taught(), pack: count})
         placed = lane_of(new, set(labels)) or lane
@@ -347,13 +355,14 @@ class Packs:
             packs=changes,
         )
 
-    def teach_soon(self, pack: str, *, by_itself: bool = False) -> str:
+    def teach_soon(self, pack: str, *, by_itself: bool = False, starts: int = 0) -> str:
         """The same as a job; returns its id.
 
         Args:
             pack: a pack's name.
             by_itself: nobody asked: it ends when training is paused, and is due again later. What
                 a person asked for is started again after a restart that cut it off.
+            starts: how often it was started before and cut off.
         """
         jobs = self._bench.jobs
 
@@ -363,17 +372,12 @@ class Packs:
                     raise Cancelled
                 ticket.progress(done, total, note)
 
-            if not by_itself:
-                self._ask(pack, self._asked().get(pack, 0) + 1)
-            try:
-                return self.teach(pack, progress=progress)
-            finally:
-                if not by_itself and not jobs.is_closed:
-                    self._ask(pack, None)
+            return self.teach(pack, progress=progress)
 
+        job = jobs.submit("teach", f"Teaching {pack}", work, key=f"teach:{pack}")
         if not by_itself:
-            self._ask(pack, self._asked().get(pack, 0))
-        return jobs.submit("teach", f"Teaching {pack}", work, key=f"teach:{pack}")
+            self._ask(pack, job, starts)
+        return job
 
     def resume(self) -> None:
         """Start the trainings again that somebody asked for and a restart cut off.
@@ -381,11 +385,14 @@ class Packs:
         One that was cut off twice is left alone: it may be what ended the process.
         """
         known = set(_packs_of(self._bench.board))
-        for pack, starts in self._asked().items():
-            self._ask(pack, None)
-            if pack in known and starts < MOST_STARTS:
-                self._ask(pack, starts)
-                self.teach_soon(pack)
+        jobs = {job.id: job for job in self._bench.jobs.list()}
+        for pack, told in self._asked().items():
+            job = jobs.get(told["job"])
+            if job is None or job.state is not JobState.INTERRUPTED or pack not in known:
+                continue
+            starts = told["starts"] + (job.started is not None)
+            if starts < MOST_STARTS:
+                self.teach_soon(pack, starts=starts)
 
     def due(self) -> list[str]:
         """Packs whose verdicts have grown enough for their lane to be trained by itself."""
@@ -405,6 +412,8 @@ class Packs:
     def pause(self, is_paused: bool) -> None:
         """Train lanes by themselves, or only when asked; ends one that trains by itself."""
         self._bench.store.set(PAUSED, bool(is_paused))
+        if not is_paused:
+            self._bench.wake()
 
     # --- change ------------------------------------------------------------------------------
 
@@ -476,10 +485,9 @@ class Packs:
         """
         bench = self._bench
         with self._step("revert"):
-            bench.resync()
             before, offset = bench.learned, bench.offset
             old = self._at(version)
-            new = replace(old, version=self._next_version(), offset=offset)
+            new = replace(old, version=self._next_version(), offset=offset, unread=frozenset())
             replay.save(
                 bench.store,
                 bench.pipeline,
@@ -566,18 +574,21 @@ class Packs:
             content = path.read_bytes()
         found = unpack_lane(content, name=told)
         self._check_fits(found, told)
-        pack = pack.strip() or found.lane.pack
-        known = {label.name for label in bench.store.labels()}
-        new = [one for one in found.names if one not in known]
-        if new:
-            bench.store.add_labels(new, pack=pack, who=who)
-        bench.resync()
-        ids = tuple(bench.store.find_label(one).id for one in found.names)
-        lane = replace(found.lane, pack=pack, labels=ids)
-        bench.store.lanes.save(lane)
-        file = bench.store.lanes.save_import(content)
-        detail = {"pack": pack, "labels": list(ids), "digest": lane.digest, "file": file}
-        placed, changes = self._place(lane, kind="import", detail=detail, heads=found.heads)
+        pack = clean_label(pack or found.lane.pack, bench.settings.limits.label_characters)
+        # What takes long or may fail comes before anything is changed.
+        bench.room.filled(bench.board, (*bench.learned.lanes, found.lane))
+        with self._step("import", folds=True):
+            known = {label.name for label in bench.store.labels()}
+            new = [one for one in found.names if one not in known]
+            if new:
+                bench.store.add_labels(new, pack=pack, who=who)
+                bench.resync()
+            ids = tuple(bench.store.find_label(one).id for one in found.names)
+            lane = replace(found.lane, pack=pack, labels=ids)
+            bench.store.lanes.save(lane)
+            file = bench.store.lanes.save_import(content)
+            detail = {"pack": pack, "labels": list(ids), "digest": lane.digest, "file": file}
+            placed, changes = self._swap(lane, kind="import", detail=detail, heads=found.heads)
         return TeachReport(
             pack=pack,
             version=placed.version,
@@ -592,6 +603,16 @@ class Packs:
     # --- inside ------------------------------------------------------------------------------
 
     def _place(
+        self, lane: Lane, *, steps: int, seed: int, detail: Mapping[str, object]
+    ) -> tuple[Learned, tuple[PackChange, ...]]:
+        """Put a trained lane in place as a new version, and say what that changed."""
+        bench = self._bench
+        # Computing the lane's CLS of all samples takes seconds; nobody waits for it.
+        bench.room.filled(bench.board, (*bench.learned.lanes, lane))
+        with self._step("teach", folds=True):
+            return self._swap(lane, kind="lane", steps=steps, seed=seed, detail=detail)
+
+    def _swap(
         self,
         lane: Lane,
         *,
@@ -601,35 +622,33 @@ class Packs:
         seed: int = 0,
         heads: Mapping[str, np.ndarray] | None = None,
     ) -> tuple[Learned, tuple[PackChange, ...]]:
-        """Swap a lane in as a new version, and say what that changed."""
+        """The same as part of a step that has begun."""
         bench = self._bench
-        # Computing the lane's CLS of all samples takes seconds; nobody waits for it.
-        bench.room.filled(bench.board, (*bench.learned.lanes, lane))
-        with self._step("teach", folds=True):
-            before = bench.learned
-            board = bench.room.filled(bench.board, (*before.lanes, lane))
-            new = learning.swap_in(
-                bench.pipeline,
-                board,
-                before,
-                lane,
-                verdicts=bench.store.log.current(upto=before.offset),
-                version=self._next_version(),
-                offset=before.offset,
-                heads=dict(heads) if heads else None,
-            )
-            replay.save(
-                bench.store,
-                bench.pipeline,
-                board,
-                before,
-                new,
-                kind=kind,
-                steps=steps,
-                seed=seed,
-                detail=detail,
-            )
-            bench.adopt(new)
+        before = bench.learned
+        board = bench.room.filled(bench.board, (*before.lanes, lane))
+        new = learning.swap_in(
+            bench.pipeline,
+            board,
+            before,
+            lane,
+            verdicts=bench.store.log.current(upto=before.offset),
+            version=self._next_version(),
+            offset=before.offset,
+            heads=dict(heads) if heads else None,
+        )
+        replay.save(
+            bench.store,
+            bench.pipeline,
+            board,
+            before,
+            new,
+            kind=kind,
+            steps=steps,
+            seed=seed,
+            detail=detail,
+        )
+        bench.adopt(new)
+        bench.wake()  # another pack may be due
         return new, self._changes(board, before, new)
 
     def _changes(self, board: Board, before: Learned, after: Learned) -> tuple[PackChange, ...]:
@@ -710,6 +729,7 @@ class Packs:
             )
             if newest is not bench.learned:
                 bench.adopt(newest)
+            bench.resync()  # it may have learned of samples and labels that are new here
             yield
 
     def _labels(self, pack: str) -> list[Label]:
@@ -720,14 +740,15 @@ class Packs:
             )
         return packs[pack]
 
-    def _asked(self) -> dict[str, int]:
-        """Packs that somebody asked to teach, and how often that was started."""
+    def _asked(self) -> dict[str, dict[str, Any]]:
+        """Job and number of earlier starts of the last training asked for, by pack."""
         known: Any = self._bench.store.get(ASKED, {})
         return dict(known)
 
-    def _ask(self, pack: str, starts: int | None) -> None:
-        asked = {name: count for name, count in self._asked().items() if name != pack}
-        self._bench.store.set(ASKED, asked if starts is None else {**asked, pack: starts})
+    def _ask(self, pack: str, job: str, starts: int) -> None:
+        with self._noting:
+            told = {"job": job, "starts": starts}
+            self._bench.store.set(ASKED, {**self._asked(), pack: told})
 
     def _taught(self) -> dict[str, int]:
         known: Any = self._bench.store.get(TAUGHT, {})
@@ -746,6 +767,8 @@ class Packs:
         host, teacher = pipeline.host, pipeline.teacher
         if host is None or teacher is None:
             raise BadInputError(self._bench.room.refusal)
+        if not found.names:
+            raise BadInputError(f"{told} serves no labels; nothing was changed")
         if found.lane.lane_key != host.lane_key:
             where = f" ({found.encoder})" if found.encoder else ""
             raise BadInputError(

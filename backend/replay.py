@@ -15,13 +15,14 @@ from dataclasses import replace
 from typing import Any
 
 from backend.board import Board
-from backend.errors import NotFoundError
+from backend.errors import BusyError, NotFoundError
 from backend.lane_room import LaneRoom
 from backend.learning import (
     Learned,
     drop_lane,
     fold_in,
     new_lane,
+    readable,
     start,
     swap_in,
     zero_shot_logits,
@@ -127,9 +128,10 @@ def loaded(store: ProjectStore, step: LearnStep) -> Learned | None:
             return None
         labels = tuple(int(label) for label in told["labels"])
         lanes.append(replace(lane, pack=told["pack"], labels=labels, share=told["share"]))
-    return Learned.from_arrays(
+    learned = Learned.from_arrays(
         step, arrays, tuple(int(label) for label in info["labels"]), tuple(lanes)
     )
+    return replace(learned, unread=_unread_of(step))
 
 
 def again(
@@ -142,9 +144,11 @@ def again(
 ) -> Learned:
     """Repeat one step of the log on the version it started from."""
     if step.kind == "revert":
-        return replace(before, version=step.version, offset=step.offset)
+        return replace(before, version=step.version, offset=step.offset, unread=frozenset())
     verdicts = store.log.current(upto=step.offset)
-    rows = taught_rows(board, verdicts)
+    rows = taught_rows(board, readable(verdicts, _unread_of(step)))
+    if not board.encoded[rows].all():
+        raise BusyError("samples that were learned from have to be read again first; wait for it")
     board = room.filled(board, before.lanes, rows=rows)
     if step.kind == "drop":
         labels = [int(label) for label in step.detail["labels"]]
@@ -160,7 +164,7 @@ def again(
     if step.kind in ("lane", "import"):
         file = None
         if step.kind == "import":
-            file = store.lanes.load_import(str(step.detail["file"]))
+            file = store.lanes.load_import(str(step.detail.get("file", "")))
             if file is None:
                 raise MissingLaneError(
                     f"the lane of {step.detail['pack']!r} that version {step.version} imported is "
@@ -182,7 +186,9 @@ def again(
             offset=step.offset,
             heads=dict(file.heads) if file is not None else None,
         )
+    unread = _unread_of(step)
     changed = _labels_between(store, board, before.offset, step.offset)
+    changed |= _labels_on(board, verdicts, before.unread - unread)
     learned, _ = fold_in(
         pipeline,
         board,
@@ -191,6 +197,7 @@ def again(
         changed=changed,
         version=step.version,
         offset=step.offset,
+        unread=unread,
         steps=step.steps,
         seed=step.seed,
     )
@@ -209,9 +216,13 @@ def retrained(
     labels = tuple(int(label) for label in step.detail["labels"])
     started = str(step.detail.get("start", ""))
     warm = store.lanes.load(started) if started else None
-    if warm is None:
-        warm = next((lane for lane in before.lanes if lane.digest == started), None)
-    verdicts = store.log.current(upto=int(step.detail["taught"]))
+    if warm is None and started and before.lanes:
+        # That one was lost as well, and made again with other last digits: it serves the same.
+        serving = [lane for lane in before.lanes if set(lane.labels) & set(labels)]
+        warm = (serving or before.lanes)[-1]
+    verdicts = readable(
+        store.log.current(upto=int(step.detail["taught"])), step.detail.get("waiting", ())
+    )
     base = zero_shot_logits(pipeline, board, labels)
     taught, held = (
         room.lessons(board, labels, verdicts, rows, base)
@@ -240,10 +251,10 @@ def can_restore(store: ProjectStore, pipeline: Pipeline, board: Board) -> bool:
     newest = store.versions.latest()
     if newest is None or newest.recipe != pipeline.fingerprint:
         return True
-    if store.versions.load(newest.version) is not None:
+    if loaded(store, newest) is not None:
         return True
-    taught = {board.row_of[sample] for sample, _ in board.verdicts if sample in board.row_of}
-    return bool(board.encoded[sorted(taught)].all())
+    rows = taught_rows(board, readable(board.verdicts, _unread_of(newest)))
+    return bool(board.encoded[rows].all())
 
 
 def next_version(
@@ -263,17 +274,19 @@ def next_version(
     """
     newest = store.versions.latest()
     is_overtaken = newest is not None and newest.version > before.version
-    if not is_overtaken and not _labels_between(store, board, before.offset, offset):
+    if not is_overtaken and not _changed(store, board, before, offset):
         return before, 0
     with store.versions.lease(owner, LEASE_SECONDS):
         before = newer(store, pipeline, board, room, before)
         newest = store.versions.latest()
-        changed = _labels_between(store, board, before.offset, offset)
+        changed = _changed(store, board, before, offset)
         if not changed:
             return before, 0
         version = (newest.version if newest else 0) + 1
+        unread = without_vectors(board, board.verdicts)
         if before.lanes:
-            board = room.filled(board, before.lanes, rows=taught_rows(board, board.verdicts))
+            rows = taught_rows(board, readable(board.verdicts, unread))
+            board = room.filled(board, before.lanes, rows=rows)
         learned, steps = fold_in(
             pipeline,
             board,
@@ -282,6 +295,7 @@ def next_version(
             changed=changed,
             version=version,
             offset=offset,
+            unread=unread,
         )
         save(store, pipeline, board, before, learned, steps=steps)
     return learned, steps
@@ -310,7 +324,7 @@ def save(
         steps=steps,
         when=time.time(),
         kind=kind,
-        detail=dict(detail or {}),
+        detail={**(detail or {}), **({"unread": sorted(learned.unread)} if learned.unread else {})},
     )
     store.versions.save(step, learned.as_arrays(), learned.info())
     return step
@@ -320,3 +334,34 @@ def _labels_between(store: ProjectStore, board: Board, start: int, end: int) -> 
     """Live labels with rows of the log after `start` and up to `end`."""
     rows = store.log.since(start)
     return {row.label for row in rows if row.offset <= end and row.label in board.column_of}
+
+
+def _changed(store: ProjectStore, board: Board, before: Learned, offset: int) -> set[int]:
+    """Labels with new rows of the log, or with verdicts on samples that have vectors by now."""
+    changed = _labels_between(store, board, before.offset, offset)
+    if before.unread:
+        read = before.unread - without_vectors(board, board.verdicts)
+        changed |= _labels_on(board, board.verdicts, read)
+    return changed
+
+
+def _labels_on(
+    board: Board, verdicts: Mapping[tuple[int, int], Correction], samples: frozenset[int]
+) -> set[int]:
+    """Live labels with verdicts on some samples."""
+    return {label for sample, label in verdicts if sample in samples and label in board.column_of}
+
+
+def without_vectors(board: Board, verdicts: Mapping[tuple[int, int], Correction]) -> frozenset[int]:
+    """Live samples with verdicts that are not encoded yet."""
+    if board.encoded.all():
+        return frozenset()
+    row_of = board.row_of
+    return frozenset(
+        sample for sample, _ in verdicts if sample in row_of and not board.encoded[row_of[sample]]
+    )
+
+
+def _unread_of(step: LearnStep) -> frozenset[int]:
+    """Samples whose verdicts a step could not learn from; they had no vectors."""
+    return frozenset(int(sample) for sample in step.detail.get("unread", ()))

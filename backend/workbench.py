@@ -386,6 +386,7 @@ class Workbench:
         if not self._is_restored:
             self._load()  # the version waited for its vectors
         self._complete_lanes()
+        self.wake()  # for verdicts on what had no vectors
         return count
 
     def encode_soon(self) -> str:
@@ -903,6 +904,13 @@ class Workbench:
         """Learn what is new in the log; callers hold `learning`."""
         return self._fold_in()
 
+    def wake(self) -> None:
+        """Look soon whether there is something to learn or to teach."""
+        with self._news:
+            self._counted = -LOOK_EVERY
+            self._wake = True
+            self._news.notify_all()
+
     def resync(self) -> None:
         """See what this or another process changed."""
         self._resync()
@@ -988,8 +996,11 @@ class Workbench:
 
         if self._learns:
             self.jobs.submit("encode", "Reading samples for lanes", work, key="lanes")
-        else:
+            return
+        try:
             complete(None)
+        except PatchlaneError as error:
+            log.warning("lanes have not seen all samples: %s", error)
 
     def _resync(self, *, force: bool = False) -> None:
         """See what this or another process changed: samples, labels, vectors, verdicts."""
@@ -1099,11 +1110,12 @@ class Workbench:
         """
         if self._offset - self._counted < LOOK_EVERY:
             return
-        self._counted = self._offset
         busy = {job.kind for job in self.jobs.list() if job.state in ("queued", "running")}
-        if "teach" not in busy and "encode" not in busy and "import" not in busy:
-            for pack in self.packs.due()[:1]:
-                self.packs.teach_soon(pack, by_itself=True)
+        if busy & {"teach", "encode", "import"}:
+            return  # looked at again with the next verdict
+        self._counted = self._offset
+        for pack in self.packs.due()[:1]:
+            self.packs.teach_soon(pack, by_itself=True)
 
     def _try_again(self, seconds: float) -> None:
         """Wake the fold-in thread once more, unless the project is closed meanwhile."""

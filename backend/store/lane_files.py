@@ -106,7 +106,8 @@ def unpack_lane(content: bytes, *, name: str = "the file") -> LaneFile:
         raise BadInputError(
             f"{name} is no lane of Patchlane, or it was cut off ({type(error).__name__})"
         ) from error
-    if digest_of(lane_arrays) != lane.digest or digest_of(heads) != told.get("heads_digest"):
+    heads_digest = told.get("heads_digest", digest_of({}))
+    if digest_of(lane_arrays) != lane.digest or digest_of(heads) != heads_digest:
         raise BadInputError(f"{name} was changed: its arrays are not those its header names")
     if len(set(names)) != len(names) or len(names) > MOST_LABELS:
         raise BadInputError(f"{name} names a label twice, or more than {MOST_LABELS} labels")

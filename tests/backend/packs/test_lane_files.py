@@ -29,7 +29,9 @@ def other(settings, tmp_path):
     made.close()
 
 
-def test_a_lane_goes_home_in_a_file_and_works_elsewhere(bench, other, settings, tmp_path):
+def test_a_lane_goes_home_in_a_file_and_works_elsewhere(
+    bench, other, settings, tmp_path, lanes_count
+):
     bench.packs.teach("moods")
     file = bench.packs.export("moods", tmp_path)
     report = other.packs.take(file)

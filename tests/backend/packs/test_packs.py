@@ -16,7 +16,7 @@ from backend.packs import ASKED
 from tests.backend.packs.conftest import MOODS, THINGS, answers, columns, reopened
 
 
-def test_teaching_a_pack_leaves_the_others_bit_by_bit(bench):
+def test_teaching_a_pack_leaves_the_others_bit_by_bit(bench, lanes_count):
     before = bench.board.logits.copy()
     report = bench.packs.teach("moods")
     after = bench.board.logits
@@ -46,9 +46,10 @@ def test_versions_say_what_kind_they_are(bench):
         bench.packs.revert(99)
 
 
-def test_dropping_a_lane_gives_the_heads_back(bench):
+def test_dropping_a_lane_gives_the_heads_back(bench, lanes_count):
     before = bench.board.logits.copy()
     bench.packs.teach("moods")
+    assert np.abs(bench.board.logits - before).max() > 0.01
     bench.packs.drop("moods")
     np.testing.assert_allclose(bench.board.logits, before, atol=1e-4)
     with pytest.raises(NotFoundError, match="no lane"):
@@ -98,7 +99,7 @@ def test_packs_are_renamed_split_and_joined_and_undo_takes_it_back(bench):
     assert bench.packs.list()[0].labels == THINGS
 
 
-def test_moved_labels_keep_their_lane_until_the_new_pack_is_taught(bench):
+def test_moved_labels_keep_their_lane_until_the_new_pack_is_taught(bench, lanes_count):
     bench.packs.teach("main")
     before = bench.board.logits.copy()
     bench.packs.move(["violin"], "music")
@@ -204,7 +205,7 @@ def test_what_was_muted_stays_so_under_another_name(bench):
     assert bench.packs.muted() == set()
 
 
-def test_a_pack_is_removed_with_its_labels_and_one_undo_brings_it_back(bench):
+def test_a_pack_is_removed_with_its_labels_and_one_undo_brings_it_back(bench, lanes_count):
     bench.packs.teach("moods")
     labels, verdicts, logits = bench.labels(), bench.verdicts(), bench.board.logits.copy()
     bench.packs.remove("moods")
@@ -242,13 +243,28 @@ def test_a_training_that_was_asked_for_goes_on_after_a_restart(bench, settings):
     last.close()
 
 
-def test_a_training_that_was_cut_off_twice_is_left_alone(bench, settings):
+@pytest.mark.parametrize(("starts", "is_started"), [(1, True), (2, False)])
+def test_a_training_that_was_cut_off_twice_is_left_alone(bench, settings, starts, is_started):
     bench.packs.pause(True)
-    bench.store.set(ASKED, {"moods": 2, "gone": 0})
+    bench.jobs.submit("wait", "In the way", lambda ticket: hold(ticket, threading.Event()))
+    job = bench.packs.teach_soon("moods")
+    bench.store.set(
+        ASKED, {"moods": {"job": job, "starts": starts}, "gone": {"job": job, "starts": 0}}
+    )
     bench.close()
     again = api.open_project(bench.path, settings=settings, learns=True)
-    assert not [one for one in again.jobs.list() if one.kind == "teach"]
-    assert again.store.get(ASKED) == {}
+    found = [one for one in again.jobs.list() if one.kind == "teach" and one.state.is_open]
+    assert [one.title for one in found] == ["Teaching moods"] * is_started
+    again.close()
+
+
+def test_a_training_that_was_cancelled_does_not_come_back(bench, settings):
+    bench.packs.pause(True)
+    bench.jobs.submit("wait", "In the way", lambda ticket: hold(ticket, threading.Event()))
+    assert bench.jobs.cancel(bench.packs.teach_soon("moods"))
+    bench.close()
+    again = api.open_project(bench.path, settings=settings, learns=True)
+    assert not [one for one in again.jobs.list() if one.kind == "teach" and one.state.is_open]
     again.close()
 
 

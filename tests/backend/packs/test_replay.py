@@ -9,22 +9,67 @@ import numpy as np
 import pytest
 
 from backend import api
-from backend.errors import NotFoundError
+from backend.errors import BusyError, NotFoundError
 from tests.backend.packs.conftest import MOODS, answers, columns, reopened
 
 
 @pytest.mark.parametrize("gone", [("cache/versions",), ("cache/versions", "lanes")])
-def test_replaying_the_log_gives_the_same_model(bench, settings, gone):
+def test_replaying_the_log_gives_the_same_model(bench, settings, gone, lanes_count):
     bench.packs.teach("moods")
+    bench.packs.teach("main")  # starts from the other lane
     bench.correct(answers([33], MOODS))
     bench.learn()
     version, logits = bench.version, bench.board.logits.copy()
+    digests = [lane.digest for lane in bench.learned.lanes]
     bench.close()
     for folder in gone:
         shutil.rmtree(bench.path / folder)
     again = api.open_project(bench.path, settings=settings)
     assert again.version == version
+    assert [lane.digest for lane in again.learned.lanes] == digests
     np.testing.assert_array_equal(again.board.logits, logits)
+    again.close()
+
+
+def test_verdicts_given_before_a_sample_was_read_are_learned_then(bench, settings, tmp_path):
+    file = tmp_path / "more.jsonl"
+    file.write_text('{"sample": "late", "text": "an apple pie with cider"}')
+    bench.add(file, encode=False)
+    bench.correct([{"sample": "late", "label": "river", "verdict": "yes"}])
+    bench.correct([{"sample": "t33", "label": "river", "verdict": "no"}])
+    bench.learn()
+    early, at = bench.version, bench.board.column_of[bench.label("river").id]
+    assert bench.learned.unread == {bench.sample("late").id}
+    before = bench.board.logits[:, at].copy()
+    bench.encode()
+    bench.learn()
+    assert bench.version == early + 1
+    assert bench.learned.unread == frozenset()
+    moved = bench.board.logits[:-1, at] - before[:-1]
+    assert np.abs(moved).max() > 1e-3
+    logits = bench.board.logits.copy()
+    bench.close()
+    shutil.rmtree(bench.path / "cache" / "versions")
+    again = api.open_project(bench.path, settings=settings)
+    # One row more in a product may change its last bits.
+    np.testing.assert_allclose(again.board.logits, logits, atol=1e-5)
+    again.packs.revert(early)
+    np.testing.assert_allclose(again.board.logits[:-1, at], before[:-1], atol=1e-5)
+    again.close()
+
+
+def test_nothing_is_repeated_on_samples_that_have_to_be_read_first(bench, settings, lanes_count):
+    bench.packs.teach("moods")
+    version, logits = bench.version, bench.board.logits.copy()
+    bench.close()
+    shutil.rmtree(bench.path / "cache")
+    again = api.open_project(bench.path, settings=settings)
+    for step in (lambda: again.packs.drop("moods"), lambda: again.packs.revert(1)):
+        with pytest.raises(BusyError, match="read again first"):
+            step()
+    again.encode()
+    assert again.version == version
+    np.testing.assert_allclose(again.board.logits, logits, atol=1e-5)
     again.close()
 
 
