@@ -39,6 +39,13 @@ ENTRIES: tuple[Entry, ...] = (
         aka=("encoders/open_clip",),
     ),
     Entry(
+        "encoders/clip_text",
+        "ClipTextEncoder",
+        "the text tower of an open_clip model: a vector per text and per word",
+        source="Radford et al., CLIP, ICML 2021 (2103.00020)",
+        aka=("encoders/open_clip_text",),
+    ),
+    Entry(
         "encoders/embedded",
         "EmbeddedEncoder",
         "pictures, their parts and label names in one space, from packaged weights, no network",

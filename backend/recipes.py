@@ -22,6 +22,7 @@ SHELVES = ("aligner", "learner", "calibrator", "picker", "index", "projector")
 ENCODER_FAMILIES = {
     "embedded": "encoders/embedded",
     "open_clip": "encoders/clip",
+    "open_clip_text": "encoders/clip_text",
     "sentence": "encoders/sentence",
     "timm": "encoders/vision",
     "words": "encoders/static_words",

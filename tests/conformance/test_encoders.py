@@ -65,7 +65,7 @@ def make(request, tmp_path_factory):
         first = members[0].Settings(engine="torch")  # OpenVINO is the sentence encoder's default
         return lambda **changes: method([members[0](replace(first, **changes)), members[1]()])
     settings = method.Settings()
-    if key == "encoders/clip":
+    if key in ("encoders/clip", "encoders/clip_text"):
         folder = _clip_folder(tmp_path_factory)
         settings = replace(settings, model=folder, pretrained="", engine="torch")
     if key == "encoders/vision":

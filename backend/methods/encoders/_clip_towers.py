@@ -140,7 +140,7 @@ def _freeze_clip(visual: Any) -> Frozen:
     if visual.attn_pool is not None:
         raise NotPlainError("it pools by attention, so that its class token says nothing")
     stack = FrozenStack(
-        blocks=tuple(_clip_block(block) for block in blocks),
+        blocks=tuple(clip_block(block) for block in blocks),
         heads=blocks[0].attn.num_heads,
         start=array(visual.ln_pre(visual.class_embedding)),
         final_norm=norm_of(visual.ln_post),
@@ -149,7 +149,8 @@ def _freeze_clip(visual: Any) -> Frozen:
     return Frozen(stack, blocks, tuple(block.ln_1 for block in blocks))
 
 
-def _clip_block(block: Any) -> FrozenBlock:
+def clip_block(block: Any) -> FrozenBlock:
+    """The arrays of one residual block of open_clip."""
     query, key, value = three_of(block.attn.in_proj_weight, block.attn.in_proj_bias)
     return FrozenBlock(
         norm1=norm_of(block.ln_1),

@@ -88,8 +88,10 @@ class Watched(nn.Module):
             noted.setdefault(module, tokens)
 
 
-def check(frozen: Frozen, run: Callable[[], object]) -> None:
+def check(frozen: Frozen, run: Callable[[], object], *, forbidden: Tensor | None = None) -> None:
     """Run the network by `run` and compare its first and last block with their arrays.
+
+    `forbidden` (T, T) is added to the attention's logits: a causal tower's -inf above the diagonal.
 
     Raises:
         NotPlainError: a block does something else than its arrays.
@@ -109,20 +111,26 @@ def check(frozen: Frozen, run: Callable[[], object]) -> None:
             hook.remove()
     arrays = (frozen.stack.blocks[0], frozen.stack.blocks[-1])
     for block, (before, after) in zip(arrays[: len(hooks)], passed, strict=True):
-        found = run_block(frozen.stack, block, before.float().cpu())
+        found = run_block(frozen.stack, block, before.float().cpu(), forbidden=forbidden)
         after = after.float().cpu()
         if (found - after).abs().max() > _BLOCK_TOLERANCE * after.abs().max().clamp(min=1.0):
             raise NotPlainError("its blocks do more than plain attention and feed-forward")
 
 
-def run_block(stack: FrozenStack, block: FrozenBlock, x: Tensor) -> Tensor:
-    """Tokens (N, T, W) through one block, from its arrays alone; nothing is masked."""
+def run_block(
+    stack: FrozenStack, block: FrozenBlock, x: Tensor, *, forbidden: Tensor | None = None
+) -> Tensor:
+    """Tokens (N, T, W) through one block, from its arrays alone; nothing is padded."""
     attended = x if stack.is_post_norm else _normed(block.norm1, x)
     query, key, value = (
         _mapped(linear, attended).unflatten(-1, (stack.heads, -1)).transpose(1, 2)
         for linear in (block.query, block.key, block.value)
     )
-    mixed = functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+    mixed = (
+        functional.scaled_dot_product_attention(query, key, value, attn_mask=forbidden)
+        .transpose(1, 2)
+        .flatten(2)
+    )
     x = x + _mapped(block.out, mixed)
     if stack.is_post_norm:
         x = _normed(block.norm1, x)

@@ -10,8 +10,8 @@ learner. Lanes know nothing of each other: training one leaves every column of o
 was, bit by bit.
 
 The CLS of a trained lane fits the samples it was trained on better than others, so a head may
-trust it too much. `share` bounds that: of 0, 1/2 and 1 the one is taken that held-back verdicts
-like best, and 0 makes the lane say nothing.
+trust it too much. `share` bounds that: 1/2 or 1 where held-back verdicts like it clearly better
+than 0, which makes the lane say nothing.
 
 Source: De Min et al., MULTI-LANE, CoLLAs 2024. Other than there: all verdicts count (a NO on every
 label of the pack, "none of mine", included) unless `is_paper_protocol`; selectors and prefixes

@@ -34,24 +34,35 @@ def norm(one: Norm, x: np.ndarray) -> np.ndarray:
     return centred / np.sqrt(x.var(-1, keepdims=True) + one.epsilon) * one.weight + one.bias
 
 
-def attention(stack: FrozenStack, number: int, x: np.ndarray) -> np.ndarray:
+def attention(
+    stack: FrozenStack, number: int, x: np.ndarray, *, is_causal: bool = False
+) -> np.ndarray:
     block, size = stack.blocks[number], stack.width // stack.heads
     mixed = np.zeros_like(x)
     query, key, value = linear(block.query, x), linear(block.key, x), linear(block.value, x)
     for head in range(stack.heads):
         own = slice(head * size, (head + 1) * size)
         logits = query[:, own] @ key[:, own].T / np.sqrt(size)
+        if is_causal:
+            logits = np.where(np.tri(len(x), dtype=bool), logits, -np.inf)
         weights = np.exp(logits - logits.max(1, keepdims=True))
         mixed[:, own] = weights / weights.sum(1, keepdims=True) @ value[:, own]
     return linear(block.out, mixed)
 
 
-def rerun(stack: FrozenStack, x: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+def rerun_causal(stack: FrozenStack, x: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """`rerun` of a tower whose tokens see only what stands before them."""
+    return rerun(stack, x, is_causal=True)
+
+
+def rerun(
+    stack: FrozenStack, x: np.ndarray, *, is_causal: bool = False
+) -> tuple[list[np.ndarray], np.ndarray]:
     """What the attention of each block gets, and the last tokens, from the arrays alone."""
     attended = []
     for number, block in enumerate(stack.blocks):
         attended.append(x if stack.is_post_norm else norm(block.norm1, x))
-        x = x + attention(stack, number, attended[-1])
+        x = x + attention(stack, number, attended[-1], is_causal=is_causal)
         if stack.is_post_norm:
             x = norm(block.norm1, x)
         inner = x if stack.is_post_norm else norm(block.norm2, x)

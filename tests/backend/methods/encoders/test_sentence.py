@@ -10,7 +10,8 @@ from backend.methods.encoders._minilm import load_minilm
 from backend.methods.encoders._packaged import MINILM
 from backend.methods.encoders._text_models import freeze_bert
 from backend.methods.encoders._torchvision_shim import allow_torchvision
-from backend.methods.encoders.sentence import MOST_TOKENS, SentenceEncoder
+from backend.methods.encoders._windowed_texts import MOST_TOKENS
+from backend.methods.encoders.sentence import SentenceEncoder
 from backend.numerics.words import word_spans
 from tests.backend.methods.encoders.hosting import check_blocks, check_reading
 
