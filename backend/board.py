@@ -14,6 +14,7 @@ from hashlib import blake2b
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from backend.numerics import leftover
 from backend.types import Correction, Label, Lessons, Sample, Split, Verdict
 
 HELD_BACK_SHARE = 5
@@ -162,6 +163,16 @@ class Board:
             if row is not None and column is not None:
                 table[row, column] = True
         return table
+
+    def claimers(self, row: int) -> Bool[np.ndarray, " l"]:
+        """The labels that claim parts of a sample: accepted ones and likely ones."""
+        sample = self.samples[row].id
+        said = [self.verdicts.get((sample, label.id)) for label in self.labels]
+        yes, no = (
+            np.array([one is not None and one.verdict == verdict for one in said], bool)
+            for verdict in (Verdict.YES, Verdict.NO)
+        )
+        return leftover.claimers(np.nan_to_num(self.logits[row]), yes, no)
 
     def resized(self, samples: Sequence[Sample], labels: Sequence[Label]) -> Board:
         """The same board for other rows and columns; new cells are NaN.

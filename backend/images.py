@@ -50,6 +50,9 @@ CONTENT_TYPES = {
 
 SMALLEST_CROP = 0.6
 _HEAD = 16
+_WEBP_ANIMATION = 2
+_APNG_HEAD = 65536
+"""acTL comes before the pixels, but colour profiles and texts may come before it."""
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _Opener = Callable[[IO[bytes]], ImageFile]
 
@@ -169,6 +172,24 @@ def format_of(path: Path) -> str | None:
 def looks_like_image(path: Path) -> bool:
     """True if the first bytes are those of a format that is taken; reads a few bytes only."""
     return format_of(path) is not None
+
+
+def is_animated(path: Path) -> bool:
+    """True if the file has more than one frame, as browsers would play it; reads a few bytes.
+
+    A GIF always counts: its frames are told only by reading all of it.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_APNG_HEAD)
+    except OSError:
+        return False
+    known = _format_of(head[:_HEAD])
+    if known is None or known[0] not in ("gif", "webp", "png"):
+        return False
+    if known[0] == "webp":
+        return head[12:16] == b"VP8X" and bool(head[20] & _WEBP_ANIMATION)
+    return known[0] == "gif" or b"acTL" in head.partition(b"IDAT")[0]
 
 
 def _load(

@@ -396,6 +396,10 @@ class Explanation:
         spread: (L,) entropy of a label's map over log P: 0 one part, 1 everywhere.
         layout: grid (rows, cols over the whole displayed picture) or character spans.
         lanes: pack -> (P,) where the lane of that pack looked, sum 1; packs without one are absent.
+        temperature: of the softmax behind the navigators; None for an aligner without one.
+        unclaimed: (P,) how much each part is left over by the labels of the sample, 0..1; see
+            numerics/leftover.py. None where only one label was asked about.
+        claimers: the labels that claim parts there: accepted ones and likely ones.
     """
 
     sample: int
@@ -410,6 +414,9 @@ class Explanation:
     layout: Layout
     version: int
     lanes: Mapping[str, Float[np.ndarray, " p"]] = field(default_factory=dict)
+    temperature: float | None = None
+    unclaimed: Float[np.ndarray, " p"] | None = None
+    claimers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

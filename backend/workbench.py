@@ -35,6 +35,7 @@ from backend.finding import Finder, inside, matching_parts, query_vector
 from backend.jobs import Jobs, Ticket
 from backend.lane_room import LaneRoom
 from backend.learning import Learned
+from backend.numerics.leftover import unclaimed
 from backend.packs import Packs
 from backend.pipeline import DeferredEncoder, EncoderFacts, Pipeline, load_encoder
 from backend.recipes import load_recipe
@@ -439,6 +440,10 @@ class Workbench:
         alignment = self._pipeline.align(parts, board.label_vectors[columns])
         backward = alignment.backward[0]
         entropy = -(backward * np.log(np.maximum(backward, 1e-12))).sum(axis=0)
+        temperature = getattr(
+            getattr(self._pipeline.aligner, "settings", None), "temperature", None
+        )
+        claiming = board.claimers(row) if chosen is None else np.zeros(1, bool)
         return Explanation(
             sample=found.id,
             name=found.name,
@@ -452,6 +457,15 @@ class Workbench:
             layout=layout,
             version=self.version,
             lanes=self._looks(board, row, columns, len(parts)) if with_lanes else {},
+            temperature=temperature,
+            unclaimed=None
+            if chosen is not None
+            else unclaimed(
+                alignment.similarity[:, :, claiming],
+                np.full((1, len(parts)), 1 / len(parts), np.float32),
+                temperature or self._pipeline.scale.temperature,
+            )[0],
+            claimers=tuple(board.labels[k].name for k in np.flatnonzero(claiming)),
         )
 
     def neighbours(self, sample: int | str, k: int = 8, *, vectors: str | None = None) -> list[Hit]:

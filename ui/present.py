@@ -121,9 +121,14 @@ def media_url(sample: api.Sample, project: str, *, size: int | None = None) -> s
     return f"/media/{sample.id}?project={quote(project, safe='')}&v={tag}{extent}"
 
 
-def shown_urls(sample: api.Sample, project: str) -> tuple[str | None, str | None]:
-    """The address of the picture to show at once, and of the whole one if that is another."""
-    is_odd = sample.name.lower().endswith(NOT_SHOWN)
+def shown_urls(
+    sample: api.Sample, project: str, *, is_still: bool = False
+) -> tuple[str | None, str | None]:
+    """The address of the picture to show at once, and of the whole one if that is another.
+
+    `is_still`: only a thumbnail will do, e.g. of an animation, whose first frame the encoder read.
+    """
+    is_odd = is_still or sample.name.lower().endswith(NOT_SHOWN)
     if is_odd or sample.width * sample.height > LARGE_PIXELS:
         whole = None if is_odd else media_url(sample, project)
         return media_url(sample, project, size=SCREEN_SIZE), whole
@@ -210,10 +215,12 @@ def evidence_bytes(
     """Pack the evidence of one sample for the browser.
 
     Layout, little endian: uint32 length of the header; the header, JSON padded with spaces to a
-    multiple of 4: {sample, version, labels, rows, cols, parts, left_out, lanes}; int32 spans
-    (parts, 2) for texts, in UTF-16 units as a browser counts; then float16 matrices forward,
-    backward and similarity, each (labels, parts), label by label; float16 spread (labels,); float16
-    maps of lanes (packs, parts), `lanes` of the header has the ids of each pack's labels.
+    multiple of 4: {sample, version, labels, rows, cols, parts, left_out, lanes, temperature,
+    range, claimers}; int32 spans (parts, 2) for texts, in UTF-16 units as a browser counts; then
+    float16 matrices forward, backward and similarity, each (labels, parts), label by label; float16
+    spread (labels,); float16 maps of lanes (packs, parts), `lanes` of the header has the ids of
+    each pack's labels; float16 unclaimed (parts,). `range` is the least and the largest similarity,
+    `claimers` are ids; where they are null, nobody asked what is left over, and it is 0.
     Where parts x labels is over `MATRIX_CELLS` the best-scored labels and the `wanted` ones go,
     and `left_out` says how many did not.
     """
@@ -232,6 +239,11 @@ def evidence_bytes(
             [i for i in label_ids.values() if (packs or {}).get(i) == pack]
             for pack in explanation.lanes
         ],
+        "temperature": explanation.temperature,
+        "range": _range(explanation.similarity[:, keep]),
+        "claimers": None
+        if explanation.unclaimed is None
+        else [label_ids[name] for name in explanation.claimers if name in label_ids],
     }
     head = json.dumps(header, separators=(",", ":")).encode()
     head += b" " * (-len(head) % 4)
@@ -247,6 +259,8 @@ def evidence_bytes(
     pieces.extend(
         np.ascontiguousarray(looks, dtype="<f2").tobytes() for looks in explanation.lanes.values()
     )
+    left = np.zeros(num_parts) if explanation.unclaimed is None else explanation.unclaimed
+    pieces.append(np.ascontiguousarray(left, dtype="<f2").tobytes())
     return b"".join(pieces)
 
 
@@ -263,6 +277,13 @@ def utf16_spans(text: str, spans: Sequence[tuple[int, int]]) -> np.ndarray:
     wide = np.frombuffer(text.encode("utf-32-le"), dtype="<u4") > 0xFFFF
     extra = np.concatenate([[0], np.cumsum(wide)])
     return array + extra[np.minimum(array, len(wide))]
+
+
+def _range(similarity: np.ndarray) -> list[float]:
+    """The least and the largest number, as the browser will have them: rounded to float16."""
+    if not similarity.size:
+        return [0.0, 1.0]
+    return [float(np.float16(similarity.min())), float(np.float16(similarity.max()))]
 
 
 def _columns(

@@ -272,3 +272,22 @@ def test_looks_like_image_reads_bytes_not_names(tmp_path: Path) -> None:
     picture.write_bytes(encoded(photo(5, 5), "GIF"))
     assert images.looks_like_image(picture)
     assert not images.looks_like_image(tmp_path / "absent.png")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "frames", "expected"),
+    [("gif", 2, True), ("webp", 2, True), ("webp", 1, False), ("png", 2, True), ("png", 1, False)],
+)
+def test_an_animation_is_told_by_its_first_bytes(tmp_path, suffix, frames, expected):
+    pictures = [Image.new("RGB", (8, 6), colour) for colour in ("red", "blue")[:frames]]
+    path = tmp_path / f"a.{suffix}"
+    more = {"save_all": True, "append_images": pictures[1:]} if frames > 1 else {}
+    pictures[0].save(path, **more)
+    assert images.is_animated(path) is expected
+
+
+def test_what_is_no_picture_is_not_animated(tmp_path):
+    text = tmp_path / "a.gif"
+    text.write_text("no picture")
+    assert not images.is_animated(text)
+    assert not images.is_animated(tmp_path / "missing.png")

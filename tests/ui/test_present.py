@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -47,7 +48,8 @@ def unpacked(body: bytes) -> tuple[dict, np.ndarray | None, list[np.ndarray], np
         matrices.append(np.frombuffer(body, "<f2", parts * labels, at).reshape(labels, parts))
         at += 2 * parts * labels
     spread = np.frombuffer(body, "<f2", labels, at)
-    assert at + 2 * labels == len(body)
+    at += 2 * labels + 2 * parts * len(header["lanes"])
+    assert at + 2 * parts == len(body)  # what is left over
     return header, spans, matrices, spread
 
 
@@ -147,4 +149,37 @@ def test_a_label_keeps_what_the_chips_need():
         "p",
         "q",
         ("x",),
+    )
+
+
+def test_what_no_label_claims_comes_last_with_the_ids_of_those_that_claim():
+    found = replace(
+        explanation(4, 3),
+        temperature=0.05,
+        unclaimed=np.array([0.1, 0.9, 0.5, 0], np.float32),
+        claimers=("label 2", "gone"),
+    )
+    ids = {name: 10 + k for k, name in enumerate(found.labels)}
+    body = present.evidence_bytes(found, ids)
+    header, *_ = unpacked(body)
+    assert (header["temperature"], header["claimers"]) == (0.05, [12])
+    left = np.frombuffer(body[-8:], "<f2")
+    np.testing.assert_allclose(left, found.unclaimed, atol=1e-3)
+    assert header["range"] == [
+        float(np.float16(found.similarity.min())),
+        float(np.float16(found.similarity.max())),
+    ]
+
+
+def test_where_nobody_asked_what_is_left_over_nothing_is_said_to_claim():
+    header, *_ = unpacked(present.evidence_bytes(explanation(4, 1), {"label 0": 1}))
+    assert header["claimers"] is None
+    assert header["temperature"] is None
+
+
+def test_an_animation_is_shown_as_a_still():
+    sample = Sample(1, "film.gif", Kind.IMAGE, "a" * 64, width=20, height=10)
+    assert present.shown_urls(sample, "p", is_still=True) == (
+        present.media_url(sample, "p", size=present.SCREEN_SIZE),
+        None,
     )

@@ -115,10 +115,12 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
         Where lanes looked costs a pass through each of them, so it comes only when asked for.
         """
         bench = context.of(request)
-        tag = _tag(bench, sample, label, lanes)
+        found = bench.sample(sample)
+        # What is left over by the accepted labels follows the verdicts at once.
+        said = sorted(bench.verdicts([found.id]).get(found.id, {}).items())
+        tag = _tag(bench, sample, label, lanes, said)
         if _has(request, tag):
             return Response(status_code=304, headers=tag)
-        found = bench.sample(sample)
         try:
             explanation = bench.explain(found.id, with_lanes=lanes)
         except api.NotFoundError:
@@ -263,7 +265,7 @@ def _item(bench: api.Workbench, sample: api.Sample) -> present.ItemHandle:
     hits = [hit for hit in bench.neighbours(sample.id, NEIGHBOURS) if hit.sample != sample.id]
     near = {other.id: other for other in bench.samples([hit.sample for hit in hits])}
     verdicts = bench.verdicts([sample.id, *near])
-    media, full = present.shown_urls(sample, bench.name)
+    media, full = present.shown_urls(sample, bench.name, is_still=_is_still(bench, sample))
     return present.ItemHandle(
         sample=sample.id,
         name=sample.name,
@@ -290,6 +292,16 @@ def _item(bench: api.Workbench, sample: api.Sample) -> present.ItemHandle:
         ),
         is_pending=not suggestions.labels and bool(bench.labels()),
     )
+
+
+def _is_still(bench: api.Workbench, sample: api.Sample) -> bool:
+    """True for an animation: its maps are those of the first frame, so that is what is shown."""
+    if sample.kind is not api.Kind.IMAGE:
+        return False
+    try:
+        return api.is_animated(bench.media(sample.id)[0])
+    except api.PatchlaneError:
+        return False  # the picture is gone; its address says so
 
 
 def _labels(bench: api.Workbench) -> list[present.LabelHandle]:
