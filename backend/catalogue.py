@@ -83,12 +83,39 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "aligners/transport",
         "TransportAligner",
-        "conditional transport between parts and labels: score and map from the same numbers",
+        "conditional transport: labels look for parts and parts for labels, each alone, so "
+        "background may stay unused; needs cosines that differ, else its maps are flat",
         status="default",
         source="Li et al., PatchCT, ICCV 2023 (2307.09066)",
         aka=("PatchCT",),
     ),
-    Entry("aligners/cosine", "CosineAligner", "cosine of the mean part", status="plain"),
+    Entry(
+        "aligners/cosine",
+        "CosineAligner",
+        "cosine of the mean part: right for whole scenes; a small thing drowns in the rest",
+        status="plain",
+    ),
+    Entry(
+        "aligners/maxsim",
+        "MaxsimAligner",
+        "cosine of the best part: right for small things; one odd part outvotes all others",
+        source="Khattab and Zaharia, ColBERT, SIGIR 2020 (2004.12832)",
+        aka=("ColBERT",),
+    ),
+    Entry(
+        "aligners/attention",
+        "AttentionAligner",
+        "each label attends to parts and is compared with their mix; a label that fits nothing is "
+        "compared with the mix of everything and scores too high",
+        source="Vaswani et al., NeurIPS 2017 (1706.03762)",
+    ),
+    Entry(
+        "aligners/sinkhorn",
+        "SinkhornAligner",
+        "entropic optimal transport: every part is shipped and every label served, so background "
+        "and absent labels get parts, scores depend on the other labels, and it is slow",
+        source="Cuturi, NeurIPS 2013 (1306.0895)",
+    ),
     Entry(
         "learners/logistic",
         "LogisticLearner",

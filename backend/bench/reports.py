@@ -15,6 +15,7 @@ from backend.errors import BadInputError, NotFoundError
 from backend.settings import Settings
 
 BENCHES: Mapping[str, str] = {
+    "evidence": "backend.bench.evidence",
     "foundation": "backend.bench.foundation",
     "lanes": "backend.bench.lanes",
 }

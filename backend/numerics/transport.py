@@ -13,13 +13,19 @@ the entropic optimal one at regularisation t. A label's CT-pooled score is minus
 up to a constant: sum_n pi_b[n, m] S[n, m]; towards the best part for small t, towards the
 mean part for large t.
 
+`sinkhorn_potentials` is what the literature compares with: one entropic optimal plan that keeps
+both marginals at once. What no label claims is `leftover.py`'s to say.
+
 Everything is done on logarithms, so neither a small temperature nor a weight of zero overflows.
 Source: Li et al., PatchCT, ICCV 2023 (2307.09066); Zheng and Zhou, Exploiting Chain Rule and Bayes'
-Theorem to Compare Probability Distributions, NeurIPS 2021 (plans in closed form).
+Theorem to Compare Probability Distributions, NeurIPS 2021 (plans in closed form). Sinkhorn: Cuturi,
+NeurIPS 2013 (1306.0895), on logarithms as in Peyre and Cuturi, Computational Optimal Transport,
+2019, section 4.4.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +36,9 @@ NEVER = np.float32(-1e30)
 
 BLOCK = 4_000_000
 """Numbers (samples x parts x labels) held at once while pooling: 16 MB of float32."""
+
+ROUNDS, TOLERANCE = 200, 1e-4
+"""Of Sinkhorn: it stops when no label's share is off by more than the tolerance of that share."""
 
 Similarity = Float[np.ndarray, "n p l"]
 
@@ -82,16 +91,22 @@ def forward_navigator(
     cosine: Similarity, beta: Float[np.ndarray, "n l"], temperature: float
 ) -> Similarity:
     """pi_f: each part's choice among the labels; rows sum to 1, or 0 where beta is 0."""
-    logits = cosine / np.float32(temperature) + _log(beta)[:, None, :]
-    return _softmax(logits, axis=2) * (beta.sum(axis=1) > 0)[:, None, None]
+    logits = cosine / np.float32(temperature)
+    logits += _log(beta)[:, None, :]
+    _softmax(logits, axis=2)
+    logits *= (beta.sum(axis=1) > 0)[:, None, None]
+    return logits
 
 
 def backward_navigator(
     cosine: Similarity, theta: Float[np.ndarray, "n p"], temperature: float
 ) -> Similarity:
     """pi_b: each label's choice among the parts; columns sum to 1, or 0 where theta is 0."""
-    logits = cosine / np.float32(temperature) + _log(theta)[:, :, None]
-    return _softmax(logits, axis=1) * (theta.sum(axis=1) > 0)[:, None, None]
+    logits = cosine / np.float32(temperature)
+    logits += _log(theta)[:, :, None]
+    _softmax(logits, axis=1)
+    logits *= (theta.sum(axis=1) > 0)[:, None, None]
+    return logits
 
 
 def forward_plan(forward: Similarity, theta: Float[np.ndarray, "n p"]) -> Similarity:
@@ -127,21 +142,143 @@ def pooled_scores(
     theta: Float[np.ndarray, "n p"],
     temperature: float,
 ) -> Float[np.ndarray, "n l"]:
-    """CT-pooled score of every sample and label, a block of samples at a time."""
-    scores = np.empty((len(parts), len(labels)), np.float32)
-    step = max(1, BLOCK // max(1, parts.shape[1] * len(labels)))
-    for start in range(0, len(parts), step):
-        block = slice(start, start + step)
-        cosine = similarity(parts[block], labels)
+    """CT-pooled score of every sample and label, a block of samples and labels at a time."""
+    has_parts = (theta.sum(axis=1) > 0)[:, None]
+    return _pooled(parts, labels, _log(theta), temperature) * has_parts
+
+
+def _pooled(
+    parts: Float[np.ndarray, "n p d"],
+    labels: Float[np.ndarray, "l _"],
+    log_weights: Float[np.ndarray, "n p"],
+    temperature: float,
+) -> Float[np.ndarray, "n l"]:
+    scores = np.zeros((len(parts), len(labels)), np.float32)
+    for some, chosen in blocks(len(parts), parts.shape[1], len(labels)):
+        cosine = similarity(parts[some], labels[chosen])
         logits = cosine / np.float32(temperature)
-        logits += _log(theta[block])[:, :, None]
+        logits += log_weights[some][:, :, None]
         logits -= logits.max(axis=1, keepdims=True, initial=NEVER)
         weights = np.exp(logits, out=logits)
         total = weights.sum(axis=1)
         cosine *= weights
-        scores[block] = cosine.sum(axis=1) / np.maximum(total, 1e-30)
-        scores[block] *= (theta[block].sum(axis=1) > 0)[:, None]
+        scores[some, chosen] = cosine.sum(axis=1) / np.maximum(total, 1e-30)
     return scores
+
+
+def blocks(num_samples: int, num_parts: int, num_labels: int) -> Iterator[tuple[slice, slice]]:
+    """Samples and labels of which `BLOCK` similarities are held at once.
+
+    A text of 20,000 words under 2,000 labels is one sample of ten times that.
+    """
+    wide = max(1, min(num_labels, BLOCK // max(1, num_parts)))
+    deep = max(1, BLOCK // max(1, num_parts * wide))
+    for start in range(0, num_samples, deep):
+        for first in range(0, num_labels, wide):
+            yield slice(start, start + deep), slice(first, first + wide)
+
+
+@dataclass(frozen=True)
+class Potentials:
+    """Logarithms of u (N, P) and v (N, L): the plan is u[n] exp(S[n, m] / t) v[m]."""
+
+    parts: Float[np.ndarray, "n p"]
+    labels: Float[np.ndarray, "n l"]
+
+
+def sinkhorn_potentials(
+    cosine: Similarity,
+    theta: Float[np.ndarray, "n p"],
+    beta: Float[np.ndarray, "n l"],
+    temperature: float,
+) -> Potentials:
+    """Of the entropic optimal plan of each sample; parts and labels of weight 0 get log 0.
+
+    The plan keeps theta exactly, and beta to `TOLERANCE` or as near as `ROUNDS` came. Each sample
+    stops on its own, so that a batch equals its items one at a time.
+    """
+    log_u = np.full(theta.shape, NEVER, np.float32)
+    log_v = np.full(beta.shape, NEVER, np.float32)
+    for sample in range(len(cosine)):
+        rows, columns = theta[sample] > 0, beta[sample] > 0
+        if rows.any() and columns.any():
+            kernel = cosine[sample] / np.float32(temperature)
+            if not (np.all(rows) and np.all(columns)):
+                kernel = kernel[np.ix_(rows, columns)]
+            found = _scaled(kernel, theta[sample, rows], beta[sample, columns])
+            log_u[sample, rows], log_v[sample, columns] = found
+    return Potentials(log_u, log_v)
+
+
+def sinkhorn_navigators(
+    cosine: Similarity, potentials: Potentials, temperature: float
+) -> tuple[Similarity, Similarity]:
+    """Forward and backward conditionals of the plan: plan / theta and plan / beta.
+
+    A part or label of weight 0 is told what it would get, as by the closed-form navigators.
+    """
+    forward = cosine / np.float32(temperature)
+    forward += potentials.labels[:, None, :]
+    _softmax(forward, axis=2)
+    forward *= (potentials.labels > NEVER).any(axis=1)[:, None, None]
+    backward = cosine / np.float32(temperature)
+    backward += potentials.parts[:, :, None]
+    _softmax(backward, axis=1)
+    backward *= (potentials.parts > NEVER).any(axis=1)[:, None, None]
+    return forward, backward
+
+
+def sinkhorn_scores(
+    parts: Float[np.ndarray, "n p d"],
+    labels: Float[np.ndarray, "l _"],
+    theta: Float[np.ndarray, "n p"],
+    temperature: float,
+) -> Float[np.ndarray, "n l"]:
+    """Mean cosine of each label under the optimal plan, labels of equal weight; one at a time."""
+    scores = np.zeros((len(parts), len(labels)), np.float32)
+    for row in range(len(parts) if len(labels) else 0):
+        one = slice(row, row + 1)
+        if not theta[one].any():
+            continue
+        cosine = similarity(parts[one], labels)
+        beta = label_weights(1, len(labels))
+        log_u = sinkhorn_potentials(cosine, theta[one], beta, temperature).parts
+        del cosine
+        scores[one] = _pooled(parts[one], labels, log_u, temperature)
+    return scores
+
+
+def _scaled(
+    kernel: Float[np.ndarray, "p l"], theta: Float[np.ndarray, " p"], beta: Float[np.ndarray, " l"]
+) -> tuple[Float[np.ndarray, " p"], Float[np.ndarray, " l"]]:
+    """Scale rows and columns of exp(kernel) in turn until both marginals hold."""
+    log_theta, log_beta = np.log(theta), np.log(beta)
+    log_v = log_beta.copy()
+    for _ in range(ROUNDS):
+        log_u = log_theta - _log_sum_exp(kernel, log_v, axis=1)
+        log_columns = _log_sum_exp(kernel, log_u, axis=0)
+        off = np.abs(np.expm1(np.clip(log_v + log_columns - log_beta, -80, 80))).max()
+        if off <= TOLERANCE:
+            break
+        log_v = log_beta - log_columns
+    else:
+        log_u = log_theta - _log_sum_exp(kernel, log_v, axis=1)
+    return log_u, log_v
+
+
+def _log_sum_exp(
+    kernel: Float[np.ndarray, "p l"], added: Float[np.ndarray, " _"], *, axis: int
+) -> Float[np.ndarray, " _"]:
+    """Logarithm of the sum over one axis, some rows of the other at a time."""
+    out = np.empty(kernel.shape[1 - axis], np.float32)
+    step = max(1, BLOCK // max(1, kernel.shape[axis]))
+    for start in range(0, len(out), step):
+        some = slice(start, start + step)
+        block = kernel[some] + added if axis else kernel[:, some] + added[:, None]
+        best = block.max(axis=axis)
+        block -= best[:, None] if axis else best
+        out[some] = best + np.log(np.exp(block, out=block).sum(axis=axis))
+    return out
 
 
 def spread(
@@ -157,8 +294,9 @@ def _log(weights: Float[np.ndarray, "*_"]) -> Float[np.ndarray, "*_"]:
     return np.log(weights, out=np.full(weights.shape, NEVER, np.float32), where=weights > 0)
 
 
-def _softmax(logits: Similarity, *, axis: int) -> Similarity:
-    if logits.shape[axis] == 0:
-        return logits
-    weights = np.exp(logits - logits.max(axis=axis, keepdims=True))
-    return weights / weights.sum(axis=axis, keepdims=True)
+def _softmax(logits: Similarity, *, axis: int) -> None:
+    """In place: the largest map, 20,000 words by 2,000 labels, is 160 MB."""
+    if logits.shape[axis]:
+        logits -= logits.max(axis=axis, keepdims=True)
+        np.exp(logits, out=logits)
+        logits /= logits.sum(axis=axis, keepdims=True)

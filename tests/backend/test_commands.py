@@ -200,7 +200,9 @@ def test_failures_are_one_sentence_and_exit_1(made: Call, tmp_path: Path) -> Non
 
 def test_methods_lists_the_catalogue(call: Call) -> None:
     found = call("methods", "--shelf", "aligners")["methods"]
-    assert {entry["key"] for entry in found} == {"aligners/cosine", "aligners/transport"}
+    names = {entry["key"].removeprefix("aligners/") for entry in found}
+    assert names == {"attention", "cosine", "maxsim", "sinkhorn", "transport"}
+    assert all("; " in entry["what"] or ": " in entry["what"] for entry in found), "how it fails"
 
 
 def test_doctor_says_what_is_there(call: Call) -> None:

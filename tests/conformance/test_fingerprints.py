@@ -46,7 +46,7 @@ def test_settings_are_frozen(key):
         settings.anything = 1
 
 
-@pytest.mark.parametrize("key", ["aligners/transport", "aligners/cosine"])
+@pytest.mark.parametrize("key", [line.key for line in catalogue.entries("aligners")])
 def test_a_temperature_of_zero_is_refused(key):
     method = catalogue.load(key)
     with pytest.raises(BadInputError, match="temperature is 0"):

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from backend.errors import BadInputError
 from backend.fingerprints import fingerprint_of
-from backend.numerics import transport
+from backend.methods.aligners._clouds import check, check_temperature, drawn, part_weights
 from backend.types import Alignment
 
 
@@ -35,8 +34,7 @@ class CosineAligner:
 
     def __init__(self, settings: Settings | None = None):
         self.settings = settings or self.Settings()
-        if not self.settings.temperature > 0:
-            raise BadInputError(f"temperature is {self.settings.temperature}; give one above 0")
+        check_temperature(self.settings.temperature)
         self.fingerprint = fingerprint_of("aligners/cosine", self.settings)
 
     def align(
@@ -48,18 +46,14 @@ class CosineAligner:
         weights: Float[np.ndarray, " l"] | None = None,
         saliency: Float[np.ndarray, "n p"] | None = None,
     ) -> Alignment:
-        scores = self.score(parts, labels, real=real, saliency=saliency)
-        mask = np.ones(parts.shape[:2], bool) if real is None else real
-        beta = transport.label_weights(len(parts), len(labels), weights)
-        cosine = transport.similarity(parts, labels)
-        forward = transport.forward_navigator(cosine, beta, self.settings.temperature)
-        return Alignment(
-            scores=scores,
-            forward=forward * mask[:, :, None],
-            backward=transport.backward_navigator(
-                cosine, transport.part_weights(mask), self.settings.temperature
-            ),
-            similarity=cosine,
+        return drawn(
+            parts,
+            labels,
+            scores=self.score(parts, labels, real=real, saliency=saliency),
+            real=real,
+            weights=weights,
+            theta=part_weights(parts, real, None),
+            temperature=self.settings.temperature,
         )
 
     def score(
@@ -70,13 +64,8 @@ class CosineAligner:
         real: Bool[np.ndarray, "n p"] | None = None,
         saliency: Float[np.ndarray, "n p"] | None = None,
     ) -> Float[np.ndarray, "n l"]:
-        if parts.shape[2] != labels.shape[1]:
-            raise BadInputError(
-                f"parts are {parts.shape[2]} wide and labels {labels.shape[1]}; "
-                "encode both with the same encoder"
-            )
-        mask = np.ones(parts.shape[:2], bool) if real is None else real
-        theta = transport.part_weights(mask, saliency)
+        check(parts, labels, saliency=saliency)
+        theta = part_weights(parts, real, saliency)
         mean = np.matmul(theta[:, None, :], parts, dtype=np.float32)[:, 0]
         length = np.linalg.norm(mean, axis=1, keepdims=True)
         return (mean / np.maximum(length, 1e-12)) @ labels.T.astype(np.float32, copy=False)

@@ -15,8 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from backend.errors import BadInputError
 from backend.fingerprints import fingerprint_of
+from backend.methods.aligners._clouds import (
+    check,
+    check_temperature,
+    mask_of,
+    part_weights,
+)
 from backend.numerics import transport
 from backend.types import Alignment
 
@@ -40,8 +45,7 @@ class TransportAligner:
 
     def __init__(self, settings: Settings | None = None):
         self.settings = settings or self.Settings()
-        if not self.settings.temperature > 0:
-            raise BadInputError(f"temperature is {self.settings.temperature}; give one above 0")
+        check_temperature(self.settings.temperature)
         self.fingerprint = fingerprint_of("aligners/transport", self.settings)
 
     def align(
@@ -53,16 +57,18 @@ class TransportAligner:
         weights: Float[np.ndarray, " l"] | None = None,
         saliency: Float[np.ndarray, "n p"] | None = None,
     ) -> Alignment:
-        _check(parts, labels, weights, saliency)
-        mask = np.ones(parts.shape[:2], bool) if real is None else real
+        check(parts, labels, weights=weights, saliency=saliency)
+        mask = mask_of(parts, real)
         theta = transport.part_weights(mask, saliency)
         beta = transport.label_weights(len(parts), len(labels), weights)
         cosine = transport.similarity(parts, labels)
-        backward = transport.backward_navigator(cosine, theta, self.settings.temperature)
-        forward = transport.forward_navigator(cosine, beta, self.settings.temperature)
+        settings = self.settings
+        backward = transport.backward_navigator(cosine, theta, settings.temperature)
+        forward = transport.forward_navigator(cosine, beta, settings.temperature)
+        forward *= mask[:, :, None]
         return Alignment(
-            scores=(backward * cosine).sum(axis=1),
-            forward=forward * mask[:, :, None],
+            scores=np.einsum("npl,npl->nl", backward, cosine),
+            forward=forward,
             backward=backward,
             similarity=cosine,
         )
@@ -75,20 +81,6 @@ class TransportAligner:
         real: Bool[np.ndarray, "n p"] | None = None,
         saliency: Float[np.ndarray, "n p"] | None = None,
     ) -> Float[np.ndarray, "n l"]:
-        _check(parts, labels, None, saliency)
-        mask = np.ones(parts.shape[:2], bool) if real is None else real
-        theta = transport.part_weights(mask, saliency)
+        check(parts, labels, saliency=saliency)
+        theta = part_weights(parts, real, saliency)
         return transport.pooled_scores(parts, labels, theta, self.settings.temperature)
-
-
-def _check(
-    parts: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, saliency: np.ndarray | None
-) -> None:
-    if parts.shape[2] != labels.shape[1]:
-        raise BadInputError(
-            f"parts are {parts.shape[2]} wide and labels {labels.shape[1]}; "
-            "encode both with the same encoder"
-        )
-    for name, values in (("weights", weights), ("saliency", saliency)):
-        if values is not None and not (values >= 0).all():
-            raise BadInputError(f"{name} has {np.min(values)}; give numbers of 0 or above")

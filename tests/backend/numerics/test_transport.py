@@ -199,3 +199,46 @@ def test_spread_is_zero_for_one_part_and_one_for_all():
     half[0, :2] = 0.5
     real = np.array([[True, True, False, False]])
     np.testing.assert_allclose(transport.spread(half, real), [[1]], atol=1e-6)
+
+
+@pytest.mark.parametrize("tau", [0.05, 0.2, 1.0])
+def test_the_sinkhorn_plan_is_the_one_of_pot_and_keeps_its_marginals(case, monkeypatch, tau):
+    monkeypatch.setattr(transport, "ROUNDS", 20_000)
+    monkeypatch.setattr(transport, "TOLERANCE", 1e-6)
+    parts, labels, theta, beta = case
+    cosine = transport.similarity(parts, labels)
+    found = transport.sinkhorn_potentials(cosine, theta, beta, tau)
+    forward, backward = transport.sinkhorn_navigators(cosine, found, tau)
+    for b in range(2):
+        rows, columns = theta[b] > 0, beta[b] > 0
+        plan = ot.bregman.sinkhorn_log(
+            theta[b, rows] / theta[b].sum(dtype=float),
+            beta[b, columns] / beta[b].sum(dtype=float),
+            1 - cosine[b][np.ix_(rows, columns)].astype(float),
+            tau,
+            numItermax=50_000,
+            stopThr=1e-10,
+        )
+        inside = np.ix_(rows, columns)
+        np.testing.assert_allclose((theta[b][:, None] * forward[b])[inside], plan, atol=1e-5)
+        np.testing.assert_allclose((beta[b] * backward[b])[inside], plan, atol=1e-5)
+
+
+def test_sinkhorn_stops_early_when_it_is_asked_for_less(case, monkeypatch):
+    parts, labels, theta, beta = case
+    cosine = transport.similarity(parts, labels)
+    monkeypatch.setattr(transport, "ROUNDS", 3)
+    found = transport.sinkhorn_potentials(cosine, theta, beta, 0.01)
+    plan = theta[:, :, None] * transport.sinkhorn_navigators(cosine, found, 0.01)[0]
+    # The parts' shares are kept even then; it is the labels' that are off.
+    np.testing.assert_allclose(plan.sum(axis=2), theta * beta.any(axis=1)[:, None], atol=1e-6)
+    assert np.abs(plan.sum(axis=1) - beta).max() > 1e-4
+
+
+def test_sinkhorn_in_blocks_changes_nothing(case, monkeypatch):
+    parts, labels, theta, _ = case
+    whole = transport.sinkhorn_scores(parts, labels, theta, TAU)
+    monkeypatch.setattr(transport, "BLOCK", 2 * 5)
+    np.testing.assert_allclose(
+        transport.sinkhorn_scores(parts, labels, theta, TAU), whole, atol=1e-6
+    )
