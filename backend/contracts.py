@@ -189,6 +189,11 @@ class LaneTeacher(Protocol):
     """What `Lane.share` may be; the first of equals is taken."""
 
     @property
+    def views(self) -> int:
+        """In how many fixed ways each taught sample is read, 1 for as it is."""
+        ...
+
+    @property
     def maker(self) -> str:
         """Names the shape of the lanes; lanes of another shape are refused."""
         ...

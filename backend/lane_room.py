@@ -65,19 +65,36 @@ class LaneRoom:
             return self._network
 
     def readings(
-        self, board: Board, rows: Sequence[int], *, progress: Progress | None = None
+        self,
+        board: Board,
+        rows: Sequence[int],
+        *,
+        view: int = 0,
+        progress: Progress | None = None,
     ) -> list[LaneReading | None]:
-        """What lanes read of these rows; made again where it is gone, None where it cannot be."""
+        """What lanes read of these rows; made again where it is gone, None where it cannot be.
+
+        Args:
+            board: has the rows.
+            rows: which.
+            view: 0 the sample as it is, of a picture also another fixed way to look at it.
+            progress: called with (done, total, name).
+        """
         host, _ = self._both()
         samples = [board.samples[row] for row in rows]
         hashes = [sample.content_hash for sample in samples]
-        missing = set(self._store.tokens.missing(hashes, host.lane_key))
+        missing = set(self._store.tokens.missing(hashes, host.lane_key, view))
         if missing:
             lacking = [sample for sample in samples if sample.content_hash in missing]
             encoding.read_missing(
-                self._store, self._pipeline.encoder, lacking, self._store.tokens, progress=progress
+                self._store,
+                self._pipeline.encoder,
+                lacking,
+                self._store.tokens,
+                view=view,
+                progress=progress,
             )
-        return self._store.tokens.get(host.lane_key, hashes)
+        return self._store.tokens.get(host.lane_key, hashes, view)
 
     def filled(
         self,
@@ -167,25 +184,57 @@ class LaneRoom:
         board: Board,
         labels: Sequence[int],
         verdicts: Mapping[tuple[int, int], Correction],
-        rows: np.ndarray,
         base: np.ndarray,
         *,
         progress: Progress | None = None,
-    ) -> LaneLessons:
-        """Verdicts on some labels in some rows (`trainable` or `held_back`), with readings.
+    ) -> tuple[LaneLessons, LaneLessons]:
+        """Verdicts on some labels with readings: what is learned from, and what is held back.
+
+        What is learned from is there once for each fixed view that the learner wants.
 
         Args:
             board: rows and columns.
             labels: ids, the columns of the lessons.
             verdicts: the folded log.
-            rows: (N,) which rows count.
             base: (N, L) zero-shot logits of the whole board for these labels.
             progress: of readings that have to be made again.
         """
+        _, teacher = self._both()
+        views = min(teacher.views, encoding.NUM_VIEWS[self._pipeline.encoder.kind])
+        seen = [
+            self._lessons(
+                board, labels, verdicts, board.trainable, base, view=view, progress=progress
+            )
+            for view in range(views)
+        ]
+        held = self._lessons(board, labels, verdicts, board.held_back, base, progress=progress)
+        if len(seen) == 1:
+            return seen[0], held
+        taught = LaneLessons(
+            [reading for one in seen for reading in one.readings],
+            *(
+                np.concatenate([getattr(one, name) for one in seen])
+                for name in ("base", "targets", "known")
+            ),
+        )
+        return taught, held
+
+    def _lessons(
+        self,
+        board: Board,
+        labels: Sequence[int],
+        verdicts: Mapping[tuple[int, int], Correction],
+        rows: np.ndarray,
+        base: np.ndarray,
+        *,
+        view: int = 0,
+        progress: Progress | None = None,
+    ) -> LaneLessons:
+        """Those of some rows, seen in one way."""
         columns = {label: column for column, label in enumerate(labels)}
         known = board.lessons(verdicts, columns, rows)
         used = np.unique(known.rows)
-        readings = self.readings(board, used.tolist(), progress=progress)
+        readings = self.readings(board, used.tolist(), view=view, progress=progress)
         place = {int(row): i for i, row in enumerate(used)}
         targets = np.zeros((len(used), len(labels)), np.float32)
         is_known = np.zeros((len(used), len(labels)), bool)

@@ -312,10 +312,7 @@ class Packs:
         verdicts = bench.store.log.current(upto=taught_offset)
         base = learning.zero_shot_logits(bench.pipeline, board, labels)
         report(0, 1, "reading the samples with verdicts")
-        taught, held = (
-            bench.room.lessons(board, labels, verdicts, rows, base)
-            for rows in (board.trainable, board.held_back)
-        )
+        taught, held = bench.room.lessons(board, labels, verdicts, base)
         if not (taught.known & (taught.targets > 0)).any():
             raise BadInputError(
                 f"the pack {pack!r} has no YES on a sample that is learned from; give a few first"

@@ -224,10 +224,7 @@ def retrained(
         store.log.current(upto=int(step.detail["taught"])), step.detail.get("waiting", ())
     )
     base = zero_shot_logits(pipeline, board, labels)
-    taught, held = (
-        room.lessons(board, labels, verdicts, rows, base)
-        for rows in (board.trainable, board.held_back)
-    )
+    taught, held = room.lessons(board, labels, verdicts, base)
     arrays, _ = room.train(taught, held, start=warm, steps=step.steps, seed=step.seed, threads=1)
     lane = new_lane(pipeline, arrays, pack=str(step.detail["pack"]), labels=labels)
     if lane.digest != step.detail["digest"]:

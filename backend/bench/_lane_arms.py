@@ -119,14 +119,29 @@ class Classroom:
     """A course with the frozen blocks; each method is an arm."""
 
     def __init__(
-        self, course: Course, pipeline: Pipeline, network: Any, readings: Readings | None = None
+        self,
+        course: Course,
+        pipeline: Pipeline,
+        network: Any,
+        readings: Readings | None = None,
+        views: Sequence[Sequence[LaneReading]] = (),
     ):
+        """Teach a course by a recipe.
+
+        Args:
+            course: who is taught what.
+            pipeline: recipe and encoder.
+            network: the frozen blocks.
+            readings: in place of the course's own.
+            views: of all pictures, in each further way that taught ones are looked at.
+        """
         teacher = pipeline.teacher
         if not isinstance(teacher, LanesLearner):
             raise BadInputError("this recipe has no lanes")
         self.course, self.pipeline, self.network = course, pipeline, network
         self.teacher = teacher
         self._readings = readings or course.known.readings
+        self._views = views
         board = course.board
         self.learned_from = np.flatnonzero(board.trainable)
         self.held_back = np.flatnonzero(board.held_back)
@@ -149,6 +164,7 @@ class Classroom:
             taught, held = (
                 self._lessons(columns, rows, base) for rows in (self.learned_from, self.held_back)
             )
+            taught = self._in_all_views(taught, self.learned_from)
             warm = dict(learned.lanes[-1].arrays) if learned.lanes else None
             arrays = self._teach(self.teacher, taught, held, warm)
             lane = learning.new_lane(pipeline, arrays, pack=f"pack {number + 1}", labels=labels)
@@ -264,6 +280,18 @@ class Classroom:
         truth = self.course.known.truth[rows][:, list(columns)]
         return LaneLessons(
             self._readings(rows), base[rows], truth.astype(np.float32), np.ones_like(truth)
+        )
+
+    def _in_all_views(self, taught: LaneLessons, rows: np.ndarray) -> LaneLessons:
+        """The same lessons again for each further view of their pictures."""
+        if not self._views:
+            return taught
+        times = 1 + len(self._views)
+        return LaneLessons(
+            [*taught.readings, *(view[row] for view in self._views for row in rows.tolist())],
+            np.tile(taught.base, (times, 1)),
+            np.tile(taught.targets, (times, 1)),
+            np.tile(taught.known, (times, 1)),
         )
 
     def _with_a_label(self, rows: np.ndarray, columns: Sequence[int]) -> np.ndarray:

@@ -23,6 +23,7 @@ from backend.bench._embedded_data import MOSAICS, PACK, read_rows
 from backend.bench._embedded_measures import read_pictures
 from backend.contracts import LaneHost
 from backend.errors import BadInputError
+from backend.images import fixed_view
 from backend.pipeline import Pipeline
 from backend.types import LaneReading
 
@@ -201,6 +202,47 @@ def read_set(source: Source, pipeline: Pipeline, folder: Path, say: Say) -> Read
         tokens=tokens,
         **arrays,
     )
+
+
+def read_views(
+    source: Source, pipeline: Pipeline, folder: Path, *, views: int, say: Say
+) -> list[list[LaneReading]]:
+    """Readings of all pictures in each of the fixed views after the first; kept on disk as well.
+
+    Raises:
+        BadInputError: lanes cannot live in the encoder.
+    """
+    host = pipeline.host
+    if host is None:
+        raise BadInputError(f"lanes cannot live in {pipeline.encoder.id}")
+    count = len(source.labels)
+    found: list[list[LaneReading]] = []
+    for view in range(1, views):
+        place = folder / f"{source.name}-{host.lane_key}-view-{view}"
+        if not (place / "done.json").exists():
+            place.mkdir(parents=True, exist_ok=True)
+            tokens, plain = None, []
+            for at in range(0, count, CHUNK):
+                rows = range(at, min(at + CHUNK, count))
+                pictures = [
+                    fixed_view(picture, f"{source.name}:{row}", view)
+                    for row, picture in zip(rows, source.load(rows), strict=True)
+                ]
+                _, readings = host.read(pictures)
+                block = np.stack([reading.tokens for reading in readings])
+                plain.append(np.stack([reading.plain for reading in readings]))
+                if tokens is None:
+                    shape = (count, *block.shape[1:])
+                    path = place / "tokens.npy"
+                    tokens = np.lib.format.open_memmap(path, "w+", np.float16, shape)
+                tokens[at : at + len(block)] = block
+                say(f"{source.name}, view {view}: {at + len(block)} of {count} read")
+            np.save(place / "plain.npy", np.concatenate(plain))
+            (place / "done.json").write_text(json.dumps({"count": count}), encoding="utf-8")
+        tokens = np.load(place / "tokens.npy", mmap_mode="r")
+        numbers = np.load(place / "plain.npy")
+        found.append([LaneReading(tokens[row], numbers[row]) for row in range(count)])
+    return found
 
 
 def _encode(

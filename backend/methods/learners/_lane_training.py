@@ -176,8 +176,10 @@ def padded(readings: Sequence[LaneReading], network: LaneNetwork) -> tuple[Tenso
         for row, reading in enumerate(readings):
             block[row, :, : lengths[row]] = reading.tokens
     real: Int[np.ndarray, "n p"] = np.arange(longest)[None] < np.array(lengths)[:, None]
-    tokens = torch.from_numpy(block).to(network.device, network.dtype)
-    return tokens, torch.from_numpy(real).to(network.device)
+    if network.device.type == "cuda":  # pinned pages are copied while the GPU works
+        halves = torch.from_numpy(block).pin_memory().to(network.device, non_blocking=True)
+        return halves.to(network.dtype), torch.from_numpy(real).to(network.device)
+    return torch.from_numpy(block).to(network.dtype), torch.from_numpy(real)
 
 
 @dataclass

@@ -65,6 +65,8 @@ class LanesLearner:
             selectors, prefixes: S and K.
             prefixed_blocks: the first blocks that have prefixes.
             rate, head_rate, decay, max_epochs, patience, batch: see `TrainingPlan`.
+            views: fixed ways to look at each taught picture (itself, mirrored, two crops), instead
+                of the paper's random crops; each is encoded once. `bench lanes --part views`.
             is_paper_protocol: train lanes on samples with a YES in the pack only, on which every
                 label of the pack without a YES counts as NO; else on all verdicts as they are.
         """
@@ -86,12 +88,15 @@ class LanesLearner:
         max_epochs: int = 40
         patience: int = 5
         batch: int = 32
+        views: int = 1
         is_paper_protocol: bool = False
 
     def __init__(self, settings: Settings | None = None):
         self.settings = own = settings or self.Settings()
-        if min(own.selectors, own.max_epochs, own.batch) < 1 or own.prefixes < 0:
-            raise BadInputError("a lane needs at least one selector, one epoch and one sample")
+        if min(own.selectors, own.max_epochs, own.batch, own.views) < 1 or own.prefixes < 0:
+            raise BadInputError(
+                "a lane needs at least one selector, one epoch, one sample and one view"
+            )
         self.fingerprint = fingerprint_of("learners/lanes", own)
         self._heads = LogisticHeads(
             LogisticHeads.Settings(
@@ -185,6 +190,11 @@ class LanesLearner:
     """What a lane's share may be, the first of equals is taken."""
 
     # --- lanes: soon -------------------------------------------------------------------------
+
+    @property
+    def views(self) -> int:
+        """In how many fixed ways each taught sample is read."""
+        return self.settings.views
 
     @property
     def maker(self) -> str:

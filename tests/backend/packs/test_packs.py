@@ -219,10 +219,10 @@ def test_pausing_ends_what_trains_by_itself_and_nothing_else(bench):
     before = bench.version
     bench.packs.pause(True)
     job = bench.packs.teach_soon("moods", by_itself=True)
-    assert bench.jobs.wait(job, 60).state == JobState.CANCELLED
+    assert bench.jobs.wait(job, 300).state == JobState.CANCELLED
     assert bench.version == before
     asked = bench.packs.teach_soon("moods")
-    assert bench.jobs.wait(asked, 60).state == JobState.DONE
+    assert bench.jobs.wait(asked, 300).state == JobState.DONE
     assert bench.version == before + 1
 
 
@@ -235,7 +235,7 @@ def test_a_training_that_was_asked_for_goes_on_after_a_restart(bench, settings):
     bench.close()  # the training waited in the queue, as if the process had been killed
     again = api.open_project(bench.path, settings=settings, learns=True)
     (job,) = [one for one in again.jobs.list() if one.kind == "teach" and one.state.is_open]
-    assert again.jobs.wait(job.id, 60).state == JobState.DONE
+    assert again.jobs.wait(job.id, 300).state == JobState.DONE
     assert [lane.pack for lane in again.learned.lanes] == ["moods"]
     again.close()
     last = api.open_project(bench.path, settings=settings, learns=True)

@@ -1,0 +1,83 @@
+"""What lanes are taught on: verdicts with readings, once for each fixed view."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from backend import api, learning
+from backend.board import is_held_back
+from backend.images import fixed_view
+from backend.methods.learners.lanes import LanesLearner
+from backend.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    """Twelve pictures, red ones and blue ones, with every verdict given."""
+    folder = tmp_path_factory.mktemp("pictures")
+    draw = np.random.default_rng(0)
+    for number in range(12):
+        pixels = draw.integers(0, 90, (64, 80, 3), dtype=np.uint8)
+        pixels[:, : 10 + 3 * number, 0 if number % 2 else 2] += 150
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    settings = Settings(home=tmp_path_factory.mktemp("home"), threads=1)
+    opened = api.create_project("pictures", labels=["red", "blue"], settings=settings)
+    opened.add(folder)
+    opened.correct(
+        [
+            {
+                "sample": f"{number}.png",
+                "label": label,
+                "verdict": "yes" if (label == "red") == bool(number % 2) else "no",
+            }
+            for number in range(12)
+            for label in ("red", "blue")
+        ]
+    )
+    yield opened
+    opened.close()
+
+
+def seen_in(bench, monkeypatch, views):
+    pipeline = bench.pipeline
+    teacher = LanesLearner(replace(pipeline.learner.settings, views=views))
+    monkeypatch.setattr(pipeline, "teacher", teacher)
+    labels = tuple(label.id for label in bench.labels())
+    base = learning.zero_shot_logits(pipeline, bench.board, labels)
+    return bench.room.lessons(bench.board, labels, bench.store.log.current(), base)
+
+
+def test_each_taught_picture_is_there_once_for_each_view_with_the_same_verdicts(bench, monkeypatch):
+    plain, held_plain = seen_in(bench, monkeypatch, 1)
+    taught, held = seen_in(bench, monkeypatch, 3)
+    num = len(plain)
+    assert len(taught) == 3 * num
+    for name in ("base", "targets", "known"):
+        np.testing.assert_array_equal(getattr(taught, name), np.tile(getattr(plain, name), (3, 1)))
+    np.testing.assert_array_equal(taught.readings[0].tokens, plain.readings[0].tokens)
+    assert len(held) == len(held_plain)  # what is held back is looked at as it is
+
+
+def test_a_view_is_read_of_the_picture_seen_that_way(bench, monkeypatch):
+    taught, _ = seen_in(bench, monkeypatch, 3)
+    board = bench.board
+    samples = [board.samples[row] for row in np.flatnonzero(board.trainable)]
+    num = len(samples)
+    picture = Image.open(bench.store.media.path(samples[2])).convert("RGB")
+    for view in (1, 2):
+        wanted = bench.pipeline.host.read([fixed_view(picture, samples[2].content_hash, view)])[1]
+        found = taught.readings[view * num + 2].tokens.astype(np.float32)
+        np.testing.assert_allclose(found, wanted[0].tokens.astype(np.float32), atol=0.03)
+    mirrored, itself = taught.readings[num + 2].tokens, taught.readings[2].tokens
+    assert np.abs(mirrored.astype(np.float32) - itself.astype(np.float32)).max() > 0.1
+
+
+def test_what_is_held_back_is_never_taught(bench, monkeypatch):
+    taught, held = seen_in(bench, monkeypatch, 2)
+    seed = bench.board.split_seed
+    kept = sum(is_held_back(sample.content_hash, seed) for sample in bench.samples())
+    assert (len(taught) // 2, len(held)) == (12 - kept, kept)
