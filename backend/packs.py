@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol, runtime_checkable
@@ -39,6 +39,7 @@ MUTED = "muted_packs"
 PAUSED = "teaching_paused"
 TAUGHT = "taught_verdicts"
 ASKED = "teaching_asked_for"
+REPORT = "report"
 MOST_STARTS = 2
 """Times that a training which was cut off is started, the first one included."""
 FIRST_VERDICTS = 30
@@ -141,7 +142,7 @@ class PackChange:
 
 @dataclass(frozen=True)
 class TeachReport:
-    """One lane taught."""
+    """One lane put in place: "lane" is one that was taught, "import" one from a file."""
 
     pack: str
     version: int
@@ -151,6 +152,16 @@ class TeachReport:
     seconds: float
     verdicts: int
     packs: tuple[PackChange, ...]
+    kind: str
+    when: float
+
+    @classmethod
+    def of(cls, step: LearnStep) -> TeachReport | None:
+        """The report that a step keeps; None if it put no lane in place."""
+        told: Any = step.detail.get(REPORT)
+        if told is None:
+            return None
+        return cls(**{**told, "packs": tuple(PackChange(**row) for row in told["packs"])})
 
 
 @dataclass(frozen=True)
@@ -255,6 +266,14 @@ class Packs:
                 break
         return points[::-1]
 
+    def last_report(self) -> TeachReport | None:
+        """What the newest lane that was put in place changed, as it was measured then."""
+        bench = self._bench
+        for step in reversed(bench.store.versions.steps()):
+            if step.recipe == bench.pipeline.fingerprint and (told := TeachReport.of(step)):
+                return told
+        return None
+
     def compare(self, one: int, other: int, *, most: int = 200) -> list[VersionChange]:
         """Samples whose suggested labels (logit above 0) differ, the largest change first."""
         board = self._bench.board
@@ -337,20 +356,16 @@ class Packs:
             "taught": taught_offset,
             "waiting": sorted(replay.without_vectors(board, verdicts)),
         }
-        new, changes = self._place(lane, steps=steps, seed=seed, detail=detail)
-        count = int(taught.known.sum() + held.known.sum())
-        bench.store.set(TAUGHT, {**self._taught(), pack: count})
-        placed = lane_of(new, set(labels)) or lane
-        return TeachReport(
-            pack=pack,
-            version=new.version,
-            steps=steps,
-            share=placed.share,
-            digest=lane.digest,
-            seconds=time.monotonic() - started,
-            verdicts=count,
-            packs=changes,
+        columns = {label: column for column, label in enumerate(labels)}
+        count = sum(
+            len(board.lessons(verdicts, columns, rows).rows)
+            for rows in (board.trainable, board.held_back)
         )
+        told = self._place(
+            lane, steps=steps, seed=seed, detail=detail, started=started, verdicts=count
+        )
+        bench.store.set(TAUGHT, {**self._taught(), pack: count})
+        return told
 
     def teach_soon(self, pack: str, *, by_itself: bool = False, starts: int = 0) -> str:
         """The same as a job; returns its id.
@@ -585,29 +600,36 @@ class Packs:
             bench.store.lanes.save(lane)
             file = bench.store.lanes.save_import(content)
             detail = {"pack": pack, "labels": list(ids), "digest": lane.digest, "file": file}
-            placed, changes = self._swap(lane, kind="import", detail=detail, heads=found.heads)
-        return TeachReport(
-            pack=pack,
-            version=placed.version,
-            steps=0,
-            share=lane.share,
-            digest=lane.digest,
-            seconds=time.monotonic() - started,
-            verdicts=0,
-            packs=changes,
-        )
+            return self._swap(
+                lane, kind="import", detail=detail, heads=found.heads, started=started
+            )
 
     # --- inside ------------------------------------------------------------------------------
 
     def _place(
-        self, lane: Lane, *, steps: int, seed: int, detail: Mapping[str, object]
-    ) -> tuple[Learned, tuple[PackChange, ...]]:
+        self,
+        lane: Lane,
+        *,
+        steps: int,
+        seed: int,
+        detail: Mapping[str, object],
+        started: float,
+        verdicts: int,
+    ) -> TeachReport:
         """Put a trained lane in place as a new version, and say what that changed."""
         bench = self._bench
         # Computing the lane's CLS of all samples takes seconds; nobody waits for it.
         bench.room.filled(bench.board, (*bench.learned.lanes, lane))
         with self._step("teach", folds=True):
-            return self._swap(lane, kind="lane", steps=steps, seed=seed, detail=detail)
+            return self._swap(
+                lane,
+                kind="lane",
+                steps=steps,
+                seed=seed,
+                detail=detail,
+                started=started,
+                verdicts=verdicts,
+            )
 
     def _swap(
         self,
@@ -615,11 +637,13 @@ class Packs:
         *,
         kind: str,
         detail: Mapping[str, object],
+        started: float,
+        verdicts: int = 0,
         steps: int = 0,
         seed: int = 0,
         heads: Mapping[str, np.ndarray] | None = None,
-    ) -> tuple[Learned, tuple[PackChange, ...]]:
-        """The same as part of a step that has begun."""
+    ) -> TeachReport:
+        """The same as part of a step that has begun; the report is kept with the step."""
         bench = self._bench
         before = bench.learned
         board = bench.room.filled(bench.board, (*before.lanes, lane))
@@ -633,6 +657,18 @@ class Packs:
             offset=before.offset,
             heads=dict(heads) if heads else None,
         )
+        told = TeachReport(
+            pack=lane.pack,
+            version=new.version,
+            steps=steps,
+            share=next(one.share for one in new.lanes if one.digest == lane.digest),
+            digest=lane.digest,
+            verdicts=verdicts,
+            packs=self._changes(board, before, new),
+            seconds=time.monotonic() - started,
+            kind=kind,
+            when=time.time(),
+        )
         replay.save(
             bench.store,
             bench.pipeline,
@@ -642,11 +678,11 @@ class Packs:
             kind=kind,
             steps=steps,
             seed=seed,
-            detail=detail,
+            detail={**detail, REPORT: asdict(told)},
         )
         bench.adopt(new)
         bench.wake()  # another pack may be due
-        return new, self._changes(board, before, new)
+        return told
 
     def _changes(self, board: Board, before: Learned, after: Learned) -> tuple[PackChange, ...]:
         pipeline = self._bench.pipeline

@@ -182,6 +182,11 @@ def test_teaching_a_pack_shows_that_the_other_did_not_change(
         {"name": "torn.safetensors", "mimeType": "", "buffer": b"not a lane"}
     )
     page.locator(".pl-toast.error", has_text="torn.safetensors").wait_for()
+    page.get_by_test_id("lane-file").set_input_files(download.value.path())
+    field = page.get_by_test_id("ask-name")
+    assert field.input_value() == "tone"  # the file says so itself
+    assert "praise" in page.locator(".pl-ask").inner_text()
+    page.get_by_role("button", name="Cancel").click()
     assert live.get_attribute("data-kind") == "lane"
 
 

@@ -153,13 +153,35 @@ def test_a_lane_is_taken_home_and_brought_back(web: TestClient) -> None:
     assert wait(web, job.json()["job"])["state"] == "done"
     told = state(web)
     assert next(p["digest"] for p in told["packs"] if p["name"] == "tone") == digest
-    assert told["report"]["kind"] == "lane"
+    assert told["report"]["kind"] == "import"
     before = told["version"]
     job = web.post(f"{HERE}/lane", params={"name": "b.safetensors"}, content=file.content[:900])
     failed = wait(web, job.json()["job"])
     assert failed["state"] == "failed"
     assert "b.safetensors" in failed["error"]
     assert state(web)["version"] == before
+
+
+def test_a_lane_file_goes_into_the_pack_that_was_asked_for_and_the_pack_can_go(
+    web: TestClient,
+) -> None:
+    if not any(pack["digest"] for pack in state(web)["packs"]):
+        wait(web, edit(web, action="teach", pack="tone")["made"]["job"])
+    file = web.get(f"{HERE}/lane", params={"pack": "tone"}).content
+    names = next(p["labels"] for p in state(web)["packs"] if p["name"] == "tone")
+    edit(web, action="remove", pack="tone")
+    assert "tone" not in {pack["name"] for pack in state(web)["packs"]}
+    job = web.post(f"{HERE}/lane", params={"name": "a", "pack": " moods "}, content=file)
+    assert wait(web, job.json()["job"])["state"] == "done"
+    told = state(web)
+    pack = next(pack for pack in told["packs"] if pack["name"] == "moods")
+    assert [one["name"] for one in pack["labels"]] == [one["name"] for one in names]
+    assert told["report"]["pack"] == "moods"
+    edit(web, action="remove", pack="moods")
+    again = web.post(HERE, json={"action": "remove", "pack": "moods"})
+    assert (again.status_code, "no pack" in again.json()["detail"]) == (404, True)
+    web.post("/pl/api/undo", json={})
+    assert "moods" in {pack["name"] for pack in state(web)["packs"]}
 
 
 def test_packs_are_made_split_renamed_merged_and_muted(web: TestClient) -> None:

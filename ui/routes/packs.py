@@ -73,6 +73,13 @@ class New(BaseModel):
     labels: Annotated[list[str], Field(min_length=1, max_length=MAX_LABELS)]
 
 
+class Remove(BaseModel):
+    """A pack with all its labels goes; one undo brings them back with their verdicts."""
+
+    action: Literal["remove"]
+    pack: Pack
+
+
 class Drop(BaseModel):
     """The lane of a pack goes; its labels and verdicts stay."""
 
@@ -95,7 +102,7 @@ class Revert(BaseModel):
 
 
 PackEdit = Annotated[
-    Teach | Mute | Rename | Merge | Split | New | Drop | Pause | Revert,
+    Teach | Mute | Rename | Merge | Split | New | Remove | Drop | Pause | Revert,
     Field(discriminator="action"),
 ]
 
@@ -112,7 +119,7 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
     @routes.get("")
     def state(request: Request) -> dict[str, object]:
         """Packs, what the last teaching changed, and the newest versions."""
-        told = _state(context.of(request), context.user(request))
+        told = _state(context.of(request))
         return {**told, "readOnly": context.is_read_only}
 
     @routes.get("/versions")
@@ -154,11 +161,21 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
         bench = context.of(request)
         who = context.user(request)
         made = _edit(bench, change, who)
-        return {**_state(bench, who), "readOnly": context.is_read_only, "made": made}
+        return {**_state(bench), "readOnly": context.is_read_only, "made": made}
 
     @routes.post("/lane")
-    async def take(request: Request, name: Annotated[str, Query(max_length=200)] = "") -> Response:
-        """Take a lane file in, as a job; the body is the file."""
+    async def take(
+        request: Request,
+        name: Annotated[str, Query(max_length=200)] = "",
+        pack: Annotated[str, Query(max_length=200)] = "",
+    ) -> Response:
+        """Take a lane file in, as a job; the body is the file.
+
+        Args:
+            request: with the file.
+            name: the file's, for messages.
+            pack: where labels that are new go; the name in the file by default.
+        """
         context.writable()
         limit = min(context.settings.limits.upload_bytes, api.MOST_LANE_FILE)
         content = await _body(request, limit)
@@ -171,7 +188,7 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
 
         def work(ticket: api.Ticket) -> api.TeachReport:
             ticket.progress(0, 0, "putting the lane in place")
-            return bench.packs.take(content, who=who, name=shown)
+            return bench.packs.take(content, pack=pack.strip(), who=who, name=shown)
 
         return JSONResponse(
             {"job": bench.jobs.submit("lane", f"Importing {shown}", work, owner=who)}
@@ -200,9 +217,7 @@ def _edit(bench: api.Workbench, change: PackEdit, who: str) -> dict[str, object]
         case Mute(pack=pack, is_muted=is_muted):
             packs.mute(pack, is_muted)
         case Rename(pack=pack, name=name):
-            if name.strip() in {label.pack for label in bench.labels()} - {pack}:
-                raise api.BadInputError(f"there is a pack {name.strip()!r} already; merge into it")
-            packs.rename(pack, name.strip(), who=who)
+            _rename(bench, pack, name.strip(), who)
         case Merge(pack=pack, into=into):
             if into not in {label.pack for label in bench.labels()}:
                 raise api.NotFoundError(f"there is no pack {into!r}")
@@ -212,6 +227,8 @@ def _edit(bench: api.Workbench, change: PackEdit, who: str) -> dict[str, object]
             packs.move(labels, name.strip(), who=who)
         case New(name=name, labels=labels):
             bench.add_labels(clean_labels(labels), pack=name.strip(), who=who)
+        case Remove(pack=pack):
+            packs.remove(pack, who=who)
         case Drop(pack=pack):
             before = bench.version
             return {"version": packs.drop(pack), "before": before}
@@ -223,6 +240,12 @@ def _edit(bench: api.Workbench, change: PackEdit, who: str) -> dict[str, object]
     return {}
 
 
+def _rename(bench: api.Workbench, pack: str, name: str, who: str) -> None:
+    if name in {label.pack for label in bench.labels()} - {pack}:
+        raise api.BadInputError(f"there is a pack {name!r} already; merge into it")
+    bench.packs.rename(pack, name, who=who)
+
+
 def _teach(bench: api.Workbench, pack: str) -> str:
     """Start the job, or say at once why it cannot start."""
     if bench.room.refusal:
@@ -232,12 +255,13 @@ def _teach(bench: api.Workbench, pack: str) -> str:
     return bench.packs.teach_soon(pack)
 
 
-def _state(bench: api.Workbench, who: str) -> dict[str, object]:
+def _state(bench: api.Workbench) -> dict[str, object]:
     ids = {label.name: label.id for label in bench.labels()}
     packs = [
         {**asdict(info), "labels": [{"id": ids.get(name), "name": name} for name in info.labels]}
         for info in bench.packs.list()
     ]
+    told = bench.packs.last_report()
     return {
         "project": bench.name,
         "kind": bench.kind,
@@ -246,23 +270,9 @@ def _state(bench: api.Workbench, who: str) -> dict[str, object]:
         "isPaused": bench.packs.is_paused,
         "firstVerdicts": api.FIRST_VERDICTS,
         "packs": packs,
-        "report": _last_report(bench, who),
+        "report": None if told is None else asdict(told),
         "versions": _versions(bench.versions()),
     }
-
-
-def _last_report(bench: api.Workbench, who: str) -> dict[str, object] | None:
-    """What the newest lane that was put in place by this server changed."""
-    jobs = [
-        job
-        for job in bench.jobs.list()
-        if job.kind in ("teach", "lane") and job.owner in ("", who) and job.finished is not None
-    ]
-    for job in sorted(jobs, key=lambda job: -(job.finished or 0)):
-        report = bench.jobs.result(job.id)
-        if isinstance(report, api.TeachReport):
-            return {**asdict(report), "when": job.finished, "kind": job.kind}
-    return None
 
 
 def _versions(steps: Sequence[api.LearnStep], *, before: int | None = None) -> dict[str, object]:

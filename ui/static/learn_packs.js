@@ -64,6 +64,7 @@ export function mountPacks(root, desk) {
       { text: t('learn.split'), test: 'pack-split', run: () => split(pack), hidden: pack.labels.length < 2 },
       { text: t('learn.merge'), test: 'pack-merge', run: () => merge(pack, others), hidden: !others.length },
       { text: t('learn.export'), test: 'lane-export', run: () => download(pack), hidden: !pack.digest },
+      { text: t('learn.remove'), test: 'pack-remove', run: () => remove(pack), danger: true },
       { text: t('learn.drop'), test: 'lane-drop', run: () => drop(pack), hidden: !pack.digest || !hasLanes, danger: true },
     ];
   }
@@ -100,6 +101,11 @@ export function mountPacks(root, desk) {
     if (made) { desk.isTeaching = Boolean(made.job); canUndo(t('learn.merge.done', { name: pack.name, into: said.get('into') })); }
   }
 
+  async function remove(pack) {
+    const sure = await confirmed({ title: t('learn.remove.title', { name: pack.name }), text: t('learn.remove.what', { n: pack.labels.length }), yes: t('learn.remove'), danger: true });
+    if (sure && await desk.change({ action: 'remove', pack: pack.name })) { emit('pl:labels'); canUndo(t('learn.remove.done', { name: pack.name })); }
+  }
+
   async function drop(pack) {
     const sure = await confirmed({ title: t('learn.drop.title', { name: pack.name }), text: t('learn.drop.what'), yes: t('learn.drop'), danger: true });
     const made = sure && await desk.change({ action: 'drop', pack: pack.name });
@@ -117,13 +123,25 @@ export function mountPacks(root, desk) {
     const [chosen] = file.files;
     file.value = '';
     if (!chosen) return;
+    const told = await laneHeader(chosen);
+    const pack = told ? await askedPack(chosen.name, told) : '';  // of what is none the server says why
+    if (pack === null) return;
     take.disabled = true;
     try {
-      await api('/pl/api/learn/lane', { method: 'POST', query: { name: chosen.name }, body: chosen });
+      await api('/pl/api/learn/lane', { method: 'POST', query: { name: chosen.name, pack }, body: chosen });
       desk.isTeaching = true;
     } catch (error) { toastError(error); }
     take.disabled = false;
     announceJobs();
+  }
+
+  /** Into which pack the labels of a lane file go; null if nowhere. */
+  async function askedPack(name, { pack, labels }) {
+    const field = nameField(pack), known = desk.state.packs.map(one => el('option', { value: one.name }));
+    field.querySelector('input').setAttribute('list', 'pl-known-packs');
+    const which = t('learn.import.labels', { n: labels.length, labels: labels.slice(0, SHOWN).join(', ') + (labels.length > SHOWN ? ' …' : '') });
+    const said = await asked({ title: t('learn.import.title', { name }), text: `${which} ${t('learn.import.into')}`, yes: t('learn.import'), body: [field, el('datalist', { id: 'pl-known-packs' }, known)] });
+    return said ? said.get('name').trim() : null;
   }
 
   // The Label page leads here with ?pack=: its card is the one that is meant.
@@ -136,6 +154,19 @@ export function mountPacks(root, desk) {
       isFirst = false;
     },
   };
+}
+
+const MOST_HEADER = 4 * 2 ** 20;
+
+/** What a lane file says of itself: its pack and labels; null where it says nothing that can be read. */
+async function laneHeader(file) {
+  try {
+    const size = Number(new DataView(await file.slice(0, 8).arrayBuffer()).getBigUint64(0, true));
+    if (!(size > 0 && size <= MOST_HEADER)) return null;
+    const told = JSON.parse(JSON.parse(await file.slice(8, 8 + size).text()).__metadata__.patchlane);
+    const labels = Array.isArray(told.names) ? told.names.filter(name => typeof name === 'string') : [];
+    return { pack: typeof told.pack === 'string' ? told.pack.slice(0, 200) : '', labels };
+  } catch { return null; }
 }
 
 /** A lane in words: how much it counts for, and what it is. */

@@ -215,6 +215,19 @@ def test_a_pack_is_removed_with_its_labels_and_one_undo_brings_it_back(bench, la
     np.testing.assert_allclose(bench.board.logits, logits, atol=1e-5)
 
 
+def test_what_a_lane_changed_is_still_told_after_a_restart(bench, settings):
+    assert bench.packs.last_report() is None
+    told = bench.packs.teach("moods")
+    assert {row.pack: row.largest_change > 0 for row in told.packs}["main"] is False
+    again = reopened(bench, settings)
+    assert again.packs.last_report() == told
+    file = again.packs.export("moods", again.path)
+    taken = again.packs.take(file)
+    assert (taken.kind, told.kind) == ("import", "lane")
+    assert again.packs.last_report() == taken
+    again.close()
+
+
 def test_pausing_ends_what_trains_by_itself_and_nothing_else(bench):
     before = bench.version
     bench.packs.pause(True)
