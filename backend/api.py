@@ -26,7 +26,7 @@ from backend.errors import (
     RefusedError,
     SaveError,
 )
-from backend.images import is_animated
+from backend.images import is_shown_otherwise
 from backend.intake import ImportPreview, formats
 from backend.intake import preview as read_preview
 from backend.jobs import Cancelled, Job, Jobs, Ticket
@@ -116,7 +116,7 @@ __all__ = [
     "create_project",
     "entries",
     "formats",
-    "is_animated",
+    "is_shown_otherwise",
     "kind_of_encoder",
     "list_projects",
     "open_project",

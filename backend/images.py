@@ -50,7 +50,7 @@ CONTENT_TYPES = {
 
 SMALLEST_CROP = 0.6
 _HEAD = 16
-_WEBP_ANIMATION = 2
+_WEBP_ANIMATION, _WEBP_EXIF = 2, 8
 _APNG_HEAD = 65536
 """acTL comes before the pixels, but colour profiles and texts may come before it."""
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
@@ -174,10 +174,11 @@ def looks_like_image(path: Path) -> bool:
     return format_of(path) is not None
 
 
-def is_animated(path: Path) -> bool:
-    """True if the file has more than one frame, as browsers would play it; reads a few bytes.
+def is_shown_otherwise(path: Path) -> bool:
+    """True if a browser may show the file otherwise than it is read here; reads a few bytes.
 
-    A GIF always counts: its frames are told only by reading all of it.
+    That is a file that moves (any GIF counts: its frames are told only by reading all of it), and
+    a WebP with an EXIF block, whose orientation Chromium does not follow.
     """
     try:
         with path.open("rb") as stream:
@@ -188,7 +189,7 @@ def is_animated(path: Path) -> bool:
     if known is None or known[0] not in ("gif", "webp", "png"):
         return False
     if known[0] == "webp":
-        return head[12:16] == b"VP8X" and bool(head[20] & _WEBP_ANIMATION)
+        return head[12:16] == b"VP8X" and bool(head[20] & (_WEBP_ANIMATION | _WEBP_EXIF))
     return known[0] == "gif" or b"acTL" in head.partition(b"IDAT")[0]
 
 

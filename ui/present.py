@@ -126,7 +126,7 @@ def shown_urls(
 ) -> tuple[str | None, str | None]:
     """The address of the picture to show at once, and of the whole one if that is another.
 
-    `is_still`: only a thumbnail will do, e.g. of an animation, whose first frame the encoder read.
+    `is_still`: only a thumbnail shows what the encoder read, e.g. the first frame of an animation.
     """
     is_odd = is_still or sample.name.lower().endswith(NOT_SHOWN)
     if is_odd or sample.width * sample.height > LARGE_PIXELS:

@@ -278,16 +278,27 @@ def test_looks_like_image_reads_bytes_not_names(tmp_path: Path) -> None:
     ("suffix", "frames", "expected"),
     [("gif", 2, True), ("webp", 2, True), ("webp", 1, False), ("png", 2, True), ("png", 1, False)],
 )
-def test_an_animation_is_told_by_its_first_bytes(tmp_path, suffix, frames, expected):
+def test_what_a_browser_shows_otherwise_is_told_by_its_first_bytes(
+    tmp_path, suffix, frames, expected
+):
     pictures = [Image.new("RGB", (8, 6), colour) for colour in ("red", "blue")[:frames]]
     path = tmp_path / f"a.{suffix}"
     more = {"save_all": True, "append_images": pictures[1:]} if frames > 1 else {}
     pictures[0].save(path, **more)
-    assert images.is_animated(path) is expected
+    assert images.is_shown_otherwise(path) is expected
 
 
-def test_what_is_no_picture_is_not_animated(tmp_path):
+def test_what_is_no_picture_is_not_shown_at_all(tmp_path):
     text = tmp_path / "a.gif"
     text.write_text("no picture")
-    assert not images.is_animated(text)
-    assert not images.is_animated(tmp_path / "missing.png")
+    assert not images.is_shown_otherwise(text)
+    assert not images.is_shown_otherwise(tmp_path / "missing.png")
+
+
+@pytest.mark.parametrize(("suffix", "expected"), [("webp", True), ("png", False), ("jpg", False)])
+def test_only_a_webp_loses_its_orientation_in_a_browser(tmp_path, suffix, expected):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / f"a.{suffix}"
+    Image.new("RGB", (8, 6)).save(path, exif=exif)
+    assert images.is_shown_otherwise(path) is expected

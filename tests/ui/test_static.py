@@ -48,6 +48,10 @@ def test_words_with_a_changing_end_exist() -> None:
         "jobs.state": ("queued", "running", "done", "failed", "cancelled", "interrupted"),
         "intake": ("sending", "looking", "creating", "taking"),
         "kind": ("image", "text"),
+        "label.look": ("opacity", "temperature", "colours", "arcs", "lines"),
+        "label.temperature": ("scored", "changed", "other", "none"),
+        "label.colours": ("viridis", "cividis", "orange", "blue"),
+        "label.caption": ("transport", "similarity", "lane", "unclaimed"),
         "preview": ("image", "text", "annotations"),
         "preview.wrong": ("image", "text"),
         "projects": ("image", "text"),
@@ -94,3 +98,23 @@ def test_text_is_legible_in_light_and_dark(block: str) -> None:
         assert contrast(found[verdict], found[f"{verdict}-soft"]) >= 4.5, verdict
     assert contrast(found["text"], found["accent-soft"]) >= 4.5
     assert contrast(found["dim"], found["accent-soft"]) >= 4.5
+
+
+def test_the_heat_maps_are_the_published_tables() -> None:
+    """Twin: plotly carries every 28th entry of the tables of viridis and cividis."""
+    from plotly.colors import sequential
+
+    code = (STATIC / "ramps.js").read_text("utf-8")
+    for name, published in (("viridis", sequential.Viridis), ("cividis", sequential.Cividis)):
+        row = re.search(rf"{name}: \[([^\]]*)\]", code)
+        assert row is not None
+        assert re.findall("#[0-9a-f]{6}", row.group(1)) == list(published)
+
+
+@pytest.mark.parametrize("name", ["viridis", "cividis"])
+def test_the_heat_maps_rise_in_lightness(name) -> None:
+    """Little to much can be told without any colour vision."""
+    code = (STATIC / "ramps.js").read_text("utf-8")
+    stops = re.findall("#[0-9a-f]{6}", re.search(rf"{name}: \[([^\]]*)\]", code).group(1))
+    shades = [luminance(stop) for stop in stops]
+    assert shades == sorted(shades)

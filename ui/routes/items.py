@@ -295,11 +295,11 @@ def _item(bench: api.Workbench, sample: api.Sample) -> present.ItemHandle:
 
 
 def _is_still(bench: api.Workbench, sample: api.Sample) -> bool:
-    """True for an animation: its maps are those of the first frame, so that is what is shown."""
+    """True where a browser would show another picture than the encoder read, e.g. a later frame."""
     if sample.kind is not api.Kind.IMAGE:
         return False
     try:
-        return api.is_animated(bench.media(sample.id)[0])
+        return api.is_shown_otherwise(bench.media(sample.id)[0])
     except api.PatchlaneError:
         return False  # the picture is gone; its address says so
 

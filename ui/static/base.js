@@ -227,14 +227,6 @@ export function onTheme(node, work) {
   onRemoved(node, () => seen.disconnect());
 }
 
-/** Viridis, readable for the colour-blind and in grey: 0..1 -> [r, g, b]. */
-export function heat(value) {
-  const stops = [[68, 1, 84], [71, 44, 122], [59, 81, 139], [44, 113, 142], [33, 144, 141],
-    [39, 173, 129], [92, 200, 99], [170, 220, 50], [253, 231, 37]];
-  const at = Math.min(Math.max(value, 0), 1) * (stops.length - 1), low = Math.min(Math.floor(at), stops.length - 2);
-  return stops[low].map((c, i) => Math.round(c + (stops[low + 1][i] - c) * (at - low)));
-}
-
 // ---- plotly --------------------------------------------------------------------------------
 
 let plotly;

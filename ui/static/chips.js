@@ -2,9 +2,10 @@
 // While the pointer is over the list nothing changes place: what was decided there is regrouped
 // when the pointer leaves, so a click never lands on a chip that has just slid under it.
 
-import { el, percent, t } from './base.js';
+import { count, el, percent, t } from './base.js';
 
-const SHOWN = 60;                       // undecided chips drawn before "show all": hundreds stay quick
+const SHOWN = 60;                       // chips of a group drawn before "show more": thousands stay quick
+const MORE = 200;                       // and that many more each time it is asked for
 const HOLD = 350;                       // ms of a touch that shows the map instead of deciding
 const GROUPS = ['yes', 'undecided', 'no', 'muted'];
 
@@ -13,24 +14,21 @@ export class Chips {
   constructor({ onVerdict, onHover, onActive, onAccept }) {
     Object.assign(this, { onVerdict, onHover, onActive, onAccept });
     this.labels = new Map();
-    this.chips = new Map();
-    this.query = '';
-    this.isWhole = false;
-    this.rover = null;
+    this.chips = new Map();                // made when they are first shown
+    Object.assign(this, { query: '', room: new Map(), rover: null, active: null, bars: new Map(), keys: new Map(), spreadOf: () => null });
     this.groups = Object.fromEntries(GROUPS.map(name => {
       const total = el('span', { class: 'pl-num' }), body = el('div', { class: 'rows', role: 'list' });
+      const more = el('button', { type: 'button', class: 'pl-button small more', hidden: true, onclick: () => { this.room.set(name, this.#room(name) + MORE); this.arrange(); } });
       const node = el('section', { class: `group ${name}`, 'aria-label': t(`label.group.${name}`) },
-        el('h3', {}, t(`label.group.${name}`), ' ', total), body);
-      return [name, { node, body, total }];
+        el('h3', {}, t(`label.group.${name}`), ' ', total), body, more);
+      return [name, { node, body, total, more }];
     }));
     this.isUnfolded = false;
     this.fold = el('button', { type: 'button', class: 'fold', 'aria-expanded': 'false', 'data-testid': 'muted-fold', onclick: () => { this.isUnfolded = !this.isUnfolded; this.arrange(); } });
     this.groups.muted.node.querySelector('h3').replaceChildren(this.fold);
-    this.more = el('button', { type: 'button', class: 'pl-button small more', hidden: true, onclick: () => { this.isWhole = true; this.arrange(); } });
     this.none = el('p', { class: 'pl-dim none', hidden: true });
     this.node = el('div', { class: 'pl-chips', tabindex: '-1' },
       ...GROUPS.map(name => this.groups[name].node), this.none);
-    this.groups.undecided.node.append(this.more);
     this.#events();
   }
 
@@ -38,7 +36,22 @@ export class Chips {
     const before = this.chips;
     this.labels = new Map(labels.map(label => [label.id, label]));
     this.hasPacks = new Set(labels.map(label => label.pack)).size > 1;
-    this.chips = new Map(labels.map(label => [label.id, this.#rename(before.get(label.id) ?? this.#chip(label), label)]));
+    this.chips = new Map(labels.filter(label => before.has(label.id)).map(label => [label.id, this.#rename(before.get(label.id), label)]));
+  }
+
+  /** The chip of a label, made when it is first asked for, with all that is known by then. */
+  #of(id) {
+    let parts = this.chips.get(id);
+    if (!parts) {
+      parts = this.#rename(this.#chip(this.labels.get(id)), this.labels.get(id));
+      this.chips.set(id, parts);
+      this.#key(id, parts);
+      this.#bar(id, parts);
+      this.#spread(id, parts);
+      this.#mark(id);
+      parts.node.classList.toggle('active', id === this.active);
+    }
+    return parts;
   }
 
   #chip(label) {
@@ -67,51 +80,62 @@ export class Chips {
 
   /**
    * Show one sample. `order`: label ids, best first; `verdicts`: id -> verdict; `bars`: id ->
-   * {share, text, title, probability}; `spread`: id -> {share, title}; `keys`: id -> key.
+   * {share, text, title, probability}; `spread(id)`: {share, title} or null; `keys`: id -> key.
    */
   show({ order, verdicts, bars, spread, keys, packs }) {
-    Object.assign(this, { order, verdicts, packs });
-    this.isWhole = false;
+    Object.assign(this, { order, verdicts, packs, keys, bars, spreadOf: spread });
+    this.room.clear();
     this.active = null;
     this.node.scrollTop = 0;
     for (const [id, parts] of this.chips) {
-      const key = keys.get(id) ?? '';
-      parts.key.textContent = key;
-      parts.chip.dataset.key = key;
-      if (key) parts.chip.setAttribute('aria-keyshortcuts', key); else parts.chip.removeAttribute('aria-keyshortcuts');
+      this.#key(id, parts);
+      this.#bar(id, parts);
+      this.#spread(id, parts);
+      this.#mark(id);
       delete parts.node.dataset.changed;
       parts.node.classList.remove('active');
     }
-    this.setBars(bars);
-    this.setSpread(spread);
-    for (const id of this.chips.keys()) this.#mark(id);
     this.rover = null;
     this.arrange();
   }
 
   setBars(bars) {
-    for (const [id, parts] of this.chips) {
-      const bar = bars.get(id);
-      parts.fill.style.transform = `scaleX(${bar ? bar.share : 0})`;
-      parts.num.textContent = bar?.text ?? '';
-      parts.chip.dataset.probability = bar?.probability ?? '';
-      parts.chip.classList.toggle('ranked', Boolean(bar) && bar.probability === null);
-      parts.chip.title = [this.labels.get(id).definition, bar?.title, alsoSaid(bar?.also)].filter(Boolean).join('\n');
-      parts.rivals.replaceChildren(...(bar?.also ?? []).filter(({ value }) => value >= 0 && value <= 1).map(({ value }) => {
-        const tick = el('i');
-        tick.style.left = `${100 * value}%`;
-        return tick;
-      }));
-    }
+    this.bars = bars;
+    for (const [id, parts] of this.chips) this.#bar(id, parts);
   }
 
   setSpread(spread) {
-    for (const [id, parts] of this.chips) {
-      const found = spread.get(id);
-      parts.spread.classList.toggle('unknown', !found);
-      parts.spread.style.setProperty('--spread', found?.share ?? 0);
-      parts.spread.title = found?.title ?? '';
-    }
+    this.spreadOf = spread;
+    for (const [id, parts] of this.chips) this.#spread(id, parts);
+  }
+
+  #key(id, parts) {
+    const key = this.keys.get(id) ?? '';
+    parts.key.textContent = key;
+    parts.chip.dataset.key = key;
+    if (key) parts.chip.setAttribute('aria-keyshortcuts', key); else parts.chip.removeAttribute('aria-keyshortcuts');
+  }
+
+  #bar(id, parts) {
+    const bar = this.bars.get(id);
+    parts.fill.style.transform = `scaleX(${bar ? bar.share : 0})`;
+    parts.num.textContent = bar?.text ?? '';
+    parts.chip.dataset.probability = bar?.probability ?? '';
+    parts.chip.classList.toggle('ranked', Boolean(bar) && bar.probability === null);
+    parts.chip.title = [this.labels.get(id).definition, bar?.title, alsoSaid(bar?.also)].filter(Boolean).join('\n');
+    parts.rivals.replaceChildren(...(bar?.also ?? []).filter(({ value }) => value >= 0 && value <= 1).map(({ value }) => {
+      const tick = el('i');
+      tick.style.left = `${100 * value}%`;
+      return tick;
+    }));
+  }
+
+  #spread(id, parts) {
+    const found = this.spreadOf(id);
+    parts.spread.classList.toggle('unknown', !found);
+    parts.spread.style.setProperty('--spread', found?.share ?? 0);
+    parts.spread.title = found?.title ?? '';
+    if (found) parts.chip.dataset.spread = found.share.toFixed(3); else delete parts.chip.dataset.spread;
   }
 
   /** A verdict changed; chips move to their group at once, or when the pointer leaves the list. */
@@ -163,27 +187,49 @@ export class Chips {
       if (this.labels.get(id).is_muted && !this.packs && !this.query) rows.muted.push(id);
       else rows[verdict === 'yes' || verdict === 'no' ? verdict : 'undecided'].push(id);
     }
-    const rest = this.isWhole || this.query ? 0 : Math.max(0, rows.undecided.length - SHOWN);
     for (const name of GROUPS) {
-      const ids = name === 'undecided' && rest ? rows.undecided.slice(0, SHOWN) : name === 'muted' && !this.isUnfolded ? [] : rows[name];
-      const { node, body, total } = this.groups[name], nodes = ids.map(id => this.chips.get(id).node);
+      const isFolded = name === 'muted' && !this.isUnfolded, ids = isFolded ? [] : this.#few(rows[name], this.#room(name));
+      const { node, body, total, more } = this.groups[name], nodes = ids.map(id => this.#of(id).node);
+      const rest = isFolded ? 0 : rows[name].length - ids.length;
+      more.hidden = !rest;
+      more.textContent = t('label.more', { n: count(rest) });
       if (nodes.length !== body.childElementCount || nodes.some((n, k) => body.children[k] !== n)) body.replaceChildren(...nodes);
       total.textContent = rows[name].length;
       node.hidden = name !== 'undecided' ? !rows[name].length : !rows[name].length && Boolean(this.query);
     }
     this.fold.textContent = t('label.group.muted.n', { n: rows.muted.length });
     this.fold.setAttribute('aria-expanded', String(this.isUnfolded));
-    this.more.hidden = !rest;
-    this.more.textContent = t('label.more', { n: rest });
     this.none.hidden = !this.query || this.found().length > 0;
     this.none.textContent = t('label.none', { query: this.query });
     if (this.rover === null || !this.node.contains(this.chips.get(this.rover)?.chip)) this.#rove(this.#list()[0]);
   }
 
+  #room(name) { return this.room.get(name) ?? SHOWN; }
+
+  /** The first ones of a long group, and the active one wherever it stands. */
+  #few(ids, most) {
+    if (ids.length <= most) return ids;
+    const few = ids.slice(0, most);
+    if (this.active !== null && !few.includes(this.active) && ids.includes(this.active)) few.push(this.active);
+    return few;
+  }
+
   setActive(id) {
     if (this.active !== null) this.chips.get(this.active)?.node.classList.remove('active');
     this.active = id;
-    if (id !== null) this.chips.get(id)?.node.classList.add('active');
+    if (id === null || !this.labels.has(id)) return;
+    this.#of(id).node.classList.add('active');
+    // A label far down the list comes into it when it is asked for, e.g. by a link.
+    if (!this.chips.get(id).node.isConnected) this.arrange();
+  }
+
+  /** Where the arcs of a label start: its chip in the window, or where the list ends before it. */
+  placeOf(id) {
+    const node = this.chips.get(id)?.node;
+    if (!node?.isConnected) return null;
+    const box = node.getBoundingClientRect(), list = this.node.getBoundingClientRect();
+    const y = Math.min(list.bottom, Math.max(list.top, box.top + box.height / 2));
+    return { x: box.left, y };
   }
 
   reveal(id) { this.chips.get(id)?.node.scrollIntoView({ block: 'nearest' }); }

@@ -1,7 +1,6 @@
 // The evidence of one sample: three small matrices, sent once, from which every heat map and
-// every "what is this part?" is drawn without asking again. See present.py: evidence_bytes.
-
-import { heat } from './base.js';
+// every "what is this part?" is drawn without asking again, at any temperature. Rows are read when
+// they are looked at: two thousand labels are no more work than twenty. See present.py: evidence_bytes.
 
 const HALF = new Float32Array(65536);
 for (let bits = 0; bits < 65536; bits++) {
@@ -10,10 +9,9 @@ for (let bits = 0; bits < 65536; bits++) {
     : exponent === 31 ? (fraction ? NaN : Infinity) : (1 + fraction / 1024) * 2 ** (exponent - 15));
 }
 
-/** 256 colours of the heat map, dark to light in even steps: r, g, b of each. */
-export const RAMP = Uint8ClampedArray.from(Array.from({ length: 256 }, (_, k) => heat(k / 255)).flat());
-
 export const SOURCES = ['transport', 'similarity', 'lane'];
+/** The map of what no label claims; it is no label's, so it goes by the id 0. */
+export const UNCLAIMED = 'unclaimed';
 
 export class Evidence {
   constructor(buffer) {
@@ -22,66 +20,132 @@ export class Evidence {
     let at = 4 + length;
     const P = this.parts, L = this.labels.length;
     this.spans = null;
-    if (!this.rows) { this.spans = new Int32Array(buffer.slice(at, at + 8 * P)); at += 8 * P; }
-    const take = n => {
-      const half = new Uint16Array(buffer.slice(at, at + 2 * n));
-      at += 2 * n;
-      return Float32Array.from(half, bits => HALF[bits]);
-    };
+    if (!this.rows) { this.spans = new Int32Array(buffer, at, 2 * P); at += 8 * P; }
+    const take = n => { const half = new Uint16Array(buffer, at, n); at += 2 * n; return half; };
     this.forward = take(L * P);
     this.backward = take(L * P);
     this.similarity = take(L * P);
-    this.spread = take(L);
+    this.sentSpread = take(L);
     // One map per pack, whatever label of it is asked for.
-    this.looks = new Map(this.lanes.flatMap(ids => { const map = take(P); return ids.map(id => [id, map]); }));
+    this.looks = new Map(this.lanes.flatMap(ids => { const map = floats(take(P)); return ids.map(id => [id, map]); }));
+    this.left = floats(take(P));
     this.column = new Map(this.labels.map((id, k) => [id, k]));
-    let low = Infinity, high = -Infinity;
-    for (const s of this.similarity) { if (s < low) low = s; if (s > high) high = s; }
-    this.range = { low: L && P ? low : 0, high: L && P ? high : 1 };
+    this.step = 0;
+    this.seen = new Map();
   }
 
-  has(label, source) { return source === 'lane' ? this.looks.has(label) : this.column.has(label); }
+  /** Draw at the temperature of the scores times 2 ** `step`; 0 shows exactly what was sent. */
+  setStep(step) {
+    const now = this.temperature ? step : 0;
+    if (now === this.step) return;
+    this.step = now;
+    this.seen.clear();
+  }
+
+  /** The temperature that the maps are drawn at. */
+  get shownTemperature() { return this.temperature && this.temperature * 2 ** this.step; }
+
+  /** Share of the sample that no label claims, 0..1. */
+  get leftover() { return this.parts ? this.left.reduce((sum, v) => sum + v, 0) / this.parts : 0; }
+
+  has(label, source) {
+    if (source === UNCLAIMED) return this.claimers !== null;
+    return source === 'lane' ? this.looks.has(label) : this.column.has(label);
+  }
 
   /**
    * Where is this label? {values, low, high}: transport on the label's own scale (its shares sum
    * to 1 over the parts), similarity on one scale for all labels of the sample.
    */
   map(source, label) {
-    const k = this.column.get(label), P = this.parts;
-    if (source === 'similarity') return { values: this.similarity.subarray(k * P, k * P + P), ...this.range };
-    const values = source === 'lane' ? this.looks.get(label) : this.backward.subarray(k * P, k * P + P);
+    if (source === UNCLAIMED) return { values: this.left, low: 0, high: 1 };
+    if (source === 'similarity') return { values: this.#row(this.similarity, label), low: this.range[0], high: this.range[1] };
+    const values = source === 'lane' ? this.looks.get(label) : this.#shares(label);
     let high = 0;
     for (const v of values) if (v > high) high = v;
     return { values, low: 0, high: high || 1 };
   }
 
+  #row(matrix, label) {
+    const k = this.column.get(label), P = this.parts;
+    return floats(matrix.subarray(k * P, k * P + P));
+  }
+
+  // The backward navigator: softmax over the parts, each of which weighs the same.
+  #shares(label) {
+    if (!this.seen.has(label)) {
+      this.seen.set(label, this.step ? softmax(this.#row(this.similarity, label), this.shownTemperature) : this.#row(this.backward, label));
+    }
+    return this.seen.get(label);
+  }
+
   /** What is this part? The `most` best labels: [{label, value, share}], share 0..1 of the bar. */
   part(source, index, most = 6) {
-    const matrix = source === 'similarity' ? this.similarity : this.forward, P = this.parts;
-    const { low, high } = source === 'similarity' ? this.range : { low: 0, high: 1 };
-    const best = [];
-    for (let k = 0; k < this.labels.length; k++) {
-      const value = matrix[k * P + index];
-      if (best.length < most || value > best[best.length - 1].value) {
-        let at = best.length;
-        while (at && best[at - 1].value < value) at--;
-        best.splice(at, 0, { label: this.labels[k], value, share: (value - low) / ((high - low) || 1) });
-        if (best.length > most) best.pop();
-      }
+    const values = this.#labelsOf(source, index), isShare = source !== 'similarity';
+    const [low, high] = isShare ? [0, 1] : this.range, best = [];
+    for (let k = 0; k < values.length; k++) {
+      const value = values[k];
+      if (best.length === most && value <= best[most - 1].value) continue;
+      let at = best.length;
+      while (at && best[at - 1].value < value) at--;
+      best.splice(at, 0, { label: this.labels[k], value, share: (value - low) / ((high - low) || 1) });
+      if (best.length > most) best.pop();
     }
     return best;
   }
 
-  /** About how many parts carry the label: the exponential of its entropy. */
-  carriers(label) {
-    return Math.max(1, Math.round(this.parts ** this.spread[this.column.get(label)]));
+  // The forward navigator of one part (softmax over the labels), or its cosines.
+  #labelsOf(source, index) {
+    const P = this.parts, isCosine = source === 'similarity', matrix = isCosine || this.step ? this.similarity : this.forward;
+    const values = new Float32Array(this.labels.length);
+    for (let k = 0, at = index; k < values.length; k++, at += P) values[k] = HALF[matrix[at]];
+    return isCosine || !this.step ? values : softmax(values, this.shownTemperature);
   }
 
-  /** 0..255 steps of the colour ramp for a map. */
-  steps(source, label) {
-    const { values, low, high } = this.map(source, label), span = (high - low) || 1;
-    return Uint8ClampedArray.from(values, v => 255 * (v - low) / span);
+  /** The parts with the largest shares of a label, largest first: [{part, share}]. */
+  top(label, most) {
+    const shares = this.#shares(label), best = [];
+    for (let p = 0; p < shares.length; p++) {
+      if (best.length === most && shares[p] <= best[most - 1].share) continue;
+      best.push({ part: p, share: shares[p] });
+      best.sort((a, b) => b.share - a.share);
+      best.length = Math.min(best.length, most);
+    }
+    return best;
   }
+
+  /** Entropy of a label's transport map over log P: 0 one part, 1 everywhere. */
+  spread(label) {
+    if (!this.step) return HALF[this.sentSpread[this.column.get(label)]];
+    let sum = 0;
+    for (const v of this.#shares(label)) if (v > 0) sum -= v * Math.log(v);
+    return sum / Math.log(Math.max(2, this.parts));
+  }
+
+  /** About how many parts carry the label: the exponential of its entropy. */
+  carriers(label) { return Math.max(1, Math.round(this.parts ** this.spread(label))); }
+
+  /** 0..255 steps of the colour ramp for a map; where all parts are the same, one step for all. */
+  steps(source, label) {
+    const { values, low, high } = this.map(source, label), steps = new Uint8ClampedArray(values.length);
+    if (high === low) return steps.fill(128);
+    for (let p = 0; p < steps.length; p++) steps[p] = 255 * (values[p] - low) / (high - low);
+    return steps;
+  }
+}
+
+function floats(half) {
+  const values = new Float32Array(half.length);
+  for (let k = 0; k < half.length; k++) values[k] = HALF[half[k]];
+  return values;
+}
+
+function softmax(values, temperature) {
+  let top = -Infinity, sum = 0;
+  for (const v of values) if (v > top) top = v;
+  for (let k = 0; k < values.length; k++) sum += values[k] = Math.exp((values[k] - top) / temperature);
+  for (let k = 0; k < values.length; k++) values[k] /= sum;
+  return values;
 }
 
 /** A number of a map in words: shares in percent, cosines with two digits. */

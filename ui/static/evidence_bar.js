@@ -1,80 +1,78 @@
-// The tools of the sample: which evidence is drawn and how strongly, grid, zoom, and one line that
-// says in words what the colours mean now.
+// The tools of the sample: which evidence is drawn, how it is looked at, zoom, saving and linking,
+// and one line that says in words what the colours mean now.
 
 import { el, icon, percent, t } from './base.js';
-import { RAMP, SOURCES, inWords } from './evidence.js';
+import { SOURCES, UNCLAIMED, inWords } from './evidence.js';
+import { gradient } from './ramps.js';
 
 const IMPROBABLE = 0.2;
-
-const kept = (key, fallback) => { try { return localStorage.getItem(key) ?? fallback; } catch { return fallback; } };
-const keep = (key, value) => { try { localStorage.setItem(key, value); } catch { /* then it is not remembered */ } };
+// Pictures whose labels are all there stay below this share left over, most of them. In texts most
+// words belong to no label anyway: taking a label away did not raise their share, so they give no hint.
+const MISSING = 0.75;
 
 export class EvidenceBar {
-  /** `onSource(name)`, `onOpacity(0..1)`, `onLines(bool)`; `zoom` has zoomIn, zoomOut and fit. */
-  constructor({ onSource, onOpacity, onLines, zoom }) {
-    Object.assign(this, { onSource, onOpacity });
-    this.source = SOURCES.includes(kept('patchlane-source')) ? kept('patchlane-source') : SOURCES[0];
+  /** `onLook(values)` changes the look; `panel` is a LookPanel; `zoom` has zoomIn, zoomOut and fit. */
+  constructor({ onLook, panel, onSave, onLink, zoom }) {
+    this.onLook = onLook;
+    this.look = null;
     this.hasLanes = false;
     this.choices = SOURCES.map(name => el('button', {
       type: 'button', class: 'choice', role: 'radio', 'data-source': name, title: t(`label.source.${name}.hint`),
       onclick: () => this.choose(name),
     }, t(`label.source.${name}`)));
     this.name = el('span', { class: 'sample-name' });
-    this.opacity = el('input', { type: 'range', min: '0.1', max: '1', step: '0.05', value: kept('patchlane-opacity', '0.65'), 'aria-label': t('label.opacity'), title: t('label.opacity') });
-    this.opacity.addEventListener('input', () => { keep('patchlane-opacity', this.opacity.value); onOpacity(Number(this.opacity.value)); });
-    this.lines = this.#tool('M4 4h16v16H4zM4 12h16M12 4v16', 'label.grid', () => {
-      const on = this.lines.getAttribute('aria-pressed') !== 'true';
-      this.lines.setAttribute('aria-pressed', on);
-      onLines(on);
-    });
-    this.lines.setAttribute('aria-pressed', 'false');
     const group = el('div', { class: 'sources', role: 'radiogroup', 'aria-label': t('label.source') }, this.choices);
     group.addEventListener('keydown', event => {
-      if (!['ArrowLeft', 'ArrowRight'].includes(event.key)) return;
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (!step) return;
       event.preventDefault();
       event.stopPropagation();
-      this.other();
+      this.other(step);
       this.choices[SOURCES.indexOf(this.shown)].focus();
     });
-    this.node = el('div', { class: 'pl-tools' }, this.name,
-      group, el('label', { class: 'opacity' }, el('span', {}, t('label.opacity.short')), this.opacity), this.lines,
-      this.#tool('M5 12h14', 'label.zoom.out', () => zoom.zoomOut()),
-      this.#tool('M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5', 'label.zoom.fit', () => zoom.fit()),
-      this.#tool('M12 5v14M5 12h14', 'label.zoom.in', () => zoom.zoomIn()));
+    this.node = el('div', { class: 'pl-tools' }, this.name, group, panel.button,
+      this.#tool('M12 3v12M7 10l5 5 5-5M4 20h16', 'label.save', onSave),
+      this.#tool('M9 15l6-6M10 6l2-2a5 5 0 0 1 7 7l-2 2M14 18l-2 2a5 5 0 0 1-7-7l2-2', 'label.link', onLink),
+      el('span', { class: 'zoom' },
+        this.#tool('M5 12h14', 'label.zoom.out', () => zoom.zoomOut()),
+        this.#tool('M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5', 'label.zoom.fit', () => zoom.fit()),
+        this.#tool('M12 5v14M5 12h14', 'label.zoom.in', () => zoom.zoomIn())));
     this.ramp = el('span', { class: 'ramp', 'aria-hidden': 'true' });
-    this.ramp.style.backgroundImage = `linear-gradient(90deg, ${[0, 64, 128, 192, 255].map(k => `rgb(${RAMP.subarray(3 * k, 3 * k + 3).join(',')})`).join(',')})`;
     this.low = el('span', { class: 'pl-num' });
     this.high = el('span', { class: 'pl-num' });
-    this.scale = el('span', { class: 'scale' }, this.low, this.ramp, this.high);
+    this.scale = el('span', { class: 'scale', 'data-testid': 'legend' }, this.low, this.ramp, this.high);
     this.warning = el('strong', { class: 'warning' });
     this.also = el('span', { class: 'also' });
     this.words = el('span', { class: 'words' });
-    this.caption = el('div', { class: 'pl-caption', 'data-testid': 'caption' }, this.scale, this.warning, this.also, this.words);
+    this.left = el('button', {
+      type: 'button', class: 'left', 'data-testid': 'unclaimed', 'aria-pressed': 'false', hidden: true,
+      onclick: () => onLook({ unclaimed: !this.look.unclaimed }),
+    });
+    this.caption = el('div', { class: 'pl-caption', 'data-testid': 'caption' }, this.scale, this.warning, this.also, this.words, this.left);
   }
 
   #tool(path, key, run) {
-    const words = t(key);
-    return el('button', { type: 'button', class: 'pl-icon-button', 'aria-label': words, title: words, onclick: run }, icon(path));
+    const words = t(key), name = key.split('.').slice(1).join('-');
+    return el('button', { type: 'button', class: 'pl-icon-button', 'aria-label': words, title: words, 'data-testid': `tool-${name}`, onclick: run }, icon(path));
   }
 
-  choose(name) {
-    this.source = name;
-    keep('patchlane-source', name);
-    this.#mark();
-    this.onSource(name);
-  }
+  choose(name) { this.onLook({ source: name }); }
 
   /** What is drawn: the lane's map was chosen for ever, but is there only where there are lanes. */
-  get shown() { return this.source === 'lane' && !this.hasLanes ? SOURCES[0] : this.source; }
+  get shown() { return !this.look || (this.look.source === 'lane' && !this.hasLanes) ? SOURCES[0] : this.look.source; }
 
-  other() {
-    const there = SOURCES.filter(name => name !== 'lane' || this.hasLanes);
-    this.choose(there[(there.indexOf(this.shown) + 1) % there.length]);
+  other(step = 1) {
+    const there = SOURCES.filter(name => name !== 'lane' || this.hasLanes), at = there.indexOf(this.shown);
+    this.choose(there[(at + step + there.length) % there.length]);
   }
 
   setLanes(hasLanes) { this.hasLanes = hasLanes; this.#mark(); }
 
-  start() { this.#mark(); this.onOpacity(Number(this.opacity.value)); }
+  setLook(look) {
+    this.look = look;
+    this.ramp.style.backgroundImage = gradient(look.colours);
+    this.#mark();
+  }
 
   #mark() {
     this.choices.forEach(choice => {
@@ -90,6 +88,19 @@ export class EvidenceBar {
     this.name.title = name;
   }
 
+  /** How much no label claims; above a bound it says what that may mean. `names` are of those that claim. */
+  sayLeft(evidence, names) {
+    const { left } = this;
+    left.hidden = !evidence || evidence.claimers === null || evidence.parts < 2;
+    if (left.hidden) return;
+    const share = evidence.leftover, isMissing = evidence.rows > 0 && share >= MISSING;
+    left.replaceChildren(t('label.left', { percent: percent(share) }), isMissing ? el('span', {}, t('label.left.missing')) : '');
+    left.title = t(names ? 'label.left.hint' : 'label.left.none', { names, percent: percent(share) });
+    left.dataset.share = share.toFixed(3);
+    left.classList.toggle('missing', isMissing);
+    left.setAttribute('aria-pressed', String(this.look.unclaimed));
+  }
+
   /**
    * Say what is drawn of `label` {id, name, verdict, probability, rank, of}, or `idle` words.
    * A map exists for every label, also for one that is not there: then it says so.
@@ -98,19 +109,34 @@ export class EvidenceBar {
     this.caption.classList.remove('drawn');
     this.warning.textContent = label ? warning(label) : '';
     this.also.textContent = label?.also ?? '';
-    if (!label) { this.words.textContent = this.words.title = idle; return; }
+    if (!label) { this.#write(idle); return; }
     const source = this.shown;
     if (!evidence?.has(label.id, source)) {
-      this.words.textContent = this.words.title = t(source === 'lane' && evidence?.isWhole ? 'label.caption.nolane' : 'label.caption.none', label);
+      this.#write(t(source === 'lane' && evidence?.isWhole ? 'label.caption.nolane' : 'label.caption.none', label));
       return;
     }
-    const { low, high } = evidence.map(source, label.id);
+    this.#showScale(source, evidence.map(source, label.id));
+    const words = t(`label.caption.${source}`, { name: label.name, carriers: source === 'lane' ? '' : evidence.carriers(label.id), parts: evidence.parts });
+    this.#write(source === 'transport' && evidence.step ? `${words} ${t('label.caption.temperature', { scored: evidence.temperature.toPrecision(2), shown: evidence.shownTemperature.toPrecision(2) })}` : words);
+  }
+
+  /** Say that the parts are drawn which no label claims. */
+  sayUnclaimed(evidence, names) {
+    this.warning.textContent = this.also.textContent = '';
+    this.#showScale(UNCLAIMED, evidence.map(UNCLAIMED));
+    this.#write(t(names ? 'label.caption.unclaimed' : 'label.left.none', { names }));
+  }
+
+  #showScale(source, { low, high }) {
     this.caption.classList.add('drawn');
     this.low.textContent = inWords(source, low);
     this.high.textContent = inWords(source, high);
-    this.words.textContent = t(`label.caption.${source}`, { name: label.name, carriers: source === 'lane' ? '' : evidence.carriers(label.id), parts: evidence.parts });
-    this.words.title = this.words.textContent;
   }
+
+  #write(words) { this.words.textContent = this.words.title = words; }
+
+  /** The line as it stands, for a picture's caption or a screen reader. */
+  get said() { return [this.warning.textContent, this.words.textContent].map(text => text.trim()).filter(Boolean).join(' '); }
 }
 
 function warning({ verdict, probability, rank, of }) {

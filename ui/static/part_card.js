@@ -20,10 +20,16 @@ export class PartCard {
     this.speak = debounce(words => { this.says.textContent = words; }, 180);
   }
 
-  hide() { this.node.hidden = true; this.speak(''); }
+  hide() {
+    if (this.node.hidden) return;           // what was said of a label meanwhile is still to be heard
+    this.node.hidden = true;
+    this.speak('');
+  }
 
   /** `place` names the part in words; `side` {right, bottom} is where the pointer is. */
-  show(evidence, source, index, place, side) {
+  show(evidence, asked, index, place, side) {
+    // A single label has no rival: its share is always all, so how well it fits says more.
+    const source = evidence.labels.length === 1 ? 'similarity' : asked;
     const best = evidence.part(source, index, ROWS);
     this.title.textContent = place;
     this.rows.forEach((row, k) => {
@@ -34,6 +40,7 @@ export class PartCard {
       row.name.textContent = this.nameOf(found.label);
       row.num.textContent = inWords(source, found.value);
     });
+    this.node.dataset.part = index;
     this.node.dataset.labels = best.map(found => found.label).join(',');
     this.node.classList.toggle('left', side.right);
     this.node.classList.toggle('top', side.bottom);

@@ -2,7 +2,8 @@
 // stretched over it), grid lines and the outline of the part under the pointer or the keyboard.
 
 import { el, onRemoved, t } from './base.js';
-import { RAMP } from './evidence.js';
+import { pictureCanvas } from './snapshot.js';
+import { ramp } from './ramps.js';
 
 const MOST = 16, STEP = 1.25, DRAG = 4, SHARP = 1.4;
 const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
@@ -18,14 +19,15 @@ export function preload(address, { thumb = null, priority = 'high' } = {}) {
   image.className = 'photo';
   image.draggable = false;
   image.src = address;
-  image.ready = image.decode().catch(() => null);
+  // Under what is transparent lies white, as the encoder saw it, and not the small picture.
+  image.ready = image.decode().then(() => { image.style.background = '#fff'; }).catch(() => null);
   return image;
 }
 
 export class Viewer {
-  /** `onPart()` is called when the part changes; `onPaint()` after a map was drawn. */
-  constructor({ card, onPart, onPaint }) {
-    Object.assign(this, { card, onPart, onPaint });
+  /** `onPart()` is called when the part changes; `onPaint()` after a map was drawn; `onMove()` when the picture moved. */
+  constructor({ card, onPart, onPaint, onMove }) {
+    Object.assign(this, { card, onPart, onPaint, onMove });
     this.photo = el('img', { class: 'photo', alt: '' });
     this.heat = el('canvas', { class: 'heat', 'data-testid': 'evidence', 'data-label': '', 'data-source': 'transport', 'aria-hidden': 'true' });
     this.lines = el('div', { class: 'lines', hidden: true });
@@ -38,6 +40,7 @@ export class Viewer {
     this.part = null;
     this.source = 'transport';
     this.label = null;
+    this.ramp = ramp('viridis');
     this.zoom = { z: 1, x: 0, y: 0 };
     this.fingers = new Map();
     this.frame = 0;
@@ -75,7 +78,14 @@ export class Viewer {
 
   /** What is drawn: a label's id or null, from which source. */
   setMap(label, source) { this.label = label; this.source = source; this.draw(); }
-  setOpacity(value) { this.world.style.setProperty('--opacity', value); }
+  setLook({ opacity, colours }) {
+    this.opacity = opacity;
+    this.ramp = ramp(colours);
+    this.world.style.setProperty('--opacity', opacity);
+    this.draw();
+  }
+  /** The map of a rejected label is framed, so that nobody takes it for evidence. */
+  setRejected(isRejected) { this.world.classList.toggle('rejected', isRejected); }
   setLines(on) { this.lines.hidden = !on; }
   draw() { this.frame ||= requestAnimationFrame(() => this.#paint()); }
   focus() { this.node.focus({ preventScroll: true }); }
@@ -86,11 +96,8 @@ export class Viewer {
     const pen = this.heat.getContext('2d');
     if (drawn) {
       const picture = pen.createImageData(evidence.cols, evidence.rows), steps = evidence.steps(this.source, label);
-      for (let p = 0; p < steps.length; p++) {
-        picture.data.set(RAMP.subarray(3 * steps[p], 3 * steps[p] + 3), 4 * p);
-        // Weak evidence only tints, so the picture stays readable where there is little of it.
-        picture.data[4 * p + 3] = 70 + 185 * Math.sqrt(steps[p] / 255);
-      }
+      const to = new Uint32Array(picture.data.buffer), from = new Uint32Array(this.ramp.buffer);
+      for (let p = 0; p < steps.length; p++) to[p] = from[steps[p]];
       pen.putImageData(picture, 0, 0);
     } else pen.clearRect(0, 0, this.heat.width, this.heat.height);
     this.heat.classList.toggle('drawn', Boolean(drawn));
@@ -153,6 +160,37 @@ export class Viewer {
     this.world.style.setProperty('--z', zoom.z);
     this.node.classList.toggle('zoomed', zoom.z > 1);
     this.node.dataset.zoom = zoom.z.toFixed(2);
+    this.onMove();
+  }
+
+  /** Where a part is in the window, or null where it is out of sight. */
+  placeOf(part) {
+    const { rows, cols } = this.evidence, { zoom, size } = this, box = this.node.getBoundingClientRect();
+    const x = zoom.x + zoom.z * size.w * (part % cols + 0.5) / cols, y = zoom.y + zoom.z * size.h * (Math.floor(part / cols) + 0.5) / rows;
+    return x >= 0 && y >= 0 && x <= box.width && y <= box.height ? { x: box.x + x, y: box.y + y } : null;
+  }
+
+  /** The sample with its map as a canvas of its own, to save. */
+  picture() {
+    const { item, photo } = this, size = { width: item.width || photo.naturalWidth, height: item.height || photo.naturalHeight };
+    return pictureCanvas(photo, size, this.heat.classList.contains('drawn') ? this.heat : null, this.opacity);
+  }
+
+  /** The view of a zoomed picture for a link: how near, and what is in the middle (0..1). */
+  get window() {
+    const { zoom, size, node } = this;
+    if (zoom.z <= 1) return null;
+    const at = (offset, room, whole) => ((room / 2 - offset) / (whole * zoom.z)).toFixed(4);
+    return `${zoom.z.toFixed(4)},${at(zoom.x, node.clientWidth, size.w)},${at(zoom.y, node.clientHeight, size.h)}`;
+  }
+
+  set window(text) {
+    const [z, u, v] = (text ?? '').split(',').map(Number);
+    if (![z, u, v].every(Number.isFinite)) return;
+    this.zoom.z = Math.min(MOST, Math.max(1, z));
+    this.zoom.x = this.node.clientWidth / 2 - u * this.size.w * this.zoom.z;
+    this.zoom.y = this.node.clientHeight / 2 - v * this.size.h * this.zoom.z;
+    this.#place();
   }
 
   zoomAt(factor, x = this.node.clientWidth / 2, y = this.node.clientHeight / 2) {

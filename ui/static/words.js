@@ -1,16 +1,19 @@
 // A text with its evidence: words take the place of patches. A long text scrolls inside its pane,
 // and a strip at its side shows where in the whole text the evidence of the drawn label lies.
 
-import { el, listen, onRemoved, onTheme, t } from './base.js';
+import { count, el, listen, onRemoved, onTheme, t } from './base.js';
+import { wordsCanvas } from './snapshot.js';
 
 const LEVELS = 12, SEEN = 10;      // shades of a word; steps (of 255) below which it stays plain
+const SAVED = 2400;                 // pixels of text in a saved picture
 
 export class Words {
   /** The same face as `Viewer`: show, setEvidence, setMap, arrow, zoomIn, zoomOut, fit. */
   constructor({ card, onPart, onPaint }) {
     Object.assign(this, { card, onPart, onPaint });
     this.text = el('div', { class: 'words', 'data-testid': 'evidence', 'data-label': '', 'data-source': 'transport' });
-    this.pane = el('div', { class: 'scroll' }, this.text);
+    this.note = el('p', { class: 'note pl-dim pl-small', 'data-testid': 'long-text', hidden: true });
+    this.pane = el('div', { class: 'scroll' }, this.note, this.text);
     this.strip = el('canvas', { class: 'strip', 'aria-hidden': 'true' });
     this.node = el('div', {
       class: 'pl-stage text', tabindex: '0', role: 'application', 'data-testid': 'sample', 'aria-label': t('label.stage.text'),
@@ -31,6 +34,7 @@ export class Words {
     Object.assign(this, { evidence: null, part: null, spans: [], shade: new Uint8Array(0), steps: null });
     this.text.textContent = item.text;
     this.text.classList.toggle('short', item.text.length < 280);
+    this.note.hidden = true;
     this.pane.scrollTop = 0;
     this.draw();
   }
@@ -53,13 +57,26 @@ export class Words {
       pieces.push(text.slice(at));
       this.text.replaceChildren(...pieces);
       this.shade = new Uint8Array(this.spans.length);
+      this.#sayPassages();
       this.#measure();
     }
     this.draw();
   }
 
+  /** A very long text has parts of several words: say so, or a word would seem to be meant. */
+  #sayPassages() {
+    const words = this.item.text.trim().split(/\s+/).length, each = Math.round(words / this.spans.length);
+    this.note.hidden = each < 2 || !this.spans.some(span => /\S\s+\S/.test(span.textContent));
+    this.note.textContent = t('label.text.long', { words: count(words), each });
+  }
+
   setMap(label, source) { this.label = label; this.source = source; this.draw(); }
-  setOpacity(value) { this.node.style.setProperty('--opacity', value); }
+  setLook({ opacity }) {
+    this.node.style.setProperty('--opacity', opacity);
+    this.opacity = opacity;
+    this.draw();
+  }
+  setRejected(isRejected) { this.pane.classList.toggle('rejected', isRejected); }
   setLines(on) { this.text.classList.toggle('lined', on); }
   draw() { this.frame ||= requestAnimationFrame(() => this.#paint()); }
   focus() { this.node.focus({ preventScroll: true }); }
@@ -149,9 +166,34 @@ export class Words {
     return best;
   }
 
+  /** Where a word is in the window, or null where it is out of sight. */
+  placeOf(part) {
+    const pane = this.pane.getBoundingClientRect(), box = this.spans[part].getBoundingClientRect();
+    return box.bottom < pane.top || box.top > pane.bottom ? null : { x: box.left + box.width / 2, y: box.top + 2 };
+  }
+
+  /** The words from the first in view on, with their shades, as a canvas to save. */
+  picture() {
+    const hue = getComputedStyle(this.node).getPropertyValue('--shade').trim(), text = this.item.text;
+    if (!this.spans.length) return wordsCanvas([{ text, colour: null }], { most: SAVED, more: t('label.text.more') });
+    const first = Math.max(0, this.tops.findIndex(top => top >= this.pane.scrollTop - this.text.offsetTop - 8)), { spans } = this.evidence, pieces = [];
+    let at = first ? spans[2 * first] : 0;
+    for (let p = first; p < this.spans.length; p++) {
+      const alpha = Math.round(255 * Math.min(1, this.shade[p] * 0.072 * (0.35 + this.opacity))).toString(16).padStart(2, '0');
+      pieces.push({ text: text.slice(at, spans[2 * p]), colour: null }, { text: text.slice(spans[2 * p], spans[2 * p + 1]), colour: this.shade[p] ? `${hue}${alpha}` : null });
+      at = spans[2 * p + 1];
+    }
+    return wordsCanvas([...pieces, { text: text.slice(at), colour: null }], { most: SAVED, more: t('label.text.more') });
+  }
+
+  /** Texts are not zoomed but scrolled: a link says how far down. */
+  get window() { return this.pane.scrollTop > 0 ? (this.pane.scrollTop / this.pane.scrollHeight).toFixed(4) : null; }
+  set window(text) { if (Number(text)) this.pane.scrollTop = Number(text) * this.pane.scrollHeight; }
+
   #measure() {
-    this.tops = this.spans.map(span => span.offsetTop);
-    this.bottoms = this.spans.map(span => span.offsetTop + span.offsetHeight);
+    const above = this.text.offsetTop;
+    this.tops = this.spans.map(span => span.offsetTop - above);
+    this.bottoms = this.spans.map((span, p) => this.tops[p] + span.offsetHeight);
     this.draw();
   }
 
