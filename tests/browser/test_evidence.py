@@ -18,8 +18,11 @@ import uvicorn
 from PIL import Image
 
 from backend import api, images
+from backend.numerics import transport
+from backend.types import Explanation, Layout
 from tests.browser.evidence_pictures import PICTURES, SPOT, spot_of
 from tests.browser.label_projects import image_project, text_project
+from ui import present
 from ui.app import build_app
 
 READY = '[data-testid="page"][data-page="label"][data-ready]'
@@ -530,3 +533,39 @@ def test_words_are_looked_at_in_the_same_ways(look):
     show(page, name)
     page.wait_for_selector('[data-testid="arcs"]:not([data-count="0"])', state="attached")
     assert page.locator(READY).get_attribute("data-colours") == "blue"
+
+
+@pytest.mark.parametrize("step", [-2, 1, 3])
+def test_a_method_with_weights_of_its_own_keeps_them_at_another_temperature(look, step):
+    """Twin: parts that weigh differently, at another temperature, computed with numpy."""
+    page = look("coco")
+    draw = np.random.default_rng(8)
+    cosine = draw.uniform(0, 0.3, (1, 9, 2)).astype(np.float32)
+    theta = transport.part_weights(np.ones((1, 9), bool), draw.random((1, 9), dtype=np.float32))
+    backward = transport.backward_navigator(cosine, theta, 0.1)[0]
+    found = Explanation(
+        sample=1,
+        name="one",
+        labels=("a", "b"),
+        forward=np.full((9, 2), 0.5, np.float32),
+        backward=backward,
+        plan=backward,
+        similarity=cosine[0],
+        scores=np.zeros(2, np.float32),
+        spread=np.ones(2, np.float32),
+        layout=Layout(grid=(3, 3)),
+        version=1,
+        temperature=0.1,
+    )
+    drawn = page.evaluate(
+        """async ([bytes, step]) => {
+          const all = performance.getEntriesByType('resource').map(entry => entry.name);
+          const { Evidence } = await import(all.find(name => name.includes('/evidence.js')));
+          const evidence = new Evidence(new Uint8Array(bytes).buffer);
+          evidence.setStep(step);
+          return [...evidence.map('transport', 2).values];
+        }""",
+        [list(present.evidence_bytes(found, {"a": 1, "b": 2})), step],
+    )
+    weights = backward[:, 1].astype(float) ** (2.0**-step)
+    np.testing.assert_allclose(drawn, weights / weights.sum(), atol=2e-3)

@@ -13,6 +13,8 @@ export const SOURCES = ['transport', 'similarity', 'lane'];
 /** The map of what no label claims; it is no label's, so it goes by the id 0. */
 export const UNCLAIMED = 'unclaimed';
 
+const SAME = 0.01;             // shares that differ less are the same but for float16
+
 export class Evidence {
   constructor(buffer) {
     const view = new DataView(buffer), length = view.getUint32(0, true);
@@ -71,12 +73,27 @@ export class Evidence {
     return floats(matrix.subarray(k * P, k * P + P));
   }
 
-  // The backward navigator: softmax over the parts, each of which weighs the same.
+  // The backward navigator at the temperature that is shown.
   #shares(label) {
     if (!this.seen.has(label)) {
-      this.seen.set(label, this.step ? softmax(this.#row(this.similarity, label), this.shownTemperature) : this.#row(this.backward, label));
+      const sent = this.#row(this.backward, label);
+      this.seen.set(label, this.step ? this.#tempered(sent, this.#row(this.similarity, label)) : sent);
     }
     return this.seen.get(label);
+  }
+
+  /**
+   * Shares at the shown temperature. Where those that were sent are the softmax of the cosines, so
+   * are these; a method with weights or other marginals of its own (saliency, Sinkhorn) keeps them:
+   * its shares are raised to scored / shown temperature, which is the same wherever both hold.
+   */
+  #tempered(sent, cosines) {
+    const plain = softmax(cosines.slice(), this.temperature);
+    if (sent.every((share, k) => Math.abs(share - plain[k]) < SAME)) return softmax(cosines, this.shownTemperature);
+    let sum = 0;
+    for (let k = 0; k < sent.length; k++) sum += sent[k] **= 2 ** -this.step;
+    for (let k = 0; k < sent.length; k++) sent[k] /= sum || 1;
+    return sent;
   }
 
   /** What is this part? The `most` best labels: [{label, value, share}], share 0..1 of the bar. */
@@ -96,10 +113,13 @@ export class Evidence {
 
   // The forward navigator of one part (softmax over the labels), or its cosines.
   #labelsOf(source, index) {
-    const P = this.parts, isCosine = source === 'similarity', matrix = isCosine || this.step ? this.similarity : this.forward;
-    const values = new Float32Array(this.labels.length);
-    for (let k = 0, at = index; k < values.length; k++, at += P) values[k] = HALF[matrix[at]];
-    return isCosine || !this.step ? values : softmax(values, this.shownTemperature);
+    const P = this.parts, column = matrix => {
+      const values = new Float32Array(this.labels.length);
+      for (let k = 0, at = index; k < values.length; k++, at += P) values[k] = HALF[matrix[at]];
+      return values;
+    };
+    if (source === 'similarity') return column(this.similarity);
+    return this.step ? this.#tempered(column(this.forward), column(this.similarity)) : column(this.forward);
   }
 
   /** The parts with the largest shares of a label, largest first: [{part, share}]. */

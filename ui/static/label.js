@@ -6,23 +6,17 @@ import {
   announceVersion, api, count, debounce, el, listen, markReady, onRemoved, pageRoot, params, setAddress, setOpenProject,
   t, toast, toastError,
 } from './base.js';
-import { Chips, alsoSaid, barsOf } from './chips.js';
+import { Chips, barsOf } from './chips.js';
 import { Decisions } from './decisions.js';
-import { Arcs } from './arcs.js';
-import { EvidenceBar } from './evidence_bar.js';
-import { UNCLAIMED } from './evidence.js';
+import { EvidenceView } from './evidence_view.js';
 import { lay } from './label_layout.js';
 import { LabelBox } from './label_box.js';
 import { assignKeys, listenForKeys } from './label_keys.js';
 import { Line } from './line.js';
-import { Look } from './look.js';
-import { LookPanel } from './look_panel.js';
 import { Neighbours } from './neighbours.js';
 import { PartCard } from './part_card.js';
 import { Queue } from './queue.js';
-import { ramp } from './ramps.js';
 import { Samples } from './samples.js';
-import { fileName, savePicture } from './snapshot.js';
 import { Viewer } from './viewer.js';
 import { Words } from './words.js';
 import { watchVersion } from './watch.js';
@@ -51,21 +45,16 @@ class LabelPage {
     this.queue = new Queue({ onOpen: id => this.open(id), onPicker: name => this.pick(name) });
     this.line = new Line({ queue: this.queue, onAnswer: answer => this.setLabels(answer.labels) });
     this.chips = new Chips({
-      onVerdict: (id, verdict) => this.toggle(id, verdict), onHover: id => { this.hovered = id; this.drawMap(); },
+      onVerdict: (id, verdict) => this.toggle(id, verdict), onHover: id => { this.hovered = id; this.view.draw(); },
       onActive: id => this.activate(id), onAccept: () => this.accept(),
     });
     this.box = new LabelBox({
       onFilter: query => this.chips.filter(query), onPick: () => this.sayFirst(),
       onNew: (name, isYes, pack) => this.newLabel(name, isYes, pack), onPacks: packs => { this.packs = packs; this.chips.packs = packs; this.chips.arrange(); },
     });
-    this.arcs = new Arcs();
-    this.chips.node.addEventListener('scroll', () => this.drawArcs(), { passive: true });
-    this.panel = new LookPanel({ onChange: values => this.lookAgain(values), onLines: on => this.stage?.setLines(on) });
     this.near = new Neighbours({ onOpen: id => this.open(id), onCopy: n => this.copy(n), nameOf });
-    this.bar = new EvidenceBar({
-      onLook: values => this.lookAgain(values), panel: this.panel, onSave: () => this.save(), onLink: () => this.link(),
-      zoom: { zoomIn: () => this.stage?.zoomIn(), zoomOut: () => this.stage?.zoomOut(), fit: () => this.stage?.fit() },
-    });
+    this.view = new EvidenceView(this);
+    this.bar = this.view.bar;
     this.place = lay(this);
     listenForKeys(this);
     onRemoved(root, () => this.samples.forget());
@@ -85,9 +74,7 @@ class LabelPage {
     const queue = await this.line.ask();
     setOpenProject(queue.project);
     this.kind = queue.kind;
-    this.look = new Look(queue.kind, params());
-    const view = this.look.isPinned ? params().get('view') : null;
-    this.bar.setLook(this.look);
+    this.view.start(queue.kind);
     this.setLanes(queue.lanes);
     this.queue.setPickers(queue.pickers, this.line.picker);
     this.root.dataset.kind = queue.kind;
@@ -101,9 +88,9 @@ class LabelPage {
       isWaiting: () => Boolean(this.current?.item.is_pending),
     });
     const Stage = queue.kind === 'text' ? Words : Viewer;
-    this.stage = new Stage({ card: this.card, onPart: () => {}, onPaint: (node, id) => this.painted(node, id), onMove: () => this.drawArcs() });
-    this.place.replaceChildren(this.stage.node, this.card.node, this.panel.node);
-    this.#dress();
+    this.stage = new Stage({ card: this.card, onPart: () => {}, onPaint: (node, id) => this.view.painted(node, id), onMove: () => this.view.drawArcs() });
+    this.place.replaceChildren(this.stage.node, this.card.node, this.view.panel.node);
+    this.view.dress();
     this.setVersion(queue.version);
     if (!queue.samples) return this.empty('samples');
     if (wanted) {
@@ -113,7 +100,7 @@ class LabelPage {
     if (!this.current) await this.next({ isFirst: true });
     const linked = this.labels.find(each => each.name === label);
     if (linked) { this.activate(linked.id); this.chips.reveal(linked.id); }
-    if (view && this.current) this.current.matrix?.then(() => { this.stage.window = view; });
+    this.view.restore();
     this.ready();
     return undefined;
   }
@@ -162,11 +149,7 @@ class LabelPage {
 
   writeAddress() {
     const { current, active } = this;
-    const { look } = this;
-    setAddress({
-      sample: current?.item.sample ?? null, label: current && active !== null ? this.names.get(active) : null,
-      ...look?.address(current?.evidence), view: look?.isPinned && current ? this.stage.window : null,
-    });
+    setAddress({ sample: current?.item.sample ?? null, label: current && active !== null ? this.names.get(active) : null, ...this.view.address() });
   }
 
   setVersion(version) { this.version = version; announceVersion(version); }
@@ -188,7 +171,7 @@ class LabelPage {
 
   show(record) {
     const { item } = record;
-    if (!this.stage.node.isConnected) this.place.replaceChildren(this.stage.node, this.card.node, this.panel.node);
+    if (!this.stage.node.isConnected) this.place.replaceChildren(this.stage.node, this.card.node, this.view.panel.node);
     this.root.classList.remove('nothing');
     this.current = record;
     this.active = this.hovered = null;
@@ -201,7 +184,7 @@ class LabelPage {
     this.showChips(record);
     this.near.show(item.neighbours, item.is_pending);
     this.line.stand(item);
-    this.drawMap();
+    this.view.draw();
     this.writeSoon();
     this.watch.plan();
     // First what is in view, then what comes next: a browser has few connections.
@@ -219,30 +202,14 @@ class LabelPage {
     const keysOf = assignKeys(this.labels.filter(label => inView.has(label.id)), this.order.filter(id => inView.has(id)));
     this.byKey = new Map([...keysOf].map(([id, key]) => [key, id]));
     this.bars = barsOf(item.suggestions);
-    this.chips.show({ order: this.order, verdicts: this.decisions.of(item), bars: this.bars, spread: id => this.spread(id), keys: keysOf, packs: this.packs });
+    this.chips.show({ order: this.order, verdicts: this.decisions.of(item), bars: this.bars, spread: id => this.view.spread(id), keys: keysOf, packs: this.packs });
   }
 
   bringEvidence(record) {
-    const place = evidence => {
-      if (this.current !== record) return;
-      this.look.meet(evidence);
-      evidence?.setStep(this.look.step);
-      this.stage.setEvidence(evidence);
-      this.chips.setSpread(id => this.spread(id));
-      this.panel.show(this.look, evidence);
-      this.drawMap();
-    };
+    const place = evidence => { if (this.current === record) this.view.place(evidence); };
     if (record.evidence !== undefined) place(record.evidence);
     if (record.isOld) this.samples.bringAgain(record.item.sample);
     if (record.evidence === undefined || !record.isOld) record.matrix?.then(place);
-  }
-
-  /** How far the evidence of a label is spread at the temperature that is shown. */
-  spread(id) {
-    const evidence = this.current?.evidence;
-    if (!evidence?.column.has(id)) return null;
-    const share = evidence.spread(id);
-    return { share, title: t('label.spread', { n: evidence.carriers(id), of: evidence.parts, spread: share.toFixed(2) }) };
   }
 
   inView() {
@@ -277,83 +244,11 @@ class LabelPage {
     this.samples.useLanes(this.bar.shown === 'lane');
   }
 
-  #dress() { this.root.dataset.colours = this.look.colours; this.stage?.setLook(this.look); }
-
-  /** The person looks another way: at another source, temperature, colour, strength. */
-  lookAgain(values) {
-    this.look.set(values);
-    const evidence = this.current?.evidence;
-    if ('step' in values && evidence) {
-      evidence.setStep(this.look.step);
-      this.spreadSoon ??= debounce(() => this.chips.setSpread(id => this.spread(id)), 60);
-      this.spreadSoon();
-    }
-    this.samples.useLanes(this.bar.shown === 'lane');
-    if (this.current?.isOld) this.bringEvidence(this.current);
-    this.bar.setLook(this.look);
-    this.panel.show(this.look, evidence);
-    this.#dress();
-    this.drawMap();
-    this.writeSoon();
-  }
-
-  drawMap() {
-    if (!this.stage) return;
-    const label = this.hovered ?? this.active, { current, bar } = this, evidence = current?.evidence;
-    const isLeft = label === null && this.look.unclaimed && Boolean(evidence?.has(0, UNCLAIMED));
-    const verdict = label === null || !current ? null : this.decisions.of(current.item).get(label);
-    this.stage.setMap(isLeft ? 0 : label, isLeft ? UNCLAIMED : bar.shown);
-    this.stage.setRejected(verdict === 'no');
-    const claimers = (evidence?.claimers ?? []).map(id => this.names.get(id)).filter(Boolean);
-    const names = claimers.length > 4 ? t('label.left.names', { names: claimers.slice(0, 4).join(', '), n: claimers.length - 4 }) : claimers.join(', ');
-    bar.sayLeft(evidence, names);
-    if (isLeft) { bar.sayUnclaimed(evidence, names); return; }
-    if (label === null || !current) { bar.say(null, null, t(current?.item.is_pending ? 'label.pending' : 'label.caption.idle')); return; }
-    bar.say({
-      id: label, name: this.names.get(label), verdict,
-      probability: this.bars.get(label)?.probability ?? null, also: alsoSaid(this.bars.get(label)?.also), rank: this.order.indexOf(label) + 1, of: this.order.length,
-    }, evidence);
-  }
-
-  painted(node, label) {
-    node.dataset.label = label === null ? '' : this.names.get(label) ?? '';
-    node.dataset.source = label === 0 ? UNCLAIMED : this.bar.shown;
-    this.drawArcs();
-  }
-
-  /** From the label in view to the parts that carry most of it. */
-  drawArcs() {
-    const label = this.hovered ?? this.active, evidence = this.current?.evidence;
-    if (!this.look?.arcs || this.bar.shown !== 'transport' || label === null || !evidence?.column.has(label)) { this.arcs.hide(); return; }
-    this.arcs.draw(this.chips.placeOf(label), evidence.top(label, Arcs.MOST), part => this.stage.placeOf(part));
-  }
-
-  /** The sample as it is shown, with its map and what it says, as a PNG. */
-  save() {
-    const { current, bar } = this, label = this.hovered ?? this.active, name = label === null ? '' : this.names.get(label);
-    if (!current) return;
-    const isDrawn = bar.caption.classList.contains('drawn');
-    savePicture({
-      sample: this.stage.picture(), lines: [[current.item.name, name].filter(Boolean).join(': '), ...(isDrawn ? [bar.said] : [])],
-      legend: isDrawn ? { table: ramp(this.look.colours), low: bar.low.textContent, high: bar.high.textContent } : null,
-      name: fileName([current.item.name, name, isDrawn ? bar.shown : '']),
-    }).catch(() => toast(t('label.save.failed'), { kind: 'error' }));
-  }
-
-  /** Put a link to exactly this view into the address bar and, where the browser lets us, copy it. */
-  async link() {
-    if (!this.current) return;
-    this.look.isPinned = true;
-    this.writeAddress();
-    const isCopied = await (navigator.clipboard?.writeText(location.href) ?? Promise.reject()).then(() => true, () => false);
-    toast(t(isCopied ? 'label.link.copied' : 'label.link.there'));
-  }
-
   activate(id) {
     this.active = id;
     this.chips.setActive(id);
     this.writeSoon();
-    this.drawMap();
+    this.view.draw();
     if (id !== null) this.card.speak(this.bar.said);
     const { current } = this;
     if (id !== null && current?.evidence?.left_out && !current.evidence.has(id)) {
@@ -370,7 +265,7 @@ class LabelPage {
     const { item } = this.current;
     this.decisions.commit(item, pairs);
     this.chips.setVerdicts(this.decisions.of(item), { touched: pairs.map(([label]) => label), ...options });
-    this.drawMap();
+    this.view.draw();
   }
 
   toggle(id, verdict, options) {
@@ -458,7 +353,7 @@ class LabelPage {
     const now = this.current?.item.sample;
     if (samples.includes(now) && this.current.item.suggestions.labels.length === this.labels.length) {
       this.chips.setVerdicts(this.decisions.of(this.current.item), { now: true });
-      this.drawMap();
+      this.view.draw();
     } else if (samples.length === 1) this.open(samples[0]);
     else this.reload();
   }
@@ -481,7 +376,7 @@ class LabelPage {
     this.chips.setBars(this.bars);
     this.chips.flash(changes);
     this.bringEvidence(current);
-    this.drawMap();
+    this.view.draw();
   }
 
   unsure() {
@@ -491,7 +386,7 @@ class LabelPage {
 
   escape() {
     this.stage?.setPart(null);
-    if (this.look?.unclaimed) this.lookAgain({ unclaimed: false });
+    this.view.escape();
     if (this.active !== null) this.activate(null);
   }
 }

@@ -19,7 +19,7 @@ export function lay(page) {
   const middle = el('main', { class: 'pl-middle' }, bar.node, place, bar.caption, page.card.says);
   const foot = el('div', { class: 'foot' }, back, accept);
   root.replaceChildren(
-    page.arcs.node,
+    page.view.arcs.node,
     page.queue.node,
     splitter(root, { name: '--queue', way: 1, least: 132, most: 360, start: 208, label: t('label.pane.queue') }),
     middle,
