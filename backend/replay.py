@@ -62,12 +62,17 @@ def newer(
     store: ProjectStore, pipeline: Pipeline, board: Board, room: LaneRoom, known: Learned
 ) -> Learned:
     """`known`, or the newest version if another process made one since; callers hold the lease."""
+    return restore(store, pipeline, board, room) if is_overtaken(store, pipeline, known) else known
+
+
+def is_overtaken(store: ProjectStore, pipeline: Pipeline, known: Learned) -> bool:
+    """Whether there is a newer version of this encoder and recipe than `known`."""
     newest = store.versions.latest()
-    if newest is None or newest.version <= known.version:
-        return known
-    if newest.recipe != pipeline.fingerprint:
-        return known
-    return restore(store, pipeline, board, room)
+    return (
+        newest is not None
+        and newest.version > known.version
+        and newest.recipe == pipeline.fingerprint
+    )
 
 
 def at_version(
@@ -269,9 +274,7 @@ def next_version(
     Raises:
         BusyError: another process is writing versions of this project.
     """
-    newest = store.versions.latest()
-    is_overtaken = newest is not None and newest.version > before.version
-    if not is_overtaken and not _changed(store, board, before, offset):
+    if not is_overtaken(store, pipeline, before) and not _changed(store, board, before, offset):
         return before, 0
     with store.versions.lease(owner, LEASE_SECONDS):
         before = newer(store, pipeline, board, room, before)

@@ -1051,20 +1051,12 @@ class Workbench:
                     self._offset = rows[-1].offset
                     self._wake = True
                     self._news.notify_all()
-                if self._learns and not force and self._is_overtaken():
+                overtaken = replay.is_overtaken(self.store, self._pipeline, self._learned)
+                if self._learns and not force and overtaken:
                     self._wake = True
                     self._news.notify_all()
         if stale:
             self._resync()
-
-    def _is_overtaken(self) -> bool:
-        """Whether another process made a newer version of this encoder and recipe."""
-        newest = self.store.versions.latest()
-        return (
-            newest is not None
-            and newest.version > self._learned.version
-            and newest.recipe == self._pipeline.fingerprint
-        )
 
     def _fold_in(self) -> int:
         """One learn step up to the newest row of the log; returns the optimiser steps done."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from backend import api
+from backend import api, replay
 from backend.errors import BusyError, NotFoundError
 from tests.backend.packs.conftest import MOODS, answers, columns, reopened
 
@@ -179,3 +180,15 @@ def test_a_screen_takes_the_version_over_that_another_process_made(bench, settin
     at = columns(bench, "moods")
     np.testing.assert_allclose(screen.board.logits[:, at], bench.board.logits[:, at], atol=1e-5)
     screen.close()
+
+
+def test_a_version_of_another_recipe_overtakes_nobody(bench):
+    known, store = bench.learned, bench.store
+    newest = store.versions.latest()
+    assert newest is not None
+    assert not replay.is_overtaken(store, bench.pipeline, known)
+    other = replace(newest, version=newest.version + 1, recipe="another recipe")
+    store.versions.save(other, {}, {})
+    assert not replay.is_overtaken(store, bench.pipeline, known)
+    store.versions.save(replace(other, version=other.version + 1, recipe=newest.recipe), {}, {})
+    assert replay.is_overtaken(store, bench.pipeline, known)
