@@ -220,11 +220,11 @@ def sinkhorn_navigators(
     forward = cosine / np.float32(temperature)
     forward += potentials.labels[:, None, :]
     _softmax(forward, axis=2)
-    forward *= (potentials.labels > NEVER).any(axis=1)[:, None, None]
+    forward *= np.any(potentials.labels > NEVER, axis=1)[:, None, None]
     backward = cosine / np.float32(temperature)
     backward += potentials.parts[:, :, None]
     _softmax(backward, axis=1)
-    backward *= (potentials.parts > NEVER).any(axis=1)[:, None, None]
+    backward *= np.any(potentials.parts > NEVER, axis=1)[:, None, None]
     return forward, backward
 
 

@@ -20,7 +20,10 @@ HERE = "/pl/api/learn"
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> api.Settings:
-    """A home with "notes", whose encoder has no lanes, and "letters", whose encoder has."""
+    """A home with "notes", whose encoder has no lanes, and "letters", whose encoder has.
+
+    "pupils" is as "letters", for the test that removes packs.
+    """
     folder = tmp_path_factory.mktemp("learn")
     settings = api.Settings.from_environ({**os.environ, "PATCHLANE_HOME": str(folder / "home")})
     make_notes(settings, folder)
@@ -29,8 +32,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> api.Settings:
     file.write_text(
         "\n".join(json.dumps({"sample": f"t{i}", "text": t}) for i, t in enumerate(texts)), "utf-8"
     )
+    for name in ("letters", "pupils"):
+        _made(name, file, settings)
+    return settings
+
+
+def _made(name: str, file: Path, settings: api.Settings) -> None:
+    """Texts with two packs, answered in full."""
     bench = api.create_project(
-        "letters", labels=["transport", "food"], encoder="sentence:minilm", settings=settings
+        name, labels=["transport", "food"], encoder="sentence:minilm", settings=settings
     )
     bench.add(file)
     bench.add_labels(["praise", "blame"], pack="tone")
@@ -47,7 +57,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> api.Settings:
     # Nothing is taught by itself in these tests.
     bench.packs.pause(True)
     bench.close()
-    return settings
 
 
 @pytest.fixture(scope="module")
@@ -165,23 +174,21 @@ def test_a_lane_is_taken_home_and_brought_back(web: TestClient) -> None:
 def test_a_lane_file_goes_into_the_pack_that_was_asked_for_and_the_pack_can_go(
     web: TestClient,
 ) -> None:
-    if not any(pack["digest"] for pack in state(web)["packs"]):
-        wait(web, edit(web, action="teach", pack="tone")["made"]["job"])
-    file = web.get(f"{HERE}/lane", params={"pack": "tone"}).content
-    names = next(p["labels"] for p in state(web)["packs"] if p["name"] == "tone")
-    edit(web, action="remove", pack="tone")
-    assert "tone" not in {pack["name"] for pack in state(web)["packs"]}
-    job = web.post(f"{HERE}/lane", params={"name": "a", "pack": " moods "}, content=file)
-    assert wait(web, job.json()["job"])["state"] == "done"
-    told = state(web)
-    pack = next(pack for pack in told["packs"] if pack["name"] == "moods")
-    assert [one["name"] for one in pack["labels"]] == [one["name"] for one in names]
+    wait(web, edit(web, "pupils", action="teach", pack="tone")["made"]["job"], "pupils")
+    file = web.get(f"{HERE}/lane", params={"pack": "tone", "project": "pupils"}).content
+    names = packs(state(web, "pupils"))["tone"]
+    edit(web, "pupils", action="remove", pack="tone")
+    assert "tone" not in packs(state(web, "pupils"))
+    asked = {"name": "a", "pack": " moods ", "project": "pupils"}
+    job = web.post(f"{HERE}/lane", params=asked, content=file)
+    assert wait(web, job.json()["job"], "pupils")["state"] == "done"
+    told = state(web, "pupils")
+    assert packs(told)["moods"] == names
     assert told["report"]["pack"] == "moods"
-    edit(web, action="remove", pack="moods")
-    again = web.post(HERE, json={"action": "remove", "pack": "moods"})
-    assert (again.status_code, "no pack" in again.json()["detail"]) == (404, True)
-    web.post("/pl/api/undo", json={})
-    assert "moods" in {pack["name"] for pack in state(web)["packs"]}
+    edit(web, "pupils", action="remove", pack="moods")
+    assert "no pack" in refused(web, "pupils", action="remove", pack="moods")
+    web.post("/pl/api/undo", params={"project": "pupils"}, json={})
+    assert packs(state(web, "pupils"))["moods"] == names
 
 
 def test_packs_are_made_split_renamed_merged_and_muted(web: TestClient) -> None:
