@@ -621,6 +621,8 @@ class Packs:
         # Computing the lane's CLS of all samples takes seconds; nobody waits for it.
         bench.room.filled(bench.board, (*bench.learned.lanes, lane))
         with self._step("teach", folds=True):
+            if not set(lane.labels) & set(bench.board.column_of):
+                raise NotFoundError(f"the pack {lane.pack!r} was removed while it was taught")
             return self._swap(
                 lane,
                 kind="lane",

@@ -87,6 +87,17 @@ def test_contrast_is_computed_as_wcag_says() -> None:
 
 
 @pytest.mark.parametrize("block", [":root, body", "body.dark"])
+def test_the_button_that_removes_is_legible(block: str) -> None:
+    """It is primary and dangerous at once, and the later rule says which colour its words have."""
+    sheet, found = (STATIC / "base.css").read_text("utf-8"), tokens(block)
+    colours = {}
+    for selector in (r"\.primary", r"\.danger", r"\.primary\.danger"):
+        for rule in re.findall(rf"^\.pl-button{selector} \{{([^}}]*)\}}", sheet, re.MULTILINE):
+            colours |= dict(re.findall(r"(?:^|\s)(color|background): var\(--pl-([\w-]+)\)", rule))
+    assert contrast(found[colours["color"]], found[colours["background"]]) >= 4.5
+
+
+@pytest.mark.parametrize("block", [":root, body", "body.dark"])
 def test_text_is_legible_in_light_and_dark(block: str) -> None:
     found = tokens(block)
     for ground in ("ground", "surface", "raised"):

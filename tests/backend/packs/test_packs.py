@@ -228,6 +228,18 @@ def test_what_a_lane_changed_is_still_told_after_a_restart(bench, settings):
     again.close()
 
 
+def test_a_pack_that_is_removed_while_it_is_taught_gets_no_lane(bench):
+    before = bench.version
+
+    def removed(done, total, note):
+        if note == "putting the lane in place":
+            bench.packs.remove("moods")
+
+    with pytest.raises(NotFoundError, match="'moods' was removed"):
+        bench.packs.teach("moods", progress=removed)
+    assert (bench.version, bench.learned.lanes) == (before, ())
+
+
 def test_pausing_ends_what_trains_by_itself_and_nothing_else(bench):
     before = bench.version
     bench.packs.pause(True)
