@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import threading
-import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from tests.browser.serving import FLAGS, chromium_path, served
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """The browser, started once."""
-    executable = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+    executable = chromium_path()
     if not Path(executable).exists():
         pytest.skip("no Chromium here: apt-get install chromium, or set CHROMIUM")
     from playwright.sync_api import sync_playwright
@@ -108,7 +96,6 @@ def serve(settings: Any) -> Iterator[Callable[..., str]]:
     """
     from ui.app import build_app
 
-    running: list[tuple[uvicorn.Server, threading.Thread]] = []
     apps: list[Any] = []
 
     def start(project: Any = None, **options: Any) -> str:
@@ -118,24 +105,8 @@ def serve(settings: Any) -> Iterator[Callable[..., str]]:
             project = name if path.parent == settings.home else path
         app = build_app(settings, default_project=project, **options)
         apps.append(app)
-        # A closing tab may leave a stream open; do not wait for it.
-        config = uvicorn.Config(
-            app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=1
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        running.append((server, thread))
-        until = time.monotonic() + 60
-        while not server.started:
-            assert thread.is_alive(), "the server did not start"
-            assert time.monotonic() < until, "the server takes too long to start"
-            time.sleep(0.02)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        return f"http://127.0.0.1:{port}"
+        return running.enter_context(served(app))
 
     start.apps = apps  # type: ignore[attr-defined]
-    yield start
-    for server, thread in running:
-        server.should_exit = True
-        thread.join(10)
+    with ExitStack() as running:
+        yield start

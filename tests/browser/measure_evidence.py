@@ -15,8 +15,6 @@ import os
 import shutil
 import sys
 import tempfile
-import threading
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -25,14 +23,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
-import uvicorn
 from PIL import Image
-from playwright.sync_api import Page, Route, sync_playwright
+from playwright.sync_api import Page, Route
 
 from backend import api
 from backend.numerics import transport
 from backend.types import Explanation, Layout
-from tests.browser.conftest import FLAGS
+from tests.browser.serving import desk_page, served
 from ui import present
 from ui.app import build_app
 
@@ -181,40 +178,18 @@ def drawn(settings: api.Settings, rows: int) -> bytes:
 def in_browser(settings: api.Settings, rows: int, rounds: int) -> list[Hovering]:
     """Serve the project, put the drawn matrix in the answer's place, and move the pointer."""
     body = drawn(settings, rows)
-    config = uvicorn.Config(
-        build_app(settings, default_project="hover"),
-        host="127.0.0.1",
-        port=0,
-        log_level="warning",
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    base = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
 
     def answer(route: Route) -> None:
         route.fulfill(body=body, content_type="application/octet-stream")
 
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=os.environ.get("CHROMIUM") or shutil.which("chromium"), args=FLAGS
-            )
-            page = browser.new_page(viewport={"width": 1440, "height": 900})
-            page.route("**/pl/api/evidence*", answer)
-            page.goto(f"{base}/?project=hover&sample=1")
-            page.wait_for_selector(READY, timeout=120_000)
-            page.wait_for_selector("[data-testid=chip][data-spread]")
-            page.wait_for_timeout(1500)
-            found = hovered(page, rows, rounds)
-            browser.close()
-            return found
-    finally:
-        server.should_exit = True
-        thread.join(20)
+    app = build_app(settings, default_project="hover")
+    with served(app) as base, desk_page() as page:
+        page.route("**/pl/api/evidence*", answer)
+        page.goto(f"{base}/?project=hover&sample=1")
+        page.wait_for_selector(READY, timeout=120_000)
+        page.wait_for_selector("[data-testid=chip][data-spread]")
+        page.wait_for_timeout(1500)
+        return hovered(page, rows, rounds)
 
 
 def hovered(page: Page, rows: int, rounds: int) -> list[Hovering]:

@@ -14,7 +14,6 @@ import os
 import shutil
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,14 +23,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from backend import api
-from tests.browser.conftest import FLAGS
 from tests.browser.label_projects import image_project
+from tests.browser.serving import desk_page, served
 from ui.app import build_app
 from ui.context import Context
 from ui.routes import items
@@ -98,24 +96,8 @@ def main() -> None:
 
 def in_browser(settings: api.Settings, rounds: int, photos: int) -> None:
     """Key to next painted, pointer to map painted, open to map painted."""
-    config = uvicorn.Config(
-        build_app(settings, default_project="coco"),
-        host="127.0.0.1",
-        port=0,
-        log_level="warning",
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    base = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM") or shutil.which("chromium"), args=FLAGS
-        )
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
+    app = build_app(settings, default_project="coco")
+    with served(app) as base, desk_page() as page:
         start = time.perf_counter()
         page.goto(f"{base}/?project=coco")
         page.wait_for_selector(READY, timeout=120_000)
@@ -129,9 +111,6 @@ def in_browser(settings: api.Settings, rounds: int, photos: int) -> None:
         )
         page.wait_for_timeout(2000)
         say("key -> next sample painted", [paced(page) for _ in range(rounds // 2)])
-        browser.close()
-    server.should_exit = True
-    thread.join(20)
 
 
 def paced(page: Page) -> float:

@@ -10,18 +10,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 import tempfile
-import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import uvicorn
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from backend import api
 from backend.bench._lane_data import coco, read_set
@@ -30,8 +26,8 @@ from backend.bench.lanes import DECIDED, LABELS, PACKS, commonest
 from backend.bench.multi_lane import NAME
 from backend.pipeline import Pipeline, load_encoder
 from backend.recipes import load_recipe
-from tests.browser.conftest import FLAGS
 from tests.browser.measure_label import PAINTED, READY, say
+from tests.browser.serving import desk_page, served
 from ui.app import build_app
 
 ANSWER = f"""async k => {{ {PAINTED}
@@ -73,37 +69,18 @@ def main() -> None:
                 bench.packs.teach(pack.name)
             bench.packs.pause(True)
         print(f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-        served(settings, asked.rounds, f"{asked.samples:,} x {LABELS}")
+        answer_all(settings, asked.rounds, f"{asked.samples:,} x {LABELS}")
 
 
-def served(settings: api.Settings, rounds: int, shape: str) -> None:
+def answer_all(settings: api.Settings, rounds: int, shape: str) -> None:
     """Answer on the Label page of a running server."""
-    config = uvicorn.Config(
-        build_app(settings, default_project="many"),
-        host="127.0.0.1",
-        port=0,
-        log_level="warning",
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    base = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM") or shutil.which("chromium"), args=FLAGS
-        )
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
+    app = build_app(settings, default_project="many")
+    with served(app) as base, desk_page() as page:
         page.goto(f"{base}/?project=many")
         page.wait_for_selector(READY, timeout=180_000)
         page.wait_for_timeout(5000)
         figures = [answered(page, number) for number in range(rounds)]
-        say(f"answer -> suggestions of the next version painted, {shape}", figures[1:])
-        browser.close()
-    server.should_exit = True
-    thread.join(20)
+    say(f"answer -> suggestions of the next version painted, {shape}", figures[1:])
 
 
 def answered(page: Page, number: int) -> float:

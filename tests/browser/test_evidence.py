@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
 from PIL import Image
 
 from backend import api, images
@@ -22,6 +19,7 @@ from backend.numerics import transport
 from backend.types import Explanation, Layout
 from tests.browser.evidence_pictures import PICTURES, SPOT, spot_of
 from tests.browser.label_projects import image_project, text_project
+from tests.browser.serving import served
 from ui import present
 from ui.app import build_app
 
@@ -76,19 +74,8 @@ def with_texts(settings: api.Settings, file: Path, name: str, labels: list[str])
 def server(home: Path) -> Iterator[tuple[str, Any]]:
     """One server for all tests of this file: its address and its context."""
     app = build_app(replace(api.Settings.from_environ(), home=home), default_project="coco")
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=1
-    )
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    while not running.started:
-        assert thread.is_alive(), "the server did not start"
-        time.sleep(0.02)
-    port = running.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}", app.state.context
-    running.should_exit = True
-    thread.join(10)
+    with served(app) as base:
+        yield base, app.state.context
 
 
 @pytest.fixture

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from backend import api
 from tests.browser.label_projects import HOSTILE, image_project, text_project
+from tests.browser.serving import served
 from ui.app import build_app
 
 READY = '[data-testid="page"][data-page="label"][data-ready]'
@@ -41,19 +39,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(home: Path) -> Iterator[tuple[str, Any]]:
     """One server for all tests of this file: its address and its context."""
     app = build_app(replace(api.Settings.from_environ(), home=home), default_project="coco")
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=1
-    )
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    while not running.started:
-        assert thread.is_alive(), "the server did not start"
-        time.sleep(0.02)
-    port = running.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}", app.state.context
-    running.should_exit = True
-    thread.join(10)
+    with served(app) as base:
+        yield base, app.state.context
 
 
 @pytest.fixture
