@@ -282,7 +282,8 @@ def packs(args: Namespace) -> dict[str, Any]:
         if done is not None:
             return done
         return {
-            "lanes": workbench.room.refusal or ("paused" if workbench.packs.is_paused else "on"),
+            "lanes": workbench.live.room.refusal
+            or ("paused" if workbench.packs.is_paused else "on"),
             "packs": [as_json(pack) for pack in workbench.packs.list()],
         }
 

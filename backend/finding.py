@@ -21,10 +21,10 @@ from safetensors.numpy import load_file, save_file
 
 from backend.board import Board
 from backend.contracts import Encoder, Projector, State
-from backend.errors import BadInputError
+from backend.errors import BadInputError, NotFoundError
 from backend.images import decode
 from backend.pipeline import Pipeline
-from backend.types import Hit, MapPoints
+from backend.types import Hit, MapPoints, Sample
 
 PARTS_SHOWN = 5
 FEWEST_FOR_PROJECTION = 12
@@ -78,6 +78,17 @@ class Finder:
             if int(i) in board.row_of and int(i) != leave_out
         ]
         return hits[:k]
+
+    def like(self, board: Board, ids: Sequence[int], k: int) -> list[Hit]:
+        """What is like the mean of several samples; without these samples."""
+        rows = [board.row_of[i] for i in ids if i in board.row_of]
+        rows = [row for row in rows if board.encoded[row]]
+        if not rows:
+            return []
+        mean = board.pooled[rows].mean(axis=0)
+        mean /= max(float(np.linalg.norm(mean)), 1e-12)
+        hits = self.nearest(board, mean, k + len(rows))
+        return [hit for hit in hits if hit.sample not in set(ids)][:k]
 
     # --- map ---------------------------------------------------------------------------------
 
@@ -168,6 +179,33 @@ def query_vector(
     if region is not None:
         picture = picture.crop(_pixels(region, picture.width, picture.height))
     return encoder.encode([picture]).pooled[0]
+
+
+def nearest_brought(
+    board: Board,
+    sample: Sample,
+    ids: Int[np.ndarray, " m"],
+    vectors: Float[np.ndarray, "m d"],
+    k: int,
+    *,
+    source: str,
+) -> list[Hit]:
+    """The samples most like one by cosine of vectors that another model made, itself left out.
+
+    Raises:
+        NotFoundError: the other model has no vector of the sample.
+    """
+    at = np.flatnonzero(ids == sample.id)
+    if not len(at):
+        raise NotFoundError(f"{source} brought no vector for {sample.name}")
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    similar = unit @ unit[at[0]]
+    order = [i for i in np.argsort(-similar, kind="stable") if ids[i] != sample.id][:k]
+    return [
+        Hit(int(ids[i]), board.samples[board.row_of[int(ids[i])]].name, float(similar[i]))
+        for i in order
+        if int(ids[i]) in board.row_of
+    ]
 
 
 def matching_parts(

@@ -80,4 +80,4 @@ def _store(bench: api.Workbench, known: ReadSet) -> None:
         )
         if host is not None:
             bench.store.tokens.put(host.lane_key, hashes, known.readings(rows))
-    bench.resync()
+    bench.live.resync()

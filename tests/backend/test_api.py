@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from backend import api, workbench
+from backend import api, live
 from backend.methods.encoders._packaged import PackagedWeights
 from backend.shipped import WEIGHTS
 
@@ -35,7 +35,7 @@ def test_a_failure_after_the_folder_was_made_leaves_nothing(
     def fail(*_: object) -> None:
         raise api.SaveError("the disk is full")
 
-    monkeypatch.setattr(api.Workbench, "_load", fail)
+    monkeypatch.setattr(live.Live, "_load", fail)
     deep, empty = tmp_path / "a" / "b" / "birds", tmp_path / "empty"
     empty.mkdir()
     for path in (deep, empty):
@@ -63,13 +63,13 @@ def test_making_a_project_does_not_wait_for_its_encoder(
     settings: api.Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     may_load = Event()
-    real = workbench.load_encoder
+    real = live.load_encoder
 
     def slowly(encoder: str, chosen: api.Settings) -> object:
         assert may_load.wait(30)
         return real(encoder, chosen)
 
-    monkeypatch.setattr(workbench, "load_encoder", slowly)
+    monkeypatch.setattr(live, "load_encoder", slowly)
     monkeypatch.setattr(api, "load_encoder", slowly)
     labels = ["animal", "food"]
     bench = api.create_project(

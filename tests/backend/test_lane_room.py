@@ -48,7 +48,7 @@ def seen_in(bench, monkeypatch, views):
     monkeypatch.setattr(pipeline, "teacher", teacher)
     labels = tuple(label.id for label in bench.labels())
     base = learning.zero_shot_logits(pipeline, bench.board, labels)
-    return bench.room.lessons(bench.board, labels, bench.store.log.current(), base)
+    return bench.live.room.lessons(bench.board, labels, bench.store.log.current(), base)
 
 
 def test_each_taught_picture_is_there_once_for_each_view_with_the_same_verdicts(bench, monkeypatch):

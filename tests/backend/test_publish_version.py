@@ -56,7 +56,7 @@ def test_nobody_sees_a_version_with_the_scores_of_the_one_before(
     step.start()
     assert made.wait(30)
     # A page that is being answered holds the lock; the step wants to publish meanwhile.
-    with bench._lock:
+    with bench.live.lock:
         go.set()
         step.join(0.5)
         assert scores(bench) == before
@@ -81,10 +81,10 @@ def test_scores_that_another_thread_works_out_are_not_taken_for_the_new_versions
         return found
 
     monkeypatch.setattr(learning, "score", score)
-    other = Thread(target=bench._rescore)  # as at the end of every resync
+    other = Thread(target=bench.live._rescore)  # as at the end of every resync
     other.start()
     assert scoring.wait(30)
-    step = Thread(target=bench.adopt, args=(learned,))
+    step = Thread(target=bench.live.adopt, args=(learned,))
     step.start()
     step.join(0.5)
     go.set()
@@ -101,7 +101,7 @@ def next_version(bench: api.Workbench) -> learning.Learned:
         bench.pipeline,
         bench.board,
         bench.learned,
-        bench.room,
+        bench.live.room,
         offset=bench.offset,
         owner="test",
     )

@@ -126,7 +126,7 @@ def test_learning_goes_on_in_rounds_until_converged_or_out_of_time(
         clock[0] += 1.0
         return next(steps)
 
-    monkeypatch.setattr(bench, "_fold_in", one_round)
+    monkeypatch.setattr(bench.live, "fold_in", one_round)
     monkeypatch.setattr("backend.workbench.time.monotonic", lambda: clock[0])
     report = bench.learn(until=until)
     monkeypatch.undo()
@@ -136,7 +136,7 @@ def test_learning_goes_on_in_rounds_until_converged_or_out_of_time(
 
 def test_unsure_is_not_no_and_held_back_verdicts_teach_nothing(bench: api.Workbench) -> None:
     before = scores(bench)
-    held = [s for s in bench.samples() if is_held_back(s.content_hash, bench._board.split_seed)]
+    held = [s for s in bench.samples() if is_held_back(s.content_hash, bench.board.split_seed)]
     assert held, "the share of held-back texts is a fifth"
     rows = [{"sample": s.id, "label": "food", "verdict": "yes"} for s in held]
     others = [s for s in bench.samples() if s not in held][:4]
@@ -334,11 +334,11 @@ def test_neighbours_leave_the_sample_itself_out(bench: api.Workbench) -> None:
     assert len(hits) == 4
     assert "t0" not in [hit.name for hit in hits]
     assert [hit.score for hit in hits] == sorted([hit.score for hit in hits], reverse=True)
-    vectors = bench._board.pooled
-    row = bench._board.row_of[bench.sample("t0").id]
+    vectors = bench.board.pooled
+    row = bench.board.row_of[bench.sample("t0").id]
     similar = vectors @ vectors[row]
     similar[row] = -2
-    assert hits[0].sample == bench._board.ids[similar.argmax()]
+    assert hits[0].sample == bench.board.ids[similar.argmax()]
 
 
 def test_projects_are_listed_put_aside_and_brought_back(

@@ -68,7 +68,7 @@ def suggested(serve: Callable[..., str], sample: int) -> tuple[int, dict[str, fl
     while bench.learned.offset < bench.offset and time.monotonic() < until:
         bench.refresh(bench.version, timeout=0.2)
     # Nobody makes a step while this is held, so the scores are those of the version.
-    with bench.learning():
+    with bench.live.learning():
         found = bench.suggest([sample])[0].suggestions
         return bench.version, {one.label: one.score for one in found}
 

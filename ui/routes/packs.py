@@ -222,7 +222,7 @@ def _edit(bench: api.Workbench, change: PackEdit, who: str) -> dict[str, object]
             if into not in {label.pack for label in bench.labels()}:
                 raise api.NotFoundError(f"there is no pack {into!r}")
             packs.rename(pack, into, who=who)
-            return {} if bench.room.refusal else {"job": _teach(bench, into)}
+            return {} if bench.live.room.refusal else {"job": _teach(bench, into)}
         case Split(labels=labels, name=name):
             packs.move(labels, name.strip(), who=who)
         case New(name=name, labels=labels):
@@ -248,8 +248,8 @@ def _rename(bench: api.Workbench, pack: str, name: str, who: str) -> None:
 
 def _teach(bench: api.Workbench, pack: str) -> str:
     """Start the job, or say at once why it cannot start."""
-    if bench.room.refusal:
-        raise api.BadInputError(bench.room.refusal)
+    if bench.live.room.refusal:
+        raise api.BadInputError(bench.live.room.refusal)
     if pack not in {label.pack for label in bench.labels()}:
         raise api.NotFoundError(f"there is no pack {pack!r}")
     return bench.packs.teach_soon(pack)
@@ -266,7 +266,7 @@ def _state(bench: api.Workbench) -> dict[str, object]:
         "project": bench.name,
         "kind": bench.kind,
         "version": bench.version,
-        "refusal": bench.room.refusal,
+        "refusal": bench.live.room.refusal,
         "isPaused": bench.packs.is_paused,
         "firstVerdicts": api.FIRST_VERDICTS,
         "packs": packs,

@@ -143,7 +143,7 @@ def test_repeated_samples_say_what_their_photograph_says(known, settings):
         assert np.array_equal(board.pooled[0], board.pooled[60])
         assert {label.pack for label in bench.labels()} == {"pack 1", "pack 2"}
         assert len(board.verdicts) == 3 * 4
-        (reading,) = bench.room.readings(board, [64])
+        (reading,) = bench.live.room.readings(board, [64])
         assert reading is not None
         assert len(reading.tokens) == known.tokens.shape[1]
 

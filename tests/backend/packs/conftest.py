@@ -46,7 +46,7 @@ loaded = functools.cache(pipeline.load_encoder)
 @pytest.fixture(autouse=True)
 def one_encoder(monkeypatch):
     """Every project of these tests has the same encoder."""
-    monkeypatch.setattr("backend.workbench.load_encoder", loaded)
+    monkeypatch.setattr("backend.live.load_encoder", loaded)
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +67,7 @@ def made(text_settings, tmp_path_factory):
     file = tmp_path_factory.mktemp("in") / "texts.jsonl"
     file.write_text("\n".join(json.dumps({"sample": n, "text": t}) for n, t, _ in texts()))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("backend.workbench.load_encoder", loaded)
+        patch.setattr("backend.live.load_encoder", loaded)
         bench = api.create_project(
             "made", labels=THINGS, kind=Kind.TEXT, encoder="sentence:minilm", settings=text_settings
         )

@@ -70,7 +70,7 @@ def test_files_that_are_no_lane_of_this_encoder_change_nothing(bench, settings, 
     )
     with pytest.raises(BadInputError, match="heads alone"):
         words.packs.take(content)
-    assert words.room.refusal
+    assert words.live.room.refusal
     words.close()
     assert bench.labels() == labels
 

@@ -1,0 +1,108 @@
+"""Which part of a sample carries which label, with what a person needs to judge it.
+
+What the page draws, what `explain` writes and what is checked or taken home is this one
+explanation; it reads the vectors of the sample and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from backend.board import Board
+from backend.errors import NotFoundError
+from backend.lane_room import LaneRoom
+from backend.learning import Learned
+from backend.numerics.leftover import unclaimed
+from backend.pipeline import Pipeline
+from backend.store.project import ProjectStore
+from backend.types import Explanation, Label
+
+
+def explanation(
+    store: ProjectStore,
+    pipeline: Pipeline,
+    board: Board,
+    learned: Learned,
+    row: int,
+    *,
+    label: Label | None = None,
+    room: LaneRoom | None = None,
+) -> Explanation:
+    """Why one row of the board has its labels.
+
+    Args:
+        store: where the vectors of its parts are.
+        pipeline: the chosen aligner.
+        board: rows, columns and scores.
+        learned: the version that the board's scores are of.
+        row: the sample.
+        label: only this label; None for all, which also says what no label claims.
+        room: where lanes look, None leaves them out.
+
+    Raises:
+        NotFoundError: the sample has no vectors yet, or the project no labels.
+    """
+    sample = board.samples[row]
+    if not board.encoded[row]:
+        raise NotFoundError(f"{sample.name} is not encoded yet; wait for its job or run `encode`")
+    columns = list(range(len(board.labels))) if label is None else [board.column_of[label.id]]
+    if not columns:
+        raise NotFoundError("this project has no labels yet; add one to see where it is")
+    parts, layout = store.vectors.parts(sample.content_hash, pipeline.encoder.fingerprint)
+    alignment = pipeline.align(parts, board.label_vectors[columns])
+    temperature = getattr(getattr(pipeline.aligner, "settings", None), "temperature", None)
+    left, claimers = None, ()
+    if label is None:
+        claiming = board.claimers(row)
+        claimers = tuple(board.labels[column].name for column in np.flatnonzero(claiming))
+        left = unclaimed(
+            alignment.similarity[:, :, claiming],
+            np.full((1, len(parts)), 1 / len(parts), np.float32),
+            temperature or pipeline.scale.temperature,
+        )[0]
+    return Explanation(
+        sample=sample.id,
+        name=sample.name,
+        labels=tuple(board.labels[column].name for column in columns),
+        forward=alignment.forward[0],
+        backward=alignment.backward[0],
+        plan=alignment.plan[0],
+        similarity=alignment.similarity[0],
+        scores=np.nan_to_num(board.logits[row, columns]),
+        spread=_spread(alignment.backward[0]),
+        layout=layout,
+        version=learned.version,
+        lanes={} if room is None else _looks(room, board, learned, row, columns, len(parts)),
+        temperature=temperature,
+        unclaimed=left,
+        claimers=claimers,
+    )
+
+
+def _spread(backward: Float[np.ndarray, "p l"]) -> Float[np.ndarray, " l"]:
+    """Entropy of each label's map over log P."""
+    entropy = -(backward * np.log(np.maximum(backward, 1e-12))).sum(axis=0)
+    return (entropy / np.log(max(len(backward), 2))).astype(np.float32)
+
+
+def _looks(
+    room: LaneRoom,
+    board: Board,
+    learned: Learned,
+    row: int,
+    columns: Sequence[int],
+    num_parts: int,
+) -> dict[str, Float[np.ndarray, " p"]]:
+    """Where the lanes of some labels look on a sample, by pack."""
+    asked = {board.labels[column].id: board.labels[column].pack for column in columns}
+    looks: dict[str, np.ndarray] = {}
+    for lane in learned.lanes:
+        packs = {asked[label] for label in lane.labels if label in asked}
+        if lane.share and packs:
+            found = room.look(board, lane, row, num_parts)
+            if found is not None:
+                looks |= dict.fromkeys(packs, found)
+    return looks
