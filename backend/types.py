@@ -450,6 +450,29 @@ class Receipt:
 
 
 @dataclass(frozen=True)
+class Deed:
+    """One action of the log as it is told to a person, before or after it is taken back.
+
+    Attributes:
+        op: its id; undo takes it.
+        kind: what was done: "correct", "import", "remove samples", "add labels", ...
+        who: the person.
+        samples: how many came, went or got verdicts.
+        labels: how many came, went, were changed or got verdicts.
+        verdicts: how many were stored.
+        names: the source of an import, else the first few samples or labels it was about.
+    """
+
+    op: str
+    kind: str
+    who: str
+    samples: int
+    labels: int
+    verdicts: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class FileProblem:
     """One thing an import skipped or an export could not hold, and why."""
 

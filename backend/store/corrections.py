@@ -116,7 +116,7 @@ class CorrectionLog:
             if request is not None and (done := operations.find_op(connection, request)):
                 return receipt(connection, done)
             if op is None:
-                root = _newest_of(connection, who)
+                root = newest_of(connection, who)
                 if root is None:
                     return None
             else:
@@ -345,7 +345,8 @@ def receipt(connection: Connection, op: operations.Operation) -> Receipt:
     return Receipt(op.id, op.last_offset, tuple((sample, label) for sample, label in rows))
 
 
-def _newest_of(connection: Connection, who: str) -> operations.Operation | None:
+def newest_of(connection: Connection, who: str) -> operations.Operation | None:
+    """The action that an undo of this person without a name takes back."""
     o = t.ops.c
     seq = connection.execute(
         sa.select(sa.func.max(o.seq)).where(

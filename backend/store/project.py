@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from backend.errors import BadInputError, NotFoundError
 from backend.settings import Settings
-from backend.store import brought, compaction, operations, settling
+from backend.store import brought, compaction, deeds, operations, settling
 from backend.store import corrections as log
 from backend.store import tables as t
 from backend.store.corrections import CorrectionLog
@@ -37,6 +37,7 @@ from backend.store.versions import VersionStore
 from backend.types import (
     BroughtVectors,
     Correction,
+    Deed,
     Draft,
     FileProblem,
     ImportReport,
@@ -361,6 +362,18 @@ class ProjectStore:
         while row is not None:
             yield row
             row = next(rows, None)
+
+    def deed(self, op: str) -> Deed | None:
+        """What an action was, in counts and names; of an undo, what it took back."""
+        with self._database.read() as connection:
+            found = operations.find_op(connection, op)
+            return None if found is None else deeds.told(connection, found)
+
+    def newest_deed(self, who: str) -> Deed | None:
+        """What an undo of this person without a name would take back; None if nothing."""
+        with self._database.read() as connection:
+            found = log.newest_of(connection, who)
+            return None if found is None else deeds.told(connection, found)
 
     def compact(self, *, who: str = "") -> compaction.CompactReport:
         """Remove for good what was removed, and give the space back; no undo after this."""

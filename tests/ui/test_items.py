@@ -300,3 +300,48 @@ def test_a_read_only_server_writes_nothing(settings, context):
     assert client.post("/pl/api/label", json={"name": "x"}).status_code == 403
     assert client.get("/pl/api/item?sample=1").json()["verdicts"] == {}
     closed.close()
+
+
+def test_undo_says_what_it_takes_back_and_asks_before_an_import_goes(client, context, tmp_path):
+    file = tmp_path / "more.jsonl"
+    file.write_text('{"text": "One more text about a ferry"}\n{"text": "Breakfast was included"}')
+    context.open().add(file, who="me")
+    label = ids(context)["food"]
+    commit(client, (1, label, "yes"), op="operation-1")
+    one = client.post("/pl/api/undo", json={"spares_imports": True}).json()
+    assert one["deed"] | {"op": ""} == {
+        "op": "",
+        "kind": "correct",
+        "who": "me",
+        "samples": 1,
+        "labels": 1,
+        "verdicts": 1,
+        "names": [context.open().sample(1).name],
+    }
+    again = {"spares_imports": True, "request": "request-1"}
+    for _ in range(2):
+        asked = client.post("/pl/api/undo", json=again).json()
+        assert (asked["op"], asked["samples"]) == (None, [])
+        assert (asked["asks"]["kind"], asked["asks"]["samples"]) == ("import", 2)
+        assert asked["asks"]["names"] == ["more.jsonl"]
+    assert len(context.open().samples()) == len(TEXTS) + 2
+    named = client.post("/pl/api/undo", json={"op": asked["asks"]["op"], "spares_imports": True})
+    assert named.json()["deed"]["kind"] == "import"
+    assert len(context.open().samples()) == len(TEXTS)
+    back = client.post("/pl/api/undo", json={"op": named.json()["op"]}).json()
+    assert back["deed"]["kind"] == "import", "the way back tells of the same action"
+    assert len(context.open().samples()) == len(TEXTS) + 2
+    # a program that names nothing and spares nothing takes the newest action back, as ever
+    assert client.post("/pl/api/undo", json={}).json()["deed"]["kind"] == "import"
+    assert len(context.open().samples()) == len(TEXTS)
+
+
+def test_an_undo_whose_answer_was_lost_is_answered_and_asks_for_nothing(client, context, tmp_path):
+    file = tmp_path / "more.jsonl"
+    file.write_text('{"text": "One more text about a ferry"}')
+    context.open().add(file, who="me")
+    commit(client, (1, ids(context)["food"], "yes"), op="operation-1")
+    body = {"spares_imports": True, "request": "request-1"}
+    first, second = (client.post("/pl/api/undo", json=body).json() for _ in range(2))
+    assert first == second
+    assert first["deed"]["kind"] == "correct"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 import orjson
@@ -54,13 +55,16 @@ class Commit(BaseModel):
 class Undo(BaseModel):
     """Which action to take back; without one, the newest of the person who asks.
 
-    The same `request` again is the same undo, so that a lost answer costs nothing.
+    The same `request` again is the same undo, so that a lost answer costs nothing. With
+    `spares_imports` an import is not taken back without its name: the answer asks for it. One U
+    too many, where single verdicts are given, must not make a whole folder of samples go away.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     op: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
     request: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{8,64}$")
+    spares_imports: bool = False
 
 
 class NewLabel(BaseModel):
@@ -173,12 +177,18 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
 
     @routes.post("/undo")
     def undo(request: Request, body: Undo) -> Response:
-        """Take one action back; says which samples it was about and what holds for them now."""
+        """Take one action back; says what it was, and what holds for its samples now."""
         context.writable()
-        bench = context.of(request)
-        receipt = bench.undo(context.user(request), op=body.op, request=body.request)
+        bench, who = context.of(request), context.user(request)
+        nothing = {"op": None, "samples": [], "labels": [], "verdicts": {}}
+        if body.op is None and body.spares_imports and not _is_done(bench, body.request):
+            newest = bench.store.newest_deed(who)
+            if newest is not None and newest.kind == "import":
+                return _json({**nothing, "asks": asdict(newest)})
+        receipt = bench.undo(who, op=body.op, request=body.request)
         if receipt is None:
-            return _json({"op": None, "samples": [], "labels": [], "verdicts": {}})
+            return _json(nothing)
+        deed = bench.store.deed(receipt.op)
         # Taking an import back takes its samples away, too.
         alive = {sample.id for sample in bench.samples()}
         touched = dict.fromkeys(sample for sample, _ in receipt.pairs if sample in alive)
@@ -190,6 +200,7 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
                 "samples": samples,
                 "labels": _labels(bench),
                 "verdicts": _verdicts(bench, samples),
+                "deed": asdict(deed) if deed else None,
             }
         )
 
@@ -204,6 +215,11 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
         labels = bench.labels()
         made = next(label for label in labels if label.name == name)
         return _json({"label": made.id, "labels": _labels(bench)})
+
+
+def _is_done(bench: api.Workbench, request: str | None) -> bool:
+    """Whether an undo of this id is stored already, so that its answer was lost."""
+    return request is not None and bench.store.deed(request) is not None
 
 
 def _queue(bench: api.Workbench, picker: str, *, k: int, after: int) -> dict[str, object]:

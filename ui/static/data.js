@@ -1,10 +1,11 @@
 // The Data page: projects at the left, bringing things in in the middle, labels and exports at the
 // right. Each part is a module of its own; this one lays them out and keeps them on one project.
-import { api, el, emit, helpKeys, listen, markReady, pageRoot, params, setAddress, setOpenProject, t, toast, toastError } from './base.js';
+import { api, el, emit, helpKeys, listen, markReady, pageRoot, params, setAddress, setOpenProject, t, toastError } from './base.js';
 import { mountExports } from './exports.js';
 import { mountIntake } from './intake.js';
 import { mountLabels } from './label_editor.js';
 import { mountProjects } from './projects.js';
+import { tellUndone } from './undo.js';
 
 export async function mount({ root }) {
   pageRoot(root, 'data');
@@ -43,13 +44,14 @@ export async function mount({ root }) {
   listen(root, 'pl:project', refresh);
   listen(root, 'popstate', () => emit('pl:project'));
   listen(root, 'pl:job', refresh);
-  listen(root, 'pl:undo', async () => {
+  // Here an import is what somebody has just done: U takes it back like anything else.
+  const undo = async (op = null, isBack = false) => {
     try {
-      const receipt = await api('/pl/api/undo', { json: {} });
-      toast(receipt ? t('undo.done') : t('undo.none'));
+      tellUndone(await api('/pl/api/undo', { json: op ? { op } : {} }), undo, { isBack });
       emit('pl:project');
     } catch (error) { toastError(error); }
-  });
+  };
+  listen(root, 'pl:undo', () => undo());
   await refresh();
   markReady(root);
 }

@@ -7,7 +7,7 @@ import { Outbox } from './outbox.js';
 export class Decisions {
   /**
    * `onSaved(entry)`: stored; `onRefused()`: the server said no, its state wins;
-   * `onRestored(sample)`: an unsent action was taken back; `onUndone(answer)`: a stored one was.
+   * `onRestored(sample)`: an unsent action was taken back; `onUndone(answer, isBack)`: a stored one was, or came back.
    */
   constructor({ node, project, samples, onSaved, onRefused, onRestored, onUndone }) {
     Object.assign(this, { samples, onRestored, onUndone });
@@ -54,8 +54,8 @@ export class Decisions {
     this.outbox.add({ kind: 'undo', op: newOp(), target: op });
   }
 
-  /** Bring back what the undo `op` took away. */
-  redo(op) { this.outbox.add({ kind: 'undo', op: newOp(), target: op }); }
+  /** Take the action `op` back; with `isBack`, bring back what the undo `op` took away. */
+  undoNamed(op, isBack) { this.outbox.add({ kind: 'undo', op: newOp(), target: op, isBack }); }
 
   #apply(verdicts, pairs) {
     for (const [label, verdict] of pairs) {
@@ -64,7 +64,9 @@ export class Decisions {
   }
 
   #send(entry, signal) {
-    if (entry.kind === 'undo') return api('/pl/api/undo', { json: { op: entry.target, request: entry.op }, signal });
+    if (entry.kind === 'undo') {
+      return api('/pl/api/undo', { json: { op: entry.target, request: entry.op, spares_imports: true }, signal });
+    }
     const { op, rows, seen_version } = entry;
     return api('/pl/api/commit', { json: { op, rows, seen_version }, signal });
   }
@@ -72,7 +74,7 @@ export class Decisions {
   #saved(entry, answer, tell) {
     if (entry.kind === 'undo') {
       if (answer.op) this.samples.setVerdicts(answer.verdicts);
-      this.onUndone(answer);
+      this.onUndone(answer, Boolean(entry.isBack));
       return;
     }
     // The facts of a sample may have been read before this was stored.

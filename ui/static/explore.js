@@ -9,6 +9,7 @@ import { MapPane } from './map_pane.js';
 import { splitter } from './panes.js';
 import { createSearch } from './search.js';
 import { createSelection } from './selection.js';
+import { tellUndone } from './undo.js';
 
 const VIEWS = ['map', 'grid', 'selection', 'facets'];
 const ORDERS = ['name', 'doubt', 'label', 'new', 'disagree'];
@@ -408,13 +409,13 @@ class Explore {
       toastError(error);
     } finally { this.selection.setBusy(false); }
   }
-  async undo(op = null) {
+  async undo(op = null, isBack = false) {
     if (this.facts.read_only) return;
     announceSaved('saving', 1);
     try {
-      const done = await api('/pl/api/undo', { json: op ? { op } : {} });
+      const done = await api('/pl/api/undo', { json: op ? { op } : { spares_imports: true } });
       announceSaved('saved');
-      toast(done?.op ? t('explore.undone') : t('explore.undo.nothing'));
+      tellUndone(done, (again, back) => this.undo(again, back), { isBack });
       await this.verdictsChanged();
       if (done?.op) this.awaitVersion();
     } catch (error) { announceSaved(error.status === 0 ? 'offline' : 'saved', error.status === 0 ? 1 : 0);

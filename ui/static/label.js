@@ -17,6 +17,7 @@ import { Neighbours } from './neighbours.js';
 import { PartCard } from './part_card.js';
 import { Queue } from './queue.js';
 import { Samples } from './samples.js';
+import { tellUndone } from './undo.js';
 import { Viewer } from './viewer.js';
 import { Words } from './words.js';
 import { watchVersion } from './watch.js';
@@ -81,7 +82,7 @@ class LabelPage {
     this.decisions = new Decisions({
       node: this.root, project: queue.project, samples: this.samples,
       onSaved: entry => this.saved(entry), onRefused: () => this.reload(),
-      onRestored: sample => { this.line.mark(sample, false); this.lookAt([sample]); }, onUndone: answer => this.undone(answer),
+      onRestored: sample => { this.line.mark(sample, false); this.lookAt([sample]); }, onUndone: (answer, isBack) => this.undone(answer, isBack),
     });
     this.watch = watchVersion({
       node: this.root, since: () => this.version, ids: () => this.inView(), onNews: news => this.news(news),
@@ -338,14 +339,28 @@ class LabelPage {
     if (record && this.current?.item.sample === id) { const { active } = this; this.show(record); if (active !== null) this.activate(active); }
   }
 
-  undone({ op, samples, labels }) {
-    if (!op) { toast(t('label.undo.none')); return; }
+  undone(answer, isBack) {
+    const { op, samples, labels } = answer, again = (named, back) => this.decisions.undoNamed(named, back);
+    if (!op) { tellUndone(answer, again); return; }
     this.setLabels(labels);
     samples.forEach(sample => this.line.mark(sample, false));
     // More than this sample changed (a bulk verdict, an import, a label): say it, and offer the way back.
-    if (samples.length !== 1) toast(t('label.undo.large'), { action: { text: t('label.undo.redo'), run: () => this.decisions.redo(op) } });
-    this.lookAt(samples);
+    if (samples.length !== 1) tellUndone(answer, again, { isBack });
+    if (['import', 'remove samples'].includes(answer.deed?.kind)) this.startAnew(); else this.lookAt(samples);
     this.watch.now();
+  }
+
+  /** Samples went or came: the queue anew, and what is in view if it is still there. */
+  async startAnew() {
+    const id = this.current?.item.sample;
+    this.samples.forget();
+    this.trail = [];
+    this.line.clear();
+    try { await this.line.ask(); } catch (error) { toastError(error); return; }
+    const record = id === undefined ? null : await this.samples.load(id).catch(() => null);
+    if (record) this.show(record);
+    else if (!this.line.samples) this.empty('samples');
+    else await this.next({ isFirst: true });
   }
 
   /** Show what changed on `samples`: in place if one is in view, else open the one it was about. */

@@ -1,11 +1,12 @@
 // The Learn page: the packs and their lanes, what the last teaching changed, how the model became
 // better, and its versions with the way back. Asks /pl/api/learn when the page opens and again when
 // a version, a job or the labels changed; what is there already is changed in place.
-import { api, announceJobs, announceVersion, debounce, el, emit, helpKeys, listen, markReady, pageRoot, setOpenProject, t, toast, toastError } from './base.js';
+import { api, announceJobs, announceVersion, debounce, el, emit, helpKeys, listen, markReady, pageRoot, setOpenProject, t, toastError } from './base.js';
 import { mountCurve } from './learn_curve.js';
 import { mountPacks } from './learn_packs.js';
 import { mountReport } from './learn_report.js';
 import { mountVersions } from './learn_versions.js';
+import { tellUndone } from './undo.js';
 
 export async function mount({ root }) {
   pageRoot(root, 'learn');
@@ -60,14 +61,14 @@ export async function mount({ root }) {
   listen(root, 'pl:job', refreshSoon);
   listen(root, 'pl:project', refreshSoon);
   listen(root, 'pl:joblist', event => parts[0].jobs(event.detail));
-  listen(root, 'pl:undo', async () => {
+  const undo = async (op = null, isBack = false) => {
     try {
-      const receipt = await api('/pl/api/undo', { json: {} });
-      toast(receipt.op ? t('undo.done') : t('undo.none'));
+      tellUndone(await api('/pl/api/undo', { json: op ? { op } : { spares_imports: true } }), undo, { isBack });
       emit('pl:labels');
       refresh();
     } catch (error) { toastError(error); }
-  });
+  };
+  listen(root, 'pl:undo', () => undo());
   await refresh();
   markReady(root);
 }

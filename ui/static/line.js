@@ -32,6 +32,9 @@ export class Line {
     return this.filling;
   }
 
+  /** Nothing waits any more; `ask` brings what there is now. */
+  clear() { this.entries = []; this.at = -1; }
+
   /** Another picker: what waits is replaced, what is done and what is in view (`now`) stays. */
   async choose(picker, now) {
     this.picker = picker;
