@@ -150,6 +150,21 @@ def _taking_in(verb: Any) -> None:
     made.add_argument("values", nargs="*")
     made.add_argument("--pack", default="main")
 
+    made = verb("remove", "remove samples; undo brings them back until `compact`")
+    made.add_argument("samples", nargs="+", metavar="SAMPLE")
+    made.add_argument("--who", default="me")
+
+    made = verb("undo", "take the newest action back, whatever it was, or a named one")
+    made.add_argument("op", nargs="?", metavar="OP", help="naming an undo brings its action back")
+    made.add_argument("--who", default="me", help="whose newest action; default: me")
+
+    verb("compact", "delete for good what was removed; no undo after this")
+
+    made = verb("projects", "list projects; remove, restore, or delete one for good", project=False)
+    actions = ("list", "remove", "restore", "delete")
+    made.add_argument("action", nargs="?", default="list", choices=actions)
+    made.add_argument("name", nargs="?", metavar="NAME")
+
     made = verb("export", "write the project in another format")
     made.add_argument("dest", metavar="DEST")
     made.add_argument("--format", default="jsonl", choices=("jsonl", "csv", "coco"))

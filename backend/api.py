@@ -10,11 +10,10 @@ Nothing heavy is loaded by importing this module: encoders and methods come when
 from __future__ import annotations
 
 import logging
-import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from backend import trash
 from backend.catalogue import Entry, entries
 from backend.errors import (
     BadInputError,
@@ -43,8 +42,10 @@ from backend.pipeline import kind_of_encoder, load_encoder
 from backend.recipes import OFFLINE_ENCODERS, load_recipe, recipe_names
 from backend.settings import Settings, assets_folder
 from backend.shipped import shipped_facts
+from backend.store.compaction import CompactReport
 from backend.store.database import DATABASE
 from backend.store.project import ProjectStore
+from backend.trash import RemovedProject
 from backend.types import (
     Evaluation,
     Explanation,
@@ -74,6 +75,7 @@ __all__ = [
     "BadInputError",
     "BusyError",
     "Cancelled",
+    "CompactReport",
     "CurvePoint",
     "Entry",
     "Evaluation",
@@ -100,6 +102,7 @@ __all__ = [
     "QueueEntry",
     "Receipt",
     "RefusedError",
+    "RemovedProject",
     "Sample",
     "SampleSuggestions",
     "SaveError",
@@ -114,6 +117,7 @@ __all__ = [
     "__version__",
     "assets_folder",
     "create_project",
+    "delete_project",
     "entries",
     "formats",
     "is_shown_otherwise",
@@ -124,11 +128,11 @@ __all__ = [
     "project_path",
     "recipe_names",
     "remove_project",
+    "removed_projects",
     "restore_project",
 ]
 
 __version__ = "0.1.0"
-REMOVED = ".removed"
 
 log = logging.getLogger("patchlane.api")
 
@@ -239,33 +243,36 @@ def preview(
 
 
 def remove_project(name: str | Path, *, settings: Settings | None = None) -> Path:
-    """Put a project aside; `restore_project` brings it back until its folder is deleted."""
+    """Put a project aside; `restore_project` brings it back until `delete_project`."""
     settings = settings or Settings.from_environ()
     path = project_path(name, settings)
     if not (path / DATABASE).is_file():
         raise NotFoundError(f"there is no project {name!r}")
-    aside = settings.home / REMOVED / f"{path.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(path, aside)
-    return aside
+    return trash.put_aside(path, settings)
+
+
+def removed_projects(settings: Settings | None = None) -> list[RemovedProject]:
+    """Projects that were put aside, the last removed first."""
+    return trash.removed(settings or Settings.from_environ())
 
 
 def restore_project(name: str, *, settings: Settings | None = None) -> Path:
-    """Bring back the newest removed project of that name.
+    """Bring back the newest removed project of that name, or one by its key.
 
     Raises:
         NotFoundError: none of that name was removed.
         BadInputError: another project has taken the name.
     """
-    settings = settings or Settings.from_environ()
-    removed = sorted((settings.home / REMOVED).glob(f"{name}-????????-??????"))
-    if not removed:
-        raise NotFoundError(f"no removed project is called {name!r}")
-    path = settings.home / name
-    if path.exists():
-        raise BadInputError(f"a project {name!r} exists; rename it before restoring the old one")
-    shutil.move(removed[-1], path)
-    return path
+    return trash.restore(name, settings or Settings.from_environ())
+
+
+def delete_project(key: str, *, settings: Settings | None = None) -> RemovedProject:
+    """Delete a removed project for good, by its key.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    return trash.delete(key, settings or Settings.from_environ())
 
 
 def _folders(settings: Settings) -> list[Path]:

@@ -118,6 +118,45 @@ def labels(args: Namespace) -> dict[str, Any]:
         return {"labels": [as_json(label) for label in workbench.labels()]}
 
 
+def remove(args: Namespace) -> dict[str, Any]:
+    """Remove samples; `undo` brings them back with their verdicts, until `compact`."""
+    with project(args) as workbench:
+        receipt = workbench.remove_samples(args.samples, who=args.who)
+        return {"removed": len(set(args.samples)), "op": receipt.op}
+
+
+def undo(args: Namespace) -> dict[str, Any]:
+    """Take the newest action of a person back, or a named one; naming an undo brings it back."""
+    with project(args) as workbench:
+        receipt = workbench.undo(args.who, op=args.op)
+        if receipt is None:
+            raise NotFoundError(f"there is nothing of {args.who!r} to take back")
+        return {"op": receipt.op, "action": as_json(workbench.store.deed(receipt.op))}
+
+
+def compact(args: Namespace) -> dict[str, Any]:
+    """Forget for good what was removed."""
+    with project(args) as workbench:
+        return as_json(workbench.compact())
+
+
+def projects(args: Namespace) -> dict[str, Any]:
+    """The projects of the home, and those that were removed."""
+    if args.action != "list" and args.name is None:
+        raise BadInputError(f"say: patchlane projects {args.action} NAME")
+    match args.action:
+        case "remove":
+            api.remove_project(args.name)
+        case "restore":
+            api.restore_project(args.name)
+        case "delete":
+            api.delete_project(args.name)
+    return {
+        "projects": [as_json(info) for info in api.list_projects()],
+        "removed": [as_json(one) for one in api.removed_projects()],
+    }
+
+
 def suggest(args: Namespace) -> dict[str, Any]:
     """Scores of all labels, best first; also as JSONL."""
     with project(args) as workbench:

@@ -30,6 +30,7 @@ from backend.packs import Packs
 from backend.pipeline import DeferredEncoder, EncoderFacts, Pipeline, load_encoder
 from backend.scorecard import evaluation
 from backend.settings import Settings
+from backend.store.compaction import CompactReport
 from backend.store.corrections import NewCorrection
 from backend.store.project import ProjectStore
 from backend.store.token_cache import TokenCache
@@ -270,10 +271,17 @@ class Workbench:
         self.live.resync()
         return receipt
 
-    def compact(self) -> None:
-        """Forget for good what was removed."""
-        self.store.compact()
+    def compact(self, *, who: str = "me") -> CompactReport:
+        """Forget for good what was removed; no undo after this."""
+        report = self.store.compact(who=who)
         self.live.resync()
+        return report
+
+    def compact_soon(self, *, who: str = "me") -> str:
+        """The same as a job; returns its id."""
+        return self.jobs.submit(
+            "compact", "Deleting for good", lambda _ticket: self.compact(who=who), owner=who
+        )
 
     def media(self, sample: int | str, *, size: int | None = None) -> tuple[Path, str, str]:
         """A file to send: path, content type, etag; `size` asks for a thumbnail."""

@@ -49,6 +49,7 @@ from ui.routes import (
     packs,
     points,
     projects,
+    removed,
 )
 
 log = logging.getLogger("patchlane.web")
@@ -61,7 +62,7 @@ PAGES = (
     ("Learn", "learn", learn),
     ("Data", "data", data),
 )
-ROUTES = (media, projects, imports, exports, jobs, items, bulk, finding, points, packs)
+ROUTES = (media, projects, removed, imports, exports, jobs, items, bulk, finding, points, packs)
 STATUS = {
     api.NotFoundError: 404,
     api.RefusedError: 403,

@@ -98,8 +98,16 @@ class Context:
             self._last = bench.name
 
     def forget(self, name: str) -> Path:
-        """Close a project, so that it can be removed; gives its folder."""
+        """Close a project, so that it can be removed; gives its folder.
+
+        Raises:
+            RefusedError: it lies elsewhere than in the home, where it could not be put back.
+        """
         path = self._known(name)
+        if path.parent.resolve() != self.settings.home.resolve():
+            raise api.RefusedError(
+                f"{name} lies in {path.parent}, outside of the projects here; move its folder away"
+            )
         with self._lock:
             bench = self._open.pop(path, None)
             if self._last == name:

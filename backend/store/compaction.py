@@ -38,6 +38,14 @@ class CompactReport:
     bytes_freed: int
 
 
+def waiting(connection: Connection) -> tuple[int, int]:
+    """How many samples and labels `compact` would remove for good."""
+    dead = sa.select(sa.func.count())
+    samples = connection.execute(dead.where(~t.samples.c.is_live)).scalar_one()
+    labels = connection.execute(dead.where(~t.labels.c.is_live)).scalar_one()
+    return samples, labels
+
+
 def compact(
     database: Database, media: MediaStore, vectors: VectorStore, tokens: TokenCache, *, who: str
 ) -> CompactReport:

@@ -375,6 +375,11 @@ class ProjectStore:
             found = log.newest_of(connection, who)
             return None if found is None else deeds.told(connection, found)
 
+    def removed(self) -> tuple[int, int]:
+        """How many samples and labels are removed, but not for good yet."""
+        with self._database.read() as connection:
+            return compaction.waiting(connection)
+
     def compact(self, *, who: str = "") -> compaction.CompactReport:
         """Remove for good what was removed, and give the space back; no undo after this."""
         return compaction.compact(self._database, self.media, self.vectors, self.tokens, who=who)

@@ -220,6 +220,43 @@ def test_every_promised_verb_is_there() -> None:
     assert set(promised.split()) <= set(verbs or ())
 
 
+def test_samples_are_removed_brought_back_and_forgotten_for_good(
+    made: Call, tmp_path: Path
+) -> None:
+    def names() -> set[str]:
+        return {row["sample"] for row in made("suggest", "p")["suggestions"]}
+
+    secret = TEXTS["a"].encode()
+    folder = tmp_path / "home" / "p"
+    said = verdicts(tmp_path / "v.jsonl", {"sample": "a", "label": "animal", "verdict": "yes"})
+    made("correct", "p", "--from", said)
+    assert made("remove", "p", "a", "b")["removed"] == 2
+    assert names() == set(TEXTS) - {"a", "b"}
+    done = made("undo", "p")
+    assert (done["action"]["kind"], done["action"]["samples"]) == ("remove samples", 2)
+    assert names() == set(TEXTS)
+    assert made("undo", "p", done["op"])["action"]["names"] == ["a", "b"]
+    assert names() == set(TEXTS) - {"a", "b"}
+    assert any(secret in file.read_bytes() for file in folder.rglob("*") if file.is_file())
+    report = made("compact", "p")
+    assert (report["samples"], report["labels"], report["corrections"]) == (2, 0, 4)
+    assert not any(secret in file.read_bytes() for file in folder.rglob("*") if file.is_file())
+    status, words = made("undo", "p", "--who", "nobody")
+    assert (status, words) == (1, "patchlane: there is nothing of 'nobody' to take back\n")
+
+
+def test_projects_are_removed_restored_and_deleted(made: Call) -> None:
+    gone = made("projects", "remove", "p")
+    assert gone["projects"] == []
+    assert [one["name"] for one in gone["removed"]] == ["p"]
+    assert [one["name"] for one in made("projects", "restore", "p")["projects"]] == ["p"]
+    key = made("projects", "remove", "p")["removed"][0]["key"]
+    assert made("projects", "delete", "p")[0] == 1, "by its key only"
+    assert made("projects", "delete", key)["removed"] == []
+    status, words = made("projects", "delete")
+    assert (status, words) == (1, "patchlane: say: patchlane projects delete NAME\n")
+
+
 def test_a_second_process_learns_while_the_first_is_open(made: Call, tmp_path: Path) -> None:
     from backend import api
 

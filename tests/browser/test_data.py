@@ -191,6 +191,57 @@ def test_an_export_is_downloaded_and_a_project_removed_and_brought_back(
     page.locator("[data-testid=project][data-project=notes]").wait_for()
 
 
+def test_what_was_removed_can_come_back_or_go_for_good(
+    serve: Callable[..., str],
+    open_page: Callable[..., Any],
+    notes: str,
+    settings: api.Settings,
+    tmp_path: Path,
+) -> None:
+    other = api.create_project("other [1]", labels=["x"], encoder="words", settings=settings)
+    other.close()
+    bench = api.open_project(notes, settings=settings)
+    bench.remove_samples([1, 2])
+    bench.close()
+    page = open_page(serve(notes) + "/data?project=notes")
+    ready(page)
+    inside = page.get_by_test_id("removed-inside")
+    assert (inside.get_attribute("data-samples"), inside.get_attribute("data-labels")) == ("2", "0")
+    # of the project: undo brings it back, and the row goes
+    page.get_by_test_id("undo").click()
+    inside.wait_for(state="detached")
+    page.locator("[data-testid=project][data-project=notes]", has_text="4 texts").wait_for()
+    page.locator(".pl-toast").get_by_role("button", name="Bring it back").click()
+    inside.wait_for()
+    inside.get_by_role("button", name="Delete for good").click()
+    page.get_by_role("button", name="Cancel").click()
+    assert inside.is_visible()
+    inside.get_by_role("button", name="Delete for good").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete for good").click()
+    inside.wait_for(state="detached")
+    words = TEXTS[0].encode()
+    found = [
+        f for f in (settings.home / "notes").rglob("*") if f.is_file() if words in f.read_bytes()
+    ]
+    assert found == []
+    # another project, long after its toast is gone
+    page.get_by_role("button", name="Remove other [1]").click()
+    page.get_by_role("button", name="Remove", exact=True).click()
+    row = page.get_by_test_id("removed-project")
+    row.wait_for()
+    page.reload()
+    ready(page)
+    row.get_by_role("button", name="Bring other [1] back").click()
+    page.locator('[data-testid=project][data-project="other [1]"]').wait_for()
+    row.wait_for(state="detached")
+    page.get_by_role("button", name="Remove other [1]").click()
+    page.get_by_role("button", name="Remove", exact=True).click()
+    row.get_by_role("button", name="Delete other [1] for good").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete for good").click()
+    row.wait_for(state="detached")
+    assert list((settings.home / ".removed").iterdir()) == []
+
+
 def test_keys_theme_and_search(
     serve: Callable[..., str], open_page: Callable[..., Any], notes: str
 ) -> None:

@@ -239,6 +239,45 @@ def test_projects_are_made_removed_and_brought_back(mine: TestClient) -> None:
     assert len(mine.get("/pl/api/projects").json()) == 3
 
 
+def test_what_was_removed_is_listed_and_deleted_for_good(
+    mine: TestClient, settings: api.Settings
+) -> None:
+    mine.post("/pl/api/labels", json={"action": "remove", "label": 1})
+    removed = mine.get("/pl/api/removed").json()
+    assert removed == {"samples": 0, "labels": 1, "projects": []}
+    assert wait(mine, mine.post("/pl/api/compact").json()["job"])["state"] == "done"
+    assert mine.get("/pl/api/removed").json()["labels"] == 0
+    assert mine.post("/pl/api/undo", json={}).json()["deed"]["kind"] != "remove label"
+    assert mine.delete("/pl/api/projects/other").status_code == 200
+    (gone,) = mine.get("/pl/api/removed").json()["projects"]
+    assert gone["name"] == "other"
+    for key in ("notes", "..%2Fnotes", "other"):
+        assert mine.delete(f"/pl/api/removed/{key}").status_code in (400, 404)
+    assert mine.delete(f"/pl/api/removed/{gone['key']}").json() == {"deleted": "other"}
+    assert mine.get("/pl/api/removed").json()["projects"] == []
+    assert (settings.home / "notes").is_dir()
+
+
+def test_a_read_only_server_deletes_nothing(filled: api.Settings) -> None:
+    with TestClient(
+        routes_only(filled, default_project="notes", is_read_only=True), base_url=ORIGIN
+    ) as client:
+        assert client.post("/pl/api/compact").status_code == 403
+        assert client.delete("/pl/api/removed/x").status_code == 403
+
+
+def test_a_project_that_lies_elsewhere_is_not_moved(
+    prepared: Path, settings: api.Settings, tmp_path: Path
+) -> None:
+    shutil.copytree(prepared / "notes", tmp_path / "elsewhere" / "notes")
+    app = routes_only(settings, default_project=tmp_path / "elsewhere" / "notes")
+    with TestClient(app, base_url=ORIGIN) as client:
+        answer = client.delete("/pl/api/projects/notes")
+        assert answer.status_code == 403
+        assert "outside of the projects here" in answer.json()["detail"]
+        assert client.get("/pl/api/shell").json()["project"]["samples"] == len(NOTES)
+
+
 def test_a_request_names_no_encoder_file(mine: TestClient) -> None:
     new = {"name": "x", "kind": "text", "encoder": "sentence:/etc"}
     for route in ("/pl/api/projects", "/pl/api/encoder"):

@@ -120,19 +120,6 @@ def router(context: Context) -> APIRouter:
         context.adopt(bench)
         return _row(bench.info())
 
-    @routes.delete("/projects/{name}")
-    def remove(name: str) -> dict[str, str]:
-        context.writable()
-        context.forget(plain_name(name))
-        api.remove_project(name, settings=context.settings)
-        return {"removed": name}
-
-    @routes.post("/projects/{name}/restore")
-    def restore(name: str) -> dict[str, str]:
-        context.writable()
-        api.restore_project(plain_name(name), settings=context.settings)
-        return {"restored": name}
-
     @routes.post("/encoder")
     def encoder(wanted: OtherEncoder, request: Request) -> dict[str, str]:
         context.writable()

@@ -5,11 +5,15 @@ import { mountExports } from './exports.js';
 import { mountIntake } from './intake.js';
 import { mountLabels } from './label_editor.js';
 import { mountProjects } from './projects.js';
+import { mountRemoved } from './removed.js';
 import { tellUndone } from './undo.js';
 
 export async function mount({ root }) {
   pageRoot(root, 'data');
   const left = el('section', { class: 'pl-pane pl-data-projects', 'aria-label': t('projects.title') });
+  const projects = el('div', {});
+  const removed = el('section', { class: 'pl-data-removed', 'aria-label': t('removed.title'), hidden: true });
+  left.append(projects, removed);
   const middle = el('section', { class: 'pl-pane grow pl-data-intake', 'aria-label': t('intake.title') });
   const labels = el('section', { class: 'pl-data-labels', 'aria-label': t('labels.title') });
   const exports = el('section', { class: 'pl-data-exports', 'aria-label': t('exports.title') });
@@ -40,10 +44,11 @@ export async function mount({ root }) {
     await Promise.all(parts.map(part => part.refresh(desk.facts).catch(toastError)));
   }
 
-  parts.push(mountProjects(left, desk), mountIntake(middle, desk), mountLabels(labels, desk), mountExports(exports, desk));
+  parts.push(mountProjects(projects, desk), mountRemoved(removed, desk), mountIntake(middle, desk), mountLabels(labels, desk), mountExports(exports, desk));
   listen(root, 'pl:project', refresh);
   listen(root, 'popstate', () => emit('pl:project'));
   listen(root, 'pl:job', refresh);
+  listen(root, 'pl:labels', () => parts[1].refresh(desk.facts).catch(toastError));
   // Here an import is what somebody has just done: U takes it back like anything else.
   const undo = async (op = null, isBack = false) => {
     try {
