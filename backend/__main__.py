@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,12 +29,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     if result is None:
         return 0
     status = int(result.pop("exit", 0))
-    if args.json:
+    try:
+        _print(result, as_json=args.json)
+    except BrokenPipeError:
+        # The reader (`| head`) has what it wanted; Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
+
+
+def _print(result: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
         json.dump(result, sys.stdout, ensure_ascii=False, indent=1)
         print()
     else:
         _show(result)
-    return status
+    sys.stdout.flush()
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any] | None:

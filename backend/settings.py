@@ -4,15 +4,17 @@
 down; nothing below reads `os.environ` again. Variables: PATCHLANE_HOME, PATCHLANE_DATA,
 PATCHLANE_DEVICE (auto, cpu, cuda), PATCHLANE_ENGINE (auto, openvino, torch), PATCHLANE_DTYPE
 (auto, float32, bfloat16), PATCHLANE_THREADS, PATCHLANE_OFFLINE (1: never download, the default),
-PATCHLANE_TOKEN_CACHE_BYTES (the most a project's cache of tokens for lanes may take, 4 GiB) and
-PATCHLANE_TOKEN_PRECISION (float16, int8).
+PATCHLANE_TOKEN_CACHE_BYTES (the most a project's cache of tokens for lanes may take, 4 GiB),
+PATCHLANE_TOKEN_PRECISION (float16, int8), and the most that is taken from outside:
+PATCHLANE_MAX_LABEL_CHARACTERS, PATCHLANE_MAX_TEXT_CHARACTERS, PATCHLANE_MAX_UPLOAD_BYTES,
+PATCHLANE_MAX_ARCHIVE_MEMBERS, PATCHLANE_MAX_PIXELS.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -68,6 +70,12 @@ class Settings:
                 env, "PATCHLANE_TOKEN_CACHE_BYTES", defaults.token_cache_bytes
             ),
             token_precision=_choice(env, "PATCHLANE_TOKEN_PRECISION", ("float16", "int8")),
+            limits=Limits(
+                **{
+                    limit.name: _number(env, f"PATCHLANE_MAX_{limit.name.upper()}", limit.default)
+                    for limit in fields(Limits)
+                }
+            ),
         )
 
 

@@ -224,11 +224,17 @@ def _mount_pages(app: FastAPI, demo: gr.Blocks, context: Context) -> None:
     )
 
 
-def _say(_request: Request, error: Exception) -> JSONResponse:
-    """A mendable error as one sentence, with the status its kind has."""
+def _say(request: Request, error: Exception) -> JSONResponse:
+    """A mendable error as one sentence, with the status its kind has.
+
+    What is refused is logged, and so is what is not there: somebody may be trying the files of
+    another project.
+    """
     status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 400)
-    if status >= 500 or isinstance(error, api.RefusedError):
-        log.warning("%s: %s", type(error).__name__, error)
+    if status >= 500 or isinstance(error, api.RefusedError | api.NotFoundError):
+        # As Python writes it: an address or a name may hold line breaks.
+        asked = f"{request.method} {str(request.url.path)!r}"
+        log.warning("%s: %s: %r", asked, type(error).__name__, str(error))
     return JSONResponse({"detail": str(error)}, status)
 
 

@@ -213,6 +213,17 @@ def test_doctor_says_what_is_there(call: Call) -> None:
     assert found["encoders"]["words"] == "ready"
 
 
+def test_a_reader_that_stops_early_is_no_error() -> None:
+    command = [sys.executable, "-m", "backend", "methods", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()  # before anything was written
+        said = process.stderr.read()
+        assert process.wait() == 0
+    assert said == b""
+
+
 def test_every_promised_verb_is_there() -> None:
     (verbs,) = (action.choices for action in parser()._actions if action.choices)
     promised = "demo new serve import labels suggest explain correct learn next search evaluate"

@@ -128,8 +128,8 @@ def test_an_archive_that_leads_out_is_refused_by_name(mine: TestClient) -> None:
     assert any("evil.txt" in row["file"] for row in report["errors"])
 
 
-def test_an_upload_over_the_limit_is_refused_with_the_limit(
-    settings: api.Settings,
+def test_an_upload_over_the_limit_is_refused_with_the_limit_and_logged(
+    settings: api.Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     small = replace(settings, limits=replace(settings.limits, upload_bytes=100))
     with TestClient(routes_only(small), base_url=ORIGIN) as client:
@@ -137,6 +137,7 @@ def test_an_upload_over_the_limit_is_refused_with_the_limit(
         answer = client.post(f"/pl/api/uploads/{upload}", content=batch(("big.jpg", b"x" * 101)))
     assert answer.status_code == 413
     assert answer.json()["detail"] == "big.jpg has 101 bytes; the limit is 100"
+    assert "upload refused: 'big.jpg has 101 bytes; the limit is 100'" in caplog.text
 
 
 def test_a_path_of_the_server(mine: TestClient, tmp_path: Path) -> None:
@@ -302,6 +303,17 @@ def test_a_projects_name_is_never_a_path(mine: TestClient, name: str) -> None:
     assert mine.get("/pl/api/shell", params={"project": name}).status_code in (404, 400, 200)
     if name.strip():
         assert mine.get("/pl/api/shell", params={"project": name}).status_code == 404
+
+
+def test_a_request_for_another_projects_file_is_refused_and_logged(
+    mine: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert mine.get("/media/other1").status_code == 404
+    forged = {"project": "a\nforged line"}
+    assert mine.get("/media/1", params=forged).status_code == 404
+    first, second = caplog.messages[-2:]
+    assert first.startswith("GET '/media/other1': NotFoundError")
+    assert "\n" not in second
 
 
 def test_a_request_reaches_no_folder_that_is_no_project(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -20,6 +21,8 @@ from starlette.responses import Response
 from backend import api
 from ui.context import Context
 from ui.uploads import BatchWriter, TooLargeError, Upload, Uploads
+
+log = logging.getLogger("patchlane.web")
 
 SHOWN_PROBLEMS = 200
 SHOWN_TEXT = 240
@@ -174,6 +177,7 @@ async def _receive(upload: Upload, request: Request) -> Response:
         writer.finish()
     except TooLargeError as error:
         writer.abort()
+        log.warning("upload refused: %r", str(error))
         return JSONResponse({"detail": str(error)}, 413)
     except (api.PatchlaneError, ClientDisconnect):
         writer.abort()
