@@ -143,6 +143,10 @@ def test_a_path_is_looked_at_and_taken_with_two_enters(
     page.get_by_test_id("import-start").wait_for()
     page.keyboard.press("Enter")
     imported(page, 1)
+    page.wait_for_selector('[data-testid=job][data-state="idle"]')
+    page.get_by_test_id("job").click()
+    page.locator("#pl-jobs-list").get_by_text("Importing more").wait_for()
+    page.keyboard.press("Escape")
     page.get_by_test_id("import-undo").click()
     page.locator("[data-testid=project][data-project=notes]", has_text="4 texts").wait_for()
 

@@ -236,6 +236,34 @@ def test_search_shows_results_and_opens_one(explore: Callable[..., Any]) -> None
     page.wait_for_url("**/?*sample=*")
 
 
+def test_an_address_with_a_query_opens_on_its_results(explore: Callable[..., Any]) -> None:
+    page = explore("&query=fresh+bread")
+    page.locator("[data-testid=result][data-sample]").first.wait_for()
+    best = [hit.name for hit in page.bench.search(text="fresh bread", k=3)]
+    results = page.locator("[data-testid=result][data-sample]")
+    assert [results.nth(k).get_attribute("data-sample") for k in range(3)] == best
+    assert page.locator("[data-testid=search-box]").input_value() == "fresh bread"
+
+
+def test_no_to_all_stores_no_and_nothing_else(explore: Callable[..., Any]) -> None:
+    page = explore()
+    map_ready(page)
+    known = page.bench.verdicts()
+    label = page.bench.labels()[0]
+    page.locator(".pl-grid").focus()
+    page.keyboard.press("Control+a")
+    page.wait_for_selector("[data-testid=selection][data-count='46']")
+    page.locator(f'.pl-shared-row[data-label="{label.name}"] input').check()
+    page.get_by_test_id("bulk-no").click()
+    page.locator(".pl-toast", has_text=f"{label.name} on 46 samples").wait_for()
+    after = page.bench.verdicts()
+    assert {said.get(label.id) for said in after.values()} == {api.Verdict.NO}
+    assert len(after) == 46
+    for sample, said in known.items():
+        rest = {key: verdict for key, verdict in said.items() if key != label.id}
+        assert {key: v for key, v in after[sample].items() if key != label.id} == rest
+
+
 def test_a_click_on_the_map_shows_the_sample_and_the_keyboard_reaches_all(
     explore: Callable[..., Any],
 ) -> None:
