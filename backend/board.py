@@ -6,7 +6,7 @@ when samples or labels come and go, so that nothing is computed twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -15,7 +15,17 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from backend.numerics import leftover
-from backend.types import Correction, Label, Lessons, Sample, Split, Verdict
+from backend.numerics.regions import marked_parts
+from backend.types import (
+    Correction,
+    Label,
+    Layout,
+    Lessons,
+    PartLessons,
+    Sample,
+    Split,
+    Verdict,
+)
 
 HELD_BACK_SHARE = 5
 """One training sample in this many is held back: its verdicts calibrate and evaluate."""
@@ -67,7 +77,8 @@ class Board:
         global_scores, local_scores: (N, L) zero-shot scores; NaN where not computed yet.
         logits: (N, L) of the current version; NaN where not computed yet.
         probabilities: (N, L); NaN where not calibrated.
-        verdicts: (row's sample id, column's label id) -> newest correction.
+        verdicts: (row's sample id, column's label id) -> newest correction; one without a verdict
+            on the whole sample has marks on places.
         plain: (N, F) more numbers for heads; NaN rows where not read yet.
         lane_cls: digest of a lane -> (N, W), its CLS; NaN rows where not computed yet.
         rows: what follows from the samples; worked out again only for other samples.
@@ -158,7 +169,9 @@ class Board:
     def decided(self) -> Bool[np.ndarray, "n l"]:
         """Cells with a verdict; UNSURE is one."""
         table = np.zeros((len(self.samples), len(self.labels)), bool)
-        for sample, label in self.verdicts:
+        for (sample, label), correction in self.verdicts.items():
+            if correction.verdict is None:  # marks on places decide nothing of the whole
+                continue
             row, column = self.row_of.get(sample), self.column_of.get(label)
             if row is not None and column is not None:
                 table[row, column] = True
@@ -232,6 +245,47 @@ class Board:
             rows=table[:, 0].astype(np.int64),
             columns=table[:, 1].astype(np.int64),
             targets=table[:, 2].astype(np.float32),
+        )
+
+    def part_lessons(
+        self,
+        verdicts: Mapping[tuple[int, int], Correction],
+        columns: Mapping[int, int],
+        rows: Bool[np.ndarray, " n"],
+        layout_of: Callable[[Sample], Layout],
+    ) -> PartLessons:
+        """Marks on places of encoded rows as parts, in a fixed order; only pairs that have any.
+
+        On a sample that is NO as a whole, marks that say "here" are passed over: they sleep until
+        the verdict is another.
+
+        Args:
+            verdicts: the folded log at some offset, not necessarily the newest.
+            columns: label id -> column number in the learner's state.
+            rows: which rows count, e.g. `trainable` or `held_back`.
+            layout_of: where the parts of a sample are; asked of samples with marks only.
+        """
+        row_of = self.row_of
+        marked = [
+            (row_of[sample], columns[label], correction)
+            for (sample, label), correction in verdicts.items()
+            if correction.regions and label in columns and sample in row_of
+        ]
+        marked.sort(key=lambda each: each[:2])
+        found: list[tuple[int, int, np.ndarray, np.ndarray]] = []
+        for row, column, correction in marked:
+            if not (rows[row] and self.encoded[row]):
+                continue
+            here, absent = marked_parts(correction.regions, layout_of(self.samples[row]))
+            if correction.verdict is Verdict.NO:
+                here = here[:0]
+            if len(here) or len(absent):
+                found.append((row, column, here, absent))
+        return PartLessons(
+            rows=np.array([each[0] for each in found], np.int64),
+            columns=np.array([each[1] for each in found], np.int64),
+            here=tuple(each[2] for each in found),
+            absent=tuple(each[3] for each in found),
         )
 
 

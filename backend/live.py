@@ -121,7 +121,7 @@ class Live:
                 if rows:
                     verdicts = dict(self.board.verdicts)
                     for row in rows:
-                        if row.verdict is None:
+                        if row.is_blank:
                             verdicts.pop((row.sample, row.label), None)
                         else:
                             verdicts[row.sample, row.label] = row

@@ -50,10 +50,23 @@ class Region:
     Attributes:
         kind: "box" (x, y, w, h), "polygon" (x0, y0, x1, y1, ...) or "span" (start, end).
         points: box and polygon in 0..1 of the displayed picture; a span in characters.
+        verdict: on the label in this place: YES it is here, NO it is not here; UNSURE as files
+            say it, which nothing learns from.
     """
 
     kind: str
     points: tuple[float, ...]
+    verdict: Verdict = Verdict.YES
+
+    @property
+    def is_here(self) -> bool:
+        """The label is in this place."""
+        return self.verdict is Verdict.YES
+
+    @property
+    def is_absent(self) -> bool:
+        """The label is not in this place, wherever else it is."""
+        return self.verdict is Verdict.NO
 
 
 @dataclass(frozen=True)
@@ -89,13 +102,15 @@ class Label:
 
 @dataclass(frozen=True)
 class Correction:
-    """A person's verdict on (sample, label), one row of the append-only log.
+    """All that a person says of (sample, label), one row of the append-only log.
 
     Attributes:
         offset: position in the log, 1 for the first row.
-        verdict: None takes a verdict back (the pair is unknown again).
+        verdict: on the whole sample; None says nothing of it (the pair is unknown again).
         op: rows of one action share it; undo names it.
         version: the version the person saw.
+        regions: verdicts on places in the sample, oldest first; they do not depend on `verdict`.
+            Those that say "here" sleep while it is NO.
     """
 
     offset: int
@@ -108,6 +123,11 @@ class Correction:
     version: int = 0
     regions: tuple[Region, ...] = ()
     source: str = "person"
+
+    @property
+    def is_blank(self) -> bool:
+        """It says nothing, neither of the whole sample nor of a place in it."""
+        return self.verdict is None and not self.regions
 
 
 @dataclass(frozen=True)
@@ -340,6 +360,27 @@ class Lessons:
 
 
 @dataclass(frozen=True)
+class PartLessons:
+    """Verdicts on places as a learner takes them: M (row, column) pairs with marks on parts.
+
+    A part is in one of the two lists of a pair at most; all other parts are unknown.
+
+    Attributes:
+        rows, columns: (M,) indices into the samples and labels of `Features`, as in `Lessons`.
+        here: per pair, the parts that show the label, ascending; none where the sample is NO.
+        absent: per pair, the parts that do not, ascending.
+    """
+
+    rows: Int[np.ndarray, " m"]
+    columns: Int[np.ndarray, " m"]
+    here: tuple[Int[np.ndarray, " _"], ...]
+    absent: tuple[Int[np.ndarray, " _"], ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
 class LaneLessons:
     """Verdicts as a lane is trained on them: N samples, the L labels of its pack.
 
@@ -542,7 +583,10 @@ class MapPoints:
 
 @dataclass(frozen=True)
 class RegionVerdict:
-    """A verdict on a region of a sample, by label name (as files hold it)."""
+    """A verdict on a region of a sample, by label name (as files hold it).
+
+    `verdict` is what counts; the region gets it when it is stored.
+    """
 
     label: str
     verdict: Verdict
@@ -558,7 +602,7 @@ class Draft:
         path: media file on disk to take in; None for texts and for annotations of samples that
             are in the project already.
         text: the text itself; None for images.
-        verdicts: by label name; absent labels are unknown.
+        verdicts: by label name; absent labels are unknown, also where a region shows them.
         predictions: by label name, scores that another model gave.
         only_present: the source lists only what is present (`--unlisted no` turns the rest to NO).
         names: further names of the same sample.

@@ -30,8 +30,12 @@ from backend.packs import Packs
 from backend.pipeline import DeferredEncoder, EncoderFacts, Pipeline, load_encoder
 from backend.scorecard import evaluation
 from backend.settings import Settings
+<<<<<<< HEAD
 from backend.store.compaction import CompactReport
 from backend.store.corrections import NewCorrection
+=======
+from backend.store.corrections import NewCorrection, NewMark
+>>>>>>> 842f339 (Keep verdicts on places beside those on whole samples)
 from backend.store.project import ProjectStore
 from backend.store.token_cache import TokenCache
 from backend.types import (
@@ -52,6 +56,7 @@ from backend.types import (
     Progress,
     QueueEntry,
     Receipt,
+    Region,
     Sample,
     SampleSuggestions,
     Split,
@@ -179,7 +184,7 @@ class Workbench:
             samples=len(board.samples),
             encoded=int(board.encoded.sum()),
             labels=len(board.labels),
-            verdicts=len(board.verdicts),
+            verdicts=sum(c.verdict is not None for c in board.verdicts.values()),
             version=version,
             offset=offset,
             modified=self.path.stat().st_mtime,
@@ -559,8 +564,11 @@ class Workbench:
 
         Args:
             rows: mappings `{"sample", "label", "verdict", "regions"?}` with verdict "yes", "no",
-                "unsure" or None (unknown again), and `{"sample", "complete": true}`, which says
-                NO to all labels of the sample that have no verdict.
+                "unsure" or None (unknown again); `regions` is a list of `{"box" or "polygon" or
+                "span", "here"}` that takes the place of all marks on the pair, which stay without
+                it. `{"sample", "label", "part": {"box": ...}, "here"}` marks one place beside the
+                others, as true, false or None (not marked any more). `{"sample", "complete":
+                true}` says NO to all labels of the sample that have no verdict.
             who: the person.
             op: an id of the action; the same id again is answered, not stored again.
             seen_version: the version the person saw.
@@ -607,6 +615,15 @@ class Workbench:
         for (sample, label), correction in self.board.verdicts.items():
             if correction.verdict is not None and (wanted is None or sample in wanted):
                 out.setdefault(sample, {})[label] = correction.verdict
+        return out
+
+    def marks(self, ids: Iterable[int | str]) -> dict[int, dict[int, tuple[Region, ...]]]:
+        """Verdicts on places: sample id -> label id -> marks, oldest first; empty ones left out."""
+        wanted = {self.sample(i).id for i in ids}
+        out: dict[int, dict[int, tuple[Region, ...]]] = {i: {} for i in wanted}
+        for (sample, label), correction in self.board.verdicts.items():
+            if correction.regions and sample in wanted:
+                out[sample][label] = correction.regions
         return out
 
     def refresh(self, since: int, timeout: float = 1.0) -> int:
@@ -720,7 +737,11 @@ class Workbench:
     def truth_from(self, rows: Iterable[Mapping[str, object]]) -> dict[tuple[int, int], Verdict]:
         """Rows as in `correct`, by name or id, as truth for one evaluation."""
         new = self._new_corrections(list(rows))
-        return {(c.sample, c.label): c.verdict for c in new if c.verdict is not None}
+        return {
+            (c.sample, c.label): c.verdict
+            for c in new
+            if isinstance(c, NewCorrection) and c.verdict is not None
+        }
 
     # --- take home ---------------------------------------------------------------------------
 
@@ -741,7 +762,9 @@ class Workbench:
         return ExportReport(
             files=tuple(sorted(path.name for path in folder.iterdir())),
             samples=len(written),
-            annotations=sum(1 + len(c.regions) for row in written for c in row.values()),
+            annotations=sum(
+                (c.verdict is not None) + len(c.regions) for row in written for c in row.values()
+            ),
             lost=lost,
         )
 
@@ -833,17 +856,33 @@ class Workbench:
         content = board.samples[board.row_of[hit.sample]].content_hash
         return self.store.vectors.parts(content, fingerprint)[0]
 
-    def _new_corrections(self, rows: Sequence[Mapping[str, object]]) -> list[NewCorrection]:
-        new: list[NewCorrection] = []
+    def _new_corrections(
+        self, rows: Sequence[Mapping[str, object]]
+    ) -> list[NewCorrection | NewMark]:
+        new: list[NewCorrection | NewMark] = []
         board = self.board
         for asked in intake.answers(rows):
             sample = self.sample(asked.sample)
+            for region in (*(asked.regions or ()), *([asked.part] if asked.part else [])):
+                intake.check_fits(region, sample)
             if asked.label is not None:
                 label = self.label(asked.label)
-                new.append(NewCorrection(sample.id, label.id, asked.verdict, asked.regions))
+                new.append(
+                    NewCorrection(sample.id, label.id, asked.verdict, asked.regions)
+                    if asked.part is None
+                    else NewMark(sample.id, label.id, asked.part, asked.is_gone)
+                )
                 continue
-            decided = {pair for pair in board.verdicts if pair[0] == sample.id}
-            decided |= {(row.sample, row.label) for row in new}
+            decided = {
+                pair
+                for pair, correction in board.verdicts.items()
+                if pair[0] == sample.id and correction.verdict is not None
+            }
+            decided |= {
+                (row.sample, row.label)
+                for row in new
+                if isinstance(row, NewCorrection) or row.region.is_here
+            }
             new += [
                 NewCorrection(sample.id, label.id, Verdict.NO)
                 for label in board.labels

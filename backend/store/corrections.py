@@ -1,8 +1,9 @@
 """The log of corrections: append, undo, fold to the current state. Nothing is ever overwritten.
 
-A row is one person's verdict on one pair (sample, label). Folding is simple for every reader: the
-last row of a pair wins, and a row without a verdict makes the pair unknown again. Undo, redo and
-removals are expressed as further rows, so `since` and `current` need to know nothing about them.
+A row is all that is said of one pair (sample, label): a person's verdict on the whole sample, and
+the marks on places in it (marks.py). Folding is simple for every reader: the last row of a pair
+wins, and a blank row makes the pair unknown again. Undo, redo and removals are expressed as
+further rows, so `since` and `current` need to know nothing about them.
 
 A call returns after its transaction is committed and on disk. Several processes may append at the
 same time; offsets grow in the order of the commits.
@@ -10,25 +11,25 @@ same time; offsets grow in the order of the commits.
 
 from __future__ import annotations
 
-import json
-import math
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from backend.errors import BadInputError, NotFoundError
+from backend.errors import NotFoundError
 from backend.store import operations, settling
 from backend.store import tables as t
 from backend.store.database import Database
-from backend.types import Correction, Receipt, Region, Verdict
+from backend.store.marks import NewCorrection, NewMark, Said, after, pack_regions, unpack_regions
+from backend.types import Correction, Receipt, Verdict
+
+__all__ = ["PERSON", "CorrectionLog", "NewCorrection", "NewMark"]
 
 PERSON = "person"
 _VERDICTS: dict[str | None, Verdict | None] = {None: None, **{one.value: one for one in Verdict}}
 
-
+_C = t.corrections.c
 _ADD_ONE = t.corrections.insert().returning(t.corrections.c.offset)
 _ONE_PAIR = sa.select(
     sa.exists().where(t.samples.c.id == sa.bindparam("sample"), t.samples.c.is_live),
@@ -36,14 +37,12 @@ _ONE_PAIR = sa.select(
 )
 
 
-@dataclass(frozen=True)
-class NewCorrection:
-    """A verdict to append; None takes the pair's verdict back (unknown again)."""
-
-    sample: int
-    label: int
-    verdict: Verdict | None
-    regions: tuple[Region, ...] = ()
+_SAID = (
+    sa.select(_C.verdict, _C.regions)
+    .where(_C.sample == sa.bindparam("sample"), _C.label == sa.bindparam("label"))
+    .order_by(_C.offset.desc())
+    .limit(1)
+)
 
 
 class CorrectionLog:
@@ -54,14 +53,17 @@ class CorrectionLog:
 
     def append(
         self,
-        rows: Sequence[NewCorrection],
+        rows: Sequence[NewCorrection | NewMark],
         *,
         who: str,
         op: str | None = None,
         version: int = 0,
         source: str = PERSON,
     ) -> Receipt:
-        """Add verdicts as one action; returns when they are on disk.
+        """Add verdicts and marks as one action; returns when they are on disk.
+
+        What a row leaves open (the marks beside a verdict, the other marks beside one) is what the
+        log says of its pair in this transaction, whoever wrote it.
 
         Args:
             rows: all of one action; undo takes them back together.
@@ -76,7 +78,6 @@ class CorrectionLog:
             BadInputError: a region that is none; nothing was added.
             SaveError: nothing was saved.
         """
-        packed = [(row, pack_regions(row.regions)) for row in rows]
         with self._database.write() as connection:
             if op is not None and (known := operations.find_op(connection, op)) is not None:
                 return receipt(connection, known)
@@ -85,8 +86,17 @@ class CorrectionLog:
             seq = operations.begin_op(connection, "correct", who=who, op=name, is_final=not rows)
             now = time.time()
             values = [
-                correction_row(seq, row, regions, who=who, at=now, version=version, source=source)
-                for row, regions in packed
+                correction_row(
+                    seq,
+                    row.sample,
+                    row.label,
+                    said,
+                    who=who,
+                    at=now,
+                    version=version,
+                    source=source,
+                )
+                for row, said in _told(connection, rows)
             ]
             offset = operations.close_op(connection, seq, added=insert_rows(connection, values))
             return Receipt(name, offset, tuple((row.sample, row.label) for row in rows))
@@ -138,7 +148,7 @@ class CorrectionLog:
             return _corrections(connection, _select().where(c.offset > offset).order_by(c.offset))
 
     def current(self, upto: int | None = None) -> dict[tuple[int, int], Correction]:
-        """The newest row of each pair that has a verdict, by (sample, label).
+        """The newest row of each pair that says anything, by (sample, label).
 
         Args:
             upto: as it was when the log ended at this offset (for replay); None means now.
@@ -184,31 +194,34 @@ def current_rows(
             newest = newest.where(c.sample.in_(chunk))
         if labels is not None:
             newest = newest.where(c.label.in_(labels))
-        wanted = _select().where(c.offset.in_(newest), c.verdict.is_not(None))
+        wanted = _select().where(
+            c.offset.in_(newest), c.verdict.is_not(None) | c.regions.is_not(None)
+        )
         found += _corrections(connection, wanted.order_by(c.offset))
     return {(row.sample, row.label): row for row in found}
 
 
 def correction_row(
     seq: int,
-    row: NewCorrection,
-    regions: str | None,
+    sample: int,
+    label: int,
+    said: Said,
     *,
     who: str,
     at: float,
     version: int,
     source: str,
 ) -> dict[str, object]:
-    """One row for the table; `regions` as `pack_regions` made them."""
+    """One row for the table; its regions are checked."""
     return {
         "op": seq,
-        "sample": row.sample,
-        "label": row.label,
-        "verdict": None if row.verdict is None else row.verdict.value,
+        "sample": sample,
+        "label": label,
+        "verdict": None if said.verdict is None else said.verdict.value,
         "who": who,
         "at": at,
         "version": version,
-        "regions": regions,
+        "regions": pack_regions(said.regions),
         "source": source,
         "is_restored": False,
     }
@@ -221,8 +234,9 @@ def insert_copies(
     copies = [
         correction_row(
             seq,
-            NewCorrection(row.sample, row.label, row.verdict),
-            pack_regions(row.regions),
+            row.sample,
+            row.label,
+            Said(row.verdict, row.regions),
             who=row.who,
             at=row.when,
             version=row.version,
@@ -234,43 +248,28 @@ def insert_copies(
         connection.execute(t.corrections.insert(), copies)
 
 
-def pack_regions(regions: Iterable[Region]) -> str | None:
-    """Regions as JSON for the database.
-
-    Raises:
-        BadInputError: a region that is no box, polygon or span.
-    """
-    checked = [checked_region(region) for region in regions]
-    if not checked:
-        return None
-    return json.dumps([[region.kind, *region.points] for region in checked])
-
-
-def checked_region(region: Region) -> Region:
-    """The region, if its geometry is one; a hair over the edge is brought back inside.
-
-    Raises:
-        BadInputError: saying what is wrong with it.
-    """
-    points = region.points
-    if not all(math.isfinite(value) for value in points):
-        raise BadInputError(f"a {region.kind} has a number that is not finite: {points}")
-    if region.kind == "span":
-        is_span = len(points) == 2 and 0 <= points[0] < points[1]
-        if not is_span or any(value != int(value) for value in points):
-            raise BadInputError(f"a span is (start, end) in whole characters, got {points}")
-        return Region("span", (int(points[0]), int(points[1])))
-    if region.kind not in ("box", "polygon"):
-        raise BadInputError(f"a region is a box, a polygon or a span, not {region.kind!r}")
-    if any(value < -1e-6 or value > 1 + 1e-6 for value in points):
-        raise BadInputError(f"a {region.kind} lies in 0..1 of the displayed picture, got {points}")
-    inside = tuple(min(max(float(value), 0.0), 1.0) for value in points)
-    if region.kind == "box":
-        if len(inside) != 4 or inside[2] <= 0 or inside[3] <= 0:
-            raise BadInputError(f"a box is (x, y, width, height), got {points}")
-    elif len(inside) < 6 or len(inside) % 2:
-        raise BadInputError(f"a polygon has at least three corners (x, y, ...), got {points}")
-    return Region(region.kind, inside)
+def _told(
+    connection: Connection, rows: Sequence[NewCorrection | NewMark]
+) -> list[tuple[NewCorrection | NewMark, Said]]:
+    """All that is said of each pair after each row, one row after the other."""
+    held: dict[tuple[int, int], Said] = {}
+    if len(rows) > 1:
+        samples = sorted({row.sample for row in rows})
+        labels = sorted({row.label for row in rows})
+        known = current_rows(connection, samples=samples, labels=labels)
+        held = {pair: Said(row.verdict, row.regions) for pair, row in known.items()}
+    elif rows:  # the hot path: one chip
+        pair = (rows[0].sample, rows[0].label)
+        found = connection.execute(_SAID, {"sample": pair[0], "label": pair[1]}).first()
+        if found is not None:
+            verdict = _VERDICTS[found.verdict]
+            held = {pair: Said(verdict, unpack_regions(found.regions, verdict))}
+    told = []
+    for row in rows:
+        pair = (row.sample, row.label)
+        held[pair] = after(held.get(pair, Said()), row)
+        told.append((row, held[pair]))
+    return told
 
 
 def _select() -> sa.Select:
@@ -290,17 +289,13 @@ def _corrections(connection: Connection, wanted: sa.Select) -> list[Correction]:
             at,
             op,
             version,
-            () if regions is None else _unpack_regions(regions),
+            unpack_regions(regions, _VERDICTS[verdict]),
             source,
         )
         for offset, sample, label, verdict, who, at, op, version, regions, source in (
             connection.execute(wanted)
         )
     ]
-
-
-def _unpack_regions(packed: str) -> tuple[Region, ...]:
-    return tuple(Region(kind, tuple(points)) for kind, *points in json.loads(packed))
 
 
 def insert_rows(connection: Connection, rows: Sequence[dict[str, object]]) -> int:
@@ -329,7 +324,7 @@ def check_alive(connection: Connection, table: sa.Table, ids: Sequence[int], cal
             )
 
 
-def _check_pairs(connection: Connection, rows: Sequence[NewCorrection]) -> None:
+def _check_pairs(connection: Connection, rows: Sequence[NewCorrection | NewMark]) -> None:
     if len(rows) == 1:
         found = connection.execute(_ONE_PAIR, {"sample": rows[0].sample, "label": rows[0].label})
         if all(found.one()):

@@ -1,9 +1,14 @@
-"""The verdicts of an import, and what happens where a pair has a verdict already."""
+"""The verdicts of an import, and what happens where something is said of a pair already.
+
+A verdict on the whole sample and the marks on places come together in one row. Where the project
+has marks but no verdict, an import adds its own to them, unless it replaces what is there.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import sqlalchemy as sa
@@ -11,20 +16,12 @@ from sqlalchemy.engine import Connection
 
 from backend.errors import BadInputError
 from backend.store import tables as t
-from backend.store.corrections import (
-    NewCorrection,
-    checked_region,
-    correction_row,
-    current_rows,
-    insert_rows,
-    pack_regions,
-)
+from backend.store.corrections import correction_row, current_rows, insert_rows
 from backend.store.intake_state import ImportRun
 from backend.store.labels import insert_labels, live_labels
+from backend.store.marks import Said, checked_region, united
 from backend.store.naming import clean_label, shown
-from backend.types import Draft, FileProblem, Region, Verdict
-
-Held = tuple[Verdict | None, tuple[Region, ...], str]
+from backend.types import Correction, Draft, FileProblem, Region, Verdict
 
 
 class VerdictIntake:
@@ -40,28 +37,24 @@ class VerdictIntake:
         told = [(d, s) for d, s in found if d.verdicts or d.regions or d.only_present]
         if not told:
             return
-        held = {
-            pair: (row.verdict, row.regions, row.who)
-            for pair, row in current_rows(
-                connection, samples=sorted({sample for _draft, sample in told})
-            ).items()
-        }
+        samples = sorted({sample for _draft, sample in told})
+        held = {p: _held(row) for p, row in current_rows(connection, samples=samples).items()}
         rows: list[dict[str, object]] = []
         now = time.time()
         for draft, sample in told:
             who = (draft.who or self._run.options.who)[:200]
             at = now if draft.when is None else draft.when
             listed: set[int] = set()
-            for name, verdict, regions in self._told(draft):
+            for name, said in self._told(draft):
                 label = self._label(connection, name)
                 if label is None:
                     continue
-                listed.add(label)
+                if said.verdict is not None:
+                    listed.add(label)
                 pair = (sample, label)
-                new = (verdict, regions, who)
-                added = self._rows_for(pair, held.get(pair), new, at=at)
+                added = self._rows_for(pair, held.get(pair), said, who=who, at=at)
                 if added:
-                    held[pair] = new
+                    held[pair] = (said, who)
                     rows += added
                     self._run.annotations += 1
             if draft.only_present:
@@ -133,69 +126,56 @@ class VerdictIntake:
                 old = held.get((sample, label))
                 rows += self._rows_for(
                     (sample, label),
-                    None if old is None else (old.verdict, old.regions, old.who),
-                    (Verdict.NO, (), self._listed_by[sample]),
+                    None if old is None else _held(old),
+                    Said(Verdict.NO),
+                    who=self._listed_by[sample],
                     at=now,
                 )
         insert_rows(connection, rows)
         self._run.changes += len(rows)
         self._run.annotations += sum(row["verdict"] is not None for row in rows)
 
-    def _told(self, draft: Draft) -> Iterator[tuple[str, Verdict, tuple[Region, ...]]]:
-        """Label name, verdict and regions; what one row of the log cannot hold is reported."""
-        verdicts = dict(draft.verdicts)
+    def _told(self, draft: Draft) -> Iterator[tuple[str, Said]]:
+        """Label name and all that is said of it; a region that is none is reported."""
         regions: dict[str, list[Region]] = {}
         for one in draft.regions:
-            if one.label not in verdicts and one.verdict is Verdict.YES:
-                verdicts[one.label] = Verdict.YES  # a part shows it, so the whole does
-            if verdicts.get(one.label) is not one.verdict:
-                self._run.problems.append(
-                    FileProblem(
-                        draft.name,
-                        f"a {one.verdict.value} on a region for {shown(one.label)} says nothing "
-                        "of the whole sample; that region was not stored",
-                    )
-                )
-                continue
             try:
-                regions.setdefault(one.label, []).append(checked_region(one.region))
+                region = checked_region(replace(one.region, verdict=one.verdict))
             except BadInputError as error:
                 self._run.problems.append(FileProblem(draft.name, f"{error}; it was not stored"))
-        for name, verdict in verdicts.items():
-            yield name, verdict, tuple(regions.get(name, ()))
+            else:
+                regions.setdefault(one.label, []).append(region)
+        for name in dict.fromkeys((*draft.verdicts, *regions)):
+            yield name, Said(draft.verdicts.get(name), tuple(regions.get(name, ())))
 
     def _rows_for(
         self,
         pair: tuple[int, int],
-        held: Held | None,
-        new: tuple[Verdict, tuple[Region, ...], str],
-        *,
-        at: float,
-    ) -> list[dict[str, object]]:
-        verdict, regions, who = new
-        row = self._row(pair, verdict, regions, who=who, at=at)
-        if held is None:
-            return [row]
-        is_same = held[:2] == (verdict, regions)
-        if self._run.options.on_conflict == "keep":
-            return []
-        if self._run.options.on_conflict == "both":
-            return [] if is_same and held[2] == who else [row]
-        return [] if is_same else [self._row(pair, None, (), who=who, at=at), row]
-
-    def _row(
-        self,
-        pair: tuple[int, int],
-        verdict: Verdict | None,
-        regions: tuple[Region, ...],
+        held: tuple[Said, str] | None,
+        said: Said,
         *,
         who: str,
         at: float,
-    ) -> dict[str, object]:
+    ) -> list[dict[str, object]]:
+        if held is None:
+            return [self._row(pair, said, who=who, at=at)]
+        on_conflict = self._run.options.on_conflict
+        is_same = held[0] == said
+        if on_conflict == "replace":
+            clear = self._row(pair, Said(), who=who, at=at)
+            return [] if is_same else [clear, self._row(pair, said, who=who, at=at)]
+        if held[0].verdict is None:  # only marks: what comes does not speak against them
+            both = united(said, held[0])
+            return [] if both == held[0] else [self._row(pair, both, who=who, at=at)]
+        if on_conflict == "keep" or (is_same and held[1] == who):
+            return []
+        return [self._row(pair, said, who=who, at=at)]
+
+    def _row(self, pair: tuple[int, int], said: Said, *, who: str, at: float) -> dict[str, object]:
         return correction_row(
             self._run.seq,
-            NewCorrection(pair[0], pair[1], verdict),
-            pack_regions(regions),
+            *pair,
+            said,
             who=who,
             at=at,
             version=0,
@@ -222,3 +202,8 @@ class VerdictIntake:
         self._run.new_labels += 1
         self._run.changes += 1
         return label
+
+
+def _held(row: Correction) -> tuple[Said, str]:
+    """What the project says of a pair, and whose word that is."""
+    return Said(row.verdict, row.regions), row.who

@@ -14,6 +14,7 @@ from backend.store import corrections as log
 from backend.store import operations, settling
 from backend.store import tables as t
 from backend.store.database import Database
+from backend.store.marks import Said, united
 from backend.store.naming import clean_label, composed, shown
 from backend.store.operations import Edit
 from backend.types import Correction, Label, Receipt
@@ -189,7 +190,8 @@ class LabelBook:
     ) -> Receipt:
         """Make two labels one: `source` goes, its names and verdicts are those of `into` now.
 
-        As if all verdicts had been given on one label: where a sample has both, the newer counts.
+        As if all had been said of one label: where a sample has both verdicts, the newer counts,
+        and the marks of both stay.
 
         Raises:
             BadInputError: both are the same label.
@@ -312,10 +314,21 @@ def insert_labels(
 
 
 def _moved(connection: Connection, source: int, target: int) -> list[Correction]:
-    """The rows that `target` takes over: those of `source` that were given after its own."""
+    """The rows that `target` takes over: all that is said of either, where that is something else.
+
+    The newer verdict counts, and marks on places are those of both.
+    """
     held = log.current_rows(connection, labels=(source, target))
-    return [
-        replace(row, label=target)
-        for (sample, label), row in held.items()
-        if label == source and ((own := held.get((sample, target))) is None or own.when < row.when)
-    ]
+    moved = []
+    for (sample, label), row in held.items():
+        if label != source:
+            continue
+        own = held.get((sample, target))
+        if own is None:
+            moved.append(replace(row, label=target))
+            continue
+        older, newer = (own, row) if own.when < row.when else (row, own)
+        both = united(Said(older.verdict, older.regions), Said(newer.verdict, newer.regions))
+        if both != Said(own.verdict, own.regions) or newer is row:
+            moved.append(replace(newer, label=target, verdict=both.verdict, regions=both.regions))
+    return moved

@@ -2,7 +2,7 @@
 
 After an operation was added, or switched off or on, `settle` looks at the cells and pairs it
 touches, and gives each the value of the last fact that is not undone. Cells go to `samples`,
-`sample_names` and `labels`; a pair whose verdict changed gets a restored row in the log, so that
+`sample_names` and `labels`; a pair of which something else is said gets a restored row, so that
 everybody who folds the log sees it: the last row of a pair wins. Samples and labels that are not
 live have no verdicts.
 """
@@ -369,14 +369,15 @@ def _restore_pairs(
     acting: int,
     who: str,
 ) -> None:
-    """Log a row for each pair whose verdict is no longer what its last row says."""
+    """Log a row for each pair of which is said what its last row does not say any more."""
     restored = []
     moment = time.time()
     for row in connection.execute(compared, given):
-        is_known = row.is_live and row.verdict is not None
-        before = (row.now_verdict, row.now_regions, row.now_who if row.now_verdict else None)
-        after = (row.verdict, row.regions, row.who) if is_known else (None, None, None)
-        if before[0] == after[0] is None or before == after:
+        is_known = row.is_live and (row.verdict, row.regions) != (None, None)
+        was_known = (row.now_verdict, row.now_regions) != (None, None)
+        before = (row.now_verdict, row.now_regions, row.now_who) if was_known else None
+        after = (row.verdict, row.regions, row.who) if is_known else None
+        if before == after:
             continue
         restored.append(
             {

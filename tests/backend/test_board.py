@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backend.board import HELD_BACK_SHARE, Board, is_held_back
-from backend.types import Correction, Kind, Label, Sample, Split, Verdict
+from backend.types import Correction, Kind, Label, Layout, Region, Sample, Split, Verdict
 
 
 def sample(number: int, split: Split = Split.TRAIN) -> Sample:
@@ -82,3 +82,29 @@ def test_the_split_is_decided_by_content_and_seed() -> None:
     drawn = [[is_held_back(f"hash{i}", seed) for i in range(200)] for seed in (0, 0, 1)]
     assert drawn[0] == drawn[1]
     assert drawn[0] != drawn[2]
+
+
+def test_marks_on_places_are_lessons_of_parts_and_decide_no_sample(board: Board) -> None:
+    left, right = Region("box", (0, 0, 0.5, 1)), Region("box", (0.5, 0, 0.5, 1), Verdict.NO)
+
+    def marked(number: int, about: int, verdict: Verdict | None, *regions: Region) -> Correction:
+        return Correction(1, number, about, verdict, "ann", 0.0, "op", regions=regions)
+
+    verdicts = {
+        (2, 8): marked(2, 8, Verdict.YES, left, right),
+        (1, 7): marked(1, 7, None, right),
+        (2, 7): marked(2, 7, Verdict.NO, left, right),
+        (1, 8): marked(1, 8, Verdict.NO, left),
+        (1, 99): marked(1, 99, None, left),
+    }
+    full = replace(board, verdicts=verdicts)
+    assert full.decided.tolist() == [[False, True], [True, True]]
+    every = np.array([True, True])
+    lessons = full.part_lessons(verdicts, {7: 0, 8: 1}, every, lambda _: Layout(grid=(1, 2)))
+    found = zip(lessons.rows, lessons.columns, lessons.here, lessons.absent, strict=True)
+    assert [(r, c, h.tolist(), a.tolist()) for r, c, h, a in found] == [
+        (0, 0, [], [1]),
+        (1, 0, [], [1]),  # "here" sleeps while the sample is NO
+        (1, 1, [0], [1]),
+    ]
+    assert len(full.part_lessons(verdicts, {7: 0}, ~every, lambda _: Layout(grid=(1, 2)))) == 0

@@ -14,7 +14,7 @@ from backend import api
 from backend.board import is_held_back
 from backend.errors import BadInputError, MissingTruthError, NotFoundError
 from backend.settings import Settings
-from backend.types import Kind, Verdict
+from backend.types import Kind, Region, Verdict
 
 TEXTS = [
     "the cat sleeps on the warm sofa",
@@ -251,10 +251,86 @@ def test_a_bad_row_is_named_and_nothing_is_stored(bench: api.Workbench) -> None:
         ({"label": "animal", "verdict": "yes"}, BadInputError, "row 2 names no sample"),
         ({"sample": "nobody", "label": "animal", "verdict": "yes"}, NotFoundError, "nobody"),
         ({**good, "regions": [{"box": [0, 0, "x", 1]}]}, BadInputError, "row 2"),
+        ({**good, "regions": [{"box": [0, 0, 1, 1]}]}, BadInputError, "t0 is a text"),
+        ({**good, "regions": [{"span": [0, 9], "here": "x"}]}, BadInputError, "row 2: here is"),
+        ({**good, "regions": [{"span": [0, 999]}]}, BadInputError, "ends at 999"),
+        ({**good, "part": {"span": [0, 9]}, "here": True}, BadInputError, "row 2 has a part"),
+        (
+            {**good, "verdict": "no", "regions": [{"span": [0, 9], "here": True}]},
+            BadInputError,
+            "row 2 says no to the whole sample and yes to a place",
+        ),
+        (
+            {"sample": "t0", "label": "animal", "part": {"span": [0, 9]}},
+            BadInputError,
+            "row 2 does not say if it is here",
+        ),
     ):
         with pytest.raises(error, match=words):
             bench.correct([good, bad])
     assert not any(bench.verdicts().values())
+
+
+def test_rows_say_where_a_label_is_and_where_it_is_not(bench: api.Workbench) -> None:
+    pair = {"sample": "t0", "label": "animal"}
+    cat, sofa = Region("span", (4, 7)), Region("span", (27, 31), Verdict.NO)
+    sample, label = bench.sample("t0").id, bench.label("animal").id
+
+    def holds() -> tuple[Verdict | None, tuple[Region, ...]]:
+        said = bench.verdicts([sample])[sample].get(label)
+        return said, bench.marks([sample])[sample].get(label, ())
+
+    bench.correct([{**pair, "part": {"span": [27, 31]}, "here": False}])
+    assert holds() == (None, (sofa,))
+    assert bench.info().verdicts == 0
+    bench.correct([{**pair, "verdict": "unsure"}])
+    assert holds() == (Verdict.UNSURE, (sofa,))
+    here = [{"span": [4, 7]}, {"span": [27, 31], "here": False}]
+    bench.correct([{**pair, "verdict": "yes", "regions": here}])
+    assert holds() == (Verdict.YES, (cat, sofa))
+    bench.correct([{**pair, "verdict": "no", "regions": [{"span": [27, 31]}]}])
+    assert holds() == (Verdict.NO, (sofa,))  # without a word it agrees with the verdict
+    bench.undo()
+    assert holds() == (Verdict.YES, (cat, sofa))
+    bench.correct([{"sample": "t0", "complete": True}])
+    assert holds() == (Verdict.YES, (cat, sofa))
+    bench.correct([{**pair, "verdict": None, "regions": []}])
+    assert holds() == (None, ())
+
+
+def test_no_to_the_rest_counts_a_label_with_marks_alone(bench: api.Workbench) -> None:
+    bench.correct([{"sample": "t0", "label": "food", "part": {"span": [4, 7]}, "here": False}])
+    bench.correct([{"sample": "t0", "complete": True}])
+    sample, label = bench.sample("t0").id, bench.label("food").id
+    assert bench.verdicts([sample])[sample][label] is Verdict.NO
+    assert bench.marks([sample])[sample][label] == (Region("span", (4, 7), Verdict.NO),)
+
+
+def test_marks_go_out_and_come_back_as_lines(
+    bench: api.Workbench, home: Settings, tmp_path: Path
+) -> None:
+    bench.correct(
+        [
+            {"sample": "t0", "label": "animal", "part": {"span": [4, 7]}, "here": True},
+            {"sample": "t0", "label": "food", "part": {"span": [4, 7]}, "here": False},
+            {"sample": "t1", "label": "food", "verdict": None, "regions": [{"span": [2, 5]}]},
+        ]
+    )
+    bench.correct([{"sample": "t0", "label": "animal", "verdict": "no"}])  # and sleeps
+    report = bench.export(tmp_path / "out")
+    assert report.annotations == 4
+    other = api.create_project("again", labels=LABELS, encoder="words", settings=home)
+    other.add(tmp_path / "out")
+
+    def said(of: api.Workbench) -> dict:
+        names = {sample.id: sample.name for sample in of.samples()}
+        return {
+            (names[sample], label): (row.verdict, row.regions)
+            for (sample, label), row in of.store.log.current().items()
+        }
+
+    assert said(other) == said(bench)
+    other.close()
 
 
 def test_two_processes_see_each_others_work(home: Settings, bench: api.Workbench) -> None:

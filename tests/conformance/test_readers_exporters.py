@@ -104,14 +104,14 @@ class Project:
                             1,
                             sample.id,
                             j,
-                            self.verdicts[i, j],
+                            self.verdicts.get((i, j)),
                             "me",
                             1.5,
                             "op",
                             regions=self.regions.get((i, j), ()),
                         )
                         for j in range(len(self.labels))
-                        if (i, j) in self.verdicts
+                        if (i, j) in self.verdicts or (i, j) in self.regions
                     },
                 )
 
@@ -157,7 +157,7 @@ class Project:
                 self.splits[i] if self.splits else Split.TRAIN,
                 {self.labels[j]: v for (n, j), v in self.verdicts.items() if n == i},
                 {
-                    (self.labels[j], self.verdicts[n, j], r.kind, tuple(np.round(r.points, 9)))
+                    (self.labels[j], r.verdict, r.kind, tuple(np.round(r.points, 9)))
                     for (n, j), rs in self.regions.items()
                     if n == i
                     for r in rs
@@ -216,10 +216,11 @@ fractions = st.floats(0, 0.5, width=32)
 
 @st.composite
 def regions(draw) -> Region:
+    said = draw(st.sampled_from(Verdict))
     if draw(st.booleans()):
         x, y = draw(fractions), draw(fractions)
-        return Region("box", (x, y, draw(st.floats(0.1, 0.5)), draw(st.floats(0.1, 0.5))))
-    return Region("polygon", tuple(draw(st.lists(fractions, min_size=6, max_size=6))))
+        return Region("box", (x, y, draw(st.floats(0.1, 0.5)), draw(st.floats(0.1, 0.5))), said)
+    return Region("polygon", tuple(draw(st.lists(fractions, min_size=6, max_size=6))), said)
 
 
 @st.composite
@@ -229,10 +230,10 @@ def projects(draw, kind: Kind) -> Project:
     pairs = [(i, j) for i in range(len(names)) for j in range(len(labels))]
     verdicts = draw(st.dictionaries(st.sampled_from(pairs), st.sampled_from(Verdict)))
     boxes: dict[tuple[int, int], tuple[Region, ...]] = {}
-    if kind is Kind.IMAGE and verdicts:
+    if kind is Kind.IMAGE:  # also where nothing is said of the whole sample
         boxes = draw(
             st.dictionaries(
-                st.sampled_from(sorted(verdicts)),
+                st.sampled_from(pairs),
                 st.lists(regions(), min_size=1, max_size=2).map(tuple),
             )
         )
@@ -336,7 +337,7 @@ def test_coco_brings_what_is_present_back(has_full_frames: bool) -> None:
                 content,
                 split,
                 {k: v for k, v in verdicts.items() if v is Verdict.YES},
-                {r for r in marks if r[1] is Verdict.YES},
+                {r for r in marks if r[1] is Verdict.YES is verdicts.get(r[0])},
                 metadata,
             )
             for name, (content, split, verdicts, marks, metadata) in project.expected().items()
@@ -347,6 +348,16 @@ def test_coco_brings_what_is_present_back(has_full_frames: bool) -> None:
         assert lost.get("unsure", 0) == said.count(Verdict.UNSURE)
         pairs = len(project.names) * len(project.labels)
         assert lost.get("unknowns", 0) == pairs - len(said)
+        marks = [
+            (project.verdicts.get(pair), region.verdict)
+            for pair, found in project.regions.items()
+            for region in found
+        ]
+        assert lost.get("absent_regions", 0) == sum(sign is Verdict.NO for _, sign in marks)
+        assert lost.get("regions", 0) == sum(
+            sign is not Verdict.NO and (said, sign) != (Verdict.YES, Verdict.YES)
+            for said, sign in marks
+        )
 
     law()
 
@@ -357,7 +368,7 @@ def test_spans_of_texts_come_back(tmp_path: Path) -> None:
         ["when"],
         ["a"],
         {(0, 0): Verdict.NO},
-        {(0, 0): (Region("span", (3.0, 8.0)),)},
+        {(0, 0): (Region("span", (3.0, 8.0), Verdict.NO), Region("span", (0.0, 2.0)))},
         texts=["on 🌧 Tuesday"],
     )
     got, problems, lost = round_trip(project, catalogue.load("exporters/jsonl")())

@@ -19,7 +19,7 @@ import orjson
 
 from backend import images
 from backend.errors import BadInputError, PatchlaneError, RefusedError, SaveError
-from backend.types import ExportSource, Kind, Sample
+from backend.types import ExportRow, ExportSource, Kind, Sample, Verdict
 
 MARKER = "patchlane-export.json"
 """Lists the files of an export, so that the next export to the same place may replace them."""
@@ -120,6 +120,18 @@ def count_label_losses(source: ExportSource, used: set[int], lost: Counter[str])
             label.definition or label.aliases or label.colour or label.key or label.pack != "main"
         )
         lost["hierarchy"] += label.parent is not None
+
+
+def count_region_losses(row: ExportRow, lost: Counter[str]) -> None:
+    """Count what a format loses that holds the places of what is present, and nothing else."""
+    for correction in row.verdicts.values():
+        for region in correction.regions:
+            if region.is_absent:
+                lost["absent_regions"] += 1
+            elif correction.verdict is not Verdict.YES or not region.is_here:
+                lost["regions"] += 1
+            else:
+                lost["spans"] += region.kind == "span"
 
 
 def _is_unportable(part: str) -> bool:

@@ -3,7 +3,7 @@
 Source: formats.md 4.2. Writes `annotations.json` and `images/`. A label of the whole image is an
 annotation without `bbox` and with `"image_level": true`; tools that insist on a box get the whole
 frame with `has_full_frames`. COCO says only what is present: absent and unsure verdicts are
-counted as lost.
+counted as lost, of whole images (`negatives`, `unsure`) and of places (`absent_regions`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import orjson
 from backend.methods.exporters._staging import (
     MediaFolder,
     count_label_losses,
+    count_region_losses,
     refuse_texts,
     staged,
 )
@@ -53,7 +54,7 @@ class CocoExporter:
             media = MediaFolder(stage, "images", source, is_linking=self.settings.is_linking)
             for row in source.rows():
                 images.append(_image(row.sample, media.add(row.sample, lost)))
-                used |= row.verdicts.keys()
+                used |= {i for i, c in row.verdicts.items() if c.verdict is not None}
                 for annotation in self._annotations(row):
                     annotations.append({"id": len(annotations) + 1, **annotation})
                 _count_losses(row, len(source.labels), lost)
@@ -81,7 +82,7 @@ class CocoExporter:
             if correction.verdict is not Verdict.YES:
                 continue
             about = {"image_id": row.sample.id, "category_id": label}
-            regions = [r for r in correction.regions if r.kind in ("box", "polygon")]
+            regions = [r for r in correction.regions if r.kind != "span" and r.is_here]
             for region in regions:
                 yield {**about, **_geometry(region, width, height), "iscrowd": 0}
             if not regions:
@@ -134,8 +135,4 @@ def _count_losses(row: ExportRow, num_labels: int, lost: Counter[str]) -> None:
     lost["unsure"] += verdicts[Verdict.UNSURE]
     lost["unknowns"] += num_labels - sum(n for verdict, n in verdicts.items() if verdict)
     lost["who_and_when"] += verdicts[Verdict.YES]
-    for correction in row.verdicts.values():
-        if correction.verdict is not Verdict.YES:
-            lost["regions"] += len(correction.regions)
-        else:
-            lost["spans"] += sum(region.kind == "span" for region in correction.regions)
+    count_region_losses(row, lost)

@@ -63,7 +63,7 @@ class CsvTableExporter:
                     fixed = [row.sample.name, path or "", str(row.sample.split)]
                     for cells in self._cells(row, source):
                         out.write(self._line([*fixed, *cells], lost))
-                    used |= row.verdicts.keys()
+                    used |= {i for i, c in row.verdicts.items() if c.verdict is not None}
                     _count_losses(row, lost)
         count_label_losses(source, used, lost)
         return +lost
@@ -108,6 +108,6 @@ def _columns(source: ExportSource) -> list[str]:
 
 def _count_losses(row: ExportRow, lost: Counter[str]) -> None:
     lost["regions"] += sum(len(c.regions) for c in row.verdicts.values())
-    lost["who_and_when"] += len(row.verdicts)
+    lost["who_and_when"] += sum(c.verdict is not None for c in row.verdicts.values())
     lost["names"] += sum(name != row.sample.name for name in row.sample.names)
     lost["metadata"] += bool(row.sample.metadata)

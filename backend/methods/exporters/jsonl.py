@@ -54,19 +54,24 @@ class JsonlExporter:
 
 def _fields(row: ExportRow, names: Mapping[int, str], lost: Counter[str]) -> dict[str, object]:
     sample = row.sample
-    decided = [c for c in row.verdicts.values() if c.verdict is not None]
+    said = [c for c in row.verdicts.values() if not c.is_blank]
     fields: dict[str, object] = {"sample": sample.name}
     if sample.text is not None:
         fields["text"] = sample.text
     fields["split"] = str(sample.split)
-    fields["labels"] = {names[c.label]: str(c.verdict) for c in decided}
-    regions = [_region(c, region, names) for c in decided for region in c.regions]
+    # null: a place shows the label, and still nothing is said of the whole sample
+    fields["labels"] = {
+        names[c.label]: None if c.verdict is None else str(c.verdict)
+        for c in said
+        if c.verdict is not None or any(region.is_here for region in c.regions)
+    }
+    regions = [_region(c, region, names) for c in said for region in c.regions]
     others = [name for name in sample.names if name != sample.name]
-    if decided:
-        newest = max(decided, key=lambda c: c.when)
+    if said:
+        newest = max(said, key=lambda c: c.when)
         fields |= {"who": newest.who, "when": newest.when}
-        shared = sum((c.who, c.when) == (newest.who, newest.when) for c in decided)
-        lost["who_and_when"] += len(decided) - shared
+        shared = sum((c.who, c.when) == (newest.who, newest.when) for c in said)
+        lost["who_and_when"] += len(said) - shared
     for key, value in (("regions", regions), ("names", others), ("metadata", sample.metadata)):
         if value:
             fields[key] = dict(value) if isinstance(value, Mapping) else value
@@ -81,6 +86,6 @@ def _region(correction: Correction, region: Region, names: Mapping[int, str]) ->
         points = [int(point) for point in region.points]
     return {
         "label": names[correction.label],
-        "verdict": str(correction.verdict),
+        "verdict": str(region.verdict),
         region.kind: points,
     }

@@ -54,6 +54,7 @@ class Rough:
     who: str = ""
     when: float | None = None
     only_present: bool = False
+    is_open: set[str] = field(default_factory=set)
     problems: list[FileProblem] = field(default_factory=list)
 
     def note(self, error: BadInputError | RefusedError | str) -> None:
@@ -76,15 +77,23 @@ class Rough:
             return
         self.predictions[name] = max(value, self.predictions.get(name, -math.inf))
 
+    def leave_open(self, label: object) -> None:
+        """Note that nothing is said of a label for the whole sample, whatever its regions say."""
+        try:
+            self.is_open.add(label_name(label, self.limits))
+        except (BadInputError, RefusedError) as error:
+            self.note(error)
+
     def mark(self, label: object, region: Region, verdict: Verdict = Verdict.YES) -> None:
-        """Note a region; a label that is seen in a region is present unless said otherwise."""
+        """Note a region; a label that is seen in one is present unless the file says otherwise."""
         try:
             name = label_name(label, self.limits)
         except (BadInputError, RefusedError) as error:
             self.note(error)
             return
         self.regions.append(RegionVerdict(name, verdict, region))
-        self.verdicts.setdefault(name, verdict)
+        if verdict is Verdict.YES and name not in self.is_open:
+            self.verdicts.setdefault(name, verdict)
 
     def set_text(self, raw: object) -> None:
         """Take the sample's text.

@@ -119,7 +119,7 @@ def _take_verdicts(rough: Rough, fields: Mapping[str, object]) -> None:
     if isinstance(labels, Mapping):
         for label, said in labels.items():
             _decide(rough, label, said)
-    elif labels is None and "label" in fields and fields.get("verdict") is not None:
+    elif labels is None and "label" in fields and "verdict" in fields:
         _decide(rough, fields["label"], fields["verdict"])
     elif labels is not None or "label" in fields:
         rough.only_present = True
@@ -133,7 +133,9 @@ def _take_verdicts(rough: Rough, fields: Mapping[str, object]) -> None:
 
 
 def _decide(rough: Rough, label: object, said: object) -> None:
+    """Take one verdict; null leaves a label open, also where a region shows it."""
     if said is None:
+        rough.leave_open(label)
         return
     verdict = verdict_of(said)
     if verdict is None:
@@ -147,10 +149,11 @@ def _take_regions(rough: Rough, fields: Mapping[str, object]) -> None:
     for entry in listed(fields.get("regions")) + listed(fields.get("spans")):
         try:
             region = as_mapping(entry, "a region")
-            verdict = verdict_of(region.get("verdict", "yes"))
+            said = region.get("verdict", region.get("here", "yes"))  # `here`: rows of `correct`
+            verdict = verdict_of(said)
             if verdict is None:
-                raise BadInputError(f"{shown(region['verdict'])} is not yes, no or unsure")
-            rough.mark(region.get("label"), _region(rough, region), verdict)
+                raise BadInputError(f"{shown(said)} is not yes, no or unsure")
+            rough.mark(region.get("label", fields.get("label")), _region(rough, region), verdict)
         except (BadInputError, RefusedError) as error:
             rough.note(error)
 
