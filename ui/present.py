@@ -105,6 +105,7 @@ class ItemHandle:
     thumb: str | None
     suggestions: SuggestionsHandle
     verdicts: Mapping[str, str]
+    marks: Mapping[str, list[dict[str, object]]]
     neighbours: tuple[NeighbourHandle, ...]
     is_pending: bool
 
@@ -202,6 +203,17 @@ def neighbour_handle(
 def verdicts_handle(verdicts: Mapping[int, api.Verdict]) -> dict[str, str]:
     """Verdicts by label id, as JSON has them: keys are text."""
     return {str(label): verdict.value for label, verdict in verdicts.items()}
+
+
+def marks_handle(marks: Mapping[int, Iterable[api.Region]]) -> dict[str, list[dict[str, object]]]:
+    """Verdicts on places by label id, oldest first; geometry flat, as in `Region`."""
+    return {
+        str(label): [
+            {"kind": region.kind, "points": list(region.points), "verdict": region.verdict.value}
+            for region in found
+        ]
+        for label, found in marks.items()
+    }
 
 
 def evidence_bytes(

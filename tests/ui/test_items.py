@@ -345,3 +345,60 @@ def test_an_undo_whose_answer_was_lost_is_answered_and_asks_for_nothing(client, 
     first, second = (client.post("/pl/api/undo", json=body).json() for _ in range(2))
     assert first == second
     assert first["deed"]["kind"] == "correct"
+
+
+def test_marks_are_committed_one_by_one_told_and_undone(
+    client: TestClient, context: Context
+) -> None:
+    label = ids(context)["food"]
+
+    def send(op: str, *rows: dict) -> int:
+        rows = tuple({"sample": 3, "label": label, **row} for row in rows)
+        body = {"op": op, "rows": rows, "seen_version": 0}
+        return client.post("/pl/api/commit", json=body).status_code
+
+    def marks() -> tuple[dict, dict]:
+        item = client.get("/pl/api/item", params={"sample": 3}).json()
+        return item["verdicts"], item["marks"]
+
+    soup, rude = {"span": [4, 8]}, {"span": [33, 37]}
+    no = [{"kind": "span", "points": [33, 37], "verdict": "no"}]
+    assert marks() == ({}, {})
+    assert send("operation-1", {"part": rude, "here": False}) == 200
+    assert marks() == ({}, {str(label): no})
+    assert send("operation-2", {"part": soup, "here": True}) == 200
+    both = [*no, {"kind": "span", "points": [4, 8], "verdict": "yes"}]
+    assert marks() == ({str(label): "yes"}, {str(label): both})
+    assert send("operation-3", {"verdict": "no"}) == 200  # a chip: the marks stay
+    assert marks() == ({str(label): "no"}, {str(label): both})
+    assert send("operation-4", {"part": rude, "here": None}) == 200
+    assert marks() == ({str(label): "no"}, {str(label): both[1:]})
+    for expected in (both, both, no):
+        answer = client.post("/pl/api/undo", json={}).json()
+        assert answer["marks"] == {"3": {str(label): expected}} == {"3": marks()[1]}
+    assert answer["verdicts"] == {"3": {}}
+    assert client.post("/pl/api/undo", json={}).json()["marks"] == {"3": {}}
+    assert client.post("/pl/api/undo", json={}).json()["marks"] == {}
+
+
+@pytest.mark.parametrize(
+    ("row", "status"),
+    [
+        ({"part": {"span": [4, 8]}}, 422),  # here or not?
+        ({"here": True}, 422),
+        ({"verdict": "yes", "part": {"span": [4, 8]}, "here": True}, 422),
+        ({"part": {"circle": [4, 8]}, "here": True}, 422),
+        ({"part": {"span": ["4", 8]}, "here": True}, 422),
+        ({"part": {"span": [8, 4]}, "here": True}, 400),
+        ({"part": {"span": [4, 800]}, "here": True}, 400),
+        ({"part": {"box": [0, 0, 1, 1]}, "here": True}, 400),  # on a text
+        ({"part": {}, "here": True}, 400),
+    ],
+)
+def test_a_place_that_is_none_is_refused(
+    client: TestClient, context: Context, row: dict, status: int
+) -> None:
+    rows = [{"sample": 3, "label": ids(context)["food"], **row}]
+    answer = client.post("/pl/api/commit", json={"op": "operation-1", "rows": rows})
+    assert answer.status_code == status
+    assert context.open().store.log.offset == 0

@@ -104,7 +104,10 @@ class Tools:
         """Store verdicts, durably and as one action that can be undone.
 
         Args:
-            rows: JSON list of {"sample", "label", "verdict": "yes"|"no"|"unsure"|null} and
+            rows: JSON list of {"sample", "label", "verdict": "yes"|"no"|"unsure"|null},
+                {"sample", "label", "part": {"box": [x, y, width, height]}, "here": true|false|null}
+                (this place shows it, does not, or is no longer marked; also {"polygon": [[x, y],
+                ...]}, in 0..1 of the picture, or {"span": [start, end]} of a text) and
                 {"sample", "complete": true} (all undecided labels become NO)
             request: who asks; the server fills it in
             project: name of the project; empty means the last opened one

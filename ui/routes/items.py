@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import orjson
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from backend import api
 from ui import present
@@ -33,13 +33,27 @@ Ident = Annotated[int, Field(ge=1, le=2**53)]
 
 
 class Row(BaseModel):
-    """One verdict on (sample, label); None takes it back."""
+    """One verdict on (sample, label), where None takes it back; or on one place in the sample.
+
+    A `part` is {"box": [x, y, w, h]}, {"polygon": [[x, y], ...]} or {"span": [start, end]}, and
+    `here` says whether the label is in it; None takes the mark away. Other marks stay.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     sample: Ident
     label: Ident
-    verdict: Literal["yes", "no", "unsure"] | None
+    verdict: Literal["yes", "no", "unsure"] | None = None
+    part: dict[Literal["box", "polygon", "span"], list[float] | list[list[float]]] | None = None
+    here: bool | None = None
+
+    @model_validator(mode="after")
+    def one_of_both(self) -> Row:
+        """Refuse a row that says nothing, or two things."""
+        given = self.model_fields_set
+        if ("verdict" in given) == ("part" in given) or ("part" in given) != ("here" in given):
+            raise ValueError("a row has a verdict, or a part and whether it is here")
+        return self
 
 
 class Commit(BaseModel):
@@ -168,7 +182,7 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
         context.writable()
         bench = context.of(request)
         receipt = bench.correct(
-            [row.model_dump() for row in body.rows],
+            [row.model_dump(exclude_unset=True) for row in body.rows],
             who=context.user(request),
             op=body.op,
             seen_version=body.seen_version,
@@ -180,7 +194,7 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
         """Take one action back; says what it was, and what holds for its samples now."""
         context.writable()
         bench, who = context.of(request), context.user(request)
-        nothing = {"op": None, "samples": [], "labels": [], "verdicts": {}}
+        nothing = {"op": None, "samples": [], "labels": [], "verdicts": {}, "marks": {}}
         if body.op is None and body.spares_imports and not _is_done(bench, body.request):
             newest = bench.store.newest_deed(who)
             if newest is not None and newest.kind == "import":
@@ -201,6 +215,10 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
                 "labels": _labels(bench),
                 "verdicts": _verdicts(bench, samples),
                 "deed": asdict(deed) if deed else None,
+                "marks": {
+                    str(sample): present.marks_handle(marks)
+                    for sample, marks in bench.marks(samples).items()
+                },
             }
         )
 
@@ -296,6 +314,7 @@ def _item(bench: api.Workbench, sample: api.Sample) -> present.ItemHandle:
         thumb=present.media_url(sample, bench.name, size=128),
         suggestions=suggestions,
         verdicts=present.verdicts_handle(verdicts.get(sample.id, {})),
+        marks=present.marks_handle(bench.marks([sample.id]).get(sample.id, {})),
         neighbours=tuple(
             present.neighbour_handle(
                 near[hit.sample],
