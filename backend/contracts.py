@@ -194,6 +194,11 @@ class LaneTeacher(Protocol):
         ...
 
     @property
+    def has_crop_labels(self) -> bool:
+        """Whether these are small crops, each taught with what a label's map says it shows."""
+        ...
+
+    @property
     def maker(self) -> str:
         """Names the shape of the lanes; lanes of another shape are refused."""
         ...

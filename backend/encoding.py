@@ -20,7 +20,14 @@ import numpy as np
 from backend.board import Board
 from backend.contracts import Encoder, LaneHost, lane_host, why_no_lanes
 from backend.errors import BadInputError, SaveError
-from backend.images import SMALLEST_CROP, decode, fixed_view
+from backend.images import (
+    FIRST_CROP,
+    FIRST_SMALL_CROP,
+    SMALLEST_CROP,
+    SMALLEST_SMALL_CROP,
+    decode,
+    fixed_view,
+)
 from backend.pipeline import Pipeline
 from backend.store.project import ProjectStore
 from backend.store.token_cache import TokenCache
@@ -33,7 +40,7 @@ PART_BATCH = 64
 FIRST_PIECE = 4
 PIECE_BYTES = 64_000_000
 NUM_VIEWS = {Kind.IMAGE: 4, Kind.TEXT: 1}
-"""In how many fixed ways a sample can be read for training."""
+"""In how many fixed ways a sample can be read for training, itself and large crops included."""
 
 log = logging.getLogger("patchlane.encoding")
 
@@ -118,7 +125,7 @@ class StreamEncoder:
 
     def _missing(self, host: LaneHost | None, hashes: list[str]) -> list[str]:
         if host is not None and self._tokens is not None and self._view is not None:
-            return self._tokens.missing(hashes, host.lane_key, self._view)
+            return unread(self._vectors, self._tokens, self._encoder, host, hashes, self._view)
         return self._vectors.missing(hashes, self._encoder.fingerprint)
 
     def _encode(self, batch: list[tuple[str, Any]]) -> None:
@@ -143,6 +150,8 @@ class StreamEncoder:
     ) -> None:
         if self._view is None:
             self._vectors.put(self._encoder.fingerprint, hashes, encoded)
+        elif self._view >= FIRST_SMALL_CROP:
+            self._vectors.put(view_key(self._encoder, self._view), hashes, encoded)
         if self._tokens is None:
             return
         try:
@@ -197,25 +206,61 @@ def read_missing(
         encoder: one that lanes can live in.
         samples: those that may lack a reading.
         tokens: where readings are kept.
-        view: 0 the sample as it is; of a picture also 1 to 3, see `images.fixed_view`.
+        view: 0 the sample as it is; of a picture also one of `views_of`, of small crops vectors
+            are kept as well.
         progress: called with (done, total, name).
 
     Returns:
         How many samples were handed to the encoder.
 
     Raises:
-        BadInputError: lanes cannot live in the encoder, or a text has no such view.
+        BadInputError: lanes cannot live in the encoder, or a sample has no such view.
         SaveError: the token cache cannot be written.
     """
     host = lane_host(encoder)
     if host is None:
         raise BadInputError(why_no_lanes(encoder))
-    if not 0 <= view < NUM_VIEWS[encoder.kind]:
+    most = NUM_VIEWS[encoder.kind]
+    if view not in views_of(encoder.kind, most) + views_of(encoder.kind, most, is_small=True):
         raise BadInputError(f"a sample of kind {encoder.kind} has no view {view}")
-    missing = set(tokens.missing([one.content_hash for one in samples], host.lane_key, view))
+    hashes = [one.content_hash for one in samples]
+    missing = set(unread(store.vectors, tokens, encoder, host, hashes, view))
     todo = [one for one in samples if one.content_hash in missing]
     stream = StreamEncoder(encoder, store.vectors, tokens, view=view)
     return _through(stream, todo, lambda one: _content(store, encoder, one, view), progress)
+
+
+def views_of(kind: Kind, count: int, *, is_small: bool = False) -> tuple[int, ...]:
+    """Numbers of the ways in which a sample is looked at for training, as it is first.
+
+    Args:
+        kind: a text is looked at in one way.
+        count: how many are wanted; fewer where there are no more.
+        is_small: small crops in place of the mirror image and large crops.
+    """
+    further = min(count, NUM_VIEWS[kind]) - 1
+    first = FIRST_SMALL_CROP if is_small else 1
+    return (0, *range(first, first + further))
+
+
+def view_key(encoder: Encoder, view: int) -> str:
+    """Under which the vectors of samples seen in a way are kept."""
+    return f"{encoder.fingerprint}:view {view}" if view else encoder.fingerprint
+
+
+def unread(
+    vectors: VectorStore,
+    tokens: TokenCache,
+    encoder: Encoder,
+    host: LaneHost,
+    hashes: Sequence[str],
+    view: int,
+) -> list[str]:
+    """The contents without a reading in a view, or of a small crop without vectors."""
+    missing = set(tokens.missing(hashes, host.lane_key, view))
+    if view >= FIRST_SMALL_CROP:
+        missing |= set(vectors.missing(list(hashes), view_key(encoder, view)))
+    return [one for one in dict.fromkeys(hashes) if one in missing]
 
 
 def _through(
@@ -246,7 +291,8 @@ def _through(
 def _content(store: ProjectStore, encoder: Encoder, sample: Sample, view: int = 0) -> Any:
     if sample.kind == Kind.TEXT:
         return sample.text or ""
-    size = round(encoder.input_size / SMALLEST_CROP) if view > 1 else encoder.input_size
+    least = SMALLEST_SMALL_CROP if view >= FIRST_SMALL_CROP else SMALLEST_CROP
+    size = round(encoder.input_size / (least if view >= FIRST_CROP else 1))
     picture = decode(store.media.path(sample), at_least=size)
     return fixed_view(picture, sample.content_hash, view)
 

@@ -48,7 +48,9 @@ CONTENT_TYPES = {
 }
 """Format of `ImageFacts` to the media type that a browser is told."""
 
-SMALLEST_CROP = 0.6
+SMALLEST_CROP, SMALLEST_SMALL_CROP = 0.6, 0.27
+"""Least share of a side that a large and a small crop shows."""
+FIRST_CROP, FIRST_SMALL_CROP = 2, 4
 _HEAD = 16
 _WEBP_ANIMATION, _WEBP_EXIF = 2, 8
 _APNG_HEAD = 65536
@@ -123,25 +125,48 @@ def decode(
 def fixed_view(image: Image.Image, key: str, number: int) -> Image.Image:
     """One of a few ways to look at a picture, for training from what was computed once.
 
-    0 is the picture, 1 its mirror image, 2 and above are crops: where and how large (each side
-    `SMALLEST_CROP` to 0.9 of the whole), and whether mirrored, `key` and the number decide alone.
-    Large crops, since a label of a small thing must still be true of them.
+    0 is the picture, 1 its mirror image, 2 and above are crops: where and how large, and whether
+    mirrored, `key` and the number decide alone, see `view_frame`.
     """
     if number == 0:
         return image
     if number == 1:
         return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    digest = hashlib.blake2b(f"{key}:{number}".encode(), digest_size=16).digest()
-    wide, high, right, down = (
+    left, top, width, height = _frame(image.size, key, number)
+    crop = image.crop((left, top, left + width, top + height))
+    return crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if _digest(key, number)[-1] % 2 else crop
+
+
+def view_frame(size: tuple[int, int], key: str, number: int) -> tuple[float, float, float, float]:
+    """What a fixed view shows of a picture of `size`: x, y, width, height in 0..1 of it.
+
+    2 and 3 are large crops, each side `SMALLEST_CROP` to 0.9 of the whole, since a label of a small
+    thing must still be true of them. From 4 on they hold a tenth to six tenths of the area, no side
+    more than 4/3 of the other one's share: what they show has to be known by place.
+    """
+    if number < FIRST_CROP:
+        return 0.0, 0.0, 1.0, 1.0
+    left, top, width, height = _frame(size, key, number)
+    return left / size[0], top / size[1], width / size[0], height / size[1]
+
+
+def _frame(size: tuple[int, int], key: str, number: int) -> tuple[int, int, int, int]:
+    """Left, top, width and height in pixels."""
+    digest = _digest(key, number)
+    one, other, right, down = (
         int.from_bytes(digest[at : at + 3], "big") / 2**24 for at in range(0, 12, 3)
     )
-    width, height = (
-        max(1, round(side * (SMALLEST_CROP + (0.9 - SMALLEST_CROP) * share)))
-        for side, share in zip(image.size, (wide, high), strict=True)
-    )
-    left, top = int(right * (image.width - width + 1)), int(down * (image.height - height + 1))
-    crop = image.crop((left, top, left + width, top + height))
-    return crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if digest[-1] % 2 else crop
+    if number < FIRST_SMALL_CROP:
+        shares = [SMALLEST_CROP + (0.9 - SMALLEST_CROP) * each for each in (one, other)]
+    else:
+        area, aspect = 0.1 + 0.5 * one, (4 / 3) ** (2 * other - 1)
+        shares = [min(1.0, (area * aspect) ** 0.5), min(1.0, (area / aspect) ** 0.5)]
+    width, height = (max(1, round(side * share)) for side, share in zip(size, shares, strict=True))
+    return int(right * (size[0] - width + 1)), int(down * (size[1] - height + 1)), width, height
+
+
+def _digest(key: str, number: int) -> bytes:
+    return hashlib.blake2b(f"{key}:{number}".encode(), digest_size=16).digest()
 
 
 def thumbnail(source: Source | Image.Image, size: int, *, limits: Limits | None = None) -> bytes:

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from backend import encoding
+from backend import encoding, localising
 from backend.board import Board
 from backend.contracts import LaneHost, LaneTeacher, State, token_owners, why_no_lanes
 from backend.errors import BadInputError
+from backend.images import FIRST_SMALL_CROP
 from backend.pipeline import Pipeline
 from backend.store.project import ProjectStore
 from backend.types import (
@@ -83,7 +84,16 @@ class LaneRoom:
         host, _ = self._both()
         samples = [board.samples[row] for row in rows]
         hashes = [sample.content_hash for sample in samples]
-        missing = set(self._store.tokens.missing(hashes, host.lane_key, view))
+        missing = set(
+            encoding.unread(
+                self._store.vectors,
+                self._store.tokens,
+                self._pipeline.encoder,
+                host,
+                hashes,
+                view,
+            )
+        )
         if missing:
             lacking = [sample for sample in samples if sample.content_hash in missing]
             encoding.read_missing(
@@ -190,7 +200,9 @@ class LaneRoom:
     ) -> tuple[LaneLessons, LaneLessons]:
         """Verdicts on some labels with readings: what is learned from, and what is held back.
 
-        What is learned from is there once for each fixed view that the learner wants.
+        What is learned from is there once for each fixed view that the learner wants. A small crop
+        is taught with what the label's map says that it shows, and starts from its own zero-shot
+        logits.
 
         Args:
             board: rows and columns.
@@ -200,12 +212,14 @@ class LaneRoom:
             progress: of readings that have to be made again.
         """
         _, teacher = self._both()
-        views = min(teacher.views, encoding.NUM_VIEWS[self._pipeline.encoder.kind])
+        views = encoding.views_of(
+            self._pipeline.encoder.kind, teacher.views, is_small=teacher.has_crop_labels
+        )
         seen = [
             self._lessons(
                 board, labels, verdicts, board.trainable, base, view=view, progress=progress
             )
-            for view in range(views)
+            for view in views
         ]
         held = self._lessons(board, labels, verdicts, board.held_back, base, progress=progress)
         if len(seen) == 1:
@@ -242,12 +256,19 @@ class LaneRoom:
         targets[at, known.columns] = known.targets
         is_known[at, known.columns] = True
         have = [i for i, one in enumerate(readings) if one is not None]
-        return LaneLessons(
-            [one for one in readings if one is not None],
-            base[used][have],
-            targets[have],
-            is_known[have],
-        )
+        used, targets, is_known = used[have], targets[have], is_known[have]
+        start = base[used]
+        if view >= FIRST_SMALL_CROP and len(used):
+            at_columns = [board.column_of[label] for label in labels]
+            shares = localising.view_labels(
+                self._store, self._pipeline, board, used.tolist(), at_columns, view=view
+            )
+            is_known &= ~np.isnan(shares)
+            targets *= np.nan_to_num(shares)
+            start = localising.view_logits(
+                self._store, self._pipeline, board, used.tolist(), at_columns, view=view
+            )
+        return LaneLessons([one for one in readings if one is not None], start, targets, is_known)
 
     def train(
         self,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float16, Int
+from jaxtyping import Bool, Float, Float16, Int, Int16
 
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, note); raises to cancel."""
@@ -461,6 +461,29 @@ class Explanation:
 
 
 @dataclass(frozen=True)
+class LabelMap:
+    """Where the labels of one sample are: the strongest few of each part, kept small.
+
+    Attributes:
+        labels: ids of the labels that were looked for: accepted ones and likely ones.
+        columns: (P, K) indices into `labels`, -1 where a part has fewer; strongest first.
+        values: (P, K) how much of the label lies on the part; before labels were left out, the
+            values of a label added up to 1. 0 where the column is -1.
+        layout: grid (rows, cols over the whole displayed picture) or character spans.
+    """
+
+    labels: tuple[int, ...]
+    columns: Int16[np.ndarray, "p k"]
+    values: Float16[np.ndarray, "p k"]
+    layout: Layout
+
+    def of(self, label: int) -> Float[np.ndarray, " p"]:
+        """How much of one label lies on each part; zeros for a label without a map."""
+        column = self.labels.index(label) if label in self.labels else -2
+        return np.where(self.columns == column, self.values, 0).sum(axis=1, dtype=np.float32)
+
+
+@dataclass(frozen=True)
 class Hit:
     """One result of a search; `parts` are the indices of the parts that matched."""
 
@@ -646,8 +669,37 @@ class ExportRow:
 
 
 @dataclass(frozen=True)
+class MachineBox:
+    """Where a label seems to be; nobody drew it.
+
+    Attributes:
+        region: a box.
+        score: the share of the label's map that lies in it, 0..1.
+    """
+
+    label: int
+    region: Region
+    score: float
+
+
+def no_label_map(_sample: Sample) -> LabelMap | None:
+    """Of a project without maps."""
+    return None
+
+
+def no_boxes(_sample: Sample, _labels: Sequence[int]) -> Sequence[MachineBox]:
+    """Of a project without maps."""
+    return ()
+
+
+@dataclass(frozen=True)
 class ExportSource:
-    """What an exporter may see of a project: the log's current state, not the screen's."""
+    """What an exporter may see of a project: the log's current state, not the screen's.
+
+    Attributes:
+        label_map: where the labels of a sample are; None while it is not encoded.
+        boxes: where some labels of a sample seem to be; none for a label that is nowhere.
+    """
 
     name: str
     kind: Kind
@@ -655,3 +707,5 @@ class ExportSource:
     rows: Callable[[], Iterator[ExportRow]]
     media: Callable[[Sample], Path]
     version: int
+    label_map: Callable[[Sample], LabelMap | None] = no_label_map
+    boxes: Callable[[Sample, Sequence[int]], Sequence[MachineBox]] = no_boxes

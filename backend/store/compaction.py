@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -22,8 +24,6 @@ from backend.store import tables as t
 from backend.store.database import Database
 from backend.store.labels import MERGE
 from backend.store.media import MediaStore
-from backend.store.token_cache import TokenCache
-from backend.store.vectors import VectorStore
 
 REPLAYABLE_FROM = "replayable_from"
 
@@ -46,8 +46,17 @@ def waiting(connection: Connection) -> tuple[int, int]:
     return samples, labels
 
 
+@runtime_checkable
+class Cache(Protocol):
+    """What was computed of contents."""
+
+    def remove(self, hashes: Sequence[str]) -> None:
+        """Remove what was computed of contents that are gone."""
+        ...
+
+
 def compact(
-    database: Database, media: MediaStore, vectors: VectorStore, tokens: TokenCache, *, who: str
+    database: Database, media: MediaStore, caches: Sequence[Cache], *, who: str
 ) -> CompactReport:
     """Remove for good what is not live; other processes may go on working meanwhile."""
     before = _size(database.folder)
@@ -66,8 +75,8 @@ def compact(
             _note_replayable(connection)
     digests = {digest for _sample, digest in samples}
     media.forget(digests)
-    vectors.remove(sorted(digests))
-    tokens.remove(sorted(digests))
+    for cache in caches:
+        cache.remove(sorted(digests))
     with database.write() as connection:  # no import can commit a file while it is swept away
         _sweep(connection, media.folder)
     database.vacuum()

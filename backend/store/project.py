@@ -3,7 +3,7 @@
 PROJECT/project.sqlite3   samples, labels, the log, learn steps: precious
 PROJECT/media/            the content of images, once by hash: precious
 PROJECT/lanes/            trained and imported lanes, one file each
-PROJECT/cache/            vectors, tokens, versions, thumbnails: may be deleted at any time
+PROJECT/cache/            vectors, tokens, label maps, versions, thumbnails: all may be deleted
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from backend.store.database import DATABASE, Database
 from backend.store.intake import Intake
 from backend.store.intake_state import IntakeOptions, OnContent
 from backend.store.job_records import JobRecords
+from backend.store.label_map_files import LabelMapFiles
 from backend.store.labels import LabelBook
 from backend.store.lane_files import LaneStore
 from backend.store.making import claim, unmake
@@ -75,6 +76,7 @@ class ProjectStore:
             budget_bytes=settings.token_cache_bytes,
             precision=settings.token_precision,
         )
+        self.label_maps = LabelMapFiles(path / "cache", is_read_only=database.is_read_only)
         self.versions = VersionStore(path, database)
         self.lanes = LaneStore(path)
         self.brought_vectors = brought.BroughtVectorStore(database)
@@ -382,7 +384,8 @@ class ProjectStore:
 
     def compact(self, *, who: str = "") -> compaction.CompactReport:
         """Remove for good what was removed, and give the space back; no undo after this."""
-        return compaction.compact(self._database, self.media, self.vectors, self.tokens, who=who)
+        caches = (self.vectors, self.tokens, self.label_maps)
+        return compaction.compact(self._database, self.media, caches, who=who)
 
     def discard(self) -> None:
         """Close a project that `create` has just made, and leave nothing of it."""

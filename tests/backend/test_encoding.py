@@ -173,8 +173,8 @@ def test_each_view_is_read_apart_and_shows_what_it_says(pictures):
         assert (crop.plain < whole.plain).all()
         assert (crop.plain >= np.floor(SMALLEST_CROP * whole.plain)).all()
     assert not np.array_equal(crops[0].tokens, crops[1].tokens)
-    with pytest.raises(BadInputError, match="image has no view 4"):
-        encoding.read_missing(pictures, encoder, [sample], pictures.tokens, view=4)
+    with pytest.raises(BadInputError, match="image has no view 7"):
+        encoding.read_missing(pictures, encoder, [sample], pictures.tokens, view=7)
 
 
 def test_texts_are_read_as_they_are_only(texts):

@@ -10,9 +10,10 @@ from PIL import Image
 
 from backend import api, learning
 from backend.board import is_held_back
-from backend.images import fixed_view
+from backend.images import fixed_view, view_frame
 from backend.methods.learners.lanes import LanesLearner
 from backend.settings import Settings
+from backend.types import Features
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +43,9 @@ def bench(tmp_path_factory):
     opened.close()
 
 
-def seen_in(bench, monkeypatch, views):
+def seen_in(bench, monkeypatch, views, **settings):
     pipeline = bench.pipeline
-    teacher = LanesLearner(replace(pipeline.learner.settings, views=views))
+    teacher = LanesLearner(replace(pipeline.learner.settings, views=views, **settings))
     monkeypatch.setattr(pipeline, "teacher", teacher)
     labels = tuple(label.id for label in bench.labels())
     base = learning.zero_shot_logits(pipeline, bench.board, labels)
@@ -81,3 +82,63 @@ def test_what_is_held_back_is_never_taught(bench, monkeypatch):
     seed = bench.board.split_seed
     kept = sum(is_held_back(sample.content_hash, seed) for sample in bench.samples())
     assert (len(taught) // 2, len(held)) == (12 - kept, kept)
+
+
+def test_a_small_crop_is_taught_with_the_share_of_the_map_that_it_shows(bench, monkeypatch):
+    """Against sums over the map that the viewer shows, worked out here cell by cell."""
+    taught, held = seen_in(bench, monkeypatch, 3, has_crop_labels=True)
+    plain, _ = seen_in(bench, monkeypatch, 1)
+    board, num = bench.board, len(plain)
+    rows = np.flatnonzero(board.trainable)
+    np.testing.assert_array_equal(taught.targets[:num], plain.targets)
+    assert taught.known.all()
+    shares = []
+    for number, row in enumerate(rows):
+        sample = board.samples[row]
+        told = bench.explain(sample.id)
+        for view, place in ((4, num + number), (5, 2 * num + number)):
+            x, y, width, height = view_frame((80, 64), sample.content_hash, view)
+            for column in range(2):
+                heat = told.backward[:, column].reshape(told.layout.grid)
+                inside = 0.0
+                for down, right in np.ndindex(heat.shape):
+                    rows_, cols = heat.shape
+                    high = min(y + height, (down + 1) / rows_) - max(y, down / rows_)
+                    wide = min(x + width, (right + 1) / cols) - max(x, right / cols)
+                    share = max(high, 0) * max(wide, 0) * rows_ * cols
+                    inside += share * heat[down, right]
+                wanted = inside / heat.sum() * plain.targets[number, column]
+                assert taught.targets[place, column] == pytest.approx(wanted, abs=1e-4)
+                shares.append(wanted)
+    assert 0.05 < np.max(shares) < 0.95  # it is neither the verdict nor nothing
+    assert not (held.targets % 1).any()  # what is held back keeps its verdicts
+
+
+def test_a_small_crop_starts_from_its_own_zero_shot_logits(bench, monkeypatch):
+    taught, _ = seen_in(bench, monkeypatch, 2, has_crop_labels=True)
+    board, pipeline = bench.board, bench.pipeline
+    rows = np.flatnonzero(board.trainable)
+    sample = board.samples[rows[1]]
+    picture = Image.open(bench.store.media.path(sample)).convert("RGB")
+    encoded = pipeline.encoder.encode([fixed_view(picture, sample.content_hash, 4)])
+    scores = (
+        pipeline.global_scores(encoded.pooled, board.label_vectors),
+        pipeline.local_scores(encoded.parts, board.label_vectors),
+    )
+    start = pipeline.learner.start(2, pipeline.encoder.dim)
+    wanted = pipeline.learner.score(start, Features(encoded.pooled, *scores))
+    np.testing.assert_allclose(taught.base[len(rows) + 1], wanted[0], atol=0.02)
+    assert np.abs(taught.base[len(rows) :] - taught.base[: len(rows)]).max() > 0.1
+
+
+def test_what_is_unknown_of_a_picture_is_unknown_of_its_crops(bench, monkeypatch):
+    known = {
+        pair: row
+        for pair, row in bench.store.log.current().items()
+        if pair[1] == bench.labels()[0].id
+    }
+    monkeypatch.setattr(bench.store.log, "current", lambda: known)
+    taught, _ = seen_in(bench, monkeypatch, 2, has_crop_labels=True)
+    assert taught.known[:, 0].all()
+    assert not taught.known[:, 1].any()
+    assert not taught.targets[:, 1].any()

@@ -67,6 +67,10 @@ class LanesLearner:
             rate, head_rate, decay, max_epochs, patience, batch: see `TrainingPlan`.
             views: fixed ways to look at each taught picture (itself, mirrored, two crops), instead
                 of the paper's random crops; each is encoded once. `bench lanes --part views`.
+            has_crop_labels: the further views are small crops of a tenth to six tenths of the
+                picture, and what a label's map says they show of a YES is the target in its place
+                (ReLabel, Yun et al. 2021). Off: `reproduce relabel`, on heads, saw it win on
+                mosaics and win nothing on photographs.
             is_paper_protocol: train lanes on samples with a YES in the pack only, on which every
                 label of the pack without a YES counts as NO; else on all verdicts as they are.
         """
@@ -89,6 +93,7 @@ class LanesLearner:
         patience: int = 5
         batch: int = 32
         views: int = 1
+        has_crop_labels: bool = False
         is_paper_protocol: bool = False
 
     def __init__(self, settings: Settings | None = None):
@@ -195,6 +200,11 @@ class LanesLearner:
     def views(self) -> int:
         """In how many fixed ways each taught sample is read."""
         return self.settings.views
+
+    @property
+    def has_crop_labels(self) -> bool:
+        """Whether the further views are small crops with labels of their own."""
+        return self.settings.has_crop_labels
 
     @property
     def maker(self) -> str:
