@@ -177,7 +177,14 @@ def _taking_in(verb: Any) -> None:
 
     made = verb("export", "write the project in another format")
     made.add_argument("dest", metavar="DEST")
-    made.add_argument("--format", default="jsonl", choices=("jsonl", "csv", "coco"))
+    formats = ("jsonl", "csv", "coco", "label-maps", "coco-boxes")
+    made.add_argument(
+        "--format",
+        default="jsonl",
+        choices=formats,
+        help="label-maps: jsonl and where the labels are, as NPZ; coco-boxes: coco and boxes that "
+        "the model found for accepted labels, in a file of their own",
+    )
 
 
 def _looking(verb: Any) -> None:

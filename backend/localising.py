@@ -62,6 +62,15 @@ def label_map(
     return found
 
 
+def map_where_encoded(
+    store: ProjectStore, pipeline: Pipeline, board: Board, row: int, *, version: int
+) -> LabelMap | None:
+    """The label map of a row, None while it has no vectors."""
+    if not board.encoded[row]:
+        return None
+    return label_map(store, pipeline, board, row, version=version)
+
+
 def machine_boxes(
     store: ProjectStore, pipeline: Pipeline, board: Board, row: int, labels: Sequence[int]
 ) -> list[MachineBox]:

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from backend import catalogue, encoding, evidence, intake, learning, views
+from backend import catalogue, encoding, evidence, intake, learning, localising, views
 from backend.board import Board
 from backend.contracts import Encoder
 from backend.errors import BadInputError, MissingTruthError, NotFoundError, PatchlaneError
@@ -49,6 +49,7 @@ from backend.types import (
     ImportReport,
     Kind,
     Label,
+    LabelMap,
     Layout,
     LearnReport,
     LearnStep,
@@ -64,6 +65,15 @@ from backend.types import (
 )
 
 log = logging.getLogger("patchlane.workbench")
+
+EXPORTS: Mapping[str, tuple[str, Mapping[str, object]]] = {
+    "jsonl": ("exporters/jsonl", {}),
+    "csv": ("exporters/csv_table", {}),
+    "coco": ("exporters/coco", {}),
+    "label-maps": ("exporters/jsonl", {"has_label_maps": True}),
+    "coco-boxes": ("exporters/coco", {"has_machine_boxes": True}),
+}
+"""Formats by the name that people use: the exporter, and how it is set."""
 
 SHOW_ENCODED = 4.0
 """Seconds between looks at what an encode job has stored so far."""
@@ -421,6 +431,17 @@ class Workbench:
             room=self.live.room if with_lanes else None,
         )
 
+    def label_map(self, sample: int | str) -> LabelMap:
+        """Where the accepted and likely labels of a sample are, the strongest few of each part.
+
+        Raises:
+            NotFoundError: the sample is unknown or has no vectors yet.
+        """
+        with self.live.lock:
+            board, version = self.board, self.version
+        row = self._row(board, self.sample(sample).id)
+        return localising.label_map(self.store, self.pipeline, board, row, version=version)
+
     def neighbours(self, sample: int | str, k: int = 8, *, vectors: str | None = None) -> list[Hit]:
         """The samples most like this one, itself left out.
 
@@ -750,14 +771,15 @@ class Workbench:
 
         The report's files are those of the folder itself; media lie in a folder below it.
         """
-        names = [line.key.split("/")[1] for line in catalogue.entries("exporters")]
-        key = {"csv": "csv_table"}.get(format, format)
-        if key not in names:
-            known = ", ".join(name.removesuffix("_table") for name in names)
-            raise BadInputError(f"unknown format {format!r}; Patchlane exports {known}")
+        if format not in EXPORTS:
+            raise BadInputError(
+                f"unknown format {format!r}; Patchlane exports {', '.join(EXPORTS)}"
+            )
         self.live.resync()
         source, folder = self._export_source(), Path(dest)
-        lost = catalogue.load(f"exporters/{key}")().write(source, folder)
+        key, settings = EXPORTS[format]
+        exporter = catalogue.load(key)
+        lost = exporter(exporter.Settings(**settings)).write(source, folder)
         written = [row.verdicts for row in source.rows()]
         return ExportReport(
             files=tuple(sorted(path.name for path in folder.iterdir())),
@@ -891,7 +913,8 @@ class Workbench:
         return new
 
     def _export_source(self) -> ExportSource:
-        board = self.board
+        with self.live.lock:
+            board, version = self.board, self.version
         by_sample: dict[int, dict[int, Correction]] = {}
         for (sample, label), correction in board.verdicts.items():
             if label in board.column_of:
@@ -902,5 +925,11 @@ class Workbench:
             labels=board.labels,
             rows=lambda: (ExportRow(s, by_sample.get(s.id, {})) for s in board.samples),
             media=self.store.media.path,
-            version=self.version,
+            version=version,
+            label_map=lambda sample: localising.map_where_encoded(
+                self.store, self.pipeline, board, board.row_of[sample.id], version=version
+            ),
+            boxes=lambda sample, labels: localising.machine_boxes(
+                self.store, self.pipeline, board, board.row_of[sample.id], labels
+            ),
         )

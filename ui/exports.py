@@ -14,7 +14,13 @@ from pathlib import Path
 from backend import api
 
 FOLDER = "exports"
-FORMATS = {"jsonl": "JSONL", "csv": "CSV", "coco": "COCO"}
+FORMATS = {
+    "jsonl": "JSONL",
+    "csv": "CSV",
+    "coco": "COCO",
+    "label-maps": "JSONL + label maps",
+    "coco-boxes": "COCO + machine boxes",
+}
 _NAME = re.compile(r"^[a-z0-9-]+\.zip$")
 # These are packed already; deflating them again costs time and gains nothing.
 _PACKED = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif"})
@@ -39,7 +45,11 @@ class Export:
 
 def formats_of(kind: api.Kind) -> dict[str, str]:
     """The formats that can hold samples of a kind, with their names."""
-    return {key: name for key, name in FORMATS.items() if kind == api.Kind.IMAGE or key != "coco"}
+    return {
+        key: name
+        for key, name in FORMATS.items()
+        if kind == api.Kind.IMAGE or not key.startswith("coco")
+    }
 
 
 def make_export(
@@ -97,7 +107,7 @@ def list_exports(bench: api.Workbench) -> list[Export]:
         except (OSError, ValueError, TypeError):
             # Without its report the zip is still a finished export.
             facts = file.stat()
-            kind = file.name.split("-")[0]
+            kind = re.sub(r"-\d{8}-\d{6}-\d{6}$", "", file.stem)
             found.append(Export(file.name, kind, facts.st_mtime, facts.st_size, 0, 0, {}))
     return sorted(found, key=lambda export: -export.when)
 

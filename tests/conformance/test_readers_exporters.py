@@ -280,14 +280,20 @@ def round_trip(project: Project, exporter) -> tuple[dict, list, dict]:
         return got, problems, dict(lost)
 
 
+@pytest.mark.parametrize("has_label_maps", [False, True])
 @pytest.mark.parametrize("kind", list(Kind))
-def test_jsonl_brings_everything_back(kind: Kind) -> None:
+def test_jsonl_brings_everything_back(kind: Kind, has_label_maps: bool) -> None:
+    exporter = catalogue.load("exporters/jsonl")
+    exporter = exporter(exporter.Settings(has_label_maps=has_label_maps))
+
     @quick
     @given(projects(kind))
     @example(NASTY)
     def law(project: Project) -> None:
-        got, problems, lost = round_trip(project, catalogue.load("exporters/jsonl")())
+        got, problems, lost = round_trip(project, exporter)
         assert (got, problems) == (project.expected(), [])
+        without = len(project.names) if has_label_maps else 0  # none of them is encoded
+        assert lost.pop("missing_label_maps", 0) == without
         assert not lost.keys() - {"unused_labels"}
 
     law()
@@ -314,10 +320,13 @@ def test_csv_brings_verdicts_back(kind: Kind, is_formula_safe: bool, is_long: bo
     law()
 
 
+@pytest.mark.parametrize("has_machine_boxes", [False, True])
 @pytest.mark.parametrize("has_full_frames", [False, True])
-def test_coco_brings_what_is_present_back(has_full_frames: bool) -> None:
+def test_coco_brings_what_is_present_back(has_full_frames: bool, has_machine_boxes: bool) -> None:
     exporter = catalogue.load("exporters/coco")
-    exporter = exporter(exporter.Settings(has_full_frames=has_full_frames))
+    exporter = exporter(
+        exporter.Settings(has_full_frames=has_full_frames, has_machine_boxes=has_machine_boxes)
+    )
 
     @quick
     @given(projects(Kind.IMAGE))

@@ -1,6 +1,9 @@
 """COCO JSON: what is present, with its boxes and polygons.
 
-Source: formats.md 4.2. Writes `annotations.json` and `images/`. A label of the whole image is an
+Source: formats.md 4.2. Writes `annotations.json` and `images/`; on request also
+`machine_boxes.json`, a results file: boxes that were found where a person accepted a label and drew
+none, each with a score and `"machine_made": true`. They are never among the annotations, and what
+reads a results file takes them for predictions. A label of the whole image is an
 annotation without `bbox` and with `"image_level": true`; tools that insist on a box get the whole
 frame with `has_full_frames`. COCO says only what is present: absent and unsure verdicts are
 counted as lost, of whole images (`negatives`, `unsure`) and of places (`absent_regions`).
@@ -24,6 +27,8 @@ from backend.methods.exporters._staging import (
 )
 from backend.types import ExportRow, ExportSource, Region, Sample, Verdict
 
+MACHINE_BOXES = "machine_boxes.json"
+
 
 class CocoExporter:
     """Present labels of images, their boxes and polygons."""
@@ -34,10 +39,12 @@ class CocoExporter:
 
         Attributes:
             has_full_frames: give labels of whole images a box as large as the picture.
+            has_machine_boxes: also write where accepted labels seem to be.
             is_linking: hard links of the project's media instead of copies.
         """
 
         has_full_frames: bool = False
+        has_machine_boxes: bool = False
         is_linking: bool = False
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -50,6 +57,7 @@ class CocoExporter:
         names = {label.id: label.name for label in source.labels}
         images: list[dict[str, object]] = []
         annotations: list[dict[str, object]] = []
+        found: list[dict[str, object]] = []
         with staged(dest, source, "coco") as stage:
             media = MediaFolder(stage, "images", source, is_linking=self.settings.is_linking)
             for row in source.rows():
@@ -57,7 +65,11 @@ class CocoExporter:
                 used |= {i for i, c in row.verdicts.items() if c.verdict is not None}
                 for annotation in self._annotations(row):
                     annotations.append({"id": len(annotations) + 1, **annotation})
+                if self.settings.has_machine_boxes:
+                    found += _machine_boxes(source, row, lost)
                 _count_losses(row, len(source.labels), lost)
+            if self.settings.has_machine_boxes:
+                (stage / MACHINE_BOXES).write_bytes(orjson.dumps(found))
             document = {
                 "info": {"description": source.name, "version": str(source.version)},
                 "licenses": [],
@@ -92,6 +104,31 @@ class CocoExporter:
                     else {}
                 )
                 yield {**about, "image_level": True, **frame}
+
+
+def _machine_boxes(
+    source: ExportSource, row: ExportRow, lost: Counter[str]
+) -> list[dict[str, object]]:
+    """Rows of a results file for the accepted labels that a person drew nothing for."""
+    wanted = [
+        label
+        for label, correction in row.verdicts.items()
+        if correction.verdict is Verdict.YES
+        and not any(region.kind in ("box", "polygon") for region in correction.regions)
+    ]
+    sample = row.sample
+    found = source.boxes(sample, wanted) if wanted else ()
+    lost["labels_without_a_machine_box"] += len(set(wanted) - {box.label for box in found})
+    return [
+        {
+            "image_id": sample.id,
+            "category_id": box.label,
+            "bbox": _geometry(box.region, sample.width, sample.height)["bbox"],
+            "score": round(box.score, 4),
+            "machine_made": True,
+        }
+        for box in found
+    ]
 
 
 def _image(sample: Sample, path: str | None) -> dict[str, object]:

@@ -1,7 +1,8 @@
 """Patchlane's own JSON lines: every verdict and region, nothing of them lost.
 
 Source: formats.md 4.0. Writes `annotations.jsonl`, one sample per line, images in `media/`, and
-`labels.txt` with one name per line as `--labels` takes it.
+`labels.txt` with one name per line as `--labels` takes it. On request also `label_maps.npz`, where
+the labels are in each sample; it is machine-made and described in `_label_maps.py`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import orjson
 
+from backend.methods.exporters._label_maps import LabelMapTable
 from backend.methods.exporters._staging import MediaFolder, count_label_losses, staged
 from backend.types import Correction, ExportRow, ExportSource, Kind, Region
 
@@ -22,12 +24,16 @@ class JsonlExporter:
 
     @dataclass(frozen=True)
     class Settings:
-        """`is_linking` makes hard links of the project's media instead of copies.
+        """What is written beside the lines.
 
-        That saves room; but whoever edits such a file edits the project's.
+        Attributes:
+            is_linking: hard links of the project's media instead of copies. That saves room; but
+                whoever edits such a file edits the project's.
+            has_label_maps: also write where the labels are, part by part.
         """
 
         is_linking: bool = False
+        has_label_maps: bool = False
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or self.Settings()
@@ -36,6 +42,7 @@ class JsonlExporter:
         lost: Counter[str] = Counter()
         used: set[int] = set()
         names = {label.id: label.name for label in source.labels}
+        maps = LabelMapTable(source.labels) if self.settings.has_label_maps else None
         with staged(dest, source, "jsonl") as stage:
             media = MediaFolder(stage, "media", source, is_linking=self.settings.is_linking)
             with (stage / "annotations.jsonl").open("wb") as out:
@@ -44,12 +51,24 @@ class JsonlExporter:
                     if source.kind is Kind.IMAGE:
                         path = media.add(row.sample, lost)
                         fields = {"sample": fields["sample"], "image": path, **fields}
+                    if maps is not None:
+                        _add_map(maps, source, row, lost)
                     used |= row.verdicts.keys()
                     out.write(orjson.dumps(fields) + b"\n")
+            if maps is not None:
+                maps.save(stage)
             lines = (label.name for label in source.labels if label.name.isprintable())
             (stage / "labels.txt").write_text("".join(f"{n}\n" for n in lines), encoding="utf-8")
         count_label_losses(source, used, lost)
         return +lost
+
+
+def _add_map(maps: LabelMapTable, source: ExportSource, row: ExportRow, lost: Counter[str]) -> None:
+    found = source.label_map(row.sample)
+    if found is None:
+        lost["missing_label_maps"] += 1
+    else:
+        maps.add(row.sample.name, found)
 
 
 def _fields(row: ExportRow, names: Mapping[int, str], lost: Counter[str]) -> dict[str, object]:
