@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from backend import catalogue
+from backend.bench._evidence_crops import crop_rows
 from backend.bench.reports import Row, row
 from backend.errors import NotFoundError
 from backend.settings import Settings
@@ -32,8 +33,10 @@ def rows(settings: Settings, *, say: Say, part: str | None = None) -> Iterator[R
     Raises:
         NotFoundError: no part has that name, or what a part needs is not there.
     """
-    del settings  # this part makes its own clouds
-    steps: dict[str, Callable[[], Iterator[Row]]] = {"transport": transport_rows}
+    steps: dict[str, Callable[[], Iterator[Row]]] = {
+        "transport": transport_rows,
+        "crops": lambda: crop_rows(settings, say),
+    }
     if part is not None and part not in steps:
         raise NotFoundError(f"evidence has no part {part!r}; there are {', '.join(steps)}")
     for name, step in steps.items():

@@ -22,6 +22,7 @@ BENCHES: Mapping[str, str] = {
 EXPERIMENTS: Mapping[str, str] = {
     "embedded-encoder": "backend.bench.embedded_encoder",
     "multi-lane": "backend.bench.multi_lane",
+    "relabel": "backend.bench.relabel",
 }
 
 
