@@ -29,15 +29,9 @@ from backend.images import is_shown_otherwise
 from backend.intake import ImportPreview, formats
 from backend.intake import preview as read_preview
 from backend.jobs import Cancelled, Job, Jobs, Ticket
-from backend.packs import (
-    FIRST_VERDICTS,
-    MOST_LANE_FILE,
-    CurvePoint,
-    PackChange,
-    PackInfo,
-    TeachReport,
-    VersionChange,
-)
+from backend.lane_steps import PackChange, TeachReport
+from backend.lane_travel import MOST_LANE_FILE
+from backend.pack_facts import CurvePoint, PackInfo, VersionChange
 from backend.pipeline import kind_of_encoder, load_encoder
 from backend.recipes import OFFLINE_ENCODERS, load_recipe, recipe_names
 from backend.settings import Settings, assets_folder
@@ -45,6 +39,7 @@ from backend.shipped import shipped_facts
 from backend.store.compaction import CompactReport
 from backend.store.database import DATABASE
 from backend.store.project import ProjectStore
+from backend.teaching import FIRST_VERDICTS
 from backend.trash import RemovedProject
 from backend.types import (
     Evaluation,

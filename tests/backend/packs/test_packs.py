@@ -12,7 +12,7 @@ import pytest
 from backend import api, learning
 from backend.errors import BadInputError, NotFoundError
 from backend.jobs import JobState
-from backend.packs import ASKED
+from backend.teaching import ASKED
 from tests.backend.packs.conftest import MOODS, THINGS, answers, columns, reopened
 
 

@@ -1,0 +1,243 @@
+"""Steps that put a lane in place, take it away, or go back: each makes one new version.
+
+Whoever made the newest version, a step is made on that one; the report of what it changed in each
+pack is kept with it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from backend import learning, replay
+from backend.board import Board
+from backend.errors import BusyError, NotFoundError
+from backend.learning import Learned
+from backend.pack_facts import (
+    TAUGHT,
+    Bench,
+    at_version,
+    counts_when_taught,
+    labels_of,
+    lane_of,
+    packs_of,
+    quality,
+)
+from backend.types import Lane, LearnStep
+
+REPORT = "report"
+LEASE_PATIENCE = 15.0
+"""Seconds to wait for another process that is writing a version."""
+
+
+@dataclass(frozen=True)
+class PackChange:
+    """One row of the table that shows what a step did to each pack."""
+
+    pack: str
+    before: float | None
+    after: float | None
+    digest_before: str
+    digest_after: str
+    largest_change: float
+    """Of any logit of its labels, on any sample; exactly 0 for a pack that was not taught."""
+
+
+@dataclass(frozen=True)
+class TeachReport:
+    """One lane put in place: "lane" is one that was taught, "import" one from a file."""
+
+    pack: str
+    version: int
+    steps: int
+    share: float
+    digest: str
+    seconds: float
+    verdicts: int
+    packs: tuple[PackChange, ...]
+    kind: str
+    when: float
+
+    @classmethod
+    def of(cls, step: LearnStep) -> TeachReport | None:
+        """The report that a step keeps; None if it put no lane in place."""
+        told: Any = step.detail.get(REPORT)
+        if told is None:
+            return None
+        return cls(**{**told, "packs": tuple(PackChange(**row) for row in told["packs"])})
+
+
+def swap(
+    bench: Bench,
+    lane: Lane,
+    *,
+    kind: str,
+    detail: Mapping[str, object],
+    started: float,
+    verdicts: int = 0,
+    steps: int = 0,
+    seed: int = 0,
+    heads: Mapping[str, np.ndarray] | None = None,
+) -> TeachReport:
+    """Put a lane in place, as part of a step that has begun; its report is kept with the step."""
+    before = bench.learned
+    board = bench.room.filled(bench.board, (*before.lanes, lane))
+    new = learning.swap_in(
+        bench.pipeline,
+        board,
+        before,
+        lane,
+        verdicts=bench.store.log.current(upto=before.offset),
+        version=_next_version(bench),
+        offset=before.offset,
+        heads=dict(heads) if heads else None,
+    )
+    told = TeachReport(
+        pack=lane.pack,
+        version=new.version,
+        steps=steps,
+        share=next(one.share for one in new.lanes if one.digest == lane.digest),
+        digest=lane.digest,
+        verdicts=verdicts,
+        packs=_changes(bench, board, before, new),
+        seconds=time.monotonic() - started,
+        kind=kind,
+        when=time.time(),
+    )
+    replay.save(
+        bench.store,
+        bench.pipeline,
+        board,
+        before,
+        new,
+        kind=kind,
+        steps=steps,
+        seed=seed,
+        detail={**detail, REPORT: asdict(told)},
+    )
+    bench.adopt(new)
+    bench.wake()  # another pack may be due
+    return told
+
+
+def drop(bench: Bench, pack: str) -> int:
+    """Take the lane of a pack away, as a new version; its heads stay. Returns the version."""
+    labels = [label.id for label in labels_of(bench, pack)]
+    with one_step(bench, "drop"):
+        before = bench.learned
+        if lane_of(before, set(labels)) is None:
+            raise NotFoundError(f"the pack {pack!r} has no lane")
+        new = learning.drop_lane(
+            bench.pipeline,
+            bench.board,
+            before,
+            labels,
+            verdicts=bench.store.log.current(upto=before.offset),
+            version=_next_version(bench),
+            offset=before.offset,
+        )
+        detail = {"pack": pack, "labels": labels}
+        replay.save(
+            bench.store, bench.pipeline, bench.board, before, new, kind="drop", detail=detail
+        )
+        bench.adopt(new)
+    taught = counts_when_taught(bench.store)
+    taught.pop(pack, None)
+    bench.store.set(TAUGHT, taught)
+    return new.version
+
+
+def revert(bench: Bench, version: int) -> int:
+    """Make an earlier version the live one again, as a new version; returns its number.
+
+    Verdicts stay in the log. Those given after `version` are learned again label by label, as
+    soon as a label gets a new verdict.
+    """
+    with one_step(bench, "revert"):
+        before, offset = bench.learned, bench.offset
+        old = at_version(bench, version)
+        new = replace(old, version=_next_version(bench), offset=offset, unread=frozenset())
+        replay.save(
+            bench.store,
+            bench.pipeline,
+            bench.board,
+            before,
+            new,
+            kind="revert",
+            detail={"to": version},
+        )
+        bench.adopt(new)
+    return new.version
+
+
+def last_report(bench: Bench) -> TeachReport | None:
+    """What the newest lane that was put in place changed, as it was measured then."""
+    for step in reversed(bench.store.versions.steps()):
+        if step.recipe == bench.pipeline.fingerprint and (told := TeachReport.of(step)):
+            return told
+    return None
+
+
+@contextmanager
+def one_step(bench: Bench, owner: str, *, folds: bool = False) -> Generator[None]:
+    """Make one step on the newest version, whoever made that; waits for another process.
+
+    Args:
+        bench: the open project.
+        owner: told to whoever finds the lease taken.
+        folds: learn what is new in the log first, as a step of its own.
+    """
+    with bench.learning(), ExitStack() as stack:
+        until = time.monotonic() + LEASE_PATIENCE
+        while True:
+            try:
+                if folds:
+                    bench.fold_in()
+                lease = bench.store.versions.lease(owner, replay.LEASE_SECONDS)
+                stack.enter_context(lease)
+                break
+            except BusyError:
+                # Somebody folds a correction in; what was trained is not thrown away for it.
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
+        newest = replay.newer(bench.store, bench.pipeline, bench.board, bench.room, bench.learned)
+        if newest is not bench.learned:
+            bench.adopt(newest)
+        bench.resync()  # it may have learned of samples and labels that are new here
+        yield
+
+
+def _changes(bench: Bench, board: Board, before: Learned, after: Learned) -> tuple[PackChange, ...]:
+    """What a step did to each pack."""
+    pipeline = bench.pipeline
+    old, _ = learning.score(pipeline, board, before)
+    new, _ = learning.score(pipeline, board, after)
+    good = [quality(board, logits) for logits in (old, new)]
+    rows = []
+    for name, labels in packs_of(board).items():
+        ids = {label.id for label in labels}
+        columns = [board.column_of[i] for i in ids]
+        moved = np.abs(np.nan_to_num(new[:, columns]) - np.nan_to_num(old[:, columns]))
+        digests = [getattr(lane_of(one, ids), "digest", "") for one in (before, after)]
+        rows.append(
+            PackChange(
+                pack=name,
+                before=good[0].get(name),
+                after=good[1].get(name),
+                digest_before=digests[0],
+                digest_after=digests[1],
+                largest_change=float(moved.max(initial=0)),
+            )
+        )
+    return tuple(rows)
+
+
+def _next_version(bench: Bench) -> int:
+    newest: LearnStep | None = bench.store.versions.latest()
+    return (newest.version if newest else 0) + 1

@@ -1,0 +1,328 @@
+"""What packs are and how good they are: at a glance, over the versions, between two of them.
+
+Nothing is changed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from backend import learning, replay
+from backend.board import Board
+from backend.errors import BadInputError, NotFoundError
+from backend.jobs import Jobs
+from backend.lane_room import LaneRoom
+from backend.learning import Learned
+from backend.numerics.scores import mean_average_precision
+from backend.pipeline import Pipeline
+from backend.settings import Settings
+from backend.store.project import ProjectStore
+from backend.types import Label, Lane, Verdict
+
+MUTED = "muted_packs"
+TAUGHT = "taught_verdicts"
+
+
+@runtime_checkable
+class Bench(Protocol):
+    """What packs need of an open project; `Workbench` is one."""
+
+    store: ProjectStore
+    settings: Settings
+    jobs: Jobs
+
+    room: LaneRoom
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The chosen methods."""
+        ...
+
+    @property
+    def board(self) -> Board:
+        """Rows, columns and scores as they are now."""
+        ...
+
+    @property
+    def learned(self) -> Learned:
+        """The live version."""
+        ...
+
+    @property
+    def offset(self) -> int:
+        """The log offset that was seen."""
+        ...
+
+    def learning(self) -> AbstractContextManager[object]:
+        """While held, no other step is made in this process."""
+        ...
+
+    def fold_in(self) -> int:
+        """Learn what is new in the log; callers hold `learning`."""
+        ...
+
+    def adopt(self, learned: Learned) -> None:
+        """Make a stored version the live one."""
+        ...
+
+    def wake(self) -> None:
+        """Look soon whether there is something to learn or to teach."""
+        ...
+
+    def resync(self) -> None:
+        """See what changed in the store."""
+        ...
+
+
+@dataclass(frozen=True)
+class PackInfo:
+    """A pack at a glance.
+
+    Attributes:
+        labels: names, in order.
+        yes, no, unsure: verdicts on its labels.
+        digest: of its lane, "" without one; `share` as in `Lane`.
+        num_bytes: of the lane's file.
+        mAP: on held-back verdicts, None while there are too few.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    yes: int
+    no: int
+    unsure: int
+    is_muted: bool
+    digest: str = ""
+    share: float = 0.0
+    num_bytes: int = 0
+    trained_on: int = 0
+    mAP: float | None = None  # noqa: N815 - as the field writes it
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Held-back quality of one version."""
+
+    version: int
+    offset: int
+    kind: str
+    when: float
+    mAP: float | None  # noqa: N815 - as the field writes it
+    packs: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class VersionChange:
+    """A sample whose suggested labels differ between two versions."""
+
+    sample: int
+    name: str
+    gained: tuple[str, ...]
+    lost: tuple[str, ...]
+    largest: float
+
+
+def listed(bench: Bench) -> list[PackInfo]:
+    """All packs with labels, in the order of their first labels."""
+    board, learned = bench.board, bench.learned
+    hidden, counted = muted(bench.store), counts_when_taught(bench.store)
+    good = quality(board, board.logits)
+    infos = []
+    for name, labels in packs_of(board).items():
+        ids = {label.id for label in labels}
+        counts = count_verdicts(board, ids)
+        lane = lane_of(learned, ids)
+        path = None if lane is None else bench.store.lanes.path(lane.digest)
+        infos.append(
+            PackInfo(
+                name=name,
+                labels=tuple(label.name for label in labels),
+                yes=counts[Verdict.YES],
+                no=counts[Verdict.NO],
+                unsure=counts[Verdict.UNSURE],
+                is_muted=name in hidden,
+                digest="" if lane is None else lane.digest,
+                share=0.0 if lane is None else lane.share,
+                num_bytes=path.stat().st_size if path is not None and path.exists() else 0,
+                trained_on=counted.get(name, 0),
+                mAP=good.get(name),
+            )
+        )
+    return infos
+
+
+def curve(bench: Bench, *, most: int = 60) -> list[CurvePoint]:
+    """Held-back mAP of the versions whose files are kept, the newest `most` of them.
+
+    All are scored on today's held-back verdicts, so that points can be compared.
+    """
+    board = bench.board
+    rows = [row for row in replay.taught_rows(board, board.verdicts) if board.held_back[row]]
+    steps = [s for s in bench.store.versions.steps() if s.recipe == bench.pipeline.fingerprint]
+    points = []
+    for step in reversed(steps):
+        learned = replay.loaded(bench.store, step)
+        if learned is None:
+            continue
+        ready = bench.room.filled(board, learned.lanes, rows=rows, is_reading=False)
+        logits, _ = learning.score(bench.pipeline, ready, learned, rows=rows)
+        each = quality(ready, logits)
+        known = [value for value in each.values() if value is not None]
+        points.append(
+            CurvePoint(
+                version=step.version,
+                offset=step.offset,
+                kind=step.kind,
+                when=step.when,
+                mAP=quality_of_all(ready, logits) if known else None,
+                packs=each,
+            )
+        )
+        if len(points) >= most:
+            break
+    return points[::-1]
+
+
+def compare(bench: Bench, one: int, other: int, *, most: int = 200) -> list[VersionChange]:
+    """Samples whose suggested labels (logit above 0) differ, the largest change first."""
+    board = bench.board
+    before, after = (_logits(bench, version) for version in (one, other))
+    changed = np.nan_to_num(before) * np.nan_to_num(after) < 0
+    changed |= (np.nan_to_num(before) > 0) != (np.nan_to_num(after) > 0)
+    size = np.where(changed, np.abs(np.nan_to_num(after) - np.nan_to_num(before)), 0)
+    order = np.argsort(-size.max(axis=1, initial=0), kind="stable")
+    out = []
+    for row in order[:most].tolist():
+        columns = np.flatnonzero(changed[row])
+        if not len(columns):
+            break
+        out.append(
+            VersionChange(
+                sample=board.samples[row].id,
+                name=board.samples[row].name,
+                gained=_names(board, columns, after[row] > 0),
+                lost=_names(board, columns, after[row] <= 0),
+                largest=float(size[row].max()),
+            )
+        )
+    return out
+
+
+def muted(store: ProjectStore) -> frozenset[str]:
+    """Packs whose labels are not suggested."""
+    known: Any = store.get(MUTED, [])
+    return frozenset(known)
+
+
+def counts_when_taught(store: ProjectStore) -> dict[str, int]:
+    """How many verdicts each pack had when its lane was trained."""
+    known: Any = store.get(TAUGHT, {})
+    return dict(known)
+
+
+def labels_of(bench: Bench, pack: str) -> list[Label]:
+    """The labels of a pack.
+
+    Raises:
+        NotFoundError: there is no such pack; those that there are are named.
+    """
+    packs = packs_of(bench.board)
+    if pack not in packs:
+        raise NotFoundError(
+            f"there is no pack {pack!r}; there are {', '.join(packs) or 'no labels yet'}"
+        )
+    return packs[pack]
+
+
+def check_lanes(bench: Bench) -> None:
+    """Raise BadInputError where there are no lanes with this encoder or recipe."""
+    if bench.room.refusal:
+        raise BadInputError(bench.room.refusal)
+
+
+def at_version(bench: Bench, version: int) -> Learned:
+    """Any version, 0 included."""
+    if version == 0:
+        return learning.start(bench.pipeline)
+    return replay.at_version(bench.store, bench.pipeline, bench.board, bench.room, version)
+
+
+def lane_of(learned: Learned, labels: set[int]) -> Lane | None:
+    """The lane that serves most of these labels."""
+    serving = [(len(labels & set(lane.labels)), lane) for lane in learned.lanes]
+    best = max(serving, key=lambda pair: pair[0], default=(0, None))
+    return best[1] if best[0] else None
+
+
+def packs_of(board: Board) -> dict[str, list[Label]]:
+    """Labels by pack, packs in the order of their first labels."""
+    packs: dict[str, list[Label]] = {}
+    for label in board.labels:
+        packs.setdefault(label.pack, []).append(label)
+    return packs
+
+
+def count_verdicts(board: Board, labels: set[int]) -> dict[Verdict, int]:
+    """How many verdicts of each kind there are on some labels."""
+    counts = dict.fromkeys(Verdict, 0)
+    for (_, label), correction in board.verdicts.items():
+        if label in labels and correction.verdict is not None:
+            counts[correction.verdict] += 1
+    return counts
+
+
+def quality(board: Board, logits: np.ndarray) -> dict[str, float | None]:
+    """Held-back mAP of each pack."""
+    targets, known = _truth(board, board.held_back)
+    out: dict[str, float | None] = {}
+    for name, labels in packs_of(board).items():
+        columns = [board.column_of[label.id] for label in labels]
+        out[name] = _mean_ap(logits[:, columns], targets[:, columns], known[:, columns])
+    return out
+
+
+def quality_of_all(board: Board, logits: np.ndarray) -> float | None:
+    """Held-back mAP over all labels."""
+    targets, known = _truth(board, board.held_back)
+    return _mean_ap(logits, targets, known)
+
+
+def _logits(bench: Bench, version: int) -> np.ndarray:
+    if version == bench.learned.version:
+        return bench.board.logits
+    learned = at_version(bench, version)
+    board = bench.room.filled(bench.board, learned.lanes)
+    return learning.score(bench.pipeline, board, learned)[0]
+
+
+def _truth(board: Board, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Targets and known cells of some rows, (N, L)."""
+    lessons = board.lessons(board.verdicts, board.column_of, rows)
+    shape = (len(board.samples), len(board.labels))
+    targets, known = np.zeros(shape, np.float32), np.zeros(shape, bool)
+    targets[lessons.rows, lessons.columns] = lessons.targets
+    known[lessons.rows, lessons.columns] = True
+    return targets, known
+
+
+def _mean_ap(logits: np.ndarray, targets: np.ndarray, known: np.ndarray) -> float | None:
+    """MAP over labels with at least one known YES and NO; None without any."""
+    known = known & np.isfinite(logits)
+    usable = ((targets > 0) & known).any(axis=0) & ((targets == 0) & known).any(axis=0)
+    if not usable.any():
+        return None
+    rows = known.any(axis=1)
+    return float(
+        mean_average_precision(
+            np.nan_to_num(logits[rows][:, usable]), targets[rows][:, usable], known[rows][:, usable]
+        )
+    )
+
+
+def _names(board: Board, columns: np.ndarray, chosen: np.ndarray) -> tuple[str, ...]:
+    return tuple(board.labels[column].name for column in columns if chosen[column])
