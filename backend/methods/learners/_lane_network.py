@@ -13,9 +13,10 @@ dropped and the selectors put back in their place. So
 * only the lane's CLS has to pass through attention and feed-forward.
 
 Two sums are done in another order than the literal algorithm has them. With q the query of the CLS
-and p a summary, q . (K p + b) = (K' q) . p + q . b, and the values of the summaries are mixed
-before they are projected: so neither keys nor values of tokens or summaries are ever formed, and
-the frozen tokens are all that has to be kept of a sample. `tests` hold the literal algorithm.
+and z what it attends to, itself and the summaries, q . (K z + b) = (K' q) . z + q . b, and the
+values of all z are mixed before they are projected: so neither keys nor values of tokens,
+summaries or the CLS itself are ever formed, and the frozen tokens are all that has to be kept of a
+sample. `tests` hold the literal algorithm.
 
 Letters: T lanes, N samples, B blocks, P tokens, S selectors, K prefixes, W width, H heads.
 """
@@ -23,7 +24,7 @@ Letters: T lanes, N samples, B blocks, P tokens, S selectors, K prefixes, W widt
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,6 +89,8 @@ class LaneNetwork:
         if stack.activation not in _ACTIVATIONS:
             raise BadInputError(f"lanes do not know the activation {stack.activation!r}")
         self._act = _ACTIVATIONS[stack.activation]
+        self.known_chain: tuple[bytes, Sequence[Tensor]] | None = None
+        """What `chain` gave for the lanes read last, under a name that the reader chose."""
         self._start = self._tensor(stack.start)
         self._final = None if stack.final_norm is None else self._norm(stack.final_norm)
         self._blocks = [
@@ -108,6 +111,7 @@ class LaneNetwork:
         tokens: Tensor,
         real: Tensor | None = None,
         *,
+        asked: Sequence[Tensor] | None = None,
         with_maps: bool = False,
     ) -> LaneOutput:
         """Send the CLS of every lane through the blocks.
@@ -116,33 +120,40 @@ class LaneNetwork:
             lanes: T lanes of one shape.
             tokens: (N, B, P, W), what each block's attention gets of the frozen stream.
             real: (N, P), False for padding.
+            asked: what `chain` gave for these lanes, where many batches are sent through.
             with_maps: keep the attention and the selection.
         """
-        num_lanes, num_samples = len(lanes.selectors), len(tokens)
-        cls = self._start.expand(num_lanes, num_samples, -1)
-        selectors = lanes.selectors
+        asked = self.chain(lanes) if asked is None else asked
+        # Samples before lanes: so every summary lies in memory as it is computed.
+        cls = self._start.expand(len(tokens), len(lanes.selectors), -1)
         attention, selection = [], []
         for number, block in enumerate(self._blocks):
-            asked = selectors if self.is_post_norm else block.norm1(selectors)
-            chosen, summary = _summaries(asked, tokens[:, number], real)
+            chosen, summary = _summaries(asked[number], tokens[:, number], real)
             prefixes = None
             if number < lanes.prefixes.shape[1]:
                 prefixes = lanes.prefixes[:, number]
             own = cls if self.is_post_norm else block.norm1(cls)
             answer, weights = self._attend(block, own, summary, prefixes)
             cls = self._onward(block, cls, answer)
-            if number + 1 < self.num_blocks:
-                selectors = self._onward(block, selectors, asked)
             if with_maps:
                 attention.append(weights)
                 selection.append(chosen)
         if self._final is not None:
             cls = self._final(cls)
         return LaneOutput(
-            functional.normalize(cls, dim=-1),
-            torch.stack(attention, 2) if with_maps else cls.new_zeros(0),
-            torch.stack(selection, 2) if with_maps else cls.new_zeros(0),
+            functional.normalize(cls, dim=-1).transpose(0, 1),
+            torch.stack(attention, 2).transpose(0, 1) if with_maps else cls.new_zeros(0),
+            torch.stack(selection, 2).transpose(0, 1) if with_maps else cls.new_zeros(0),
         )
+
+    def chain(self, lanes: LaneWeights) -> list[Tensor]:
+        """What the selectors of T lanes ask in each block, B times (T, S, W); of no sample."""
+        asked, selectors = [], lanes.selectors
+        for number, block in enumerate(self._blocks):
+            asked.append(selectors if self.is_post_norm else block.norm1(selectors))
+            if number + 1 < self.num_blocks:
+                selectors = self._onward(block, selectors, asked[-1])
+        return asked
 
     def _onward(self, block: _Block, x: Tensor, more: Tensor) -> Tensor:
         """The residual sums around attention and feed-forward."""
@@ -158,30 +169,27 @@ class LaneNetwork:
     def _attend(
         self, block: _Block, own: Tensor, summary: Tensor, prefixes: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Attention of the CLS (T, N, W) to prefixes, itself and summaries (T, N, S, W)."""
+        """Attention of the CLS (N, T, W) to prefixes, itself and summaries (N, T, S, W)."""
         query = self._split(block.query(own)) / math.sqrt(self.width // self.heads)
         key, value = block.key.by_head(self.heads), block.value.by_head(self.heads)
-        # (T, N, H, W): the query in the space of the tokens.
-        sought = torch.einsum("tnhd,hdw->tnhw", query, key.weight)
-        on_summary = sought @ summary.transpose(2, 3)
-        on_summary = on_summary + torch.einsum("tnhd,hd->tnh", query, key.bias)[..., None]
-        on_itself = (query * self._split(block.key(own))).sum(-1, keepdim=True)
-        logits = [on_itself, on_summary]
+        seen = torch.cat([own[:, :, None], summary], 2)
+        # (N, T, H, W): the query in the space of the tokens.
+        sought = torch.einsum("nthd,hdw->nthw", query, key.weight)
+        logits = sought @ seen.transpose(2, 3)
+        logits = logits + torch.einsum("nthd,hd->nth", query, key.bias)[..., None]
+        num_seen = seen.shape[2]
         if prefixes is not None:
-            logits.append(torch.einsum("tnhd,tkhd->tnhk", query, self._split(prefixes[:, 0])))
-        weights = torch.cat(logits, -1).softmax(-1)
-        num_summaries = summary.shape[2]
-        to_itself, to_summary = weights[..., :1], weights[..., 1 : 1 + num_summaries]
-        mixed = to_summary @ summary
-        answer = torch.einsum("tnhw,hdw->tnhd", mixed, value.weight)
-        answer = answer + to_summary.sum(-1, keepdim=True) * value.bias
-        answer = answer + to_itself * self._split(block.value(own))
+            on_prefix = torch.einsum("nthd,tkhd->nthk", query, self._split(prefixes[:, 0]))
+            logits = torch.cat([logits, on_prefix], -1)
+        weights = logits.softmax(-1)
+        to_seen = weights[..., :num_seen]
+        answer = torch.einsum("nthw,hdw->nthd", to_seen @ seen, value.weight)
+        answer = answer + to_seen.sum(-1, keepdim=True) * value.bias
         if prefixes is not None:
-            to_prefix = weights[..., 1 + num_summaries :]
             answer = answer + torch.einsum(
-                "tnhk,tkhd->tnhd", to_prefix, self._split(prefixes[:, 1])
+                "nthk,tkhd->nthd", weights[..., num_seen:], self._split(prefixes[:, 1])
             )
-        return block.out(answer.flatten(-2)), to_summary
+        return block.out(answer.flatten(-2)), to_seen[..., 1:]
 
     def _split(self, x: Tensor) -> Tensor:
         """(..., W) to (..., H, W / H)."""
@@ -198,7 +206,7 @@ class LaneNetwork:
 
 
 def _summaries(asked: Tensor, tokens: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Selection (T, N, S, P) and summaries (T, N, S, W) of tokens (N, P, W).
+    """Selection (N, T, S, P) and summaries (N, T, S, W) of tokens (N, P, W).
 
     One head, no projection, scaled by the full width.
     """
@@ -209,11 +217,8 @@ def _summaries(asked: Tensor, tokens: Tensor, real: Tensor | None) -> tuple[Tens
         scores = scores.masked_fill(~real[:, None, :], -torch.inf)
     chosen = scores.softmax(-1)
     summary = torch.matmul(chosen, tokens)
-
-    def by_lane(x: Tensor) -> Tensor:
-        return x.unflatten(1, (num_lanes, num_selectors)).transpose(0, 1)
-
-    return by_lane(chosen), by_lane(summary)
+    shape = (num_lanes, num_selectors)
+    return chosen.unflatten(1, shape), summary.unflatten(1, shape)
 
 
 @dataclass(frozen=True)

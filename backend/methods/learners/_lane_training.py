@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -144,14 +145,29 @@ def cls_of(
     out = np.zeros((len(lanes), len(readings), network.width), np.float32)
     if not len(lanes):
         return out
-    weights = stacked(network, lanes)
     is_cuda = network.device.type == "cuda"
     with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=is_cuda):
+        weights, asked = _loaded(network, lanes)
         for at in range(0, len(readings), batch):
             tokens, real = padded(readings[at : at + batch], network)
-            found = functional.normalize(network(weights, tokens, real).cls.float(), dim=-1)
+            found = functional.normalize(
+                network(weights, tokens, real, asked=asked).cls.float(), dim=-1
+            )
             out[:, at : at + batch] = found.cpu().numpy()
     return out
+
+
+def _loaded(
+    network: LaneNetwork, lanes: Sequence[TrainedLane]
+) -> tuple[LaneWeights, Sequence[Tensor]]:
+    """Lanes ready to read samples; what selectors ask is worked out once for the lanes in use."""
+    digest = blake2b(digest_size=16)
+    for lane in lanes:
+        digest.update(np.ascontiguousarray(lane.selectors))
+    weights, kept = stacked(network, lanes), network.known_chain
+    if kept is None or kept[0] != digest.digest():
+        network.known_chain = kept = digest.digest(), network.chain(weights)
+    return weights, kept[1]
 
 
 def stacked(network: LaneNetwork, lanes: Sequence[TrainedLane]) -> LaneWeights:

@@ -11,7 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 from backend.methods.learners._lane_network import LaneNetwork, LaneWeights
-from backend.types import FrozenBlock, FrozenStack, Linear, Norm
+from backend.methods.learners._lane_training import TrainedLane, cls_of
+from backend.types import FrozenBlock, FrozenStack, LaneReading, Linear, Norm
 
 N, P, W, H, S, K, B = 3, 17, 32, 4, 5, 3, 4
 
@@ -179,3 +180,27 @@ def test_without_prefixes_the_shortcut_is_exact_too(world):
     world.lanes = LaneWeights(world.lanes.selectors, torch.zeros(2, 0, 2, K, W))
     found = world.network(world.lanes, world.tokens).cls
     torch.testing.assert_close(found[0], world.literal(0), atol=1e-5, rtol=0)
+
+
+def test_what_selectors_ask_is_worked_out_once_for_the_lanes_in_use(world, monkeypatch):
+    draw = np.random.default_rng(0)
+    readings = [
+        LaneReading(draw.standard_normal((B, P, W)).astype(np.float16), np.zeros(0, np.float32))
+        for _ in range(5)
+    ]
+    one, other = (
+        TrainedLane(x.numpy(), y.numpy(), 0)
+        for x, y in zip(world.lanes.selectors, world.lanes.prefixes, strict=True)
+    )
+    asked, plain = [], LaneNetwork.chain
+    monkeypatch.setattr(LaneNetwork, "chain", lambda *x: asked.append(1) or plain(*x))
+    both = cls_of(world.network, [one, other], readings, batch=2)
+    np.testing.assert_array_equal(cls_of(world.network, [one, other], readings, batch=2), both)
+    assert len(asked) == 1
+    swapped = cls_of(world.network, [other, one], readings, batch=2)
+    assert len(asked) == 2
+    np.testing.assert_allclose(swapped, both[::-1], atol=1e-6)
+    tokens = torch.from_numpy(np.stack([each.tokens for each in readings])).float()
+    for lane in range(2):
+        single = LaneWeights(world.lanes.selectors[[lane]], world.lanes.prefixes[[lane]])
+        np.testing.assert_allclose(world.network(single, tokens).cls[0], both[lane], atol=1e-6)
