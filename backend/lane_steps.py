@@ -7,7 +7,7 @@ pack is kept with it.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -19,18 +19,21 @@ from backend.board import Board
 from backend.errors import BusyError, NotFoundError
 from backend.learning import Learned
 from backend.pack_facts import (
-    TAUGHT,
     Bench,
     at_version,
-    counts_when_taught,
+    forget_taught,
     labels_of,
     lane_of,
+    note_taught,
     packs_of,
     quality,
 )
+from backend.store.lane_files import LaneFile
 from backend.types import Lane, LearnStep
 
 REPORT = "report"
+_REPEATED = ("pack", "digest", "file", "start", "taught", "waiting")
+"""What a lane that is put back says of itself as when it was placed first."""
 LEASE_PATIENCE = 15.0
 """Seconds to wait for another process that is writing a version."""
 
@@ -50,7 +53,7 @@ class PackChange:
 
 @dataclass(frozen=True)
 class TeachReport:
-    """One lane put in place: "lane" is one that was taught, "import" one from a file."""
+    """One lane put in place; `kind` is that of its step, see `replay.PLACING`."""
 
     pack: str
     version: int
@@ -146,10 +149,88 @@ def drop(bench: Bench, pack: str) -> int:
             bench.store, bench.pipeline, bench.board, before, new, kind="drop", detail=detail
         )
         bench.adopt(new)
-    taught = counts_when_taught(bench.store)
-    taught.pop(pack, None)
-    bench.store.set(TAUGHT, taught)
+    # Whoever removes a lane does not want it back at once: it is due again with new verdicts.
+    note_taught(bench, pack)
     return new.version
+
+
+def put_back(bench: Bench) -> list[TeachReport]:
+    """Put lanes back that the log has in use and the live version lacks, each as a new version.
+
+    So they are after `compact` where the files of versions are gone, and after a change of the
+    recipe. Each comes from its file; a pack whose lane has none here is due to be taught again.
+    """
+    reports: list[TeachReport] = []
+    if bench.store.is_read_only or bench.room.refusal or not is_lane_missing(bench):
+        return reports
+    started = time.monotonic()
+    with one_step(bench, "back", folds=True):
+        for step, labels in _missing(bench, counts=lambda step: _fits(bench, step)):
+            found = _kept(bench, step)
+            if found is None:
+                continue
+            told = step.detail
+            lane = replace(found.lane, pack=str(told["pack"]), labels=labels)
+            detail = {name: told[name] for name in _REPEATED if name in told}
+            detail |= {"labels": list(labels), "rows": _rows(step, labels)}
+            report = swap(
+                bench,
+                lane,
+                kind="back",
+                steps=step.steps,
+                seed=step.seed,
+                detail=detail,
+                heads=replay.heads_of(found, replace(step, detail=detail)),
+                started=started,
+            )
+            reports.append(report)
+        for _, labels in _missing(bench):
+            forget_taught(bench, labels)
+    return reports
+
+
+def is_lane_missing(bench: Bench) -> bool:
+    """Whether the log has a lane in use that the live version lacks."""
+    return bool(_missing(bench))
+
+
+def _missing(
+    bench: Bench, counts: Callable[[LearnStep], bool] = lambda _: True
+) -> list[tuple[LearnStep, tuple[int, ...]]]:
+    """What placed the lanes that the live version lacks, with the labels that are without one."""
+    served = {label for lane in bench.learned.lanes for label in lane.labels}
+    live = set(bench.board.column_of)
+    found = [
+        (step, tuple(label for label in labels if label not in served))
+        for step, labels in replay.placed(bench.store.versions.steps(), counts=counts)
+    ]
+    return [(step, labels) for step, labels in found if live & set(labels)]
+
+
+def _fits(bench: Bench, step: LearnStep) -> bool:
+    """Whether a step placed a lane of this encoder and learner; one that is lost may have been."""
+    if step.recipe == bench.pipeline.fingerprint:
+        return True
+    found, host, teacher = _kept(bench, step), bench.pipeline.host, bench.pipeline.teacher
+    if found is None or host is None or teacher is None:
+        return False
+    return (found.lane.lane_key, found.lane.maker) == (host.lane_key, teacher.maker)
+
+
+def _kept(bench: Bench, step: LearnStep) -> LaneFile | None:
+    """The lane that a step placed, from its file; None if that is gone."""
+    lanes = bench.store.lanes
+    if "file" in step.detail:
+        return lanes.load_import(str(step.detail["file"]))
+    lane = lanes.load(str(step.detail["digest"]))
+    return None if lane is None else LaneFile(lane)
+
+
+def _rows(step: LearnStep, labels: tuple[int, ...]) -> list[int]:
+    """Where the heads of some labels stand in the file that a step placed."""
+    rows = step.detail.get("rows", range(len(step.detail["labels"])))
+    row_of = dict(zip(step.detail["labels"], rows, strict=True))
+    return [row_of[label] for label in labels]
 
 
 def revert(bench: Bench, version: int) -> int:

@@ -14,7 +14,7 @@ from safetensors.numpy import save
 from backend import replay
 from backend.errors import BadInputError, NotFoundError
 from backend.lane_steps import TeachReport, one_step, swap
-from backend.pack_facts import Bench, check_lanes, labels_of, lane_of
+from backend.pack_facts import Bench, check_lanes, labels_of, lane_of, note_taught
 from backend.store.lane_files import LaneFile, pack_lane, unpack_lane
 from backend.store.media import write_whole
 from backend.store.naming import clean_label
@@ -110,7 +110,10 @@ def take(
         bench.store.lanes.save(lane)
         file = bench.store.lanes.save_import(content)
         detail = {"pack": pack, "labels": list(ids), "digest": lane.digest, "file": file}
-        return swap(bench, lane, kind="import", detail=detail, heads=found.heads, started=started)
+        report = swap(bench, lane, kind="import", detail=detail, heads=found.heads, started=started)
+        # What was brought is not trained over at once.
+        note_taught(bench, *{label.pack for label in bench.board.labels if label.id in ids})
+        return report
 
 
 def _check_fits(bench: Bench, found: LaneFile, told: str) -> None:

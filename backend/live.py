@@ -55,6 +55,7 @@ class Live:
         offset: the log offset that the board has seen.
         stamp: the store's revision that the board is of.
         finder: index and map over the board's rows.
+        is_restored: False while the newest version waits for the vectors it learned from.
         lock: held for as long as several of these have to be of one moment.
     """
 
@@ -79,7 +80,7 @@ class Live:
         self._owner = uuid4().hex
         self._counted = -LOOK_EVERY
         self._closing = False
-        self._is_restored = True
+        self.is_restored = True
         self._wake = self.learns
         self._teach_due: Callable[[], None] = lambda: None
         self._thread = Thread(target=self._fold_loop, name="fold-in", daemon=True)
@@ -142,10 +143,16 @@ class Live:
             self._news.wait_for(lambda: self.learned.version > version or self._closing, timeout)
             return self.learned.version
 
-    def load_if_waiting(self) -> None:
-        """Bring the newest version back where it waited for the vectors it learned from."""
-        if not self._is_restored:
-            self._load()
+    def load(self) -> None:
+        """Read everything from the store: rows, columns, vectors, the newest version."""
+        self.offset = 0
+        self._see_store()
+        with self._learning:
+            self.is_restored = replay.can_restore(self.store, self.pipeline, self.board)
+            if self.is_restored:
+                self.learned = replay.restore(self.store, self.pipeline, self.board, self.room)
+                self._fill_lanes()
+            self._rescore()
 
     # --- make the next version ---------------------------------------------------------------
 
@@ -161,7 +168,7 @@ class Live:
         Returns:
             The optimiser steps done.
         """
-        if not self._is_restored:
+        if not self.is_restored:
             return 0  # the vectors it learned from are being computed again
         with self.lock:
             board, before, offset = self.board, self.learned, self.offset
@@ -252,18 +259,7 @@ class Live:
         self.stamp: object = None
         self._scored: Learned | None = None
         """The version that the board's logits are of; None after rows, columns or lanes changed."""
-        self._load()
-
-    def _load(self) -> None:
-        """Read everything from the store: rows, columns, vectors, the newest version."""
-        self.offset = 0
-        self._see_store()
-        with self._learning:
-            self._is_restored = replay.can_restore(self.store, self.pipeline, self.board)
-            if self._is_restored:
-                self.learned = replay.restore(self.store, self.pipeline, self.board, self.room)
-                self._fill_lanes()
-            self._rescore()
+        self.load()
 
     def _see_store(self) -> None:
         """Rows, columns, vectors and verdicts as they are stored; scores are the caller's."""

@@ -5,7 +5,8 @@ Nothing is changed here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -220,9 +221,24 @@ def muted(store: ProjectStore) -> frozenset[str]:
 
 
 def counts_when_taught(store: ProjectStore) -> dict[str, int]:
-    """How many verdicts each pack had when its lane was trained."""
+    """How many verdicts each pack had when its lane was trained, brought or removed."""
     known: Any = store.get(TAUGHT, {})
     return dict(known)
+
+
+def note_taught(bench: Bench, *packs: str) -> None:
+    """Note that all verdicts there are on some packs have been dealt with."""
+    counts = lessons_of_packs(bench.board)
+    now = {pack: counts[pack].verdicts for pack in packs if pack in counts}
+    bench.store.set(TAUGHT, {**counts_when_taught(bench.store), **now})
+
+
+def forget_taught(bench: Bench, labels: Collection[int]) -> None:
+    """Note that the packs of some labels have to be taught again."""
+    packs = {label.pack for label in bench.board.labels if label.id in labels}
+    known = counts_when_taught(bench.store)
+    if packs & known.keys():
+        bench.store.set(TAUGHT, {pack: n for pack, n in known.items() if pack not in packs})
 
 
 def labels_of(bench: Bench, pack: str) -> list[Label]:
@@ -265,6 +281,30 @@ def packs_of(board: Board) -> dict[str, list[Label]]:
     for label in board.labels:
         packs.setdefault(label.pack, []).append(label)
     return packs
+
+
+@dataclass(frozen=True)
+class PackLessons:
+    """YES and NO on a pack's labels that its lane can learn from or stop by; YES it learns from."""
+
+    verdicts: int = 0
+    yes: int = 0
+
+
+def lessons_of_packs(board: Board) -> dict[str, PackLessons]:
+    """Those of every pack, counted in one pass: val, test and unread samples teach nothing."""
+    pack_of = {label.id: label.pack for label in board.labels}
+    row_of = board.row_of
+    taught = board.trainable & board.encoded
+    counted = taught | (board.held_back & board.encoded)
+    verdicts, yes = Counter[str](), Counter[str]()
+    for (sample, label), correction in board.verdicts.items():
+        row, pack = row_of.get(sample), pack_of.get(label)
+        if row is None or pack is None or correction.verdict not in (Verdict.YES, Verdict.NO):
+            continue
+        verdicts[pack] += bool(counted[row])
+        yes[pack] += bool(correction.verdict == Verdict.YES and taught[row])
+    return {pack: PackLessons(verdicts[pack], yes[pack]) for pack in packs_of(board)}
 
 
 def count_verdicts(board: Board, labels: set[int]) -> dict[Verdict, int]:

@@ -100,6 +100,14 @@ class Packs:
         """Packs whose verdicts have grown enough for their lane to be trained by itself."""
         return self._teaching.due()
 
+    def put_back(self) -> list[TeachReport]:
+        """Put lanes back that the log has in use and the live version lacks, from their files."""
+        return lane_steps.put_back(self._bench)
+
+    def put_back_soon(self) -> None:
+        """The same as a job, if there are any."""
+        self._teaching.put_back_soon()
+
     def pause(self, is_paused: bool) -> None:
         """Train lanes by themselves, or only when asked; ends one that trains by itself."""
         self._teaching.pause(is_paused)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from backend.board import Board
+from backend.contracts import State
 from backend.errors import BusyError, NotFoundError
 from backend.lane_room import LaneRoom
 from backend.learning import (
@@ -28,10 +29,13 @@ from backend.learning import (
     zero_shot_logits,
 )
 from backend.pipeline import Pipeline
+from backend.store.lane_files import LaneFile
 from backend.store.project import ProjectStore
 from backend.types import Correction, Lane, LearnStep
 
 LEASE_SECONDS = 120.0
+PLACING = ("lane", "import", "back")
+"""Kinds of steps that put a lane in place: taught here, brought as a file, or put back."""
 
 log = logging.getLogger("patchlane.replay")
 
@@ -85,7 +89,7 @@ def at_version(
             from was removed for good by `compact`.
     """
     steps = {step.version: step for step in store.versions.steps()}
-    compacted: Any = store.get("replayable_from") or {"offset": 0}
+    compacted: Any = store.get("replayable_from") or {"offset": 0, "when": 0.0}
     todo: list[LearnStep] = []
     learned = start(pipeline)
     current: int | None = version
@@ -99,7 +103,8 @@ def at_version(
         if kept is not None:
             learned = kept
             break
-        if step.offset < int(compacted["offset"]):
+        # What was learned anew afterwards may stand at a smaller offset: the last rows are gone.
+        if step.offset < int(compacted["offset"]) and step.when <= float(compacted["when"]):
             raise NotFoundError(
                 f"version {version} learned from what `compact` removed and cannot be made again"
             )
@@ -117,6 +122,40 @@ def at_version(
     if todo and not missing and not store.is_read_only:
         store.versions.restore(todo[0], learned.as_arrays(), learned.info())
     return learned
+
+
+def placed(
+    steps: Sequence[LearnStep], *, counts: Callable[[LearnStep], bool] = lambda _: True
+) -> list[tuple[LearnStep, tuple[int, ...]]]:
+    """The lanes in use after the newest step by the log alone: what placed each, and its labels.
+
+    Where learning began anew, since nothing before could be made again or was of another recipe,
+    the lanes of before count on.
+
+    Args:
+        steps: all of them, oldest first.
+        counts: of a step that placed a lane; one that does not count takes no labels over.
+    """
+    by_version = {step.version: step for step in steps}
+    way: list[LearnStep] = []
+    step = steps[-1] if steps else None
+    while step is not None:
+        way.append(step)
+        if step.kind == "revert":
+            step = by_version.get(int(step.detail["to"]))
+        else:
+            step = by_version.get(step.from_version or step.version - 1)
+    lanes: list[tuple[LearnStep, tuple[int, ...]]] = []
+    for step in reversed(way):
+        if step.kind != "drop" and not (step.kind in PLACING and counts(step)):
+            continue
+        taken = tuple(int(label) for label in step.detail["labels"])
+        lanes = [
+            (one, tuple(label for label in labels if label not in taken)) for one, labels in lanes
+        ]
+        if step.kind in PLACING:
+            lanes.append((step, taken))
+    return [(one, labels) for one, labels in lanes if labels]
 
 
 def loaded(store: ProjectStore, step: LearnStep) -> Learned | None:
@@ -166,9 +205,9 @@ def again(
             version=step.version,
             offset=step.offset,
         )
-    if step.kind in ("lane", "import"):
+    if step.kind in PLACING:
         file = None
-        if step.kind == "import":
+        if "file" in step.detail:
             file = store.lanes.load_import(str(step.detail.get("file", "")))
             if file is None:
                 raise MissingLaneError(
@@ -189,7 +228,7 @@ def again(
             verdicts=verdicts,
             version=step.version,
             offset=step.offset,
-            heads=dict(file.heads) if file is not None else None,
+            heads=None if file is None else heads_of(file, step),
         )
     unread = _unread_of(step)
     changed = _labels_between(store, board, before.offset, step.offset)
@@ -207,6 +246,12 @@ def again(
         seed=step.seed,
     )
     return learned
+
+
+def heads_of(file: LaneFile, step: LearnStep) -> State:
+    """The heads that came with a lane, for the labels of a step; all of them by default."""
+    rows = step.detail.get("rows", range(len(file.names)))
+    return {name: array[list(rows)] for name, array in file.heads.items()}
 
 
 def retrained(

@@ -15,19 +15,19 @@ from typing import Any
 from backend import learning, replay
 from backend.errors import BadInputError, NotFoundError
 from backend.jobs import Cancelled, JobState, Ticket
-from backend.lane_steps import TeachReport, one_step, swap
+from backend.lane_steps import TeachReport, is_lane_missing, one_step, put_back, swap
 from backend.pack_facts import (
     TAUGHT,
     Bench,
     check_lanes,
-    count_verdicts,
     counts_when_taught,
     labels_of,
     lane_of,
+    lessons_of_packs,
     muted,
     packs_of,
 )
-from backend.types import Lane, Progress, Verdict
+from backend.types import Lane, Progress
 
 PAUSED = "teaching_paused"
 ASKED = "teaching_asked_for"
@@ -157,15 +157,27 @@ class Teaching:
         bench = self._bench
         if bench.room.refusal or self.is_paused:
             return []
-        board, taught = bench.board, counts_when_taught(bench.store)
-        out = []
-        for name, labels in packs_of(board).items():
-            counts = count_verdicts(board, {label.id for label in labels})
-            count = counts[Verdict.YES] + counts[Verdict.NO]
-            enough = max(FIRST_VERDICTS, MORE_VERDICTS * taught.get(name, 0))
-            if count >= enough and counts[Verdict.YES] and name not in muted(bench.store):
-                out.append(name)
-        return out
+        before, hidden = counts_when_taught(bench.store), muted(bench.store)
+        return [
+            name
+            for name, known in lessons_of_packs(bench.board).items()
+            if known.verdicts >= max(FIRST_VERDICTS, MORE_VERDICTS * before.get(name, 0))
+            and known.yes
+            and name not in hidden
+        ]
+
+    def put_back_soon(self) -> None:
+        """Put lanes back that the live version lacks, see `lane_steps.put_back`, as a job."""
+        bench = self._bench
+        if bench.store.is_read_only or bench.room.refusal or not is_lane_missing(bench):
+            return
+
+        def work(ticket: Ticket) -> None:
+            ticket.progress(0, 1, "putting lanes back")
+            put_back(bench)
+            ticket.progress(1, 1, "")
+
+        bench.jobs.submit("teach", "Putting lanes back", work, key="lanes-back")
 
     @property
     def is_paused(self) -> bool:

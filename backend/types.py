@@ -141,7 +141,8 @@ class LearnStep:
         split_seed: seed of the held-back split.
         steps: optimiser steps done (time limits and pauses only decide this number).
         kind: "fold" (heads of changed labels), "lane" (a lane was trained), "import" (a lane came
-            from a file), "drop" (a lane was removed) or "revert" (an earlier version is back).
+            from a file), "back" (a lane that was lost was put back from its file), "drop" (a lane
+            was removed) or "revert" (an earlier version is back).
         detail: what a kind needs beside: pack, labels, digest of a lane, version to go back to.
     """
 

@@ -30,12 +30,8 @@ from backend.packs import Packs
 from backend.pipeline import DeferredEncoder, EncoderFacts, Pipeline, load_encoder
 from backend.scorecard import evaluation
 from backend.settings import Settings
-<<<<<<< HEAD
 from backend.store.compaction import CompactReport
-from backend.store.corrections import NewCorrection
-=======
 from backend.store.corrections import NewCorrection, NewMark
->>>>>>> 842f339 (Keep verdicts on places beside those on whole samples)
 from backend.store.project import ProjectStore
 from backend.store.token_cache import TokenCache
 from backend.types import (
@@ -128,6 +124,7 @@ class Workbench:
             if self.num_encoded < len(self.board.samples):
                 self.encode_soon()
             self.packs.resume()
+            self._put_lanes_back()
         self.live.complete_lanes()
 
     # --- facts -------------------------------------------------------------------------------
@@ -379,7 +376,9 @@ class Workbench:
             progress=step,
         )
         self.live.resync()
-        self.live.load_if_waiting()
+        if not self.live.is_restored:
+            self.live.load()  # the version waited for its vectors
+            self._put_lanes_back()
         self.live.complete_lanes()
         self.live.wake()  # for verdicts on what had no vectors
         return count
@@ -716,6 +715,8 @@ class Workbench:
             while done and (until is None or time.monotonic() - started < until):
                 done = self.live.fold_in()
                 steps += done
+            if self.live.is_restored:
+                self.packs.put_back()
             report(1, 1, "")
         return LearnReport(
             version=self.learned.version,
@@ -812,6 +813,7 @@ class Workbench:
         self.store.set("encoder", encoder_id)
         self.store.set("encoder_facts", EncoderFacts.of(encoder).as_json())
         self.live.change_encoder(pipeline)
+        self._put_lanes_back()
         return count
 
     def change_encoder_soon(self, encoder_id: str) -> str:
@@ -862,6 +864,11 @@ class Workbench:
         if row is None:
             raise NotFoundError(f"there is no sample {sample} in {self.name}")
         return row
+
+    def _put_lanes_back(self) -> None:
+        """With a screen, as a job; a script does it when it learns."""
+        if self.live.learns and self.live.is_restored:
+            self.packs.put_back_soon()
 
     def _teach_what_is_due(self) -> None:
         for pack in self.packs.due()[:1]:

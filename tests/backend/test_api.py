@@ -35,7 +35,7 @@ def test_a_failure_after_the_folder_was_made_leaves_nothing(
     def fail(*_: object) -> None:
         raise api.SaveError("the disk is full")
 
-    monkeypatch.setattr(live.Live, "_load", fail)
+    monkeypatch.setattr(live.Live, "load", fail)
     deep, empty = tmp_path / "a" / "b" / "birds", tmp_path / "empty"
     empty.mkdir()
     for path in (deep, empty):

@@ -12,7 +12,7 @@ export function mountReport(root, desk) {
     seen = now;
     if (!report) return;
     const others = report.packs.filter(row => row.pack !== report.pack), worst = Math.max(0, ...others.map(row => row.largest_change));
-    const key = report.kind === 'import' ? 'learn.report.imported' : 'learn.report.taught';
+    const key = { import: 'learn.report.imported', back: 'learn.report.back' }[report.kind] ?? 'learn.report.taught';
     root.dataset.testid = 'teach-report';
     root.dataset.pack = report.pack;
     root.dataset.version = report.version;
