@@ -27,7 +27,7 @@ from backend.bench.reports import Row, row
 from backend.contracts import LaneHost
 from backend.methods.encoders._frozen import run_block
 from backend.methods.learners._lane_network import LaneNetwork
-from backend.methods.learners._lane_training import first_lane, padded, stacked
+from backend.methods.learners._lane_training import first_lane, padded, reading_on, stacked
 from backend.methods.learners.lanes import LanesLearner
 from backend.pipeline import Pipeline, load_encoder
 from backend.settings import Settings
@@ -99,12 +99,12 @@ def lanes_and_blocks(
         ],
     )
     tokens, _ = padded(readings, network)
-    with torch.inference_mode():
+    with torch.inference_mode(), reading_on(network.device):
         asked = network.chain(weights)  # once for the lanes in use, as a project does
     stream = tokens[:, 0].float().cpu()
 
     def lanes() -> object:
-        with torch.inference_mode():
+        with torch.inference_mode(), reading_on(network.device):
             return network(weights, tokens, asked=asked).cls
 
     def blocks() -> object:

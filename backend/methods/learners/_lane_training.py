@@ -9,6 +9,7 @@ number of steps that were kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -145,8 +146,7 @@ def cls_of(
     out = np.zeros((len(lanes), len(readings), network.width), np.float32)
     if not len(lanes):
         return out
-    is_cuda = network.device.type == "cuda"
-    with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=is_cuda):
+    with torch.inference_mode(), reading_on(network.device):
         weights, asked = _loaded(network, lanes)
         for at in range(0, len(readings), batch):
             tokens, real = padded(readings[at : at + batch], network)
@@ -155,6 +155,11 @@ def cls_of(
             )
             out[:, at : at + batch] = found.cpu().numpy()
     return out
+
+
+def reading_on(device: torch.device) -> AbstractContextManager[object]:
+    """The numbers in which lanes read samples: bfloat16 on CUDA, else those of the network."""
+    return torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda")
 
 
 def _loaded(
