@@ -36,7 +36,6 @@ class TrainingPlan:
         max_epochs: times that every sample is seen at most.
         patience: epochs without a better held-back loss after which it stops.
         batch: samples per step.
-        dropout: share of the tokens that a step does not see.
     """
 
     rate: float = 0.003
@@ -45,7 +44,6 @@ class TrainingPlan:
     max_epochs: int = 40
     patience: int = 5
     batch: int = 32
-    dropout: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -110,9 +108,6 @@ def train(
     for epoch in range(plan.max_epochs if not steps else 1 << 30):
         for rows in torch.randperm(len(taught), generator=draw).split(plan.batch):
             tokens, real = padded([taught.readings[i] for i in rows.tolist()], network)
-            if plan.dropout:
-                real = real & (torch.rand(real.shape, generator=draw) > plan.dropout)
-                real[:, 0] = True
             logits = base[rows] + head(network(lane, tokens, real).cls[0])
             loss = functional.binary_cross_entropy_with_logits(
                 logits, targets[rows], known[rows], reduction="sum"
@@ -168,7 +163,7 @@ def _loaded(
     """Lanes ready to read samples; what selectors ask is worked out once for the lanes in use."""
     digest = blake2b(digest_size=16)
     for lane in lanes:
-        digest.update(np.ascontiguousarray(lane.selectors))
+        digest.update(lane.selectors.tobytes())
     weights, kept = stacked(network, lanes), network.known_chain
     if kept is None or kept[0] != digest.digest():
         network.known_chain = kept = digest.digest(), network.chain(weights)
@@ -185,22 +180,28 @@ def stacked(network: LaneNetwork, lanes: Sequence[TrainedLane]) -> LaneWeights:
     )
 
 
-def padded(readings: Sequence[LaneReading], network: LaneNetwork) -> tuple[Tensor, Tensor]:
-    """Tokens (N, B, P, W) with zeros behind short ones, and where they are real (N, P)."""
+def padded(readings: Sequence[LaneReading], network: LaneNetwork) -> tuple[Tensor, Tensor | None]:
+    """Tokens (N, B, P, W) with zeros behind short ones, and where they are real (N, P), None: all.
+
+    In memory blocks come first: each one's tokens are then read in one piece.
+    """
     lengths = [reading.tokens.shape[1] for reading in readings]
     longest = max(lengths)
-    if min(lengths) == longest:
-        block = np.stack([reading.tokens for reading in readings])
-    else:
-        blocks, _, width = readings[0].tokens.shape
-        block = np.zeros((len(readings), blocks, longest, width), np.float16)
-        for row, reading in enumerate(readings):
-            block[row, :, : lengths[row]] = reading.tokens
-    real: Int[np.ndarray, "n p"] = np.arange(longest)[None] < np.array(lengths)[:, None]
+    blocks, _, width = readings[0].tokens.shape
+    is_even = min(lengths) == longest
+    make = np.empty if is_even else np.zeros
+    block = make((blocks, len(readings), longest, width), np.float16)
+    for row, reading in enumerate(readings):
+        block[:, row, : lengths[row]] = reading.tokens
+    real: Int[np.ndarray, "n p"] | None = None
+    if not is_even:
+        real = np.arange(longest)[None] < np.array(lengths)[:, None]
     if network.device.type == "cuda":  # pinned pages are copied while the GPU works
         halves = torch.from_numpy(block).pin_memory().to(network.device, non_blocking=True)
-        return halves.to(network.dtype), torch.from_numpy(real).to(network.device)
-    return torch.from_numpy(block).to(network.dtype), torch.from_numpy(real)
+    else:
+        halves = torch.from_numpy(block)
+    mask = None if real is None else torch.from_numpy(real).to(network.device)
+    return halves.to(network.dtype).transpose(0, 1), mask
 
 
 @dataclass
