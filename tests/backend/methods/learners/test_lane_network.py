@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from backend.methods.learners._lane_network import LaneNetwork, LaneWeights
 from backend.methods.learners._lane_training import TrainedLane, cls_of
-from backend.types import FrozenBlock, FrozenStack, LaneReading, Linear, Norm
+from backend.methods.learners.lanes import LanesLearner
+from backend.types import FrozenBlock, FrozenStack, LaneLessons, LaneReading, Linear, Norm
 
 N, P, W, H, S, K, B = 3, 17, 32, 4, 5, 3, 4
 
@@ -204,3 +205,26 @@ def test_what_selectors_ask_is_worked_out_once_for_the_lanes_in_use(world, monke
     for lane in range(2):
         single = LaneWeights(world.lanes.selectors[[lane]], world.lanes.prefixes[[lane]])
         np.testing.assert_allclose(world.network(single, tokens).cls[0], both[lane], atol=1e-6)
+
+
+def test_only_hosts_of_post_norm_blocks_learn_at_their_own_rate(world):
+    draw = np.random.default_rng(0)
+    lessons = LaneLessons(
+        [
+            LaneReading(draw.standard_normal((B, P, W)).astype(np.float16), np.zeros(0, np.float32))
+            for _ in range(6)
+        ],
+        np.zeros((6, 2), np.float32),
+        draw.integers(0, 2, (6, 2)).astype(np.float32),
+        np.ones((6, 2), bool),
+    )
+
+    def taught(**settings):
+        learner = LanesLearner(LanesLearner.Settings(selectors=S, prefixes=K, **settings))
+        return learner.teach(world.network, lessons, None, start=None, steps=3)[0]["selectors"]
+
+    plain, other = taught(rate=0.01, post_norm_rate=0.01), taught(rate=0.01, post_norm_rate=0.05)
+    assert np.array_equal(plain, other) != world.network.is_post_norm
+    assert np.array_equal(taught(rate=0.05, post_norm_rate=0.05), other) == (
+        world.network.is_post_norm
+    )
