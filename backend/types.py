@@ -261,7 +261,8 @@ class ScoreScale:
     """Constants, stored with an encoder, that bring its global and part scores to one scale.
 
     A score on the scale is (cosine - mean) / std; never statistics of the open project, so that
-    a batch equals its items one at a time.
+    a batch equals its items one at a time. The shipped score is the mean of both; a deviation
+    above or below that of the scores makes one of them count less or more.
 
     Attributes:
         temperature: of the transport between parts and labels; positive.

@@ -27,6 +27,10 @@ from backend.types import Encoded, ScoreScale
 PER_LABEL = 10
 """Photos of each label that the heads on top are fitted on."""
 
+LOCAL_SHARE = 0.8
+"""Of the transport score in the shipped score, chosen on training mosaics with the untrained
+combination: mAP 0.294 with equal shares, 0.326 with 0.8, 0.328 with the transport score alone."""
+
 NEIGHBOURS = 5
 _CHUNK = 64
 
@@ -195,14 +199,19 @@ def fit_scale(
     labels: Float[np.ndarray, "l d"],
     *,
     temperature: float,
+    local_share: float = LOCAL_SHARE,
 ) -> ScoreScale:
-    """Constants that give both scores mean 0 and deviation 1 on training pictures."""
+    """Constants that give both scores mean 0 on training pictures, and their weights.
+
+    The shipped score is the mean of both; deviations of 2 - 2 * local_share and 2 * local_share
+    make it (1 - local_share) global + local_share transport, each of deviation 1.
+    """
     plain = ScoreScale(temperature=temperature)
     whole, local = scale_scores(plain, pooled, parts, labels)
     return ScoreScale(
         global_mean=float(whole.mean()),
-        global_std=float(whole.std()),
+        global_std=float(whole.std()) / (2 - 2 * local_share),
         local_mean=float(local.mean()),
-        local_std=float(local.std()),
+        local_std=float(local.std()) / (2 * local_share),
         temperature=temperature,
     )

@@ -20,10 +20,16 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from backend.bench._embedded_assets import write_encoder, write_mean_cells, write_scale
+from backend.bench._embedded_assets import (
+    write_dictionary,
+    write_encoder,
+    write_mean_cells,
+    write_scale,
+)
 from backend.bench._embedded_cache import stretch, trunk_engine
 from backend.bench._embedded_data import MOSAICS, load_photos, read_rows, usable_mosaics
 from backend.bench._embedded_measures import (
+    LOCAL_SHARE,
     PhotoSet,
     Scene,
     encode_files,
@@ -170,7 +176,7 @@ def measure_trunk(data: Path, photos: PhotoSet, say: Say) -> dict[str, Bool[np.n
 
 
 def untrained(folder: Path, encoder: EmbeddedEncoder, data: Path) -> EmbeddedEncoder:
-    """The combination alone, at the same input size, with a scale of its own."""
+    """The combination alone, at the same input size: labels by name, equal shares of the scores."""
     constants = json.loads((encoder.folder / CONSTANTS).read_text(encoding="utf-8"))
     constants["output"] |= {
         "learned_parts": 0.0,
@@ -178,19 +184,28 @@ def untrained(folder: Path, encoder: EmbeddedEncoder, data: Path) -> EmbeddedEnc
         "smooth": False,
         "whole_from_parts": 0.0,
     }
+    constants.pop("dictionary", None)
     (folder / constants["file"]).symlink_to((encoder.folder / constants["file"]).resolve())
     (folder / CONSTANTS).write_text(json.dumps(constants), encoding="utf-8")
-    write_scale(folder, measure_scale(EmbeddedEncoder.Settings(folder=str(folder)), data, every=3))
+    settings = EmbeddedEncoder.Settings(folder=str(folder))
+    write_scale(folder, measure_scale(settings, data, every=3, local_share=0.5))
     return EmbeddedEncoder(EmbeddedEncoder.Settings(folder=str(folder)))
 
 
-def measure_scale(settings: EmbeddedEncoder.Settings, data: Path, *, every: int = 1) -> ScoreScale:
+def measure_scale(
+    settings: EmbeddedEncoder.Settings,
+    data: Path,
+    *,
+    every: int = 1,
+    local_share: float = LOCAL_SHARE,
+) -> ScoreScale:
     """The scale of an encoder, from training mosaics and the labels seen in training.
 
     Args:
         settings: names the encoder.
         data: folder of the data packs.
         every: takes each so manieth mosaic; a third is enough for a baseline.
+        local_share: of the transport score in the shipped score.
     """
     encoder = EmbeddedEncoder(settings)
     files = [str(path.relative_to(data / MOSAICS)) for path, _ in usable_mosaics(data)[::every]]
@@ -201,6 +216,7 @@ def measure_scale(settings: EmbeddedEncoder.Settings, data: Path, *, every: int 
         np.stack(encoded.parts),
         labels,
         temperature=encoder.scale.temperature,
+        local_share=local_share,
     )
 
 
@@ -216,6 +232,7 @@ def train_again(data: Path, say: Say) -> Path:
     shipped = EmbeddedEncoder()
     facts = {**asdict(settings), "seconds": round(time.monotonic() - started)}
     write_encoder(out, transformer, space, shipped.output, scale=shipped.scale, training=facts)
+    write_dictionary(out, data)
     write_mean_cells(out, np.load(folder / "photos.npy", mmap_mode="r"))
     write_scale(out, measure_scale(EmbeddedEncoder.Settings(folder=str(out)), data))
     say(f"trained weights are in {out}; the shipped ones were left as they are")

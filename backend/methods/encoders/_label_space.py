@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 
 from backend.errors import NotFoundError
+from backend.methods.encoders._dictionary import Dictionary
 from backend.methods.encoders._minilm import (
     WIDTH,
     WINDOW,
@@ -119,7 +120,30 @@ def build_class_space(text: TextSide) -> ClassSpace:
 
 
 def encode_label_names(
-    text: TextSide, mean: Float[np.ndarray, " d"], names: Sequence[str]
+    text: TextSide,
+    mean: Float[np.ndarray, " d"],
+    names: Sequence[str],
+    dictionary: Dictionary | None = None,
 ) -> Float[np.ndarray, "l d"]:
-    """Names of things in the joint space, unit rows."""
-    return unit_rows(text.encode([PROMPT.format(name) for name in names]) - mean)
+    """Names of things in the joint space, unit rows; with a dictionary also by their meaning."""
+    named = unit_rows(text.encode([PROMPT.format(name) for name in names]) - mean)
+    if dictionary is None:
+        return named
+    senses = [dictionary.senses(name) for name in names]
+    owner = np.repeat(np.arange(len(names)), [len(each) for each in senses])
+    said = [
+        f"{PROMPT.format(name)}, {definition}"
+        for name, each in zip(names, senses, strict=True)
+        for definition in each
+    ]
+    if not said:
+        return named
+    defined = unit_rows(text.encode(said) - mean)
+    vectors = named.copy()
+    for row in np.unique(owner):
+        own = defined[owner == row]
+        closeness = own @ named[row] / dictionary.temperature
+        weights = np.exp(closeness - closeness.max())
+        meant = unit_rows((weights @ own)[None])[0]
+        vectors[row] = named[row] + dictionary.share * meant
+    return unit_rows(vectors)

@@ -28,6 +28,7 @@ from torch.nn import functional
 
 from backend.errors import BadInputError, NotFoundError, RefusedError
 from backend.fingerprints import fingerprint_of
+from backend.methods.encoders._dictionary import Dictionary
 from backend.methods.encoders._engine import (
     Engine,
     choose_device,
@@ -97,6 +98,7 @@ class Identity:
     shape: TransformerShape
     trunk: str
     text: str
+    words: str
     dtype: str
 
 
@@ -201,6 +203,8 @@ class EmbeddedEncoder:
         self.scale = ScoreScale(**constants["scale"])
         self.input_size = self.output.size
         self.dim = self.shape.out
+        words = constants.get("dictionary")
+        self._dictionary = None if words is None else Dictionary(self.folder, words)
         self.fingerprint = fingerprint_of(
             "encoders/embedded",
             Identity(
@@ -208,6 +212,7 @@ class EmbeddedEncoder:
                 self.shape,
                 trunk=next(iter(EFFICIENTNET_LITE0.files.values())),
                 text=MINILM.files["model.safetensors"],
+                words=json.dumps(words, sort_keys=True),
                 dtype=choose_dtype(self.settings.dtype),
             ),
             weights=self._sha256,
@@ -294,7 +299,7 @@ class EmbeddedEncoder:
 
     def encode_labels(self, names: Sequence[str]) -> Float[np.ndarray, "l d"]:
         names = [name.replace("_", " ") for name in check_texts(names, self.id)]
-        return encode_label_names(self._text_side(), self._mean(), names)
+        return encode_label_names(self._text_side(), self._mean(), names, self._dictionary)
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
         texts = check_texts(texts, self.id)
