@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,12 +89,7 @@ def mosaics(data: Path, *, composed: int = COMPOSED) -> Source:
     """Train and val of `mosaic_open`, then composed ones."""
     rows = read_rows(data, MOSAICS)
     names = sorted({name for each in rows for name in each["labels"]})
-    photos = [
-        (each["file"], next(iter(set(each["labels"]) & set(names))))
-        for each in read_rows(data, PACK)
-        if each["split"] == "val" and set(each["labels"]) & set(names)
-    ]
-    drawn = [_layout(np.random.default_rng((11, number)), photos) for number in range(composed)]
+    photos, drawn = _drawn(data, names, composed)
     labels = [set(each["labels"]) for each in rows]
     labels += [{photos[index][1] for index, _, _ in layout} for layout in drawn]
 
@@ -109,6 +105,38 @@ def mosaics(data: Path, *, composed: int = COMPOSED) -> Source:
 
     is_taught = [each["split"] == "train" for each in rows] + [False] * composed
     return Source("mosaic_open", names, labels, np.array(is_taught), load)
+
+
+def _drawn(
+    data: Path, names: Sequence[str], composed: int
+) -> tuple[list[tuple[str, str]], list[list[Tile]]]:
+    """The val photos with their label, and the layouts of the composed mosaics."""
+    photos = [
+        (each["file"], next(iter(set(each["labels"]) & set(names))))
+        for each in read_rows(data, PACK)
+        if each["split"] == "val" and set(each["labels"]) & set(names)
+    ]
+    draws = (np.random.default_rng((11, number)) for number in range(composed))
+    return photos, [_layout(draw, photos) for draw in draws]
+
+
+def mosaic_boxes(data: Path, *, composed: int = COMPOSED) -> list[dict[str, list[list[float]]]]:
+    """Of each composed mosaic: label -> boxes (x, y, width, height) in 0..1."""
+    names = sorted({name for each in read_rows(data, MOSAICS) for name in each["labels"]})
+    photos, drawn = _drawn(data, names, composed)
+    sizes: dict[str, tuple[int, int]] = {}
+    with zipfile.ZipFile(data / PACK / "images.zip") as archive:
+        for index in {tile[0] for layout in drawn for tile in layout}:
+            with archive.open(photos[index][0]) as stream, Image.open(stream) as photo:
+                sizes[photos[index][0]] = photo.size
+    found: list[dict[str, list[list[float]]]] = []
+    for layout in drawn:
+        boxes: dict[str, list[list[float]]] = {}
+        for tile in layout:
+            file, label = photos[tile[0]]
+            boxes.setdefault(label, []).append([side / SIDE for side in placed(sizes[file], tile)])
+        found.append(boxes)
+    return found
 
 
 def coco(data: Path, *, most: int = 40) -> Source:
@@ -156,19 +184,24 @@ def _layout(draw: np.random.Generator, photos: Sequence[tuple[str, str]]) -> lis
     return tiles
 
 
+def placed(size: tuple[int, int], tile: Tile) -> tuple[int, int, int, int]:
+    """Where a photo of (width, height) comes to lie: left, top, width, height."""
+    _, (left, top, right, bottom), ground = tile
+    width, height = right - left, bottom - top
+    if ground is None:
+        return left, top, width, height
+    scale = 0.85 * min(width / size[0], height / size[1])
+    across, down = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    return left + (width - across) // 2, top + (height - down) // 2, across, down
+
+
 def composed_of(photos: Sequence[Image.Image], layout: Sequence[Tile]) -> Image.Image:
     """One picture of `photos` in their cells, saved and read as a JPEG like those of the pack."""
     grounds = [ground for _, _, ground in layout if ground is not None]
     canvas = Image.new("RGB", (SIDE, SIDE), grounds[0] if grounds else (0, 0, 0))
-    for photo, (_, (left, top, right, bottom), ground) in zip(photos, layout, strict=True):
-        width, height = right - left, bottom - top
-        if ground is None:
-            canvas.paste(photo.resize((width, height), Image.Resampling.BICUBIC), (left, top))
-            continue
-        scale = 0.85 * min(width / photo.width, height / photo.height)
-        size = max(1, round(photo.width * scale)), max(1, round(photo.height * scale))
-        at = left + (width - size[0]) // 2, top + (height - size[1]) // 2
-        canvas.paste(photo.resize(size, Image.Resampling.BICUBIC), at)
+    for photo, tile in zip(photos, layout, strict=True):
+        left, top, width, height = placed(photo.size, tile)
+        canvas.paste(photo.resize((width, height), Image.Resampling.BICUBIC), (left, top))
     kept = io.BytesIO()
     canvas.save(kept, "JPEG", quality=QUALITY)
     return Image.open(kept).convert("RGB")
