@@ -73,6 +73,14 @@ def _build_encoder(name: EncoderName, settings: Settings) -> Encoder:
         wanted["model"] = name.model
     if "pretrained" in own and not name.model.startswith(("hf-hub:", "local-dir:")):
         wanted["model"], _, wanted["pretrained"] = name.model.partition("/")
+    choices = getattr(method, "choices", {})
+    for option, value in name.options:
+        if option not in choices:
+            can = f"it can say {', '.join(choices)}" if choices else "it has none"
+            raise BadInputError(
+                f"{option}={value} is no setting in the name of a {name.key} encoder; {can}"
+            )
+        wanted[option] = value
     return method(method.Settings(**{key: value for key, value in wanted.items() if key in own}))
 
 

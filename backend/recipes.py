@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -27,15 +28,21 @@ ENCODER_FAMILIES = {
     "timm": "encoders/vision",
     "words": "encoders/static_words",
 }
+_OPTIONS = re.compile(r"\?([a-z_]+=[^?&=/]*(?:&[a-z_]+=[^?&=/]*)*)$")
 OFFLINE_ENCODERS = ("embedded", "sentence:minilm", "words", "sentence:minilm+words")
 
 
 @dataclass(frozen=True)
 class EncoderName:
-    """One member of an encoder id: its catalogue key and what stands after the colon."""
+    """One member of an encoder id: its catalogue key and what stands after the colon.
+
+    Attributes:
+        options: settings that are part of the name, as `?parts=self&artefacts=replaced`.
+    """
 
     key: str
     model: str = ""
+    options: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ def recipe_as_json(recipe: Recipe) -> dict[str, object]:
 
 
 def parse_encoder_id(encoder_id: str) -> list[EncoderName]:
-    """Split `a:model+b` into members, `open_clip:MODEL/TAG-or-FILE` included.
+    """Split `a:model+b` into members, `open_clip:MODEL/TAG-or-FILE?parts=self` included.
 
     A file's path may hold a `+` of its own: what follows it is then no family.
 
@@ -122,4 +129,14 @@ def parse_encoder_id(encoder_id: str) -> list[EncoderName]:
                 f"available offline: {', '.join(OFFLINE_ENCODERS)}"
             )
         members.append(EncoderName(key, model))
-    return members
+    return [_with_options(member) for member in members]
+
+
+def _with_options(member: EncoderName) -> EncoderName:
+    """Take the settings off the end of a model's name."""
+    found = _OPTIONS.search(member.model)
+    if found is None:
+        return member
+    pairs = (pair.partition("=") for pair in found.group(1).split("&"))
+    options = tuple((name, value) for name, _, value in pairs)
+    return EncoderName(member.key, member.model[: found.start()], options)

@@ -70,3 +70,10 @@ def test_a_path_in_an_encoder_id_may_hold_a_plus() -> None:
         EncoderName("encoders/clip", "ViT-B-32/data/a+b/w.pt"),
         EncoderName("encoders/static_words"),
     ]
+
+
+def test_settings_behind_a_question_mark_are_taken_off_a_models_name():
+    (member,) = parse_encoder_id("open_clip:ViT-B-32/a?b/w.pt?parts=self&artefacts=replaced")
+    assert member.model == "ViT-B-32/a?b/w.pt"
+    assert member.options == (("parts", "self"), ("artefacts", "replaced"))
+    assert parse_encoder_id("open_clip:ViT-B-32/a?b/w.pt")[0].options == ()

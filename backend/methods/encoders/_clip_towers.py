@@ -1,17 +1,25 @@
 """What an open_clip image tower says of each cell of its grid, in the joint space.
 
 A tower is trained to make one vector of a picture with a last attention: that of its last block to
-the class token, or of a pooling head. Asked of one cell alone, that attention answers with the
-cell's value, since a softmax over one key is 1. This "value path" is the default for parts
-("values", as in Zhou et al., MaskCLIP, ECCV 2022, 2112.01071, without the skip connection); the
-last block's own tokens are the other choice ("tokens"). Which one points better with which weights
-is not measured here: no open_clip weights came with the packages.
+the class token, or of a pooling head. Three ways to ask it for parts (`_last_block.py` says where
+each comes from), and what they are where an attention pools the tokens:
+
+- "values": that last attention asked of one cell alone; of the pooling head where there is one,
+  else of the last block.
+- "self": the last block with its attention among like cells, then the way that the tower's own
+  tokens go, through the pooling head's value path where there is one.
+- "tokens": the last block's own tokens; a tower that pools by attention has none in the joint
+  space. The only way of a network without attention.
+
+Which one points better with which weights is not measured here, since no open_clip weights came
+with the packages: `patchlane bench evidence --part parts --encoder ID` measures it where they are.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -25,6 +33,7 @@ from backend.methods.encoders._frozen import (
     norm_of,
     three_of,
 )
+from backend.methods.encoders._last_block import CannotAskError, LastBlock, without_artefacts
 from backend.methods.encoders._timm_trunks import TimmTower, freeze_timm
 from backend.methods.encoders._torchvision_shim import allow_torchvision
 from backend.types import FrozenBlock, FrozenStack
@@ -33,62 +42,142 @@ allow_torchvision()
 from open_clip.modified_resnet import ModifiedResNet  # noqa: E402  (torchvision, as above)
 from open_clip.timm_model import TimmModel  # noqa: E402
 from open_clip.transformer import ResidualAttentionBlock, VisionTransformer  # noqa: E402
+from timm.models.eva import Eva  # noqa: E402
+from timm.models.vision_transformer import VisionTransformer as TimmVisionTransformer  # noqa: E402
+
+WAYS = ("values", "tokens", "self")
+ARTEFACTS = ("kept", "replaced")
 
 
-def image_tower(visual: nn.Module, *, parts: str) -> nn.Module:
+def image_tower(visual: nn.Module, *, parts: str, artefacts: str) -> tuple[nn.Module, str]:
     """A module from (N, 3, H, W) to the pooled (N, D) and the cells (N, P, D), neither unit.
 
+    Args:
+        visual: the image tower.
+        parts: one of WAYS, or "auto": values where the tower has them, else tokens.
+        artefacts: one of ARTEFACTS.
+
+    Returns:
+        The module, and the way its parts are made.
+
     Raises:
-        BadInputError: the tower is of a kind whose cells cannot be brought into the joint space.
+        BadInputError: the tower is of a kind whose cells cannot be brought into the joint space,
+            or cannot be asked in this way.
     """
+    ways = ("values", "tokens") if parts == "auto" else (parts,)
+    reasons: list[str] = []
+    for way in ways:
+        try:
+            return _tower(visual, way, is_replaced=artefacts == "replaced"), way
+        except CannotAskError as reason:
+            reasons.append(f"parts={way} cannot be had: {reason}")
+    raise BadInputError(reasons[0])
+
+
+def _tower(visual: nn.Module, way: str, *, is_replaced: bool) -> nn.Module:
+    kind = type(getattr(visual, "trunk", visual)).__name__
     if isinstance(visual, VisionTransformer) and not getattr(visual, "attn_pool_type", ""):
-        return _PatchTower(visual, parts)
+        return _checked(_PatchTower(visual, way, is_replaced), visual)
+    if isinstance(visual, TimmModel) and _is_transformer(visual.trunk):
+        return _checked(_TimmPatchTower(visual, way, is_replaced), visual)
+    if is_replaced:
+        raise BadInputError(f"artefacts=replaced cannot be had: a {kind} has no such tokens")
     if isinstance(visual, ModifiedResNet):
+        if way != "values":
+            raise CannotAskError("a ModifiedResNet gives its cells by the value path alone")
         return _ResNetTower(visual)
     if isinstance(visual, TimmModel):
+        if way != "tokens":
+            raise CannotAskError(f"a {kind} is no row of plain attention blocks; say parts=tokens")
         return TimmTower(visual.trunk, visual.head)
-    raise BadInputError(f"an image tower of the kind {type(visual).__name__} gives no parts")
+    raise BadInputError(f"an image tower of the kind {kind} gives no parts")
 
 
-class _PatchTower(nn.Module):
+def _is_transformer(trunk: Any) -> bool:
+    """Whether a trunk is a row of blocks over tokens, with one norm behind them."""
+    return isinstance(trunk, TimmVisionTransformer | Eva)
+
+
+def _checked(tower: _CellTower, visual: Any) -> nn.Module:
+    """The tower after one run, which finds out what only shows when a block is asked."""
+    size = visual.image_size
+    height, width = size if isinstance(size, tuple) else (size, size)
+    try:
+        with torch.inference_mode():
+            tower.eval()(torch.zeros(1, 3, height, width))
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise CannotAskError(f"its last block cannot be asked of one cell ({reason})") from error
+    return tower
+
+
+class _CellTower(nn.Module):
+    """A vision transformer whose last block is asked for its cells."""
+
+    def __init__(self, block: nn.Module, way: str, is_replaced: bool, is_pooled: bool):
+        super().__init__()
+        if is_pooled and way == "tokens":
+            raise CannotAskError(
+                "the tower pools its tokens by attention, so that they come into the joint space "
+                "by that attention's value path alone; say parts=values"
+            )
+        self.last = LastBlock(block)
+        # A pooling head is asked itself for values, so that any block will do.
+        self.way = "tokens" if is_pooled and way == "values" else way
+        self.last.check(self.way)
+        self.is_replaced = is_replaced
+
+    def cells(
+        self, x: Tensor, tokens: Tensor, given: dict[str, Any], prefix: int, grid: tuple[int, int]
+    ) -> Tensor:
+        """(N, P, W), made of what the last block got (`x`) or gave (`tokens`)."""
+        read = tokens if self.way == "tokens" else x
+        if self.is_replaced:
+            read = without_artefacts(read, prefix, grid)
+        if self.way == "values":
+            read = self.last.values(read)
+        elif self.way == "self":
+            read = self.last.self_attended(read, given)
+        return read[:, prefix:]
+
+
+class _PatchTower(_CellTower):
     """open_clip's own vision transformer, with a class token, a mean or an attention pool."""
 
-    def __init__(self, visual: VisionTransformer, parts: str):
-        super().__init__()
+    def __init__(self, visual: VisionTransformer, way: str, is_replaced: bool):
+        last: Any = visual.transformer.resblocks[-1]
+        super().__init__(last, way, is_replaced, is_pooled=visual.attn_pool is not None)
         self.visual: Any = visual
-        self.takes_values = parts == "values"
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         visual = self.visual
-        x = visual._embeds(images)
-        *blocks, last = visual.transformer.resblocks
-        for block in blocks:
-            x = block(x)
-        tokens = last(x)
+        tokens, x, after, given = self.last.watch(visual.transformer, visual._embeds(images))
         pooled, _ = visual._pool(tokens)
+        cells = self.cells(x, after, given, 1, visual.grid_size)
         if visual.attn_pool is not None:
-            cells = _pooler_values(visual.attn_pool, tokens)
-        elif self.takes_values:
-            cells = _block_values(last, x)
-        else:
-            cells = tokens
-        cells = visual.ln_post(cells[:, 1:])
+            cells = _pooler_values(visual.attn_pool, cells)
+        cells = visual.ln_post(cells)
         if visual.proj is not None:
             pooled, cells = pooled @ visual.proj, cells @ visual.proj
         return pooled, cells
 
 
-def _block_values(block: Any, x: Tensor) -> Tensor:
-    """A block's attention where every token attends to itself only."""
-    attention = block.attn
-    width = x.shape[-1]
-    weight, bias = attention.in_proj_weight[2 * width :], attention.in_proj_bias
-    values = functional.linear(block.ln_1(x), weight, None if bias is None else bias[2 * width :])
-    head_scale = getattr(attention, "head_scale", None)
-    if head_scale is not None:
-        values = (values.unflatten(-1, (len(head_scale), -1)) * head_scale[:, 0]).flatten(-2)
-    values = attention.out_proj(getattr(attention, "ln_inner", nn.Identity())(values))
-    return block.ls_1(getattr(block, "ln_attn", nn.Identity())(values))
+class _TimmPatchTower(_CellTower):
+    """timm's vision transformers (SigLIP, EVA, ViTamin, ...) under open_clip's head."""
+
+    def __init__(self, visual: TimmModel, way: str, is_replaced: bool):
+        trunk: Any = visual.trunk
+        pool = getattr(trunk, "attn_pool", None)
+        super().__init__(trunk.blocks[-1], way, is_replaced, is_pooled=pool is not None)
+        self.whole = TimmTower(trunk, visual.head)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        trunk = self.whole.trunk
+        features, x, after, given = self.last.watch(trunk.forward_features, images)
+        prefix = int(trunk.num_prefix_tokens)
+        grid = tuple(trunk.patch_embed.grid_size)
+        cells = trunk.norm(self.cells(x, after, given, prefix, grid))
+        return self.whole.of_features(features), self.whole.of_cells(cells)
 
 
 def _pooler_values(pooler: Any, tokens: Tensor) -> Tensor:

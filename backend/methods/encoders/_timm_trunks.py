@@ -35,19 +35,29 @@ class TimmTower(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         trunk = self.trunk
         features = trunk.forward_features(images)
-        pooled = self._head(features)
+        pooled = self.of_features(features)
         if features.ndim == 4 and getattr(trunk, "output_fmt", "NCHW") == "NHWC":
             alone = features.flatten(0, 2)[:, None, None, :]
         elif features.ndim == 4:
             alone = features.permute(0, 2, 3, 1).flatten(0, 2)[:, :, None, None]
         else:
-            alone = self._tokens_alone(features)
-        return pooled, self._head(alone).reshape(images.shape[0], -1, pooled.shape[-1])
+            prefix = int(getattr(trunk, "num_prefix_tokens", 0))
+            return pooled, self.of_cells(features[:, prefix:])
+        return pooled, self.of_features(alone).reshape(images.shape[0], -1, pooled.shape[-1])
 
-    def _tokens_alone(self, features: Tensor) -> Tensor:
+    def of_features(self, features: Tensor) -> Tensor:
+        """(N, D) of what the trunk makes of pictures."""
+        return self.head(self.trunk.forward_head(features))
+
+    def of_cells(self, cells: Tensor) -> Tensor:
+        """(N, P, W) tokens, each alone, to (N, P, D)."""
+        made = self.of_features(self._tokens_alone(cells))
+        return made.reshape(cells.shape[0], -1, made.shape[-1])
+
+    def _tokens_alone(self, cells: Tensor) -> Tensor:
         trunk = self.trunk
         prefix = int(getattr(trunk, "num_prefix_tokens", 0))
-        alone = features[:, prefix:].flatten(0, 1)[:, None, :]
+        alone = cells.flatten(0, 1)[:, None, :]
         if getattr(trunk, "global_pool", "token") == "token":
             # Such a head reads the first tokens, a distilled one two of them: the cell is each.
             alone = alone.expand(-1, max(prefix, 1), -1)
@@ -55,9 +65,6 @@ class TimmTower(nn.Module):
             # Such a pool takes no notice of the first tokens, so something has to stand there.
             alone = torch.cat([alone.new_zeros(alone.shape[0], prefix, alone.shape[2]), alone], 1)
         return alone
-
-    def _head(self, features: Tensor) -> Tensor:
-        return self.head(self.trunk.forward_head(features))
 
 
 def freeze_timm(trunk: nn.Module) -> Frozen:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,7 +16,12 @@ from jaxtyping import Float
 from torch import nn
 
 from backend.errors import BadInputError
-from backend.methods.encoders._clip_towers import freeze_tower, image_tower
+from backend.methods.encoders._clip_towers import (
+    ARTEFACTS,
+    WAYS,
+    freeze_tower,
+    image_tower,
+)
 from backend.methods.encoders._clip_weights import load_clip
 from backend.methods.encoders._engine import (
     choose_device,
@@ -40,14 +45,18 @@ class ClipEncoder:
         Attributes:
             model: a name that open_clip knows, "local-dir:FOLDER" or "hf-hub:OWNER/NAME".
             pretrained: a tag of the model, or a file of weights; empty with a folder or hub name.
-            parts: "values" (the value path of the last attention) or "tokens" (the last tokens).
+            parts: "values" (the value path of the last attention), "tokens" (the last tokens),
+                "self" (the last block with attention among like cells) or "auto" (values where the
+                tower has them, else tokens).
+            artefacts: "kept", or "replaced": a cell of outsize norm becomes its neighbours' mean.
             prompt: what a label's name is put into.
             is_offline: never download.
         """
 
         model: str = "ViT-B-32"
         pretrained: str = ""
-        parts: str = "values"
+        parts: str = "auto"
+        artefacts: str = "kept"
         prompt: str = "a photo of a {}"
         engine: str = "auto"
         device: str = "auto"
@@ -58,6 +67,8 @@ class ClipEncoder:
 
     kind = Kind.IMAGE
     plain_dim = 0
+    choices: ClassVar = {"parts": ("auto", *WAYS), "artefacts": ARTEFACTS}
+    """Settings that an encoder's name may carry, with their values."""
     # Not measured, since no such weights come with the packages: CLIP's cosines of a picture with
     # any text lie around 0.2, and differ by a few hundredths between fitting and unfitting ones.
     scale = ScoreScale(
@@ -65,19 +76,26 @@ class ClipEncoder:
     )
 
     def __init__(self, settings: Settings = Settings()):
-        if settings.parts not in ("values", "tokens"):
-            raise BadInputError(f"parts is {settings.parts!r}; there are values and tokens")
+        chosen = {name: getattr(settings, name) for name in self.choices}
+        for name, value in chosen.items():
+            if value not in self.choices[name]:
+                raise BadInputError(
+                    f"{name} is {value!r}; there are {', '.join(self.choices[name])}"
+                )
         self.settings = settings
         self.id = f"open_clip:{settings.model}/{settings.pretrained}".rstrip("/")
+        said = {k: v for k, v in chosen.items() if v != getattr(type(settings), k)}
+        self.id += ("?" + "&".join(f"{k}={v}" for k, v in said.items())) if said else ""
         device = choose_device(settings.device)
         choose_engine(settings.engine, device)
         dtype = choose_dtype(settings.dtype)
         loaded = load_clip(settings.model, settings.pretrained, is_offline=settings.is_offline)
         self._loaded = loaded
         visual: Any = loaded.model.visual
+        tower, self.parts = image_tower(visual, **chosen)
         options: dict[str, Any] = {"device": device, "dtype": dtype, "threads": settings.threads}
         self._network = PictureNetwork(
-            image_tower(visual, parts=settings.parts).eval(),
+            tower.eval(),
             lambda: freeze_tower(visual),
             loaded.form,
             encoder_id=self.id,
@@ -93,9 +111,8 @@ class ClipEncoder:
             "input": loaded.form.facts(),
             "dtype": dtype,
         }
-        self.fingerprint = encoder_fingerprint(
-            "open_clip", {**facts, "parts": settings.parts, "prompt": settings.prompt}
-        )
+        made = {"parts": self.parts, "artefacts": settings.artefacts, "prompt": settings.prompt}
+        self.fingerprint = encoder_fingerprint("open_clip", {**facts, **made})
         self.lane_refusal = self._network.lane_refusal
         self.lane_key = "" if self.lane_refusal else encoder_fingerprint("open_clip-stream", facts)
         # Texts are few and short, and some text towers cannot be traced: PyTorch runs them.

@@ -15,8 +15,11 @@ from backend.contracts import lane_host
 from backend.errors import BadInputError, NotFoundError, OfflineError
 from backend.methods.encoders._clip_towers import freeze_tower
 from backend.methods.encoders._frozen import NotPlainError, check
+from backend.methods.encoders._last_block import without_artefacts
 from backend.methods.encoders._torchvision_shim import allow_torchvision
 from backend.methods.encoders.clip import ClipEncoder
+from backend.pipeline import load_encoder
+from backend.settings import Settings
 from tests.backend.methods.encoders.hosting import check_blocks, check_reading
 
 allow_torchvision()
@@ -94,6 +97,27 @@ TOWERS = {
         "text_cfg": TEXT,
     },
 }
+TOWERS["clipa"] = {
+    "embed_dim": 24,
+    "vision_cfg": {**VIT, "no_ln_pre": True, "pool_type": "avg", "final_ln_after_pool": True},
+    "text_cfg": {**TEXT, "pool_type": "last"},
+}
+TOWERS["scaled-heads"] = {
+    "embed_dim": 24,
+    "vision_cfg": {**VIT, "block_type": "custom", "scale_heads": True, "scale_attn": True},
+    "text_cfg": TEXT,
+}
+TOWERS["eva"] = {
+    "embed_dim": 24,
+    "custom_text": True,
+    "vision_cfg": {
+        "image_size": 224,
+        "timm_model_name": "eva02_tiny_patch14_224",
+        "timm_pool": "token",
+        "timm_proj": None,
+    },
+    "text_cfg": TEXT,
+}
 GRIDS = {
     "vit": (4, 4),
     "vit-avg": (4, 4),
@@ -102,6 +126,9 @@ GRIDS = {
     "siglip": (10, 10),
     "timm-vit": (10, 10),
     "convnext": (5, 5),
+    "clipa": (4, 4),
+    "scaled-heads": (4, 4),
+    "eva": (16, 16),
 }
 AGREE = 2e-5
 """The bound within which OpenVINO and PyTorch agree in float32, on entries of unit vectors."""
@@ -241,8 +268,179 @@ def test_the_last_tokens_are_the_other_choice_with_another_fingerprint(folders, 
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(tokens.encode(pictures[:1]).parts[0], expected, atol=AGREE)
     assert values.fingerprint != tokens.fingerprint
-    with pytest.raises(BadInputError, match="values and tokens"):
+    with pytest.raises(BadInputError, match="auto, values, tokens, self"):
         open_folder(folders("vit"), parts="heads")
+
+
+def attended(q, k, v):
+    """Attention of (T, H, W) queries, keys and values by hand."""
+    weights = torch.softmax(torch.einsum("qhw,khw->hqk", q, k) / q.shape[-1] ** 0.5, dim=-1)
+    return torch.einsum("hqk,khw->qhw", weights, v)
+
+
+def like_with_like(q, k, v):
+    return (attended(q, q, v) + attended(k, k, v)).flatten(1)
+
+
+def self_by_hand(name: str, visual, batch) -> torch.Tensor:
+    """The last block on the weights alone, attention among like tokens; one picture's cells."""
+    if name in ("eva", "timm-vit"):
+        trunk, rope = visual.trunk, None
+        x = trunk.patch_embed(batch)
+        x = trunk._pos_embed(x)
+        if name == "eva":
+            x, rope = x
+        x = trunk.norm_pre(x)
+        for block in trunk.blocks[:-1]:
+            x = block(x, rope=rope) if name == "eva" else block(x)
+        last, heads = trunk.blocks[-1], trunk.blocks[-1].attn.num_heads
+        attn, inner = last.attn, last.norm1(x)[0]
+        if name == "eva":
+            qkv = inner @ attn.qkv.weight.T + torch.cat([attn.q_bias, attn.k_bias, attn.v_bias])
+        else:
+            qkv = inner @ attn.qkv.weight.T + attn.qkv.bias
+        q, k, v = (part.reshape(len(inner), heads, -1) for part in qkv.chunk(3, dim=-1))
+        if name == "eva":
+            sin, cos = rope.chunk(2, dim=-1)
+
+            def turned(a):
+                pairs = torch.stack([-a[1:, :, 1::2], a[1:, :, ::2]], -1).reshape(a[1:].shape)
+                return torch.cat([a[:1], a[1:] * cos[:, None] + pairs * sin[:, None]])
+
+            q, k = turned(q), turned(k)
+        x = x[0] + attn.proj(like_with_like(q, k, v))
+        x = trunk.norm((x + last.mlp(last.norm2(x)))[None])[0]
+        return visual.head(trunk.head(trunk.fc_norm(x)))[trunk.num_prefix_tokens :]
+    x = visual._embeds(batch)
+    for block in visual.transformer.resblocks[:-1]:
+        x = block(x)
+    last = visual.transformer.resblocks[-1]
+    attn, inner = last.attn, last.ln_1(x)[0]
+    qkv = inner @ attn.in_proj_weight.T + attn.in_proj_bias
+    q, k, v = (part.reshape(len(inner), attn.num_heads, -1) for part in qkv.chunk(3, dim=-1))
+    mixed = like_with_like(q, k, v)
+    if name == "scaled-heads":
+        mixed = (mixed.unflatten(1, (attn.num_heads, -1)) * attn.head_scale[:, 0]).flatten(1)
+    branch = getattr(last, "ln_attn", torch.nn.Identity())(attn.out_proj(mixed))
+    x = x[0] + last.ls_1(branch)
+    return visual.ln_post(x + last.ls_2(last.mlp(last.ln_2(x))))[1:] @ visual.proj
+
+
+@pytest.mark.parametrize("name", ["vit", "vit-avg", "clipa", "scaled-heads", "timm-vit", "eva"])
+def test_self_is_the_last_block_with_attention_among_like_cells(folders, pictures, name):
+    encoder = open_folder(folders(name), parts="self")
+    network = open_clip.create_model(f"local-dir:{folders(name)}").eval()
+    batch = torch.from_numpy(encoder._network.prepared(pictures[0])[None])
+    with torch.inference_mode():
+        expected = self_by_hand(name, network.visual, batch).numpy()
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    found = encoder.encode(pictures[:1])
+    np.testing.assert_allclose(found.parts[0], expected, atol=AGREE)
+    plain = open_folder(folders(name))
+    np.testing.assert_allclose(found.pooled, plain.encode(pictures[:1]).pooled, atol=AGREE)
+    assert (encoder.lane_refusal == "") == (plain.lane_refusal == "")
+    assert (encoder.parts, plain.parts) == ("self", "values")
+    assert encoder.fingerprint != plain.fingerprint
+    assert encoder.lane_key == plain.lane_key, "lanes read the stream, not the parts"
+
+
+def test_values_of_eva_are_the_projected_values_of_its_last_block(folders, pictures):
+    """MaskCLIP on the weights: no query, no key, no rotation."""
+    encoder = open_folder(folders("eva"))
+    visual = open_clip.create_model(f"local-dir:{folders('eva')}").eval().visual
+    trunk = visual.trunk
+    batch = torch.from_numpy(encoder._network.prepared(pictures[0])[None])
+    with torch.inference_mode():
+        x, rope = trunk._pos_embed(trunk.patch_embed(batch))
+        for block in trunk.blocks[:-1]:
+            x = block(x, rope=rope)
+        last = trunk.blocks[-1]
+        width = x.shape[-1]
+        values = last.norm1(x)[0, 1:] @ last.attn.qkv.weight[2 * width :].T + last.attn.v_bias
+        cells = trunk.norm(last.attn.proj(values)[None])[0]
+        expected = visual.head(trunk.head(trunk.fc_norm(cells))).numpy()
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(encoder.encode(pictures[:1]).parts[0], expected, atol=AGREE)
+
+
+@pytest.mark.parametrize("name", ["siglip", "coca"])
+def test_a_tower_that_pools_by_attention_has_values_and_self(folders, pictures, name):
+    ways = {way: open_folder(folders(name), parts=way) for way in ("values", "self")}
+    values, own = (each.encode(pictures[:1]) for each in ways.values())
+    assert np.abs(values.parts[0] - own.parts[0]).max() > 1e-3
+    np.testing.assert_allclose(values.pooled, own.pooled, atol=AGREE)
+    with pytest.raises(BadInputError, match="pools its tokens by attention") as refused:
+        open_folder(folders(name), parts="tokens")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "choice", "reason"),
+    [
+        ("convnext", {"parts": "values"}, "a ConvNeXt is no row of plain attention blocks"),
+        ("resnet", {"parts": "self"}, "by the value path alone"),
+        ("resnet", {"artefacts": "replaced"}, "a ModifiedResNet has no such tokens"),
+    ],
+)
+def test_what_a_tower_cannot_give_is_refused(folders, name, choice, reason):
+    with pytest.raises(BadInputError, match=reason):
+        open_folder(folders(name), **choice)
+    assert open_folder(folders("convnext")).parts == "tokens"
+
+
+def test_a_cell_of_outsize_norm_becomes_the_mean_of_its_sound_neighbours():
+    draw = torch.Generator().manual_seed(0)
+    tokens = torch.randn(2, 1 + 12, 5, generator=draw)
+    tokens[:, 1:] /= tokens[:, 1:].norm(dim=-1, keepdim=True)
+    tokens[:, 0] *= 100  # the class token is no cell
+    whole = tokens.clone()
+    for cell in (1, 2, 11):  # in a grid of 3 rows and 4 columns
+        tokens[1, 1 + cell] *= 40
+    found = without_artefacts(tokens, 1, (3, 4))
+    torch.testing.assert_close(found[0], whole[0])
+    expected = tokens[1].clone()
+    for cell, around in ((1, (0, 4, 5, 6)), (2, (3, 5, 6, 7)), (11, (6, 7, 10))):
+        expected[1 + cell] = torch.stack([whole[1, 1 + c] for c in around]).mean(0)
+    torch.testing.assert_close(found[1], expected)
+    lonely = torch.ones(1, 25, 2)
+    for cell in (0, 1, 5, 6):
+        lonely[0, cell] = 50
+    torch.testing.assert_close(without_artefacts(lonely, 0, (5, 5)), torch.ones(1, 25, 2))
+
+
+def test_replacing_artefacts_changes_parts_but_not_the_picture(folders, pictures, monkeypatch):
+    kept = open_folder(folders("vit"))
+    monkeypatch.setattr("backend.methods.encoders._last_block.ARTEFACT", 1.01)
+    mended = open_folder(folders("vit"), artefacts="replaced")
+    a, b = kept.encode(pictures), mended.encode(pictures)
+    np.testing.assert_allclose(a.pooled, b.pooled, atol=AGREE)
+    assert np.abs(a.parts[0] - b.parts[0]).max() > 1e-3
+    assert kept.fingerprint != mended.fingerprint
+    assert mended.id.endswith("?artefacts=replaced")
+
+
+def test_openvino_gives_the_same_for_like_cells_and_replaced_artefacts(
+    folders, pictures, monkeypatch
+):
+    monkeypatch.setattr("backend.methods.encoders._last_block.ARTEFACT", 1.2)
+    choice = {"parts": "self", "artefacts": "replaced"}
+    ours = open_folder(folders("vit"), engine="openvino", **choice).encode(pictures)
+    theirs = open_folder(folders("vit"), **choice).encode(pictures)
+    for a, b in zip(ours.parts, theirs.parts, strict=True):
+        np.testing.assert_allclose(a, b, atol=AGREE)
+
+
+def test_an_encoder_is_named_with_how_its_parts_are_made(folders, named):
+    model, weights = named
+    name = f"open_clip:{model}/{weights}?parts=self&artefacts=replaced"
+    encoder = load_encoder(name, Settings(is_offline=True, engine="torch"))
+    assert (encoder.id, encoder.parts) == (name, "self")
+    folder = f"open_clip:local-dir:{folders('vit')}?parts=tokens"
+    assert load_encoder(folder, Settings(is_offline=True, engine="torch")).id == folder
+    with pytest.raises(BadInputError, match="heads=2 is no setting"):
+        load_encoder(f"open_clip:{model}/{weights}?heads=2", Settings(is_offline=True))
+    with pytest.raises(BadInputError, match="parts is 'all'; there are auto, values"):
+        load_encoder(f"open_clip:{model}/{weights}?parts=all", Settings(is_offline=True))
 
 
 def test_a_part_is_about_its_own_place(folders):
