@@ -195,8 +195,13 @@ def _looking(verb: Any) -> None:
     made.add_argument("--out", metavar="F.jsonl")
 
     made = verb("explain", "which patch or word carries which label")
-    made.add_argument("samples", nargs="+", metavar="SAMPLE")
+    made.add_argument("samples", nargs="*", metavar="SAMPLE")
     made.add_argument("--label", metavar="L")
+    made.add_argument(
+        "--check",
+        action="store_true",
+        help="is it true? take parts away and score again; without SAMPLE, look where regions are",
+    )
     made.add_argument("--out", metavar="F.png|F.npz|DIR")
 
     made = verb("search", "find samples by text, picture, region or sample")
@@ -264,6 +269,9 @@ def _about(verb: Any) -> None:
     made = verb("bench", "measure this machine against baselines", project=False)
     made.add_argument("name", nargs="?", default="foundation", metavar="NAME")
     made.add_argument("--part", metavar="P", help="only this part of it, such as ingest")
+    made.add_argument(
+        "--encoder", metavar="ID", help="for evidence --part parts; default: embedded"
+    )
     made = verb("reproduce", "a paper's or a model's smallest honest experiment", project=False)
     made.add_argument("name", nargs="?", metavar="NAME")
     made.add_argument("--all", action="store_true")

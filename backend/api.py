@@ -25,6 +25,7 @@ from backend.errors import (
     RefusedError,
     SaveError,
 )
+from backend.evidence_check import Curves, Doubt, Placement, check, doubts, placements
 from backend.images import is_shown_otherwise
 from backend.intake import ImportPreview, formats
 from backend.intake import preview as read_preview
@@ -73,6 +74,8 @@ __all__ = [
     "Cancelled",
     "CompactReport",
     "CurvePoint",
+    "Curves",
+    "Doubt",
     "Entry",
     "Evaluation",
     "Explanation",
@@ -94,6 +97,7 @@ __all__ = [
     "PackChange",
     "PackInfo",
     "PatchlaneError",
+    "Placement",
     "ProjectInfo",
     "QueueEntry",
     "Receipt",
@@ -113,14 +117,17 @@ __all__ = [
     "Workbench",
     "__version__",
     "assets_folder",
+    "check",
     "create_project",
     "delete_project",
+    "doubts",
     "entries",
     "formats",
     "is_shown_otherwise",
     "kind_of_encoder",
     "list_projects",
     "open_project",
+    "placements",
     "preview",
     "project_path",
     "recipe_names",

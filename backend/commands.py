@@ -191,6 +191,10 @@ def suggestion_row(found: api.SampleSuggestions) -> dict[str, Any]:
 
 def explain(args: Namespace) -> dict[str, Any]:
     """Which part carries which label: as numbers (NPZ) or as a picture (PNG)."""
+    if args.check:
+        return _check(args)
+    if not args.samples:
+        raise BadInputError("name a sample, or say --check to look at all that have regions")
     with project(args) as workbench:
         several = len(args.samples) > 1
         files, rows = [], []
@@ -215,6 +219,38 @@ def explain(args: Namespace) -> dict[str, Any]:
                 }
             )
         return {"written": files, "explanations": rows} if files else {"explanations": rows}
+
+
+def _check(args: Namespace) -> dict[str, Any]:
+    """Whether maps are what scores rest on; of all samples with regions where none is named."""
+    with project(args) as workbench:
+        if not args.samples:
+            return _placed(workbench)
+        found = []
+        for name in args.samples:
+            label = args.label
+            if label is None:
+                label = workbench.suggest([name])[0].suggestions[0].label
+            curves = api.check(workbench, name, label, progress=progress)
+            say(f"{curves.name}: {curves.verdict}")
+            found.append(as_json(curves))
+        return {"checks": found}
+
+
+def _placed(workbench: api.Workbench) -> dict[str, Any]:
+    found = api.placements(workbench, progress=progress)
+    if not found:
+        raise NotFoundError(
+            "no YES of this project has a region; import boxes or mark parts, or name a SAMPLE"
+        )
+    figures = {
+        "pointing": float(np.mean([one.pointing for one in found])),
+        "mask_iou": float(np.mean([one.mask_iou for one in found])),
+    }
+    known = [one.heatmap_ap for one in found if one.heatmap_ap is not None]
+    if known:
+        figures["heatmap_ap"] = float(np.mean(known))
+    return {"pairs": len(found), **figures, "placements": as_json(found)}
 
 
 def correct(args: Namespace) -> dict[str, Any]:

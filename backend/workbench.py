@@ -59,6 +59,7 @@ from backend.types import (
     Split,
     Verdict,
 )
+from backend.unseen import score_unseen
 
 log = logging.getLogger("patchlane.workbench")
 
@@ -440,6 +441,12 @@ class Workbench:
             board, version = self.board, self.version
         row = self._row(board, self.sample(sample).id)
         return localising.label_map(self.store, self.pipeline, board, row, version=version)
+
+    def score_unseen(self, samples: Sequence[Any]) -> Float[np.ndarray, "n l"]:
+        """Scores of pictures or texts that are in no project, columns in the order of `labels`."""
+        with self.live.lock:
+            board, learned = self.board, self.learned
+        return score_unseen(self.pipeline, board, learned, self.live.room, samples)
 
     def neighbours(self, sample: int | str, k: int = 8, *, vectors: str | None = None) -> list[Hit]:
         """The samples most like this one, itself left out.
