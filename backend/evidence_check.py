@@ -28,7 +28,7 @@ from backend.types import Explanation, Kind, Layout, Progress, Region, Sample, V
 from backend.workbench import Workbench
 
 SEEDS = 3
-BATCH = 16
+BATCH = 8
 BLUR = 1 / 8
 """Radius of the blur, as a share of a picture's longer side: no cell keeps what it showed."""
 

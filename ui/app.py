@@ -40,6 +40,7 @@ from ui.pages import data, explore, label, learn
 from ui.routes import (
     api_tools,
     bulk,
+    checks,
     exports,
     finding,
     imports,
@@ -62,7 +63,20 @@ PAGES = (
     ("Learn", "learn", learn),
     ("Data", "data", data),
 )
-ROUTES = (media, projects, removed, imports, exports, jobs, items, bulk, finding, points, packs)
+ROUTES = (
+    media,
+    projects,
+    removed,
+    imports,
+    exports,
+    jobs,
+    items,
+    checks,
+    bulk,
+    finding,
+    points,
+    packs,
+)
 STATUS = {
     api.NotFoundError: 404,
     api.RefusedError: 403,

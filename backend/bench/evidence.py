@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from backend import catalogue
+from backend.bench import deletion, part_ways
 from backend.bench._evidence_crops import crop_rows
 from backend.bench.reports import Row, row
 from backend.errors import NotFoundError
@@ -27,8 +28,10 @@ REGULARISER = 1e-2
 REPEATS = 5
 
 
-def rows(settings: Settings, *, say: Say, part: str | None = None) -> Iterator[Row]:
-    """All rows, or those of one part.
+def rows(
+    settings: Settings, *, say: Say, part: str | None = None, encoder: str = "embedded"
+) -> Iterator[Row]:
+    """All rows, or those of one part; `encoder` is the one whose parts are compared.
 
     Raises:
         NotFoundError: no part has that name, or what a part needs is not there.
@@ -36,6 +39,8 @@ def rows(settings: Settings, *, say: Say, part: str | None = None) -> Iterator[R
     steps: dict[str, Callable[[], Iterator[Row]]] = {
         "transport": transport_rows,
         "crops": lambda: crop_rows(settings, say),
+        "parts": lambda: part_ways.rows(settings, say=say, encoder=encoder),
+        "deletion": lambda: deletion.rows(settings, say=say),
     }
     if part is not None and part not in steps:
         raise NotFoundError(f"evidence has no part {part!r}; there are {', '.join(steps)}")

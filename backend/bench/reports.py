@@ -83,9 +83,11 @@ def bench(args: Namespace) -> dict[str, Any]:
         NotFoundError: no bench has that name.
     """
     module = _module(BENCHES, args.name, "bench")
-    rows = [
-        asdict(found) for found in module.rows(Settings.from_environ(), say=_say, part=args.part)
-    ]
+    more = {"encoder": args.encoder} if args.encoder else {}
+    if more and args.name != "evidence":
+        raise BadInputError(f"the bench {args.name} takes no --encoder; evidence does")
+    settings = Settings.from_environ()
+    rows = [asdict(found) for found in module.rows(settings, say=_say, part=args.part, **more)]
     return {"name": args.name, "machine": machine(), "rows": rows}
 
 

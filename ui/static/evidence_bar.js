@@ -12,7 +12,7 @@ const MISSING = 0.75;
 
 export class EvidenceBar {
   /** `onLook(values)` changes the look; `panel` is a LookPanel; `zoom` has zoomIn, zoomOut and fit. */
-  constructor({ onLook, panel, onSave, onLink, zoom }) {
+  constructor({ onLook, panel, onCheck, onSave, onLink, zoom }) {
     this.onLook = onLook;
     this.look = null;
     this.hasLanes = false;
@@ -31,6 +31,7 @@ export class EvidenceBar {
       this.choices[SOURCES.indexOf(this.shown)].focus();
     });
     this.node = el('div', { class: 'pl-tools' }, this.name, group, panel.button,
+      this.#tool('M4 12.5l5 5L20 6.5', 'label.check', onCheck),
       this.#tool('M12 3v12M7 10l5 5 5-5M4 20h16', 'label.save', onSave),
       this.#tool('M9 15l6-6M10 6l2-2a5 5 0 0 1 7 7l-2 2M14 18l-2 2a5 5 0 0 1-7-7l2-2', 'label.link', onLink),
       el('span', { class: 'zoom' },

@@ -3,6 +3,7 @@
 
 import { debounce, params, t, toast } from './base.js';
 import { Arcs } from './arcs.js';
+import { checkMap } from './check.js';
 import { alsoSaid } from './chips.js';
 import { UNCLAIMED } from './evidence.js';
 import { EvidenceBar } from './evidence_bar.js';
@@ -20,7 +21,7 @@ export class EvidenceView {
     this.arcs = new Arcs();
     this.panel = new LookPanel({ onChange: values => this.again(values), onLines: on => page.stage?.setLines(on) });
     this.bar = new EvidenceBar({
-      onLook: values => this.again(values), panel: this.panel, onSave: () => this.save(), onLink: () => this.link(),
+      onLook: values => this.again(values), panel: this.panel, onCheck: () => this.check(), onSave: () => this.save(), onLink: () => this.link(),
       zoom: { zoomIn: () => page.stage?.zoomIn(), zoomOut: () => page.stage?.zoomOut(), fit: () => page.stage?.fit() },
     });
     page.chips.node.addEventListener('scroll', () => this.drawArcs(), { passive: true });
@@ -131,6 +132,13 @@ export class EvidenceView {
   }
 
   // ---- taken away ------------------------------------------------------------------------------
+
+  /** Ask the server whether the score of the label in view rests on what its map marks. */
+  check() {
+    const { current } = this.page, label = this.label;
+    if (!current || label === null) { toast(t('label.check.first')); return; }
+    checkMap({ sample: current.item.sample, label, name: this.page.names.get(label) });
+  }
 
   /** The sample as it is shown, with its map and what it says, as a PNG. */
   save() {

@@ -3,6 +3,7 @@
 // a version, a job or the labels changed; what is there already is changed in place.
 import { api, announceJobs, announceVersion, debounce, el, emit, helpKeys, listen, markReady, pageRoot, setOpenProject, t, toastError } from './base.js';
 import { mountCurve } from './learn_curve.js';
+import { mountDoubts } from './learn_doubts.js';
 import { mountPacks } from './learn_packs.js';
 import { mountReport } from './learn_report.js';
 import { mountVersions } from './learn_versions.js';
@@ -12,14 +13,14 @@ export async function mount({ root }) {
   pageRoot(root, 'learn');
   const section = (name, label) => el('section', { class: `pl-learn-${name}`, 'aria-label': t(label) });
   const packs = section('packs', 'learn.packs'), report = section('report', 'learn.report'), curve = section('curve', 'learn.curve');
-  const versions = section('versions', 'learn.versions');
+  const doubts = section('doubts', 'doubts.title'), versions = section('versions', 'learn.versions');
   root.replaceChildren(el('div', { class: 'pl-panes' },
-    el('main', { class: 'pl-pane grow pl-learn-main' }, packs, report, curve),
+    el('main', { class: 'pl-pane grow pl-learn-main' }, packs, report, curve, doubts),
     el('aside', { class: 'pl-pane pl-learn-side' }, versions)));
   helpKeys(t('page.learn'), [['U', t('help.learn.undo')]]);
 
   const desk = { state: null, change, refresh, isTeaching: false };
-  const parts = [mountPacks(packs, desk), mountReport(report, desk), mountCurve(curve, desk), mountVersions(versions, desk)];
+  const parts = [mountPacks(packs, desk), mountReport(report, desk), mountCurve(curve, desk), mountVersions(versions, desk), mountDoubts(doubts)];
   let turn = 0;
 
   /** Ask again and draw what changed; an answer that is overtaken by a later one is dropped. */
