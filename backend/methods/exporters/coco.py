@@ -114,7 +114,7 @@ def _machine_boxes(
         label
         for label, correction in row.verdicts.items()
         if correction.verdict is Verdict.YES
-        and not any(region.kind in ("box", "polygon") for region in correction.regions)
+        and not any(region.kind != "span" and region.is_here for region in correction.regions)
     ]
     sample = row.sample
     found = source.boxes(sample, wanted) if wanted else ()
