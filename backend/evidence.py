@@ -7,6 +7,7 @@ explanation; it reads the vectors of the sample and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -15,10 +16,12 @@ from backend.board import Board
 from backend.errors import NotFoundError
 from backend.lane_room import LaneRoom
 from backend.learning import Learned
+from backend.numerics import map_shape
 from backend.numerics.leftover import unclaimed
+from backend.part_lessons import PartLessons
 from backend.pipeline import Pipeline
 from backend.store.project import ProjectStore
-from backend.types import Explanation, Label
+from backend.types import Alignment, Explanation, Label
 
 
 def explanation(
@@ -30,8 +33,13 @@ def explanation(
     *,
     label: Label | None = None,
     room: LaneRoom | None = None,
+    lessons: PartLessons | None = None,
 ) -> Explanation:
     """Why one row of the board has its labels.
+
+    In a picture, a label that is accepted, likely or asked about is looked for with what verdicts
+    taught of it, and its map is shaped as `numerics/map_shape.py` says; likeness and what a part
+    is are told of the parts as they are. Words of texts are told by the labels' own vectors.
 
     Args:
         store: where the vectors of its parts are.
@@ -41,6 +49,7 @@ def explanation(
         row: the sample.
         label: only this label; None for all, which also says what no label claims.
         room: where lanes look, None leaves them out.
+        lessons: what verdicts taught about where labels are; None: the labels' own vectors.
 
     Raises:
         NotFoundError: the sample has no vectors yet, or the project no labels.
@@ -52,7 +61,16 @@ def explanation(
     if not columns:
         raise NotFoundError("this project has no labels yet; add one to see where it is")
     parts, layout = store.vectors.parts(sample.content_hash, pipeline.encoder.fingerprint)
-    alignment = pipeline.align(parts, board.label_vectors[columns])
+    vectors = board.label_vectors[columns]
+    if lessons is not None and layout.grid is not None:
+        wanted = columns if label is not None else np.flatnonzero(board.claimers(row)).tolist()
+        vectors = vectors.copy()
+        vectors[[columns.index(column) for column in wanted]] = lessons.vectors(
+            store, pipeline, board, wanted
+        )
+    alignment = pipeline.align(parts, vectors)
+    if layout.grid is not None:
+        alignment = _shaped(pipeline, alignment, parts, vectors, layout.grid)
     temperature = getattr(getattr(pipeline.aligner, "settings", None), "temperature", None)
     left, claimers = None, ()
     if label is None:
@@ -80,6 +98,22 @@ def explanation(
         unclaimed=left,
         claimers=claimers,
     )
+
+
+def _shaped(
+    pipeline: Pipeline,
+    alignment: Alignment,
+    parts: Float[np.ndarray, "p d"],
+    vectors: Float[np.ndarray, "l d"],
+    grid: tuple[int, int],
+) -> Alignment:
+    """The alignment with maps that look at neighbours and away from the ground."""
+    shaped = pipeline.aligner.align(
+        map_shape.smoothed(parts, grid)[None],
+        vectors,
+        saliency=map_shape.saliency(parts, grid)[None],
+    )
+    return replace(alignment, backward=shaped.backward)
 
 
 def _spread(backward: Float[np.ndarray, "p l"]) -> Float[np.ndarray, " l"]:

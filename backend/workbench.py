@@ -27,6 +27,7 @@ from backend.jobs import Jobs, Ticket
 from backend.learning import Learned
 from backend.live import Live
 from backend.packs import Packs
+from backend.part_lessons import PartLessons
 from backend.pipeline import DeferredEncoder, EncoderFacts, Pipeline, load_encoder
 from backend.scorecard import evaluation
 from backend.settings import Settings
@@ -118,6 +119,7 @@ class Workbench:
         self.packs = Packs(self.live)
         self._brought: tuple[object, dict[tuple[int, int, str], float]] | None = None
         self._rivals: tuple[str, ...] = ()
+        self._part_lessons = PartLessons()
         self._warming = Thread(target=self._warm_up_quietly, name="warm-up", daemon=True)
         self.live.start(self._teach_what_is_due)
         if self.live.learns:
@@ -429,6 +431,7 @@ class Workbench:
             self._row(board, self.sample(sample).id),
             label=None if label is None else self.label(label),
             room=self.live.room if with_lanes else None,
+            lessons=self._part_lessons,
         )
 
     def label_map(self, sample: int | str) -> LabelMap:

@@ -1,0 +1,120 @@
+"""What verdicts teach about where a label is: a function of the log, label by label."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend import api, evidence
+from backend.numerics import map_shape
+from backend.numerics.part_shift import Taught, learned_vector
+from backend.part_lessons import NEWEST, PartLessons
+from backend.settings import Settings
+
+THINGS, KINDS = ("cat", "soup", "train"), ("old", "new", "big")
+TEXTS = [f"the {thing} is {kind}" for thing in THINGS for kind in KINDS]
+LABELS = ["animal", "food", "transport"]
+
+
+@pytest.fixture
+def bench(settings: Settings, tmp_path: Path) -> Iterator[api.Workbench]:
+    path = tmp_path / "texts.jsonl"
+    rows = [{"sample": f"t{i}", "text": text} for i, text in enumerate(TEXTS)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    made = api.create_project("words", labels=LABELS, encoder="words", settings=settings)
+    made.add(path)
+    yield made
+    made.close()
+
+
+def vectors(bench: api.Workbench, lessons: PartLessons | None = None) -> np.ndarray:
+    lessons = lessons or PartLessons()
+    return lessons.vectors(bench.store, bench.pipeline, bench.board, range(len(LABELS)))
+
+
+def say(bench: api.Workbench, label: str, verdicts: dict[int, str]) -> str:
+    rows = [{"sample": f"t{i}", "label": label, "verdict": said} for i, said in verdicts.items()]
+    return bench.correct(rows).op
+
+
+def teaching(bench: api.Workbench) -> list[int]:
+    return np.flatnonzero(bench.board.trainable).tolist()
+
+
+def parts(bench: api.Workbench, row: int) -> np.ndarray:
+    content = bench.board.samples[row].content_hash
+    return bench.store.vectors.parts(content, bench.pipeline.encoder.fingerprint)[0]
+
+
+def test_verdicts_move_their_own_label_as_the_formula_says_and_undo_moves_it_back(bench):
+    own, lessons = vectors(bench), PartLessons()
+    np.testing.assert_array_equal(own, bench.board.label_vectors)
+    first, second, third = teaching(bench)[:3]
+    say(bench, "food", {first: "unsure", third: "yes"})
+    np.testing.assert_array_equal(vectors(bench, lessons), own)
+    op = say(bench, "food", {second: "no"})
+    moved = vectors(bench, lessons)
+    column = bench.board.column_named["food"]
+    expected = learned_vector(
+        own[column],
+        [Taught(parts(bench, third))],
+        [Taught(parts(bench, second))],
+        bench.pipeline.scale.temperature,
+    )
+    np.testing.assert_array_equal(moved[column], expected)
+    assert not np.array_equal(moved[column], own[column])
+    rest = [at for at in range(len(LABELS)) if at != column]
+    np.testing.assert_array_equal(moved[rest], own[rest])
+    np.testing.assert_array_equal(vectors(bench), moved)  # a process that starts now
+    bench.undo(op=op)
+    np.testing.assert_array_equal(vectors(bench, lessons), own)
+
+
+def test_held_back_verdicts_teach_nothing(bench):
+    held = np.flatnonzero(bench.board.held_back).tolist()
+    assert held
+    own = vectors(bench)
+    say(bench, "food", {teaching(bench)[0]: "yes", held[0]: "no"})
+    np.testing.assert_array_equal(vectors(bench), own)
+
+
+def test_only_the_newest_of_each_kind_are_read(bench, monkeypatch):
+    monkeypatch.setattr("backend.part_lessons.NEWEST", 1)
+    assert NEWEST > 1
+    old, new, no = teaching(bench)[:3]
+    say(bench, "animal", {old: "yes"})
+    say(bench, "animal", {new: "yes", no: "no"})
+    column = bench.board.column_named["animal"]
+    expected = learned_vector(
+        bench.board.label_vectors[column],
+        [Taught(parts(bench, new))],
+        [Taught(parts(bench, no))],
+        bench.pipeline.scale.temperature,
+    )
+    np.testing.assert_array_equal(vectors(bench)[column], expected)
+
+
+def test_words_are_told_by_the_labels_own_vectors(bench):
+    before = bench.explain("t1", label="food")
+    yes, no = teaching(bench)[:2]
+    say(bench, "food", {yes: "yes", no: "no"})
+    np.testing.assert_array_equal(bench.explain("t1", label="food").backward, before.backward)
+
+
+def test_the_map_of_a_picture_looks_at_neighbours_and_away_from_the_ground(bench):
+    draw = np.random.default_rng(0)
+    cells, labels = (draw.normal(size=(n, bench.pipeline.encoder.dim)) for n in (12, 2))
+    cells, labels = (
+        (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32) for x in (cells, labels)
+    )
+    plain = bench.pipeline.align(cells, labels)
+    shaped = evidence._shaped(bench.pipeline, plain, cells, labels, (3, 4))
+    logits = map_shape.smoothed(cells, (3, 4)) @ labels.T / bench.pipeline.scale.temperature
+    weights = np.exp(logits) * map_shape.saliency(cells, (3, 4))[:, None]
+    np.testing.assert_allclose(shaped.backward[0], weights / weights.sum(axis=0), atol=1e-5)
+    np.testing.assert_array_equal(shaped.similarity, plain.similarity)
+    np.testing.assert_array_equal(shaped.forward, plain.forward)
