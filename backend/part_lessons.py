@@ -1,8 +1,8 @@
 """What verdicts taught about where a label is, worked out when a map is asked for.
 
-A label's vector is a pure function of the newest verdicts on it, so that undo, replay and another
-process all have the same, and nothing of it is stored. It is kept in memory until one of those
-verdicts changes; heads, scores and suggestions know nothing of it.
+A label's vector is a pure function of the newest verdicts and marks on it, so that undo, replay and
+another process all have the same, and nothing of it is stored. It is kept in memory until one of
+those verdicts changes; heads, scores and suggestions know nothing of it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from jaxtyping import Float
 
 from backend.board import Board
 from backend.numerics.part_shift import Taught, learned_vector
+from backend.numerics.regions import marked_parts
 from backend.pipeline import Pipeline
 from backend.store.project import ProjectStore
-from backend.types import Correction, Verdict
+from backend.types import Correction, Layout, Verdict
 
 NEWEST = 24
 """Samples with a YES, and as many with a NO, that a label is taught by: 5 MB of parts to read."""
@@ -47,7 +48,7 @@ class PartLessons:
         chosen = _newest(board, columns)
         for place, column in enumerate(columns):
             rows = chosen.get(board.labels[column].id, ())
-            if len({row.verdict for row in rows}) == 2:
+            if any(row.verdict == Verdict.YES for row in rows):
                 out[place] = self._vector(store, pipeline, board, column, rows)
         return out
 
@@ -100,11 +101,15 @@ def _taught(
     rows: Sequence[Correction],
 ) -> Float[np.ndarray, " d"]:
     hashes = [board.samples[board.row_of[row.sample]].content_hash for row in rows]
-    parts: dict[str, np.ndarray] = {}
+    parts: dict[str, tuple[np.ndarray, Layout]] = {}
     for batch in store.vectors.iter_parts(hashes, pipeline.encoder.fingerprint, len(hashes)):
-        parts |= dict(zip(batch.hashes, batch.parts, strict=True))
+        found = zip(batch.parts, batch.layouts, strict=True)
+        parts |= dict(zip(batch.hashes, found, strict=True))
     told: dict[Verdict | None, list[Taught]] = {Verdict.YES: [], Verdict.NO: []}
     for digest, row in zip(hashes, rows, strict=True):
-        if len(parts.get(digest, ())):
-            told[row.verdict].append(Taught(parts[digest]))
+        if digest in parts and len(parts[digest][0]):
+            vectors, layout = parts[digest]
+            # "It is here" on a sample that does not have the label says nothing.
+            marks = marked_parts(row.regions, layout) if row.verdict == Verdict.YES else ()
+            told[row.verdict].append(Taught(vectors, *marks))
     return learned_vector(own, told[Verdict.YES], told[Verdict.NO], pipeline.scale.temperature)

@@ -74,6 +74,27 @@ def test_verdicts_move_their_own_label_as_the_formula_says_and_undo_moves_it_bac
     np.testing.assert_array_equal(vectors(bench, lessons), own)
 
 
+def test_a_mark_says_which_word_carries_the_label_and_undo_takes_it_back(bench):
+    yes, no = teaching(bench)[:2]
+    say(bench, "food", {yes: "yes", no: "no"})
+    plain, name = vectors(bench), f"t{yes}"
+    end = len(TEXTS[yes])
+    span = [end - 3, end]
+    op = bench.correct([{"sample": name, "label": "food", "part": {"span": span}, "here": True}]).op
+    column = bench.board.column_named["food"]
+    marked = Taught(parts(bench, yes), here=np.array([len(parts(bench, yes)) - 1]))
+    expected = learned_vector(
+        bench.board.label_vectors[column],
+        [marked],
+        [Taught(parts(bench, no))],
+        bench.pipeline.scale.temperature,
+    )
+    np.testing.assert_array_equal(vectors(bench)[column], expected)
+    assert not np.array_equal(expected, plain[column])
+    bench.undo(op=op)
+    np.testing.assert_array_equal(vectors(bench), plain)
+
+
 def test_held_back_verdicts_teach_nothing(bench):
     held = np.flatnonzero(bench.board.held_back).tolist()
     assert held
