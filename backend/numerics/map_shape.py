@@ -6,8 +6,7 @@ parts or likenesses are averaged). Ground: what looks like the rim of the pictur
 ground than thing, so a cell weighs exp(`SALIENCY` z) in the source measure, z its distance from the
 mean rim in deviations of the picture.
 
-Pointing with the labels' own vectors, chance / cells / neighbours / both: `bccd` 0.17, 0.21, 0.19,
-0.29; `aquarium` 0.13, 0.35, 0.39, 0.43; `coco_mini` 0.16, 0.36, 0.36, 0.39.
+How much both bring without any verdict: `patchlane bench evidence --part pointing`, "untaught".
 
 Source: the rim as ground, Wei et al., Geodesic saliency using background priors, ECCV 2012.
 """
