@@ -28,7 +28,7 @@ def test_both_sides_of_the_transport_part_solve_the_same_clouds(monkeypatch):
 
 def test_an_unknown_part_and_a_missing_library_are_told(settings, monkeypatch):
     with pytest.raises(
-        NotFoundError, match=r"no part 'arcs'; there are transport, crops, parts, deletion, pointing"
+        NotFoundError, match=r"no part 'arcs'; there are transport, crops, parts, deletion"
     ):
         list(evidence.rows(settings, say=str, part="arcs"))
     monkeypatch.setitem(sys.modules, "ot", None)
