@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float16, Int
@@ -134,7 +135,9 @@ def _encoded(
     place = folder / f"{name}-{key}"
     place.mkdir(parents=True, exist_ok=True)
     mark = place / "done.json"
-    done = json.loads(mark.read_text(encoding="utf-8")) if mark.exists() else {"count": 0}
+    done: dict[str, Any] = (
+        json.loads(mark.read_text(encoding="utf-8")) if mark.exists() else {"count": 0}
+    )
     for at in range(done["count"], count, CHUNK):
         numbers = range(at, min(at + CHUNK, count))
         encoded = encoder.encode(load(numbers))
