@@ -23,6 +23,7 @@ from backend.bench._embedded_measures import encode_files
 from backend.bench.reports import Row, row
 from backend.contracts import Encoder, has_text_side
 from backend.errors import BadInputError
+from backend.methods.encoders._trunk import STRIDE
 from backend.methods.encoders.embedded import CONSTANTS, EmbeddedEncoder
 from backend.numerics import transport
 from backend.numerics.localisation import cells_on_boxes, map_average_precisions, pointing
@@ -94,8 +95,8 @@ def _sizes(settings: Settings) -> Iterator[tuple[str, Any]]:
     shipped = EmbeddedEncoder(EmbeddedEncoder.Settings(threads=settings.threads))
     for size in SIZES:
         with _resized(shipped, size, settings) as made:
-            rows_, columns = made.grid
-            yield f"untrained combination at {size} px, grid {rows_} x {columns}", made
+            side = size // STRIDE
+            yield f"untrained combination at {size} px, grid {side} x {side}", made
 
 
 @contextmanager
