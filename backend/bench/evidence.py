@@ -18,6 +18,7 @@ from backend import catalogue
 from backend.bench import deletion, part_ways
 from backend.bench._evidence_crops import crop_rows
 from backend.bench.pointing import correction_rows, pointing_rows
+from backend.bench.read import mask_rows
 from backend.bench.reports import Row, row
 from backend.errors import NotFoundError
 from backend.settings import Settings
@@ -44,6 +45,7 @@ def rows(
         "deletion": lambda: deletion.rows(settings, say=say),
         "pointing": lambda: pointing_rows(settings, say),
         "corrections": lambda: correction_rows(settings, say),
+        "masks": lambda: mask_rows(settings, say),
     }
     if part is not None and part not in steps:
         raise NotFoundError(f"evidence has no part {part!r}; there are {', '.join(steps)}")

@@ -23,6 +23,7 @@ EXPERIMENTS: Mapping[str, str] = {
     "embedded-encoder": "backend.bench.embedded_encoder",
     "multi-lane": "backend.bench.multi_lane",
     "relabel": "backend.bench.relabel",
+    "read": "backend.bench.read",
 }
 
 
