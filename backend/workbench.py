@@ -29,6 +29,7 @@ from backend.live import Live
 from backend.packs import Packs
 from backend.part_lessons import PartLessons
 from backend.pipeline import DeferredEncoder, EncoderFacts, Pipeline, load_encoder
+from backend.pointing import Pointer
 from backend.scorecard import evaluation
 from backend.settings import Settings
 from backend.store.compaction import CompactReport
@@ -117,6 +118,7 @@ class Workbench:
         self.jobs = Jobs(store)
         self.live = Live(store, settings, self.jobs, learns=learns, encoder=encoder)
         self.packs = Packs(self.live)
+        self.pointer = Pointer(self)
         self._brought: tuple[object, dict[tuple[int, int, str], float]] | None = None
         self._rivals: tuple[str, ...] = ()
         self._part_lessons = PartLessons()

@@ -50,7 +50,7 @@ CSP = "; ".join(
     )
 )
 # Posts that only ask (a picture to search by, a lasso's outline): allowed where nothing is written.
-ASKING_POSTS = ("/pl/api/search", "/pl/api/inside", "/pl/api/selection")
+ASKING_POSTS = ("/pl/api/search", "/pl/api/inside", "/pl/api/selection", "/pl/api/mask")
 # Gradio writes what is uploaded here to disk; Patchlane's own pages never use it.
 GRADIO_UPLOAD = "/gradio_api/upload"
 PLOTLY_FILE = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"

@@ -35,7 +35,7 @@ Chances = Float[np.ndarray, "h w"]
 BETA = 10.0
 """How much a difference between neighbours hinders the walker."""
 
-GAMMA = 0.001
+GAMMA = 0.0005
 """How much the map counts at each pixel; 0.005 and 0.02 were worse together with points."""
 
 SURE = 0.55
