@@ -2,6 +2,7 @@
 // the server. Knows the verdicts of every sample at hand, sent or not.
 
 import { api, newOp, t, toast, toastError } from './base.js';
+import { asPart, withMark } from './geometry.js';
 import { Outbox } from './outbox.js';
 
 export class Decisions {
@@ -32,6 +33,40 @@ export class Decisions {
     return all;
   }
 
+  /** The marks of a sample as the person sees them: label id -> [{kind, points, verdict}]. */
+  marksOf(item) {
+    const all = new Map(item.marks);
+    this.#place(all, this.outbox.entries.flatMap(entry => (entry.rows ?? []).filter(row => row.sample === item.sample && row.region)));
+    return all;
+  }
+
+  /** Mark one place of a label: here, not here, or (null) no longer. */
+  mark(item, label, region, here) { this.markAll(item, label, [{ region, here }]); }
+
+  /**
+   * Mark places of a label as one action: `changes` of {region, here}. A label that is somewhere is
+   * in the sample: the verdict becomes yes unless the person is unsure of it.
+   */
+  markAll(item, label, changes) {
+    const op = newOp(), said = item.verdicts.get(label) ?? null;
+    const verdict = said !== 'unsure' && changes.some(({ here }) => here === true) ? 'yes' : said;
+    const rows = changes.map(({ region, here }) => ({ sample: item.sample, label, verdict, region, here }));
+    const entry = { kind: 'commit', op, rows, before: [[label, said]], marksBefore: item.marks.get(label) ?? [], seen_version: item.suggestions.version };
+    this.#apply(item.verdicts, [[label, verdict]]);
+    this.#place(item.marks, rows);
+    this.ops.push(op);
+    this.outbox.add(entry);
+  }
+
+  // Adding what is there already changes nothing, so rows may be placed again.
+  #place(marks, rows) {
+    for (const { label, region, here } of rows) {
+      if (!region) continue;
+      const left = withMark(marks.get(label) ?? [], region, here);
+      if (left.length) marks.set(label, left); else marks.delete(label);
+    }
+  }
+
   /** One action on one sample: `pairs` of [label id, verdict or null]. */
   commit(item, pairs) {
     const op = newOp(), before = pairs.map(([label]) => [label, item.verdicts.get(label) ?? null]);
@@ -46,7 +81,10 @@ export class Decisions {
     const op = this.ops.pop() ?? null, entry = this.outbox.entries.find(each => each.op === op);
     if (entry && this.outbox.drop(op)) {
       const { sample } = entry.rows[0], item = this.samples.get(sample)?.item;
-      if (item) this.#apply(item.verdicts, entry.before);
+      if (item) {
+        this.#apply(item.verdicts, entry.before);
+        if (entry.marksBefore) item.marks.set(entry.rows[0].label, entry.marksBefore);
+      }
       this.onRestored(sample);
       return;
     }
@@ -68,12 +106,12 @@ export class Decisions {
       return api('/pl/api/undo', { json: { op: entry.target, request: entry.op, spares_imports: true }, signal });
     }
     const { op, rows, seen_version } = entry;
-    return api('/pl/api/commit', { json: { op, rows, seen_version }, signal });
+    return api('/pl/api/commit', { json: { op, rows: rows.map(asRow), seen_version }, signal });
   }
 
   #saved(entry, answer, tell) {
     if (entry.kind === 'undo') {
-      if (answer.op) this.samples.setVerdicts(answer.verdicts);
+      if (answer.op) { this.samples.setVerdicts(answer.verdicts); this.samples.setMarks(answer.marks); }
       this.onUndone(answer, Boolean(entry.isBack));
       return;
     }
@@ -83,7 +121,11 @@ export class Decisions {
       const item = this.samples.get(sample)?.item;
       if (!unsent.has(sample)) unsent.set(sample, this.outbox.unsent(sample));
       if (item && !unsent.get(sample).has(label)) this.#apply(item.verdicts, [[label, verdict]]);
+      if (item) this.#place(item.marks, entry.rows.filter(row => row.sample === sample));
     }
     tell(entry);
   }
 }
+
+// What the server is sent: a place, or a verdict on the whole sample.
+const asRow = ({ sample, label, verdict, region, here }) => region ? { sample, label, part: asPart(region), here } : { sample, label, verdict };

@@ -154,6 +154,12 @@ export class Evidence {
   }
 }
 
+/** 0..255 steps of a map that came by itself (that of a phrase). */
+export function ownSteps(values) {
+  const low = Math.min(...values), high = Math.max(...values);
+  return Uint8ClampedArray.from(values, value => high > low ? 255 * (value - low) / (high - low) : 128);
+}
+
 function floats(half) {
   const values = new Float32Array(half.length);
   for (let k = 0; k < half.length; k++) values[k] = HALF[half[k]];

@@ -12,7 +12,7 @@ const MISSING = 0.75;
 
 export class EvidenceBar {
   /** `onLook(values)` changes the look; `panel` is a LookPanel; `zoom` has zoomIn, zoomOut and fit. */
-  constructor({ onLook, panel, onCheck, onSave, onLink, zoom }) {
+  constructor({ onLook, panel, onCheck, onSave, onLink, onPoint, onBox, zoom }) {
     this.onLook = onLook;
     this.look = null;
     this.hasLanes = false;
@@ -30,7 +30,11 @@ export class EvidenceBar {
       this.other(step);
       this.choices[SOURCES.indexOf(this.shown)].focus();
     });
-    this.node = el('div', { class: 'pl-tools' }, this.name, group, panel.button,
+    this.tools = {
+      point: this.#tool('M12 3v4M12 17v4M3 12h4M17 12h4M12 12h.01', 'label.point', onPoint),
+      box: this.#tool('M5 3v4M3 5h4M17 5h3v3M20 16v4h-4M8 20H5v-3M5 11v3M11 5h3M20 11v2M11 20h2', 'label.box', onBox),
+    };
+    this.node = el('div', { class: 'pl-tools' }, this.name, group, this.tools.point, this.tools.box, panel.button,
       this.#tool('M4 12.5l5 5L20 6.5', 'label.check', onCheck),
       this.#tool('M12 3v12M7 10l5 5 5-5M4 20h16', 'label.save', onSave),
       this.#tool('M9 15l6-6M10 6l2-2a5 5 0 0 1 7 7l-2 2M14 18l-2 2a5 5 0 0 1-7-7l2-2', 'label.link', onLink),
@@ -56,6 +60,9 @@ export class EvidenceBar {
     const words = t(key), name = key.split('.').slice(1).join('-');
     return el('button', { type: 'button', class: 'pl-icon-button', 'aria-label': words, title: words, 'data-testid': `tool-${name}`, onclick: run }, icon(path));
   }
+
+  /** Which of the tools on the sample is in hand: {point, box}. */
+  setTools(open) { for (const [name, node] of Object.entries(this.tools)) node.setAttribute('aria-pressed', String(Boolean(open[name]))); }
 
   choose(name) { this.onLook({ source: name }); }
 

@@ -22,6 +22,7 @@ export class EvidenceView {
     this.panel = new LookPanel({ onChange: values => this.again(values), onLines: on => page.stage?.setLines(on) });
     this.bar = new EvidenceBar({
       onLook: values => this.again(values), panel: this.panel, onCheck: () => this.check(), onSave: () => this.save(), onLink: () => this.link(),
+      onPoint: () => page.points.toggle(), onBox: () => page.boxes.toggle(),
       zoom: { zoomIn: () => page.stage?.zoomIn(), zoomOut: () => page.stage?.zoomOut(), fit: () => page.stage?.fit() },
     });
     page.chips.node.addEventListener('scroll', () => this.drawArcs(), { passive: true });
@@ -88,6 +89,7 @@ export class EvidenceView {
     const verdict = label === null || !current ? null : page.decisions.of(current.item).get(label);
     page.stage.setMap(isLeft ? 0 : label, isLeft ? UNCLAIMED : bar.shown);
     page.stage.setRejected(verdict === 'no');
+    page.marks.draw();
     const names = this.#claimers(evidence);
     bar.sayLeft(evidence, names);
     if (isLeft) bar.sayUnclaimed(evidence, names);

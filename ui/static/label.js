@@ -6,6 +6,7 @@ import {
   announceVersion, api, count, debounce, el, listen, markReady, onRemoved, pageRoot, params, setAddress, setOpenProject,
   t, toast, toastError,
 } from './base.js';
+import { BoxTool } from './box_tool.js';
 import { Chips, barsOf } from './chips.js';
 import { Decisions } from './decisions.js';
 import { EvidenceView } from './evidence_view.js';
@@ -13,8 +14,10 @@ import { lay } from './label_layout.js';
 import { LabelBox } from './label_box.js';
 import { assignKeys, listenForKeys } from './label_keys.js';
 import { Line } from './line.js';
+import { Marks } from './marks.js';
 import { Neighbours } from './neighbours.js';
 import { PartCard } from './part_card.js';
+import { PointOut } from './point_out.js';
 import { Queue } from './queue.js';
 import { Samples } from './samples.js';
 import { tellUndone } from './undo.js';
@@ -54,6 +57,9 @@ class LabelPage {
       onNew: (name, isYes, pack) => this.newLabel(name, isYes, pack), onPacks: packs => { this.packs = packs; this.chips.packs = packs; this.chips.arrange(); },
     });
     this.near = new Neighbours({ onOpen: id => this.open(id), onCopy: n => this.copy(n), nameOf });
+    this.marks = new Marks(this);
+    this.points = new PointOut(this);
+    this.boxes = new BoxTool(this);
     this.view = new EvidenceView(this);
     this.bar = this.view.bar;
     this.place = lay(this);
@@ -89,8 +95,9 @@ class LabelPage {
       isWaiting: () => Boolean(this.current?.item.is_pending),
     });
     const Stage = queue.kind === 'text' ? Words : Viewer;
-    this.stage = new Stage({ card: this.card, onPart: () => {}, onPaint: (node, id) => this.view.painted(node, id), onMove: () => this.view.drawArcs() });
-    this.place.replaceChildren(this.stage.node, this.card.node, this.view.panel.node);
+    this.stage = new Stage({ card: this.card, onPart: () => {}, onPaint: (node, id) => this.view.painted(node, id), onMove: () => this.view.drawArcs(), onTap: event => this.marks.showMenu(event) });
+    this.marks.settle();
+    this.#fill();
     this.view.dress();
     this.setVersion(queue.version);
     if (!queue.samples) return this.empty('samples');
@@ -125,6 +132,7 @@ class LabelPage {
       labels: el('button', { type: 'button', class: 'pl-button primary', onclick: () => this.box.startNew() }, t('label.empty.labels.do')),
       done: el('button', { type: 'button', class: 'pl-button primary', onclick: () => this.pick('order') }, t('label.empty.done.do')),
     }[what];
+    this.leaveTools();
     this.current = null;
     this.isLeaving = false;
     this.turn += 1;
@@ -172,7 +180,8 @@ class LabelPage {
 
   show(record) {
     const { item } = record;
-    if (!this.stage.node.isConnected) this.place.replaceChildren(this.stage.node, this.card.node, this.view.panel.node);
+    if (!this.stage.node.isConnected) this.#fill();
+    this.leaveTools();
     this.root.classList.remove('nothing');
     this.current = record;
     this.active = this.hovered = null;
@@ -205,6 +214,8 @@ class LabelPage {
     this.bars = barsOf(item.suggestions);
     this.chips.show({ order: this.order, verdicts: this.decisions.of(item), bars: this.bars, spread: id => this.view.spread(id), keys: keysOf, packs: this.packs });
   }
+
+  #fill() { this.place.replaceChildren(this.stage.node, this.card.node, this.view.panel.node, this.points.node, this.marks.menu); }
 
   bringEvidence(record) {
     const place = evidence => { if (this.current === record) this.view.place(evidence); };
@@ -248,6 +259,9 @@ class LabelPage {
   activate(id) {
     this.active = id;
     this.chips.setActive(id);
+    this.marks.hideMenu();
+    this.points.follow(id);
+    this.boxes.follow(id);
     this.writeSoon();
     this.view.draw();
     if (id !== null) this.card.speak(this.bar.said);
@@ -256,6 +270,31 @@ class LabelPage {
       this.samples.bringAgain(current.item.sample, id).then(() => this.bringEvidence(current));
     }
   }
+
+  // ---- places ------------------------------------------------------------------------------------
+
+  /** Mark places of a label: `changes` of {region, here: true | false | null}; one step to undo. */
+  markAll(label, changes) {
+    if (!this.current || this.isLeaving || !changes.length) return;
+    const { item } = this.current;
+    this.decisions.markAll(item, label, changes);
+    this.chips.setVerdicts(this.decisions.of(item), { touched: [label] });
+    this.view.draw();
+    const name = this.names.get(label), [{ here }] = changes;
+    this.card.speak(t(here === null ? 'label.mark.gone' : here ? 'label.mark.here.at' : 'label.mark.absent.at', { name }));
+  }
+
+  /** The label of a phrase: the one of that name, made if there is none; null if that failed. */
+  async labelFor(name) {
+    const known = this.labels.find(each => each.name === name);
+    if (known) return known.id;
+    await this.newLabel(name, false, this.labels[0]?.pack ?? 'main');
+    return this.labels.find(each => each.name === name)?.id ?? null;
+  }
+
+  onTools() { this.marks.hideMenu(); this.bar.setTools({ point: this.points.isOpen, box: this.boxes.isOpen }); }
+
+  leaveTools() { this.points.close(); this.boxes.close(); this.marks.hideMenu(); }
 
   // ---- what a person decides --------------------------------------------------------------------
 
@@ -278,6 +317,7 @@ class LabelPage {
   /** YES for the chosen, NO for all others of the packs in view, unsure stays; then the next one. */
   accept() {
     if (!this.current || this.isLeaving) return;
+    this.leaveTools();
     const said = this.decisions.of(this.current.item);
     const pairs = this.labels.filter(label => this.isInView(label))
       .filter(label => !['unsure', 'no'].includes(said.get(label.id)))
@@ -400,6 +440,8 @@ class LabelPage {
   }
 
   escape() {
+    if (!this.marks.menu.hidden) { this.marks.hideMenu(); return; }
+    if (this.points.isOpen || this.boxes.isOpen) { this.leaveTools(); return; }
     this.stage?.setPart(null);
     this.view.escape();
     if (this.active !== null) this.activate(null);

@@ -4,7 +4,7 @@ import { digitOf, helpKeys, keys, t } from './base.js';
 
 /** Letters the page uses itself, or will; the other ones may be given to labels. */
 const RESERVED = new Set('unefgcl');
-const HELP = ['digits', 'no', 'unsure', 'enter', 'skip', 'back', 'undo', 'evidence', 'focus', 'arrows', 'zoom', 'copy', 'find', 'new', 'escape'];
+const HELP = ['digits', 'no', 'unsure', 'here', 'point', 'box', 'enter', 'skip', 'back', 'undo', 'evidence', 'focus', 'arrows', 'zoom', 'copy', 'find', 'new', 'escape'];
 
 /**
  * label id -> key. Keys that people gave come first. The digits left over go to the labels in
@@ -39,6 +39,9 @@ export function listenForKeys(page) {
     '-': () => page.stage?.zoomOut(),
     0: () => page.stage?.fit(),
     Escape: () => page.escape(),
+    h: event => page.marks.mark(!event.shiftKey),
+    p: () => page.points.toggle(),
+    b: () => page.boxes.toggle(),
     e: () => page.bar.other(),
     f: () => page.stage?.focus(),
     n: () => page.box.startNew(),
@@ -56,6 +59,8 @@ export function listenForKeys(page) {
       page.chips.reveal(label);
       return true;
     }
+    // A box that is being drawn has Enter and the arrows.
+    if (page.boxes.isOpen && page.boxes.key(event)) return true;
     if (Object.hasOwn(plain, key)) { plain[key](event); return true; }
     return Boolean(page.current && page.stage.arrow(event));
   });

@@ -36,6 +36,7 @@ export class Samples {
     const item = await api('/pl/api/item', { query: { sample: id }, signal });
     record.item = item;
     item.verdicts = new Map(Object.entries(item.verdicts).map(([label, verdict]) => [Number(label), verdict]));
+    item.marks = marksFrom(item.marks);
     if (item.media) record.image = preload(item.media, { thumb: item.thumb, priority: record.priority });
     if (typeof id !== 'number') {
       this.all.delete(id);
@@ -84,9 +85,20 @@ export class Samples {
     }
   }
 
+  /** The server's marks: id -> {label: [mark]}. */
+  setMarks(all) {
+    for (const [id, marks] of Object.entries(all ?? {})) {
+      const record = this.all.get(Number(id));
+      if (record?.item) record.item.marks = marksFrom(marks);
+    }
+  }
+
   forget(except = null) {
     for (const [id, record] of this.all) {
       if (id !== except) { record.stop.abort(); this.all.delete(id); }
     }
   }
 }
+
+// label id -> [{kind, points, verdict}], oldest first
+const marksFrom = marks => new Map(Object.entries(marks ?? {}).map(([label, all]) => [Number(label), all]));

@@ -3,6 +3,7 @@
 
 import { el, onRemoved, t } from './base.js';
 import { pictureCanvas } from './snapshot.js';
+import { ownSteps } from './evidence.js';
 import { ramp } from './ramps.js';
 
 const MOST = 16, STEP = 1.25, DRAG = 4, SHARP = 1.4;
@@ -25,9 +26,14 @@ export function preload(address, { thumb = null, priority = 'high' } = {}) {
 }
 
 export class Viewer {
-  /** `onPart()` is called when the part changes; `onPaint()` after a map was drawn; `onMove()` when the picture moved. */
-  constructor({ card, onPart, onPaint, onMove }) {
-    Object.assign(this, { card, onPart, onPaint, onMove });
+  /**
+   * `onPart()` is called when the part changes; `onPaint()` after a map was drawn; `onMove()` when
+   * the picture moved; `onTap(event)` when the part in view was clicked.
+   */
+  constructor({ card, onPart, onPaint, onMove, onTap = () => {} }) {
+    Object.assign(this, { card, onPart, onPaint, onMove, onTap });
+    this.own = null;               // a map that is no label's, see setOwn
+    this.tool = null;              // what clicks on the picture are for: {tap, down?, move?, up?, key?}
     this.photo = el('img', { class: 'photo', alt: '' });
     this.heat = el('canvas', { class: 'heat', 'data-testid': 'evidence', 'data-label': '', 'data-source': 'transport', 'aria-hidden': 'true' });
     this.lines = el('div', { class: 'lines', hidden: true });
@@ -59,7 +65,7 @@ export class Viewer {
     this.photo = image;
     this.node.dataset.sample = item.name;
     this.node.dataset.id = item.sample;
-    this.evidence = null;
+    this.evidence = this.own = null;
     this.part = null;
     this.zoom = { z: 1, x: 0, y: 0 };
     if (!item.width) image.ready.then(() => { if (this.photo === image) this.#fit(); });
@@ -78,6 +84,8 @@ export class Viewer {
 
   /** What is drawn: a label's id or null, from which source. */
   setMap(label, source) { this.label = label; this.source = source; this.draw(); }
+  /** Draw the map of a phrase (a number per part) in place of a label's; null takes it away. */
+  setOwn(heat) { this.own = heat; this.draw(); }
   setLook({ opacity, colours }) {
     this.opacity = opacity;
     this.ramp = ramp(colours);
@@ -92,17 +100,17 @@ export class Viewer {
 
   #paint() {
     this.frame = 0;
-    const { evidence, label } = this, drawn = evidence && label !== null && evidence.has(label, this.source);
+    const { evidence, label, own } = this, drawn = evidence && (own?.length === evidence.parts || (label !== null && evidence.has(label, this.source)));
     const pen = this.heat.getContext('2d');
     if (drawn) {
-      const picture = pen.createImageData(evidence.cols, evidence.rows), steps = evidence.steps(this.source, label);
+      const picture = pen.createImageData(evidence.cols, evidence.rows), steps = own ? ownSteps(own) : evidence.steps(this.source, label);
       const to = new Uint32Array(picture.data.buffer), from = new Uint32Array(this.ramp.buffer);
       for (let p = 0; p < steps.length; p++) to[p] = from[steps[p]];
       pen.putImageData(picture, 0, 0);
     } else pen.clearRect(0, 0, this.heat.width, this.heat.height);
     this.heat.classList.toggle('drawn', Boolean(drawn));
     this.#paintPart();
-    this.onPaint(this.heat, drawn ? label : null);
+    this.onPaint(this.heat, drawn && !own ? label : null);
   }
 
   #paintPart() {
@@ -223,6 +231,12 @@ export class Viewer {
     return { x: event.clientX - box.left, y: event.clientY - box.top };
   }
 
+  /** Where a pointer is on the picture, in 0..1 of it; beyond that it is beside it. */
+  spotOf(event) {
+    const { x, y } = this.#at(event), { zoom, size } = this;
+    return { x: (x - zoom.x) / (size.w * zoom.z), y: (y - zoom.y) / (size.h * zoom.z) };
+  }
+
   #partAt({ x, y }) {
     if (!this.evidence?.rows) return null;
     const { rows, cols } = this.evidence, { zoom, size } = this;
@@ -237,25 +251,31 @@ export class Viewer {
       const { x, y } = this.#at(event), lines = event.deltaMode ? 20 : 1;
       this.zoomAt(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0016)), x, y);
     }, { passive: false });
-    node.addEventListener('dblclick', () => this.fit());
+    node.addEventListener('dblclick', () => { if (!this.tool) this.fit(); });
     node.addEventListener('pointerdown', event => {
       if (event.button) return;
       fingers.set(event.pointerId, this.#at(event));
       node.setPointerCapture(event.pointerId);
-      this.isDragging = false;
+      this.isDragging = fingers.size > 1;
+      this.isHeld = fingers.size === 1 && Boolean(this.tool?.down?.(this.spotOf(event)));
     });
     node.addEventListener('pointermove', event => {
       const now = this.#at(event), before = fingers.get(event.pointerId);
+      if (before && this.isHeld) { this.tool?.move?.(this.spotOf(event)); return; }
       if (before && fingers.size === 2) this.#pinch(event.pointerId, before, now);
       else if (before && this.zoom.z > 1) this.#drag(event.pointerId, before, now);
       else this.setPart(this.#partAt(now));
     });
     const up = event => { fingers.delete(event.pointerId); node.classList.remove('dragging'); };
     node.addEventListener('pointerup', event => {
-      if (fingers.size === 1 && !this.isDragging) this.setPart(this.#partAt(this.#at(event)));
+      const isTap = fingers.size === 1 && !this.isDragging && !this.isHeld;
+      if (isTap) this.setPart(this.#partAt(this.#at(event)));
+      if (this.isHeld) this.tool?.up?.(this.spotOf(event));
+      else if (isTap && !this.tool?.tap(this.spotOf(event), this.part, event)) this.onTap(event);
+      this.isHeld = false;
       up(event);
     });
-    node.addEventListener('pointercancel', up);
+    node.addEventListener('pointercancel', event => { this.isHeld = false; up(event); });
     node.addEventListener('pointerleave', event => {
       if (event.pointerType === 'mouse' && !fingers.size) this.setPart(null);
     });

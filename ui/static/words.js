@@ -2,15 +2,16 @@
 // and a strip at its side shows where in the whole text the evidence of the drawn label lies.
 
 import { count, el, listen, onRemoved, onTheme, t } from './base.js';
+import { ownSteps } from './evidence.js';
 import { wordsCanvas } from './snapshot.js';
 
 const LEVELS = 12, SEEN = 10;      // shades of a word; steps (of 255) below which it stays plain
 const SAVED = 2400;                 // pixels of text in a saved picture
 
 export class Words {
-  /** The same face as `Viewer`: show, setEvidence, setMap, arrow, zoomIn, zoomOut, fit. */
-  constructor({ card, onPart, onPaint }) {
-    Object.assign(this, { card, onPart, onPaint });
+  /** The same face as `Viewer`: show, setEvidence, setMap, setOwn, tool, arrow, zoomIn, zoomOut, fit. */
+  constructor({ card, onPart, onPaint, onTap = () => {} }) {
+    Object.assign(this, { card, onPart, onPaint, onTap, own: null, tool: null, marks: [], points: new Map() });
     this.text = el('div', { class: 'words', 'data-testid': 'evidence', 'data-label': '', 'data-source': 'transport' });
     this.note = el('p', { class: 'note pl-dim pl-small', 'data-testid': 'long-text', hidden: true });
     this.pane = el('div', { class: 'scroll' }, this.note, this.text);
@@ -31,7 +32,7 @@ export class Words {
     this.item = item;
     this.node.dataset.sample = item.name;
     this.node.dataset.id = item.sample;
-    Object.assign(this, { evidence: null, part: null, spans: [], shade: new Uint8Array(0), steps: null });
+    Object.assign(this, { evidence: null, part: null, own: null, spans: [], shade: new Uint8Array(0), steps: null });
     this.text.textContent = item.text;
     this.text.classList.toggle('short', item.text.length < 280);
     this.note.hidden = true;
@@ -58,6 +59,7 @@ export class Words {
       this.text.replaceChildren(...pieces);
       this.shade = new Uint8Array(this.spans.length);
       this.#sayPassages();
+      this.#mark();
       this.#measure();
     }
     this.draw();
@@ -68,6 +70,24 @@ export class Words {
     const words = this.item.text.trim().split(/\s+/).length, each = Math.round(words / this.spans.length);
     this.note.hidden = each < 2 || !this.spans.some(span => /\S\s+\S/.test(span.textContent));
     this.note.textContent = t('label.text.long', { words: count(words), each });
+  }
+
+  /** Draw the map of a phrase (a number per word) in place of a label's; null takes it away. */
+  setOwn(heat) { this.own = heat; this.draw(); }
+
+  /** Marks of the label [{from, to, here}], and the words that a tool points at: part -> here. */
+  setMarks(marks, points) { Object.assign(this, { marks, points }); this.#mark(); }
+
+  // A word is marked where a mark overlaps it; of two the newer counts.
+  #mark() {
+    const { evidence } = this;
+    this.node.dataset.marks = this.marks.length;
+    this.spans.forEach((span, p) => {
+      const from = evidence.spans[2 * p], to = evidence.spans[2 * p + 1];
+      const mark = this.marks.findLast(each => each.from < to && each.to > from), point = this.points.get(p);
+      if (mark) span.dataset.mark = mark.here ? 'here' : 'absent'; else delete span.dataset.mark;
+      if (point === undefined) delete span.dataset.point; else span.dataset.point = point ? 'here' : 'absent';
+    });
   }
 
   setMap(label, source) { this.label = label; this.source = source; this.draw(); }
@@ -83,8 +103,8 @@ export class Words {
 
   #paint() {
     this.frame = 0;
-    const { evidence, label } = this, drawn = evidence && label !== null && evidence.has(label, this.source);
-    this.steps = drawn ? evidence.steps(this.source, label) : null;
+    const { evidence, label, own } = this, drawn = evidence && (own?.length === evidence.parts || (label !== null && evidence.has(label, this.source)));
+    this.steps = !drawn ? null : own ? ownSteps(own) : evidence.steps(this.source, label);
     for (let p = 0; p < this.spans.length; p++) {
       const step = this.steps ? this.steps[p] : 0;
       const shade = step < SEEN ? 0 : 1 + Math.floor(step / 256 * LEVELS);
@@ -94,7 +114,7 @@ export class Words {
     }
     this.#paintStrip();
     this.#paintPart();
-    this.onPaint(this.text, drawn ? label : null);
+    this.onPaint(this.text, drawn && !own ? label : null);
   }
 
   #paintStrip() {
@@ -211,6 +231,12 @@ export class Words {
     this.text.addEventListener('pointerover', event => {
       const word = event.target.closest('[data-p]');
       this.setPart(word ? Number(word.dataset.p) : null);
+    });
+    this.text.addEventListener('click', event => {
+      const word = event.target.closest('[data-p]');
+      if (!word || !getSelection().isCollapsed) return;   // somebody selects text
+      this.setPart(Number(word.dataset.p));
+      if (!this.tool?.tap(null, this.part, event)) this.onTap(event);
     });
     this.text.addEventListener('pointerleave', event => { if (event.pointerType === 'mouse') this.setPart(null); });
     this.pane.addEventListener('scroll', () => this.draw(), { passive: true });
