@@ -12,7 +12,7 @@ export class Marks {
     this.layer = new MarkLayer({ onRemove: mark => this.remove(mark) });
     const say = here => el('button', {
       type: 'button', class: `pl-button small ${here ? 'here' : 'absent'}`, 'data-testid': here ? 'mark-here' : 'mark-absent',
-      onclick: () => { this.mark(here); this.hideMenu(); },
+      onclick: () => { this.mark(here, this.asked); this.hideMenu(); },
     }, t(here ? 'label.mark.here' : 'label.mark.absent'), el('kbd', { class: 'pl-kbd' }, here ? 'H' : '⇧H'));
     this.who = el('span', { class: 'pl-cut' });
     this.buttons = [say(true), say(false)];
@@ -40,13 +40,13 @@ export class Marks {
     return marks.filter(mark => mark.kind === 'span').map(mark => ({ from: unitsTo(text, mark.points[0]), to: unitsTo(text, mark.points[1]), here: mark.verdict === 'yes' }));
   }
 
-  /** It is here / not here, on the part in view; the same again takes the mark away. */
-  mark(here) {
+  /** It is here / not here, on the part in view or a given one; the same again takes the mark away. */
+  mark(here, part = this.page.stage?.part ?? null) {
     const { page } = this, { stage } = page, label = page.active;
     if (!page.current || !stage.evidence) return;
-    if (page.points.isOpen) { if (stage.part !== null) page.points.markPart(stage.part, here); return; }
-    if (label === null || stage.part === null) { toast(t(label === null ? 'label.mark.which' : 'label.mark.where')); return; }
-    const region = regionOf(stage.evidence, stage.part, page.current.item.text);
+    if (page.points.isOpen) { if (part !== null) page.points.markPart(part, here); return; }
+    if (label === null || part === null) { toast(t(label === null ? 'label.mark.which' : 'label.mark.where')); return; }
+    const region = regionOf(stage.evidence, part, page.current.item.text);
     const known = this.#of(label).find(mark => isSame(mark, region));
     page.markAll(label, [{ region, here: known?.verdict === (here ? 'yes' : 'no') ? null : here }]);
   }
@@ -61,6 +61,7 @@ export class Marks {
   showMenu(event) {
     const { page } = this, { stage } = page;
     if (page.active === null || stage.part === null || !stage.evidence) { this.hideMenu(); return; }
+    this.asked = stage.part;         // the pointer leaves the part on its way to the menu
     this.who.textContent = t('label.mark.ask', { name: page.names.get(page.active) });
     this.menu.hidden = false;
     const place = page.place.getBoundingClientRect(), room = { w: this.menu.offsetWidth + 8, h: this.menu.offsetHeight + 8 };
