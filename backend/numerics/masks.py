@@ -217,7 +217,7 @@ def polygons(
         slack: how far an outline may leave the edge of the mask (Douglas and Peucker).
     """
     height, width = mask.shape
-    pieces = skimage.measure.label(mask, connectivity=1)
+    pieces = np.asarray(skimage.measure.label(mask, connectivity=1))
     areas = np.bincount(pieces.ravel())[1:]
     found = []
     for number in np.argsort(-areas, kind="stable").tolist():
