@@ -47,21 +47,24 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[api.Workbench]:
 
 
 @pytest.fixture(scope="module")
-def server(bench: api.Workbench) -> Iterator[str]:
+def server(bench: api.Workbench) -> Iterator[tuple[str, Any]]:
+    """The address, and the project as the server has it: it folds verdicts in by itself."""
     home = bench.path.parent
     app = build_app(replace(api.Settings.from_environ(), home=home), default_project="tiles")
     with served(app) as base:
-        yield base
+        yield base, app.state.context
 
 
 def test_check_draws_both_curves_and_says_what_they_mean(
-    server: str, open_page: Callable[..., Any], bench: api.Workbench
+    server: tuple[str, Any], open_page: Callable[..., Any]
 ) -> None:
-    page = open_page(f"{server}/?sample=0.jpg&label=sunflower")
+    base, context = server
+    page = open_page(f"{base}/?sample=0.jpg&label=sunflower")
     page.wait_for_selector(LABEL_READY)
+    context.open("tiles").refresh(0, timeout=120)
     page.click('[data-testid="tool-check"]')
     page.wait_for_selector('[data-testid="check"][data-ready]', timeout=600_000)
-    expected = api.check(bench, "0.jpg", "sunflower")
+    expected = api.check(context.open("tiles"), "0.jpg", "sunflower")
     assert page.inner_text('[data-testid="check-verdict"]') == expected.verdict
     assert page.get_attribute('[data-testid="check"]', "data-holds") == str(expected.holds).lower()
     drawn = page.evaluate(
@@ -76,9 +79,9 @@ def test_check_draws_both_curves_and_says_what_they_mean(
 
 
 def test_disagreements_are_listed_and_open_that_very_view(
-    server: str, open_page: Callable[..., Any]
+    server: tuple[str, Any], open_page: Callable[..., Any]
 ) -> None:
-    page = open_page(f"{server}/learn#doubts")
+    page = open_page(f"{server[0]}/learn#doubts")
     page.wait_for_selector(LEARN_READY)
     page.click('[data-testid="doubts-look"]')
     entry = page.wait_for_selector('[data-testid="doubt"][data-kind="outside"]')
