@@ -1,6 +1,6 @@
 // Is this map true? A dialog that has the server take parts away in the order of the map and draws
 // what the score of the label does, beside parts at random and the inverted map.
-import { api, announceJobs, el, loadPlotly, t, themeColours } from './base.js';
+import { api, announceJobs, debounce, el, loadPlotly, onTheme, t, themeColours } from './base.js';
 
 const EVERY = 400;                               // ms between looks at the job
 const LINES = [['map', 'solid', 'circle'], ['random', 'dash', 'square'], ['inverted', 'dot', 'diamond']];
@@ -14,10 +14,13 @@ export async function checkMap({ sample, label, name }) {
     el('form', { method: 'dialog', class: 'pl-dialog-body' }, el('h2', { class: 'pl-h1' }, t('check.title', { name })), words, progress,
       el('div', { class: 'pl-check-plots' }, plots), table, how,
       el('div', { class: 'pl-row end' }, el('button', { type: 'submit', class: 'pl-button primary', autofocus: true }, t('check.close')))));
-  let isOpen = true;
-  dialog.addEventListener('close', () => { isOpen = false; for (const plot of plots) window.Plotly?.purge(plot); dialog.remove(); });
+  let isOpen = true, drawn = null;
+  const sized = new ResizeObserver(debounce(() => { for (const plot of plots) if (drawn && isOpen) window.Plotly.Plots.resize(plot); }, 60));
+  dialog.addEventListener('close', () => { isOpen = false; sized.disconnect(); for (const plot of plots) window.Plotly?.purge(plot); dialog.remove(); });
   (document.querySelector('.pl-overlay') ?? document.body).append(dialog);
   dialog.showModal();
+  onTheme(dialog, () => { if (drawn) draw(drawn); });
+  sized.observe(dialog);
   try {
     const { job } = await api('/pl/api/check', { json: { sample, label } });
     announceJobs();
@@ -41,6 +44,12 @@ export async function checkMap({ sample, label, name }) {
     table.replaceChildren(el('table', { class: 'pl-table pl-num' },
       el('thead', {}, el('tr', {}, ['check.order', 'check.deletion.area', 'check.insertion.area'].map(key => el('th', { scope: 'col' }, t(key))))),
       el('tbody', {}, LINES.map(([key]) => el('tr', { 'data-order': key }, el('td', {}, t(`check.${key}`)), el('td', {}, curves.deletion_area[key].toFixed(2)), el('td', {}, curves.insertion_area[key].toFixed(2)))))));
+    await draw(curves);
+    drawn = curves;
+    dialog.dataset.ready = '';
+  }
+
+  async function draw(curves) {
     const Plotly = await loadPlotly();
     if (!isOpen) return;
     for (const plot of plots) {
@@ -48,7 +57,6 @@ export async function checkMap({ sample, label, name }) {
       const kind = plot.dataset.kind, x = kind === 'deletion' ? curves.gone : curves.shown;
       await Plotly.react(plot, traces(curves[kind], x), layout(kind), { responsive: false, displayModeBar: false, displaylogo: false, showSendToCloud: false, plotlyServerURL: '' });
     }
-    dialog.dataset.ready = '';
   }
 
   function traces(lines, x) {
