@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -72,8 +72,8 @@ class Settings:
             token_precision=_choice(env, "PATCHLANE_TOKEN_PRECISION", ("float16", "int8")),
             limits=Limits(
                 **{
-                    limit.name: _number(env, f"PATCHLANE_MAX_{limit.name.upper()}", limit.default)
-                    for limit in fields(Limits)
+                    name: _number(env, f"PATCHLANE_MAX_{name.upper()}", default)
+                    for name, default in asdict(defaults.limits).items()
                 }
             ),
         )

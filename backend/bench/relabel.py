@@ -128,10 +128,9 @@ def _taught(
     )
     views = known.views[: 1 + len(labels)]
     features = Features(
-        *(
-            np.concatenate([getattr(view.features, name)[rows] for view in views])
-            for name in ("pooled", "global_scores", "local_scores")
-        )
+        pooled=np.concatenate([view.features.pooled[rows] for view in views]),
+        global_scores=np.concatenate([view.features.global_scores[rows] for view in views]),
+        local_scores=np.concatenate([view.features.local_scores[rows] for view in views]),
     )
     whole = known.truth[rows].astype(np.float32)
     targets = np.concatenate([whole, *(each[rows] for each in labels)])

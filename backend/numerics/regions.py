@@ -47,7 +47,8 @@ def marked_parts(
     Where two marks speak of one part the newer one counts, the later in `regions`; one that is
     unsure makes its parts unknown again.
     """
-    count = len(layout.spans) if layout.grid is None else layout.grid[0] * layout.grid[1]
+    rows, columns = layout.grid or (1, len(layout.spans or ()))
+    count = rows * columns
     said = np.zeros(count, np.int8)
     for region in regions:
         said[parts_of(region, layout)] = 1 if region.is_here else -1 if region.is_absent else 0
