@@ -72,8 +72,8 @@ class Settings:
             token_precision=_choice(env, "PATCHLANE_TOKEN_PRECISION", ("float16", "int8")),
             limits=Limits(
                 **{
-                    name: _number(env, f"PATCHLANE_MAX_{name.upper()}", default)
-                    for name, default in asdict(defaults.limits).items()
+                    name: _number(env, f"PATCHLANE_MAX_{name.upper()}", most)
+                    for name, most in asdict(defaults.limits).items()
                 }
             ),
         )

@@ -241,6 +241,7 @@ def test_the_learn_page_fits_a_phone(
     page.get_by_test_id("teach-report").wait_for()
     page.get_by_test_id("version-compare").last.click()
     page.wait_for_function("() => document.querySelector('[data-testid=changes]').dataset.pair")
+    assert page.get_by_test_id("curve").count() == 1
     for width in (390, 360):
         page.set_viewport_size({"width": width, "height": 844})
         # The chart takes its new width a moment after the window has.

@@ -6,7 +6,7 @@ const SHAPES = ['circle', 'square', 'diamond', 'triangle-up', 'cross', 'x', 'sta
 const SOON = 600;                         // ms: versions come quickly while somebody labels
 
 export function mountCurve(root) {
-  const plot = el('div', { class: 'pl-curve', role: 'img', 'aria-label': t('learn.curve.what') });
+  const plot = el('div', { class: 'pl-curve', 'data-testid': 'curve', role: 'img', 'aria-label': t('learn.curve.what') });
   const none = el('p', { class: 'pl-dim pl-plain', hidden: true, 'data-testid': 'curve-none' });
   root.replaceChildren(el('header', { class: 'pl-learn-head' }, el('h2', { class: 'pl-h2' }, t('learn.curve')), el('span', { class: 'pl-dim pl-small' }, t('learn.curve.what'))), none, plot);
   plot.hidden = true;
