@@ -177,7 +177,7 @@ def _taking_in(verb: Any) -> None:
 
     made = verb("export", "write the project in another format")
     made.add_argument("dest", metavar="DEST")
-    formats = ("jsonl", "csv", "coco", "label-maps", "coco-boxes")
+    formats = ("jsonl", "csv", "coco", "yolo", "label-maps", "coco-boxes")
     made.add_argument(
         "--format",
         default="jsonl",

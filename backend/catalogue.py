@@ -174,6 +174,12 @@ ENTRIES: tuple[Entry, ...] = (
         "COCO JSON: labels of images, boxes, polygons, results",
         source="Lin et al., Microsoft COCO, ECCV 2014 (1405.0312)",
     ),
+    Entry(
+        "readers/yolo",
+        "YoloReader",
+        "YOLO folders: boxes or polygons in a text file beside each picture",
+        source="Redmon et al., YOLO, CVPR 2016 (1506.02640)",
+    ),
     Entry("readers/jsonl", "JsonlReader", "JSON lines, Patchlane's own form and people's"),
     Entry(
         "readers/csv_table", "CsvTableReader", "CSV: wide, delimited or long", aka=("readers/csv",)
@@ -192,6 +198,12 @@ ENTRIES: tuple[Entry, ...] = (
         aka=("exporters/csv",),
     ),
     Entry("exporters/coco", "CocoExporter", "COCO JSON: what is present, boxes and polygons"),
+    Entry(
+        "exporters/yolo",
+        "YoloExporter",
+        "YOLO folders: boxes or polygons of what is present",
+        source="Redmon et al., YOLO, CVPR 2016 (1506.02640)",
+    ),
 )
 
 

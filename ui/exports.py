@@ -18,6 +18,7 @@ FORMATS = {
     "jsonl": "JSONL",
     "csv": "CSV",
     "coco": "COCO",
+    "yolo": "YOLO",
     "label-maps": "JSONL + label maps",
     "coco-boxes": "COCO + machine boxes",
 }
@@ -48,7 +49,7 @@ def formats_of(kind: api.Kind) -> dict[str, str]:
     return {
         key: name
         for key, name in FORMATS.items()
-        if kind == api.Kind.IMAGE or not key.startswith("coco")
+        if kind == api.Kind.IMAGE or not key.startswith(("coco", "yolo"))
     }
 
 

@@ -262,6 +262,13 @@ NASTY = Project(
     HOSTILE[:],
     [{} for _ in HOSTILE],
 )
+NASTY_IMAGES = Project(
+    Kind.IMAGE,
+    HOSTILE[:],
+    ["a.png", "a.jpg", "a", "b/a.png", "A.PNG"],  # one stem, no suffix, one name on some disks
+    {(i, i): Verdict.YES for i in range(5)},
+    {(i, i): (Region("box", (0.1 * i, 0.0, 0.5, 1.0)),) for i in range(5)},
+)
 quick = settings(
     max_examples=20,
     deadline=None,
@@ -367,6 +374,55 @@ def test_coco_brings_what_is_present_back(has_full_frames: bool, has_machine_box
             sign is not Verdict.NO and (said, sign) != (Verdict.YES, Verdict.YES)
             for said, sign in marks
         )
+
+    law()
+
+
+@pytest.mark.parametrize("form", ["detection", "segmentation", "auto"])
+def test_yolo_brings_what_is_present_back(form: str) -> None:
+    exporter = catalogue.load("exporters/yolo")
+    exporter = exporter(exporter.Settings(form=form))
+
+    def close(marks: set) -> set:
+        # written to 12 digits: compared a little beside the middle between two of fewer
+        return {(*m[:3], tuple(np.round(np.array(m[3]) + 3e-9, 7))) for m in marks}
+
+    def around(mark: tuple) -> tuple:
+        xs, ys = mark[3][0::2], mark[3][1::2]
+        box = (min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
+        return mark if mark[2] == "box" else (*mark[:2], "box", box)
+
+    @quick
+    @given(projects(Kind.IMAGE))
+    @example(NASTY_IMAGES)
+    def law(project: Project) -> None:
+        got, problems, lost = round_trip(project, exporter)
+        want = {}
+        kinds = set()
+        for name, (content, split, verdicts, marks, _) in project.expected().items():
+            yes = {k: v for k, v in verdicts.items() if v is Verdict.YES}
+            marks = {r for r in marks if r[1] is Verdict.YES is verdicts.get(r[0])}
+            kinds |= {r[2] for r in marks}
+            want[name] = (content, split, yes, marks, {})
+        is_boxes = form == "detection" or (form == "auto" and "polygon" not in kinds)
+        for name, (*rest, marks, metadata) in want.items():
+            if is_boxes:  # a flat polygon has no box around it
+                marks = {b for r in marks if min((b := around(r))[3][2:]) > 0}
+            want[name] = (*rest, close(marks), metadata)
+        flat = [p for p in problems if "is not x, y, width, height" not in p.reason]
+        assert flat == []
+        assert {k: (*v[:3], close(v[3]), v[4]) for k, v in got.items()} == want
+        said = list(project.verdicts.values())
+        assert lost.get("negatives", 0) == said.count(Verdict.NO)
+        assert lost.get("metadata", 0) == sum(bool(m) for m in project.metadata)
+        assert lost.get("image_level", 0) == sum(
+            v is Verdict.YES and not any(r.is_here for r in project.regions.get(pair, ()))
+            for pair, v in project.verdicts.items()
+        )
+        assert lost.get("absent_regions", 0) == sum(
+            r.is_absent for found in project.regions.values() for r in found
+        )
+        assert ("polygons" in lost) == (form == "detection" and "polygon" in kinds)
 
     law()
 

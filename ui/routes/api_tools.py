@@ -174,7 +174,7 @@ class Tools:
 
         Args:
             project: name of the project; empty means the last opened one
-            format: jsonl, csv or coco
+            format: jsonl, csv, coco or yolo
         """
         self._context.writable()
         bench = self._bench(project)

@@ -54,11 +54,23 @@ def staged(dest: Path, source: ExportSource, form: str) -> Iterator[Path]:
 
 
 class MediaFolder:
-    """Copies media below `stage/folder` under their samples' names, as far as disks allow."""
+    """Copies media below `stage/folder` under their samples' names, as far as disks allow.
 
-    def __init__(self, stage: Path, folder: str, source: ExportSource, *, is_linking: bool):
+    With `has_stems` every picture has a stem of its own and a suffix that says what it is: for
+    formats that keep what is said of `a.jpg` in `a.txt`.
+    """
+
+    def __init__(
+        self,
+        stage: Path,
+        folder: str,
+        source: ExportSource,
+        *,
+        is_linking: bool,
+        has_stems: bool = False,
+    ):
         self._stage, self._folder, self._source = stage, folder, source
-        self._is_linking = is_linking
+        self._is_linking, self._has_stems = is_linking, has_stems
         self._taken: set[str] = set()
 
     def add(self, sample: Sample, lost: Counter[str]) -> str | None:
@@ -89,12 +101,18 @@ class MediaFolder:
             or name.casefold() in self._taken
             or f"{name.casefold()}/" in self._taken
             or any(one in self._taken for one in above)
+            or (
+                self._has_stems
+                and (path.suffix.lower() not in images.SUFFIXES or _stem(name) in self._taken)
+            )
         )
         if is_bad:
             suffix = images.format_of(origin) or "bin"
             name = f"by-content/{sample.content_hash[:32]}.{suffix}"
             above = {"by-content"}
         self._taken.add(name.casefold())
+        if self._has_stems:
+            self._taken.add(_stem(name))
         # Folders are noted with a slash, so that no file may take the name of one.
         self._taken.update(f"{one}/" for one in above)
         return name
@@ -145,6 +163,11 @@ def _is_unportable(part: str) -> bool:
         or _UNPORTABLE.search(part)
         or _DEVICE.match(part)
     )
+
+
+def _stem(name: str) -> str:
+    """A name without its suffix, marked so that it is taken for no file."""
+    return f"{name.casefold().rpartition('.')[0]}/."
 
 
 def _link(origin: Path, target: Path) -> bool:

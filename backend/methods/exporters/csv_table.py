@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from backend.methods.exporters._cells import table_line
 from backend.methods.exporters._staging import MediaFolder, count_label_losses, staged
 from backend.types import ExportRow, ExportSource, Kind, Verdict
 
@@ -25,7 +26,6 @@ RESERVED = frozenset(
 )
 """Column names that mean something else than a label to a reader (any case)."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _CELLS = {Verdict.YES: "1", Verdict.NO: "0", Verdict.UNSURE: "unsure"}
 
 
@@ -80,20 +80,7 @@ class CsvTableExporter:
             yield ["", ""]
 
     def _line(self, cells: Sequence[str], lost: Counter[str]) -> str:
-        return ",".join(self._cell(cell, lost) for cell in cells) + "\n"
-
-    def _cell(self, text: str, lost: Counter[str]) -> str:
-        """One cell after RFC 4180; zero characters, which no table holds, become U+FFFD."""
-        if "\0" in text:
-            lost["zero_characters"] += 1
-            text = text.replace("\0", "\ufffd")
-        # An apostrophe that is the text's own, before a formula, would be taken for ours.
-        is_own = text.startswith("'") and text.lstrip("'").startswith(_FORMULA)
-        if is_own or (self.settings.is_formula_safe and text.startswith(_FORMULA)):
-            text = f"'{text}"
-        if any(mark in text for mark in ',"\r\n;|\t') or text != text.strip():
-            return '"' + text.replace('"', '""') + '"'
-        return text
+        return table_line(cells, lost, is_formula_safe=self.settings.is_formula_safe)
 
 
 def _columns(source: ExportSource) -> list[str]:

@@ -182,3 +182,36 @@ def test_coco_holds_no_texts(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="COCO holds images and notes holds texts"):
         write("coco", texts, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_yolo(source: ExportSource, tmp_path: Path) -> None:
+    lost = write("yolo", source, tmp_path / "seg")
+    told = tmp_path / "seg" / "labels" / "val" / "trip" / "7.txt"
+    assert told.read_text() == (
+        "1 0.25 0.5 0.75 0.5 0.75 0.75 0.25 0.75\n1 0 0 1 0 0.5 1\n"  # a polygon: all are
+    )
+    assert (tmp_path / "seg" / "images" / "val" / "trip" / "7.png").is_file()
+    assert (tmp_path / "seg" / "labels.csv").read_text() == (
+        "file,sample,split,labels\n"
+        'images/val/trip/7.png,trip/7.png,val,"[""=night"",""rain, heavy""]"\n'
+    )
+    assert (tmp_path / "seg" / "data.yaml").read_text() == (
+        "path: .\ntrain: images/train\nval: images/val\n"
+        "names:\n  0: =night\n  1: rain, heavy\n  2: fog\n  3: split\n  4: never\n"
+    )
+    rest = {
+        "image_level": 1,  # =night: whoever trains on the text files alone does not see it
+        "negatives": 1,
+        "unsure": 1,
+        "unknowns": 1,
+        "who_and_when": 2,
+        "names": 1,
+        "metadata": 1,
+        "unused_labels": 1,
+        "hierarchy": 1,
+    }
+    assert lost == rest
+    lost = write("yolo", source, tmp_path / "box", form="detection", has_full_frames=True)
+    told = tmp_path / "box" / "labels" / "val" / "trip" / "7.txt"
+    assert told.read_text() == "1 0.5 0.625 0.5 0.25\n1 0.5 0.5 1 1\n0 0.5 0.5 1 1\n"
+    assert lost == {k: n for k, n in rest.items() if k != "image_level"} | {"polygons": 1}
