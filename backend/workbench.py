@@ -70,6 +70,7 @@ EXPORTS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "jsonl": ("exporters/jsonl", {}),
     "csv": ("exporters/csv_table", {}),
     "coco": ("exporters/coco", {}),
+    "yolo": ("exporters/yolo", {}),
     "label-maps": ("exporters/jsonl", {"has_label_maps": True}),
     "coco-boxes": ("exporters/coco", {"has_machine_boxes": True}),
 }
@@ -801,7 +802,7 @@ class Workbench:
             annotations=sum(
                 (c.verdict is not None) + len(c.regions) for row in written for c in row.values()
             ),
-            lost=lost,
+            lost=dict(lost),
         )
 
     def change_encoder(self, encoder_id: str, *, progress: Progress | None = None) -> int:

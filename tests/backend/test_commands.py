@@ -159,6 +159,8 @@ def test_what_goes_out_comes_in_again(made: Call, tmp_path: Path) -> None:
     )
     report = made("export", "p", tmp_path / "out")
     assert report["samples"] == len(TEXTS)
+    lost = made("export", "p", tmp_path / "table", "--format", "csv")["lost"]
+    assert lost["who_and_when"] == 3, "counts by what they count"
     again = made("new", "q", "--from", tmp_path / "out", "--encoder", "words")
     assert again["samples"] == len(TEXTS)
     made("export", "q", tmp_path / "again")

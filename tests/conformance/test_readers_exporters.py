@@ -265,9 +265,9 @@ NASTY = Project(
 NASTY_IMAGES = Project(
     Kind.IMAGE,
     HOSTILE[:],
-    ["a.png", "a.jpg", "a", "b/a.png", "A.PNG"],  # one stem, no suffix, one name on some disks
-    {(i, i): Verdict.YES for i in range(5)},
-    {(i, i): (Region("box", (0.1 * i, 0.0, 0.5, 1.0)),) for i in range(5)},
+    ["a.png", "a.jpg", "a", "b/a.png", "A.PNG", "images/c.png", "labels/images/train/c.png"],
+    {(i, i): Verdict.YES for i in range(7)},  # one stem, no suffix, folders of the form itself
+    {(i, i): (Region("box", (0.05 * i, 0.0, 0.5, 1.0)),) for i in range(7)},
 )
 quick = settings(
     max_examples=20,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -26,7 +26,7 @@ from backend.methods.exporters._staging import (
     refuse_texts,
     staged,
 )
-from backend.types import ExportRow, ExportSource, Region, Split, Verdict
+from backend.types import ExportRow, ExportSource, Region, Sample, Split, Verdict
 
 FORMS = ("auto", "detection", "segmentation")
 COLUMNS = ("file", "sample", "split", "labels")
@@ -81,7 +81,7 @@ class YoloExporter:
                 for row in source.rows():
                     _count_losses(row, len(source.labels), lost)
                     used |= {i for i, c in row.verdicts.items() if c.verdict is not None}
-                    path = media[row.sample.split].add(row.sample, lost)
+                    path = media[row.sample.split].add(_placed(row.sample), lost)
                     if path is None:  # what is said of it goes out all the same
                         folder = f"images/{row.sample.split}/by-content"
                         path = f"{folder}/{row.sample.content_hash[:32]}.jpg"
@@ -121,6 +121,13 @@ class YoloExporter:
                 yield _line(classes[label], _corners(frame) if is_segmentation else _box(frame))
             else:
                 lost["image_level"] += 1
+
+
+def _placed(sample: Sample) -> Sample:
+    """A sample by a name without folders that trainers would take for those of the form."""
+    *folders, file = sample.name.split("/")
+    kept = [folder for folder in folders if folder.lower() not in ("images", "labels")]
+    return replace(sample, name="/".join((*kept, file)))
 
 
 def _places(row: ExportRow) -> Iterator[tuple[int, Region]]:

@@ -281,13 +281,15 @@ def _split_of(name: str, dataset: _Dataset) -> str | None:
 
 
 def _beside(name: str) -> Iterator[str]:
-    """Where what is said of a picture may be: with `labels` for the last `images`, or beside it."""
+    """Where what is said of a picture may be: with `labels` for an `images`, or beside it.
+
+    The last `images` of the path is the one that trainers mean.
+    """
     path = PurePosixPath(name)
     parts = path.parts
     for at in reversed(range(len(parts) - 1)):
         if parts[at] == "images":
             yield str(PurePosixPath(*parts[:at], "labels", *parts[at + 1 :]).with_suffix(".txt"))
-            break
     yield str(path.with_suffix(".txt"))
 
 

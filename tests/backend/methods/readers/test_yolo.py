@@ -81,6 +81,7 @@ def test_keypoints_are_boxes_with_more_behind_them(tmp_path: Path) -> None:
         ("images/a.png", "labels/a.txt", "train", "list.txt"),
         ("images/images/a.png", "images/labels/a.txt", None, "elsewhere"),
         ("deep/a.png", "deep/a.txt", "train", "[other, deep]"),
+        ("images/train/images/a.png", "labels/train/images/a.txt", "train", "images/train"),
     ],
 )
 def test_files_are_found_where_people_put_them(
