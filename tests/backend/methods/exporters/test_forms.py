@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -215,3 +216,15 @@ def test_yolo(source: ExportSource, tmp_path: Path) -> None:
     told = tmp_path / "box" / "labels" / "val" / "trip" / "7.txt"
     assert told.read_text() == "1 0.5 0.625 0.5 0.25\n1 0.5 0.5 1 1\n0 0.5 0.5 1 1\n"
     assert lost == {k: n for k, n in rest.items() if k != "image_level"} | {"polygons": 1}
+
+
+def test_yolo_trainers_find_the_labels_of_a_picture_from_a_folder_called_images(
+    source: ExportSource, tmp_path: Path
+) -> None:
+    (row,) = source.rows()
+    named = replace(row, sample=replace(row.sample, name="images/labels/7.png"))
+    write("yolo", replace(source, rows=lambda: iter([named])), tmp_path / "out")
+    (shown,) = (tmp_path / "out" / "images" / "val").rglob("*.png")
+    # what they do: the last /images/ of the path becomes /labels/
+    before, after = shown.as_posix().rsplit("/images/", 1)
+    assert Path(f"{before}/labels/{after}").with_suffix(".txt").is_file()
