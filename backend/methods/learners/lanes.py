@@ -17,8 +17,8 @@ Tried in place of that: a convex combination, per pack, of a score of the lane, 
 and the global one, its weights those that held-back verdicts like best. In seven trials on packs of
 `nlupp` and `goemotions`, with the lane's score read off its CLS beside pooled and plain vectors, it
 was better than the heads above in three, of which two by far, and worse in four; read off the CLS
-alone, worse in five. No clear winner, so one choice is made by a pack's few held-back
-verdicts, not three weights; (a, b) and w are learned from the others, for each label by itself.
+alone it was worse in the mean. No clear winner, so a pack's few held-back verdicts choose one
+share, not three weights; (a, b) and w are learned from the others, for each label by itself.
 
 Source: De Min et al., MULTI-LANE, CoLLAs 2024. Other than there: all verdicts count (a NO on every
 label of the pack, "none of mine", included) unless `is_paper_protocol`; selectors and prefixes
