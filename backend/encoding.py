@@ -16,6 +16,7 @@ from threading import Thread
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from backend.board import Board
 from backend.contracts import Encoder, LaneHost, lane_host, why_no_lanes
@@ -161,6 +162,22 @@ class StreamEncoder:
                 raise
             log.warning("%s", error)
             self._tokens = None
+
+
+def encode_once(encoder: Encoder, kind: Kind, *, for_lanes: bool) -> None:
+    """Encode a sample that is thrown away, the way an import does, so that the engine is compiled.
+
+    Args:
+        encoder: of samples of the kind.
+        kind: pictures or texts.
+        for_lanes: whether an import keeps what lanes read; that is an engine of its own.
+    """
+    samples = [Image.new("RGB", (8, 8))] if kind == Kind.IMAGE else ["a"]
+    host = lane_host(encoder) if for_lanes else None
+    if host is None:
+        encoder.encode(samples)
+    else:
+        host.read(samples)
 
 
 def encode_missing(

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image
 
 from backend import catalogue, encoding, evidence, intake, learning, localising, views
 from backend.board import Board
@@ -851,7 +850,7 @@ class Workbench:
         if compiles:
             names = [label.name for label in self.labels()]
             encoding.label_vectors(self.store.vectors, encoder, names or ["a"])
-            encoder.encode([Image.new("RGB", (8, 8))] if self.kind == Kind.IMAGE else ["a"])
+            encoding.encode_once(encoder, self.kind, for_lanes=self._tokens() is not None)
 
     def _warm_up_quietly(self) -> None:
         try:

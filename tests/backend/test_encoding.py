@@ -228,3 +228,15 @@ def _is_inside(crop: np.ndarray, pixels: np.ndarray) -> bool:
         np.array_equal(pixels[top : top + height, left : left + width], crop)
         for top, left in corners
     )
+
+
+@pytest.mark.parametrize(
+    ("for_lanes", "refusal", "is_read"),
+    [(True, "", True), (False, "", False), (True, "it has no blocks", False)],
+)
+def test_warming_up_runs_what_an_import_will_run(for_lanes, refusal, is_read):
+    encoder = Colours()
+    encoder.lane_refusal = refusal
+    with np.errstate(invalid="ignore"):  # a black picture has no colour to scale
+        encoding.encode_once(encoder, Kind.IMAGE, for_lanes=for_lanes)
+    assert (encoder.read_in, encoder.encoded) == (([1], []) if is_read else ([], [1]))

@@ -336,8 +336,14 @@ class EmbeddedEncoder:
         return self._tensors
 
     def _engine(self) -> Engine:
-        """The network, compiled on first use: a project whose vectors are stored opens without."""
+        """The network, compiled on first use: a project whose vectors are stored opens without.
+
+        One that gives its stream as well does the same work; what it says more is dropped, where
+        compiling a second one takes as long as a hundred pictures.
+        """
         with self._lock:
+            if self._watch is not None:
+                return self._watch
             if self._run is None:
                 self._run = self._compiled(self.network())
             return self._run

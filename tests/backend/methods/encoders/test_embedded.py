@@ -193,3 +193,24 @@ def test_lanes_see_the_same_where_the_transformer_is_not_given_out(tmp_path, enc
     assert other.lane_key == encoder.lane_key
     (ours,), (theirs,) = encoder.read(photos[:1])[1], other.read(photos[:1])[1]
     np.testing.assert_allclose(ours.tokens.astype(float), theirs.tokens.astype(float), atol=0.01)
+
+
+def test_a_network_that_is_compiled_for_lanes_is_not_compiled_again_to_encode(monkeypatch):
+    encoder = EmbeddedEncoder(EmbeddedEncoder.Settings(engine="torch"))
+    compiled = []
+
+    def stub(network):
+        compiled.append(network)
+        return lambda pictures: (
+            np.full((len(pictures), 144, 384), 0.5, np.float32),
+            np.full((len(pictures), 384), 0.25, np.float32),
+            np.ones((len(pictures), 1280), np.float32),
+            np.zeros((len(pictures), 4, 145, 256), np.float16),
+        )
+
+    monkeypatch.setattr(encoder, "_compiled", stub)
+    read, _ = encoder.read([Image.new("RGB", (8, 8))])
+    encoded = encoder.encode([Image.new("RGB", (8, 8))])
+    assert len(compiled) == 1
+    assert np.array_equal(encoded.pooled, read.pooled)
+    assert np.array_equal(encoded.parts[0], read.parts[0])
