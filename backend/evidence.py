@@ -7,7 +7,6 @@ explanation; it reads the vectors of the sample and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -16,12 +15,11 @@ from backend.board import Board
 from backend.errors import NotFoundError
 from backend.lane_room import LaneRoom
 from backend.learning import Learned
-from backend.numerics import map_shape
 from backend.numerics.leftover import unclaimed
 from backend.part_lessons import PartLessons
 from backend.pipeline import Pipeline
 from backend.store.project import ProjectStore
-from backend.types import Alignment, Explanation, Label
+from backend.types import Explanation, Label
 
 
 def explanation(
@@ -68,9 +66,7 @@ def explanation(
         vectors[[columns.index(column) for column in wanted]] = lessons.vectors(
             store, pipeline, board, wanted
         )
-    alignment = pipeline.align(parts, vectors)
-    if layout.grid is not None:
-        alignment = _shaped(pipeline, alignment, parts, vectors, layout.grid)
+    alignment = pipeline.shown(parts, vectors, layout)
     temperature = getattr(getattr(pipeline.aligner, "settings", None), "temperature", None)
     left, claimers = None, ()
     if label is None:
@@ -98,22 +94,6 @@ def explanation(
         unclaimed=left,
         claimers=claimers,
     )
-
-
-def _shaped(
-    pipeline: Pipeline,
-    alignment: Alignment,
-    parts: Float[np.ndarray, "p d"],
-    vectors: Float[np.ndarray, "l d"],
-    grid: tuple[int, int],
-) -> Alignment:
-    """The alignment with maps that look at neighbours and away from the ground."""
-    shaped = pipeline.aligner.align(
-        map_shape.smoothed(parts, grid)[None],
-        vectors,
-        saliency=map_shape.saliency(parts, grid)[None],
-    )
-    return replace(alignment, backward=shaped.backward)
 
 
 def _spread(backward: Float[np.ndarray, "p l"]) -> Float[np.ndarray, " l"]:

@@ -1,7 +1,8 @@
 """Label maps of samples, and what crops of a picture show by them.
 
-The map is the one that the viewer shows, by the same alignment (`Pipeline.align`): the backward
-plan of each label that a sample carries. It is a cache; nothing here is precious.
+The map is the one that the viewer shows, by the same alignment (`Pipeline.shown`) with what
+verdicts taught of each label: the backward plan of each label that a sample carries. It is a
+cache; nothing here is precious.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from backend.errors import NotFoundError
 from backend.images import view_frame
 from backend.numerics import label_maps
 from backend.numerics.boxes import boxes_of
+from backend.part_lessons import PartLessons
 from backend.pipeline import Pipeline
 from backend.store.project import ProjectStore
-from backend.types import Features, LabelMap, MachineBox, Region
+from backend.types import Features, LabelMap, Layout, MachineBox, Region
 
 KEPT = 5
 """Labels that are kept of each part, as many as ReLabel keeps."""
@@ -30,16 +32,16 @@ BATCH = 64
 
 
 def label_map(
-    store: ProjectStore, pipeline: Pipeline, board: Board, row: int, *, version: int
+    store: ProjectStore, pipeline: Pipeline, lessons: PartLessons, board: Board, row: int
 ) -> LabelMap:
     """The labels of a sample, accepted and likely ones, over its parts; kept below `cache/`.
 
     Args:
         store: holds parts and maps.
         pipeline: whose alignment is shown.
+        lessons: what verdicts taught about where labels are.
         board: has the row, its verdicts and logits.
         row: of an encoded sample.
-        version: the learned version that the board's logits are of.
 
     Raises:
         NotFoundError: the sample is not encoded yet.
@@ -49,13 +51,15 @@ def label_map(
         raise NotFoundError(f"{sample.name} is not encoded yet; wait for its job or run `encode`")
     columns = np.flatnonzero(board.claimers(row))
     labels = [board.labels[column] for column in columns]
-    told = [pipeline.fingerprint, version, KEPT, [[label.id, label.name] for label in labels]]
-    fingerprint = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+    parts, layout = store.vectors.parts(sample.content_hash, pipeline.encoder.fingerprint)
+    vectors = _vectors(store, pipeline, lessons, board, columns.tolist(), layout)
+    told = [pipeline.fingerprint, KEPT, [[label.id, label.name] for label in labels]]
+    digest = hashlib.sha256(json.dumps(told).encode() + np.ascontiguousarray(vectors).tobytes())
+    fingerprint = digest.hexdigest()[:16]
     known = store.label_maps.get(sample.content_hash, fingerprint)
     if known is not None:
         return known
-    parts, layout = store.vectors.parts(sample.content_hash, pipeline.encoder.fingerprint)
-    values = where(pipeline, parts, board.label_vectors[columns])
+    values = where(pipeline, parts, vectors, layout)
     kept = label_maps.strongest(values, KEPT)
     found = LabelMap(tuple(label.id for label in labels), *kept, layout)
     store.label_maps.put(sample.content_hash, fingerprint, found)
@@ -63,22 +67,28 @@ def label_map(
 
 
 def map_where_encoded(
-    store: ProjectStore, pipeline: Pipeline, board: Board, row: int, *, version: int
+    store: ProjectStore, pipeline: Pipeline, lessons: PartLessons, board: Board, row: int
 ) -> LabelMap | None:
     """The label map of a row, None while it has no vectors."""
     if not board.encoded[row]:
         return None
-    return label_map(store, pipeline, board, row, version=version)
+    return label_map(store, pipeline, lessons, board, row)
 
 
 def machine_boxes(
-    store: ProjectStore, pipeline: Pipeline, board: Board, row: int, labels: Sequence[int]
+    store: ProjectStore,
+    pipeline: Pipeline,
+    lessons: PartLessons,
+    board: Board,
+    row: int,
+    labels: Sequence[int],
 ) -> list[MachineBox]:
     """Where some labels seem to be in a picture; none without vectors or where nothing stands out.
 
     Args:
         store: holds the parts.
         pipeline: whose alignment is shown.
+        lessons: what verdicts taught about where labels are.
         board: has the row.
         row: a sample.
         labels: ids; that they are there at all is taken as given.
@@ -90,7 +100,8 @@ def machine_boxes(
     parts, layout = store.vectors.parts(sample.content_hash, pipeline.encoder.fingerprint)
     if layout.grid is None:
         return []
-    alignment = pipeline.align(parts, board.label_vectors[columns])
+    vectors = _vectors(store, pipeline, lessons, board, columns, layout)
+    alignment = pipeline.shown(parts, vectors, layout)
     found: list[MachineBox] = []
     for place, column in enumerate(columns):
         frames = boxes_of(alignment.similarity[0, :, place].reshape(layout.grid))
@@ -138,7 +149,7 @@ def view_labels(
             frame = view_frame((sample.width, sample.height), content_hash, view)
             if layout.grid is not None:
                 cover = label_maps.covered(np.array([frame], np.float32), layout.grid)
-                out[at] = label_maps.shown(where(pipeline, parts, labels), cover)
+                out[at] = label_maps.shown(where(pipeline, parts, labels, layout), cover)
     return out
 
 
@@ -167,12 +178,29 @@ def view_logits(
 
 
 def where(
-    pipeline: Pipeline, parts: Float[np.ndarray, "p d"], labels: Float[np.ndarray, "l d"]
+    pipeline: Pipeline,
+    parts: Float[np.ndarray, "p d"],
+    labels: Float[np.ndarray, "l d"],
+    layout: Layout,
 ) -> Float[np.ndarray, "p l"]:
     """The share of each label's map that lies on each part; columns add up to 1."""
     if not len(labels):
         return np.zeros((len(parts), 0), np.float32)
-    return pipeline.align(parts, labels).backward[0]
+    return pipeline.shown(parts, labels, layout).backward[0]
+
+
+def _vectors(
+    store: ProjectStore,
+    pipeline: Pipeline,
+    lessons: PartLessons,
+    board: Board,
+    columns: Sequence[int],
+    layout: Layout,
+) -> Float[np.ndarray, "l d"]:
+    """What labels are looked for by: taught in pictures, their own in texts."""
+    if layout.grid is None:
+        return board.label_vectors[list(columns)]
+    return lessons.vectors(store, pipeline, board, columns)
 
 
 def _places(board: Board, rows: Sequence[int]) -> dict[str, list[int]]:

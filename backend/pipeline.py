@@ -34,6 +34,7 @@ from backend.contracts import (
     why_no_lanes,
 )
 from backend.errors import BadInputError
+from backend.numerics import map_shape
 from backend.recipes import EncoderName, Recipe, parse_encoder_id
 from backend.settings import Settings
 from backend.types import (
@@ -42,6 +43,7 @@ from backend.types import (
     FrozenStack,
     Kind,
     LaneReading,
+    Layout,
     ScoreScale,
 )
 
@@ -296,6 +298,27 @@ class Pipeline:
     def align(self, parts: Float[np.ndarray, "p d"], labels: Float[np.ndarray, "l d"]) -> Alignment:
         """Plans and scores of one sample; labels weighted uniformly."""
         return self.aligner.align(parts[None], labels)
+
+    def shown(
+        self,
+        parts: Float[np.ndarray, "p d"],
+        labels: Float[np.ndarray, "l d"],
+        layout: Layout,
+    ) -> Alignment:
+        """The alignment of one sample as people see it.
+
+        In a picture the maps look at neighbours and away from the ground, see
+        `numerics/map_shape.py`; likeness and what a part is are told of the parts as they are.
+        """
+        alignment = self.align(parts, labels)
+        if layout.grid is None:
+            return alignment
+        shaped = self.aligner.align(
+            map_shape.smoothed(parts, layout.grid)[None],
+            labels,
+            saliency=map_shape.saliency(parts, layout.grid)[None],
+        )
+        return replace(alignment, backward=shaped.backward)
 
     def _method(self, shelf: str, **values: object) -> Any:
         """Build one member: values the encoder asks for, then the recipe's own settings."""

@@ -443,10 +443,9 @@ class Workbench:
         Raises:
             NotFoundError: the sample is unknown or has no vectors yet.
         """
-        with self.live.lock:
-            board, version = self.board, self.version
+        board = self.board
         row = self._row(board, self.sample(sample).id)
-        return localising.label_map(self.store, self.pipeline, board, row, version=version)
+        return localising.label_map(self.store, self.pipeline, self._part_lessons, board, row)
 
     def score_unseen(self, samples: Sequence[Any]) -> Float[np.ndarray, "n l"]:
         """Scores of pictures or texts that are in no project, columns in the order of `labels`."""
@@ -947,9 +946,14 @@ class Workbench:
             media=self.store.media.path,
             version=version,
             label_map=lambda sample: localising.map_where_encoded(
-                self.store, self.pipeline, board, board.row_of[sample.id], version=version
+                self.store, self.pipeline, self._part_lessons, board, board.row_of[sample.id]
             ),
             boxes=lambda sample, labels: localising.machine_boxes(
-                self.store, self.pipeline, board, board.row_of[sample.id], labels
+                self.store,
+                self.pipeline,
+                self._part_lessons,
+                board,
+                board.row_of[sample.id],
+                labels,
             ),
         )

@@ -95,11 +95,14 @@ def test_a_small_crop_is_taught_with_the_share_of_the_map_that_it_shows(bench, m
     shares = []
     for number, row in enumerate(rows):
         sample = board.samples[row]
-        told = bench.explain(sample.id)
+        parts, layout = bench.store.vectors.parts(
+            sample.content_hash, bench.pipeline.encoder.fingerprint
+        )
+        told = bench.pipeline.shown(parts, bench.board.label_vectors, layout)
         for view, place in ((4, num + number), (5, 2 * num + number)):
             x, y, width, height = view_frame((80, 64), sample.content_hash, view)
             for column in range(2):
-                heat = told.backward[:, column].reshape(told.layout.grid)
+                heat = told.backward[0, :, column].reshape(layout.grid)
                 inside = 0.0
                 for down, right in np.ndindex(heat.shape):
                     rows_, cols = heat.shape

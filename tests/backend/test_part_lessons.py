@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend import api, evidence
+from backend import api
 from backend.numerics import map_shape
 from backend.numerics.part_shift import Taught, learned_vector
 from backend.part_lessons import NEWEST, PartLessons
 from backend.settings import Settings
+from backend.types import Layout
 
 THINGS, KINDS = ("cat", "soup", "train"), ("old", "new", "big")
 TEXTS = [f"the {thing} is {kind}" for thing in THINGS for kind in KINDS]
@@ -133,7 +134,7 @@ def test_the_map_of_a_picture_looks_at_neighbours_and_away_from_the_ground(bench
         (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32) for x in (cells, labels)
     )
     plain = bench.pipeline.align(cells, labels)
-    shaped = evidence._shaped(bench.pipeline, plain, cells, labels, (3, 4))
+    shaped = bench.pipeline.shown(cells, labels, Layout(grid=(3, 4)))
     logits = map_shape.smoothed(cells, (3, 4)) @ labels.T / bench.pipeline.scale.temperature
     weights = np.exp(logits) * map_shape.saliency(cells, (3, 4))[:, None]
     np.testing.assert_allclose(shaped.backward[0], weights / weights.sum(axis=0), atol=1e-5)
