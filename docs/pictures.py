@@ -69,13 +69,14 @@ def main() -> None:
 
 
 def forget_unseen(settings: Settings) -> None:
-    """Remove the labels of the photographs that were left out."""
+    """Remove the labels of the photographs that were left out, for good."""
     project = api.open_project("demo-photos", settings=settings)
     verdicts = project.verdicts().values()
     seen = {label for said in verdicts for label, v in said.items() if v is api.Verdict.YES}
     for label in project.labels():
         if label.id not in seen:
             project.remove_label(label.id, who="demo")
+    project.compact()
     project.learn()
     project.close()
 
