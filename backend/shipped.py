@@ -17,11 +17,11 @@ from backend.settings import Settings, assets_folder
 
 FACTS = "encoders.json"
 WEIGHTS = {
-    "embedded": (_packaged.EFFICIENTNET_LITE0, _packaged.MINILM),
+    "embedded": (_packaged.EFFICIENTNET_LITE0, _packaged.MINILM, _packaged.CLASS_NAMES),
     "sentence:minilm": (_packaged.MINILM,),
     "words": (_packaged.WORDLLAMA,),
 }
-"""The packages that the members of the shipped encoders read."""
+"""The packages that the members of the shipped encoders read: weights, and names of classes."""
 
 
 def shipped_facts(encoder_id: str, settings: Settings) -> EncoderFacts | None:

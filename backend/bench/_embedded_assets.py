@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -13,7 +12,6 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from backend.methods.encoders._dictionary import FILE as DICTIONARY
 from backend.methods.encoders._label_space import ClassSpace
 from backend.methods.encoders._mean_cell import fit_mean_cells
 from backend.methods.encoders._packaged import EFFICIENTNET_LITE0, MINILM, sha256_of
@@ -22,16 +20,6 @@ from backend.methods.encoders.embedded import CONSTANTS, Output
 from backend.types import ScoreScale
 
 WEIGHTS = "parts-transformer.safetensors"
-DEFINITIONS = "wordnet_definitions"
-VISIBLE = frozenset(
-    f"noun.{kind}"
-    for kind in (
-        *("Tops", "animal", "artifact", "body", "food", "object", "person", "plant", "shape"),
-        "substance",
-    )
-)
-"""Topics of the dictionary's nouns that a photograph can show."""
-
 SHARE_OF_DEFINITIONS, TEMPERATURE_OF_SENSES = 1.0, 0.03
 """Chosen on training photos with the untrained combination: top-1 of 161 labels 0.182 without
 definitions, 0.194 with a share of 0.5, 0.200 with 1, 0.204 with 2; 0.03 and 0.1 are alike."""
@@ -70,24 +58,10 @@ def write_encoder(
     (folder / CONSTANTS).write_text(text + "\n", encoding="utf-8")
 
 
-def write_dictionary(folder: Path, data: Path) -> None:
-    """Names and definitions of things that can be seen, and how they are used.
-
-    The file is the same whenever it is made of the same pack.
-    """
-    lines = []
-    with gzip.open(data / DEFINITIONS / "data.jsonl.gz", "rt", encoding="utf-8") as stream:
-        for row in map(json.loads, stream):
-            if row["pos"] == "n" and row["labels"][0] in VISIBLE:
-                terms = "|".join(dict.fromkeys(term.lower() for term in row["terms"]))
-                lines.append(f"{terms}\t{' '.join(row['text'].split())}\n")
-    path = folder / DICTIONARY
-    path.write_bytes(gzip.compress("".join(lines).encode("utf-8"), 9, mtime=0))
+def write_dictionary(folder: Path) -> None:
+    """How much of a label is what its name means."""
     constants = json.loads((folder / CONSTANTS).read_text(encoding="utf-8"))
     constants["dictionary"] = {
-        "file": DICTIONARY,
-        "sha256": sha256_of(path),
-        "entries": len(lines),
         "share": SHARE_OF_DEFINITIONS,
         "temperature": TEMPERATURE_OF_SENSES,
     }

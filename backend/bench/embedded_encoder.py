@@ -232,7 +232,7 @@ def train_again(data: Path, say: Say) -> Path:
     shipped = EmbeddedEncoder()
     facts = {**asdict(settings), "seconds": round(time.monotonic() - started)}
     write_encoder(out, transformer, space, shipped.output, scale=shipped.scale, training=facts)
-    write_dictionary(out, data)
+    write_dictionary(out)
     write_mean_cells(out, np.load(folder / "photos.npy", mmap_mode="r"))
     write_scale(out, measure_scale(EmbeddedEncoder.Settings(folder=str(out)), data))
     say(f"trained weights are in {out}; the shipped ones were left as they are")

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from threading import Lock
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
-from backend.errors import NotFoundError
-from backend.methods.encoders._dictionary import Dictionary
+from backend.methods.encoders._dictionary import (
+    DEFINITIONS,
+    LEMMAS,
+    TRUNK_CLASSES,
+    Dictionary,
+    read_table,
+)
 from backend.methods.encoders._minilm import (
     WIDTH,
     WINDOW,
@@ -26,6 +29,7 @@ from backend.methods.encoders._minilm import (
     load_minilm,
     load_minilm_tokenizer,
 )
+from backend.methods.encoders._packaged import CLASS_NAMES
 from backend.methods.encoders._words import unit_rows
 
 PROMPT = "a photo of a {}"
@@ -76,20 +80,10 @@ def read_class_names() -> list[ClassNames]:
     """The 1,000 ImageNet classes in the trunk's order, from the files that timm carries.
 
     Raises:
-        NotFoundError: timm is not installed.
+        NotFoundError, RefusedError: timm is not installed, or its files are not the pinned ones.
     """
-    spec = find_spec("timm")
-    if spec is None or spec.origin is None:
-        raise NotFoundError("timm is not installed: run `pip install timm`")
-    folder = Path(spec.origin).parent / "data" / "_info"
-
-    def table(name: str) -> dict[str, str]:
-        lines = (folder / name).read_text(encoding="utf-8").splitlines()
-        return dict(line.split("\t", 1) for line in lines)
-
-    lemmas = table("imagenet_synset_to_lemma.txt")
-    definitions = table("imagenet_synset_to_definition.txt")
-    synsets = (folder / "imagenet_synsets.txt").read_text(encoding="utf-8").split()
+    lemmas, definitions = read_table(LEMMAS), read_table(DEFINITIONS)
+    synsets = CLASS_NAMES.locate(TRUNK_CLASSES).read_text(encoding="utf-8").split()
     return [ClassNames(tuple(lemmas[s].split(", ")), definitions[s]) for s in synsets]
 
 

@@ -123,6 +123,26 @@ WORDLLAMA = PackagedWeights(
     },
 )
 
+CLASS_NAMES = PackagedWeights(
+    module="timm",
+    distribution="timm",
+    version="1.0.31",
+    licence="Apache-2.0; names and definitions: WordNet licence",
+    folder="data/_info",
+    files={
+        "imagenet_synset_to_lemma.txt": (
+            "1b8babda187421a4bde0c9c5a197c36f6bdda962f7ca11ffb2813806cbb2178f"
+        ),
+        "imagenet_synset_to_definition.txt": (
+            "191e227d48fc8c7b7e2d2a3cac41fc8b2eb517d9d2819d0edbc91c5767250eed"
+        ),
+        "imagenet_synsets.txt": (
+            "70002b0ff5de60a3a17a82dbfcff291931f96225ddf941ad2e182fc39e183d15"
+        ),
+    },
+)
+"""No weights: what the classes of ImageNet-21k are called, and what these names mean."""
+
 _hashes: dict[tuple[Path, int, int], str] = {}
 _hashes_lock = threading.Lock()
 

@@ -40,7 +40,12 @@ from backend.methods.encoders._engine import (
 from backend.methods.encoders._frozen import Frozen, Watched, array, linear_of, norm_of, three_of
 from backend.methods.encoders._label_space import TextSide, encode_label_names
 from backend.methods.encoders._mean_cell import MeanCellProjection
-from backend.methods.encoders._packaged import EFFICIENTNET_LITE0, MINILM, sha256_of
+from backend.methods.encoders._packaged import (
+    CLASS_NAMES,
+    EFFICIENTNET_LITE0,
+    MINILM,
+    sha256_of,
+)
 from backend.methods.encoders._parts_transformer import (
     Combination,
     PartsTransformer,
@@ -204,7 +209,7 @@ class EmbeddedEncoder:
         self.input_size = self.output.size
         self.dim = self.shape.out
         words = constants.get("dictionary")
-        self._dictionary = None if words is None else Dictionary(self.folder, words)
+        self._dictionary = None if words is None else Dictionary(**words)
         self.fingerprint = fingerprint_of(
             "encoders/embedded",
             Identity(
@@ -212,7 +217,7 @@ class EmbeddedEncoder:
                 self.shape,
                 trunk=next(iter(EFFICIENTNET_LITE0.files.values())),
                 text=MINILM.files["model.safetensors"],
-                words=json.dumps(words, sort_keys=True),
+                words=json.dumps(words and [words, dict(CLASS_NAMES.files)], sort_keys=True),
                 dtype=choose_dtype(self.settings.dtype),
             ),
             weights=self._sha256,

@@ -1,45 +1,56 @@
-import gzip
+import dataclasses
+import hashlib
 import json
 
 import numpy as np
 import pytest
 
-from backend.bench._embedded_assets import write_dictionary
 from backend.errors import NotFoundError, RefusedError
-from backend.methods.encoders._dictionary import FILE, MOST_SENSES, Dictionary
+from backend.methods.encoders import _dictionary, embedded
+from backend.methods.encoders._dictionary import DEFINITIONS, LEMMAS, MOST_SENSES, Dictionary
 from backend.methods.encoders._label_space import TextSide, encode_label_names
+from backend.methods.encoders._packaged import CLASS_NAMES, PackagedWeights
+from backend.methods.encoders.embedded import EmbeddedEncoder
 from backend.settings import assets_folder
 
-ROWS = [
-    (["Bat", "chiropteran"], "nocturnal mouselike mammal", "n", "noun.animal"),
-    (["bat"], "a club used for hitting a ball", "n", "noun.artifact"),
-    (["bat"], "a turn trying to get a hit", "n", "noun.act"),
-    (["bat"], "wink briefly", "v", "verb.body"),
-    (["berry"], "any of numerous small\tand pulpy edible fruits", "n", "noun.food"),
-    (["box"], "a container", "n", "noun.artifact"),
-    (["glass"], "a brittle transparent solid", "n", "noun.substance"),
-]
+LEMMA_LINES = """\
+n01\tBat, chiropteran
+n02\tbat, Bat
+n03\tberry
+n04\tbox
+n05\tglass
+"""
+DEFINITION_LINES = """\
+n05\ta brittle transparent solid
+n01\tnocturnal mouselike mammal
+n02\ta club used for hitting a ball
+n03\tany of numerous small and pulpy edible fruits
+n04\ta container
+"""
 
 
 @pytest.fixture
-def folder(tmp_path):
-    pack = tmp_path / "data" / "wordnet_definitions"
-    pack.mkdir(parents=True)
-    with gzip.open(pack / "data.jsonl.gz", "wt", encoding="utf-8") as stream:
-        for terms, text, pos, topic in ROWS:
-            row = {"terms": terms, "text": text, "pos": pos, "labels": [topic]}
-            stream.write(json.dumps(row) + "\n")
-    (tmp_path / "encoder.json").write_text("{}")
-    write_dictionary(tmp_path, tmp_path / "data")
-    return tmp_path
+def package(tmp_path, monkeypatch):
+    """A package that carries the tables, in the place of timm."""
+    folder = tmp_path / "carrier"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    tables = {LEMMAS: LEMMA_LINES, DEFINITIONS: DEFINITION_LINES}
+    for name, text in tables.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    files = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in tables.items()}
+    monkeypatch.syspath_prepend(str(tmp_path))
+    pinned = PackagedWeights("carrier", "carrier", "1.0", "none", "", files)
+    monkeypatch.setattr(_dictionary, "CLASS_NAMES", pinned)
+    return folder
 
 
-def opened(folder) -> Dictionary:
-    return Dictionary(folder, json.loads((folder / "encoder.json").read_text())["dictionary"])
+def opened() -> Dictionary:
+    return Dictionary(share=0.5, temperature=0.25)
 
 
-def test_a_name_has_the_senses_that_can_be_seen(folder):
-    dictionary = opened(folder)
+def test_a_name_has_the_senses_under_it_whatever_its_case(package):
+    dictionary = opened()
     assert list(dictionary.senses("BAT")) == [
         "nocturnal mouselike mammal",
         "a club used for hitting a ball",
@@ -51,35 +62,25 @@ def test_a_name_has_the_senses_that_can_be_seen(folder):
 @pytest.mark.parametrize(
     ("plural", "singular"), [("bats", "bat"), ("berries", "berry"), ("boxes", "box")]
 )
-def test_a_plural_means_what_its_singular_means(folder, plural, singular):
-    dictionary = opened(folder)
+def test_a_plural_means_what_its_singular_means(package, plural, singular):
+    dictionary = opened()
     assert dictionary.senses(singular)
     assert dictionary.senses(plural) == dictionary.senses(singular)
 
 
-def test_an_s_that_is_no_plural_stays(folder):
-    assert opened(folder).senses("glass") == ["a brittle transparent solid"]
-    assert not opened(folder).senses("glas")
+def test_an_s_that_is_no_plural_stays(package):
+    assert opened().senses("glass") == ["a brittle transparent solid"]
+    assert not opened().senses("glas")
 
 
-def test_a_break_within_a_definition_becomes_a_space(folder):
-    assert opened(folder).senses("berry") == ["any of numerous small and pulpy edible fruits"]
-
-
-def test_the_same_pack_gives_the_same_file(folder):
-    before = (folder / FILE).read_bytes()
-    write_dictionary(folder, folder / "data")
-    assert (folder / FILE).read_bytes() == before
-
-
-def test_an_altered_or_missing_dictionary_is_refused_by_name(folder):
-    path = folder / FILE
-    path.write_bytes(gzip.compress(b"bat\tsomething else\n"))
-    with pytest.raises(RefusedError, match=r"dictionary\.tsv\.gz .*SHA-256"):
-        opened(folder).senses("bat")
+def test_altered_or_missing_tables_are_refused_by_name(package):
+    path = package / DEFINITIONS
+    path.write_text("n01\tsomething else\n")
+    with pytest.raises(RefusedError, match=rf"{DEFINITIONS} .*SHA-256"):
+        opened().senses("bat")
     path.unlink()
-    with pytest.raises(NotFoundError, match=r"dictionary\.tsv\.gz is missing"):
-        opened(folder).senses("bat")
+    with pytest.raises(NotFoundError, match=f"{DEFINITIONS} is missing"):
+        opened().senses("bat")
 
 
 class Written(TextSide):
@@ -93,9 +94,8 @@ class Written(TextSide):
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def test_a_label_lies_between_its_name_and_its_weighted_senses(folder):
-    dictionary = opened(folder)
-    dictionary.share, dictionary.temperature = 0.5, 0.25
+def test_a_label_lies_between_its_name_and_its_weighted_senses(package):
+    dictionary = opened()
     name, animal, club, other = np.array(
         [[1.0, 0, 0], [0.8, 0.6, 0], [0, 0.6, 0.8], [0, 0, 1]], np.float32
     )
@@ -120,7 +120,14 @@ def test_a_label_lies_between_its_name_and_its_weighted_senses(folder):
 
 def test_what_ships_knows_many_things_and_no_name_has_very_many_senses():
     constants = json.loads((assets_folder() / "encoder" / "encoder.json").read_text())
-    dictionary = Dictionary(assets_folder() / "encoder", constants["dictionary"])
+    dictionary = Dictionary(**constants["dictionary"])
     assert any("two wheels" in sense for sense in dictionary.senses("bicycles"))
     assert any("neckwear" in sense for sense in dictionary.senses("tie"))
-    assert len(dictionary.senses("head")) == MOST_SENSES
+    assert max(len(dictionary.senses(name)) for name in ("head", "horn", "plate")) <= MOST_SENSES
+
+
+def test_the_definitions_are_part_of_the_encoders_identity(monkeypatch):
+    before = EmbeddedEncoder().fingerprint
+    changed = dataclasses.replace(CLASS_NAMES, files={LEMMAS: "0" * 64})
+    monkeypatch.setattr(embedded, "CLASS_NAMES", changed)
+    assert EmbeddedEncoder().fingerprint != before
