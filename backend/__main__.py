@@ -119,7 +119,9 @@ def _serving(verb: Any) -> None:
     ):
         made = verb(name, what, project=False)
         if name == "serve":
-            made.add_argument("project", nargs="?", metavar="PROJECT")
+            made.add_argument(
+                "project", nargs="?", metavar="PROJECT", help="default: the last opened"
+            )
             made.add_argument("--auth-file", metavar="F", help="who may sign in")
             made.add_argument("--read-only", action="store_true", help="refuse every change")
             made.add_argument(
@@ -129,27 +131,41 @@ def _serving(verb: Any) -> None:
                 help="answer to this name, too, for example behind a proxy; may be repeated",
             )
         made.add_argument("--host", default="127.0.0.1", help="default: only this machine")
-        made.add_argument("--port", type=int, default=7860)
-        made.add_argument("--no-browser", action="store_true")
+        made.add_argument("--port", type=int, default=7860, help="default: 7860")
+        made.add_argument("--no-browser", action="store_true", help="only print the address")
 
 
 def _taking_in(verb: Any) -> None:
     made = verb("new", "make a project")
-    made.add_argument("--labels", metavar="FILE|a,b,c")
+    made.add_argument("--labels", metavar="FILE|a,b,c", help="names, or a file with one a line")
     made.add_argument("--from", dest="source", metavar="PATH", help="folder, zip or file to import")
-    made.add_argument("--encoder", metavar="ID")
-    made.add_argument("--recipe", default="default", metavar="NAME")
+    made.add_argument("--encoder", metavar="ID", help="default: the packaged one of the kind")
+    made.add_argument(
+        "--recipe", default="default", metavar="NAME", help="which methods; default: default"
+    )
 
     made = verb("import", "bring samples, labels, verdicts, predictions or vectors in")
-    made.add_argument("path", metavar="PATH")
-    made.add_argument("--format", default="auto")
+    made.add_argument("path", metavar="PATH", help="a folder, an archive or a file")
+    made.add_argument("--format", default="auto", help="a reader's name; default: auto, by content")
     how = made.add_mutually_exclusive_group()
-    how.add_argument("--copy", action="store_false", dest="link", default=False)
+    how.add_argument("--copy", action="store_false", dest="link", default=False, help="the default")
     how.add_argument("--link", action="store_true", help="leave media where they are")
-    made.add_argument("--on-conflict", choices=("keep", "replace", "both"), default="keep")
-    made.add_argument("--unlisted", choices=("unknown", "no"), default="unknown")
-    made.add_argument("--create-labels", action="store_true")
-    made.add_argument("--follow-links", action="store_true")
+    made.add_argument(
+        "--on-conflict",
+        choices=("keep", "replace", "both"),
+        default="keep",
+        help="a name that another sample has: keep that one (the default), replace it, have both",
+    )
+    made.add_argument(
+        "--unlisted",
+        choices=("unknown", "no"),
+        default="unknown",
+        help="labels that a file does not list for a sample; default: unknown",
+    )
+    made.add_argument("--create-labels", action="store_true", help="add labels that are not there")
+    made.add_argument(
+        "--follow-links", action="store_true", help="go where links in a folder point"
+    )
 
     made = verb("encode", "compute missing vectors, or change the encoder of a project")
     made.add_argument("--encoder", metavar="ID", help="encode everything again with this one")
@@ -157,12 +173,12 @@ def _taking_in(verb: Any) -> None:
     made = verb("labels", "list or edit labels")
     actions = ("list", "add", "rename", "merge", "describe", "parent", "remove")
     made.add_argument("action", nargs="?", default="list", choices=actions)
-    made.add_argument("values", nargs="*")
-    made.add_argument("--pack", default="main")
+    made.add_argument("values", nargs="*", metavar="VALUE", help="what the action is done to")
+    made.add_argument("--pack", default="main", help="of labels that are added; default: main")
 
     made = verb("remove", "remove samples; undo brings them back until `compact`")
-    made.add_argument("samples", nargs="+", metavar="SAMPLE")
-    made.add_argument("--who", default="me")
+    made.add_argument("samples", nargs="+", metavar="SAMPLE", help="a name or an id")
+    made.add_argument("--who", default="me", help="in whose name; default: me")
 
     made = verb("undo", "take the newest action back, whatever it was, or a named one")
     made.add_argument("op", nargs="?", metavar="OP", help="naming an undo brings its action back")
@@ -173,10 +189,10 @@ def _taking_in(verb: Any) -> None:
     made = verb("projects", "list projects; remove, restore, or delete one for good", project=False)
     actions = ("list", "remove", "restore", "delete")
     made.add_argument("action", nargs="?", default="list", choices=actions)
-    made.add_argument("name", nargs="?", metavar="NAME")
+    made.add_argument("name", nargs="?", metavar="NAME", help="of the project")
 
     made = verb("export", "write the project in another format")
-    made.add_argument("dest", metavar="DEST")
+    made.add_argument("dest", metavar="DEST", help="a folder that is not there yet")
     formats = ("jsonl", "csv", "coco", "yolo", "label-maps", "coco-boxes")
     made.add_argument(
         "--format",
@@ -190,32 +206,40 @@ def _taking_in(verb: Any) -> None:
 def _looking(verb: Any) -> None:
     made = verb("suggest", "what the model believes")
     which = made.add_mutually_exclusive_group()
-    which.add_argument("--ids", nargs="+", metavar="SAMPLE")
+    which.add_argument("--ids", nargs="+", metavar="SAMPLE", help="only of these samples")
     which.add_argument("--all", action="store_true", help="every sample; the default")
-    made.add_argument("--out", metavar="F.jsonl")
+    made.add_argument("--out", metavar="F.jsonl", help="write the rows there, one a line")
 
     made = verb("explain", "which patch or word carries which label")
-    made.add_argument("samples", nargs="*", metavar="SAMPLE")
-    made.add_argument("--label", metavar="L")
+    made.add_argument("samples", nargs="*", metavar="SAMPLE", help="a name or an id")
+    made.add_argument("--label", metavar="L", help="default: all labels")
     made.add_argument(
         "--check",
         action="store_true",
         help="is it true? take parts away and score again; without SAMPLE, look where regions are",
     )
-    made.add_argument("--out", metavar="F.png|F.npz|DIR")
+    made.add_argument(
+        "--out", metavar="F.png|F.npz|DIR", help="a picture, arrays, or a folder of them"
+    )
 
     made = verb("search", "find samples by text, picture, region or sample")
-    made.add_argument("--text", metavar="T")
-    made.add_argument("--image", metavar="F")
-    made.add_argument("--sample", metavar="SAMPLE")
-    made.add_argument("--region", metavar="x,y,w,h")
+    made.add_argument("--text", metavar="T", help="words that say what to find")
+    made.add_argument("--image", metavar="F", help="a picture file")
+    made.add_argument("--sample", metavar="SAMPLE", help="what is like this one")
+    made.add_argument("--region", metavar="x,y,w,h", help="only this part of it, in 0..1")
     made.add_argument("--vectors", metavar="NAME", help="search a sample by imported vectors")
     made.add_argument("-k", type=int, default=10)
 
 
 def _deciding(verb: Any) -> None:
     made = verb("correct", "store verdicts from a JSONL file")
-    made.add_argument("--from", dest="source", required=True, metavar="F.jsonl")
+    made.add_argument(
+        "--from",
+        dest="source",
+        required=True,
+        metavar="F.jsonl",
+        help='a line each: {"sample", "label", "verdict"} or {"sample", "complete": true}',
+    )
     made.add_argument("--who", default="me")
 
     made = verb("learn", "fold in all corrections and refine")
@@ -228,7 +252,7 @@ def _deciding(verb: Any) -> None:
 
     made = verb("next", "what to look at next, each with a reason")
     made.add_argument("-k", type=int, default=20)
-    made.add_argument("--picker", metavar="NAME")
+    made.add_argument("--picker", metavar="NAME", help="how to choose; default: by the recipe")
 
     made = verb("evaluate", "mAP, CF1, OF1, AP per label and calibration error")
     made.add_argument("--split", default="held-back", metavar="held-back|val|test|FILE")
@@ -236,7 +260,7 @@ def _deciding(verb: Any) -> None:
     made = verb("versions", "the learned versions: list, diff A B, revert N, export N FILE")
     actions = ("list", "diff", "revert", "export")
     made.add_argument("action", nargs="?", default="list", choices=actions)
-    made.add_argument("values", nargs="*")
+    made.add_argument("values", nargs="*", metavar="N|FILE", help="what the action is done to")
 
     made = verb("packs", "label packs and their lanes")
     actions = ("list", "teach", "move", "rename", "mute", "unmute", "drop", "remove", "export")
@@ -246,7 +270,9 @@ def _deciding(verb: Any) -> None:
         default="list",
         choices=(*actions, "import", "pause", "resume", "curve"),
     )
-    made.add_argument("values", nargs="*", metavar="PACK|LABELS|FILE")
+    made.add_argument(
+        "values", nargs="*", metavar="PACK|LABELS|FILE", help="what the action is done to"
+    )
 
 
 def _until(text: str) -> float | None:
@@ -264,7 +290,7 @@ def _until(text: str) -> float | None:
 
 def _about(verb: Any) -> None:
     made = verb("methods", "which methods exist, with sources and status", project=False)
-    made.add_argument("--shelf", metavar="S")
+    made.add_argument("--shelf", metavar="S", help="only this shelf")
     verb("doctor", "versions, devices, encoders, disk, database, what is wrong", project=False)
     made = verb("bench", "measure this machine against baselines", project=False)
     made.add_argument("name", nargs="?", default="foundation", metavar="NAME")
@@ -273,8 +299,8 @@ def _about(verb: Any) -> None:
         "--encoder", metavar="ID", help="for evidence --part parts; default: embedded"
     )
     made = verb("reproduce", "a paper's or a model's smallest honest experiment", project=False)
-    made.add_argument("name", nargs="?", metavar="NAME")
-    made.add_argument("--all", action="store_true")
+    made.add_argument("name", nargs="?", metavar="NAME", help="of the recipe")
+    made.add_argument("--all", action="store_true", help="every recipe, one after the other")
     made.add_argument("--seeds", type=int, default=3)
     made.add_argument("--train", action="store_true", help="train the shipped weights again")
 
