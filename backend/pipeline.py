@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from threading import Lock
 from typing import Any
 
@@ -46,6 +46,9 @@ from backend.types import (
     Layout,
     ScoreScale,
 )
+
+PACKAGED = {"encoders/embedded": "", "encoders/sentence": "minilm", "encoders/static_words": ""}
+"""Encoders whose files come as pinned packages, each with the model that does."""
 
 
 def load_encoder(encoder_id: str, settings: Settings) -> Encoder:
@@ -83,7 +86,20 @@ def _build_encoder(name: EncoderName, settings: Settings) -> Encoder:
                 f"{option}={value} is no setting in the name of a {name.key} encoder; {can}"
             )
         wanted[option] = value
-    return method(method.Settings(**{key: value for key, value in wanted.items() if key in own}))
+    chosen = method.Settings(**{key: value for key, value in wanted.items() if key in own})
+    if PACKAGED.get(name.key) == name.model:
+        return _shared_encoder(name.key, chosen)
+    return method(chosen)
+
+
+@lru_cache(maxsize=4)
+def _shared_encoder(key: str, chosen: Any) -> Encoder:
+    """One encoder for all projects of a process: compiling one takes seconds.
+
+    An encoder keeps nothing of what it sees. Only packaged ones are shared, since a checkpoint in
+    a person's folder may be another one the next time it is named.
+    """
+    return catalogue.load(key)(chosen)
 
 
 @dataclass(frozen=True)
