@@ -250,6 +250,19 @@ def _deciding(verb: Any) -> None:
         help="begin no further round after so many seconds; default: converged",
     )
 
+    made = verb("drawer", "the calibration drawer: random samples to decide completely")
+    made.add_argument("action", nargs="?", default="show", choices=("show", "open", "close"))
+    made.add_argument("--share", type=float, metavar="S", help="of the training samples, as 0.1")
+    made.add_argument("--samples", type=int, metavar="N", help="or about so many")
+    made.add_argument("-k", type=int, default=10, help="how many to ask for")
+    made.add_argument("--who", default="me")
+
+    made = verb("certain", "what is certain at a level; --accept stores it, one undo")
+    made.add_argument("--level", type=float, default=0.9, metavar="0.9")
+    made.add_argument("--guarantee", default="joint", choices=("joint", "label", "recall"))
+    made.add_argument("--accept", action="store_true")
+    made.add_argument("--who", default="me")
+
     made = verb("next", "what to look at next, each with a reason")
     made.add_argument("-k", type=int, default=20)
     made.add_argument("--picker", metavar="NAME", help="how to choose; default: by the recipe")

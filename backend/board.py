@@ -18,6 +18,7 @@ from backend.numerics import leftover
 from backend.numerics.regions import marked_parts
 from backend.types import (
     Correction,
+    Drawer,
     Label,
     Layout,
     Lessons,
@@ -37,12 +38,23 @@ def is_held_back(content_hash: str, seed: int) -> bool:
     return int.from_bytes(digest, "big") % HELD_BACK_SHARE == 0
 
 
+def drawer_place(content_hash: str, seed: int) -> float:
+    """Where a sample stands in the order of the drawer, in 0..1; the first share of it is in it.
+
+    It depends on nothing but content and seed, and not on what decides who is held back: nobody
+    and no picker can choose what comes in.
+    """
+    digest = blake2b(f"drawer:{seed}:{content_hash}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
 @dataclass(frozen=True)
 class Rows:
     """What follows from the samples alone; boards of the same samples share it."""
 
     samples: tuple[Sample, ...]
     split_seed: int
+    drawer: Drawer | None = None
 
     @cached_property
     def row_of(self) -> dict[int, int]:
@@ -61,10 +73,24 @@ class Rows:
 
     @cached_property
     def held_back(self) -> Bool[np.ndarray, " n"]:
-        """Training rows whose verdicts are never learned from."""
+        """Training rows whose verdicts are never learned from, the drawer's left out."""
         seed = self.split_seed
         kept = [is_held_back(sample.content_hash, seed) for sample in self.samples]
-        return self.train & np.array(kept, bool)
+        return self.train & np.array(kept, bool) & ~self.in_drawer
+
+    @cached_property
+    def drawer_places(self) -> Float[np.ndarray, " n"]:
+        """Each row's place in the order of the drawer; 2 for those that are not for training."""
+        if self.drawer is None:
+            return np.full(len(self.samples), 2.0)
+        seed = self.drawer.seed
+        places = [drawer_place(sample.content_hash, seed) for sample in self.samples]
+        return np.where(self.train, np.array(places, float), 2.0)
+
+    @cached_property
+    def in_drawer(self) -> Bool[np.ndarray, " n"]:
+        """Training rows that are decided for calibration alone."""
+        return self.drawer_places < (0.0 if self.drawer is None else self.drawer.share)
 
 
 @dataclass(frozen=True)
@@ -82,6 +108,7 @@ class Board:
         plain: (N, F) more numbers for heads; NaN rows where not read yet.
         lane_cls: digest of a lane -> (N, W), its CLS; NaN rows where not computed yet.
         rows: what follows from the samples; worked out again only for other samples.
+        drawer: the calibration drawer; None while there is none.
     """
 
     samples: tuple[Sample, ...]
@@ -97,12 +124,14 @@ class Board:
     plain: Float[np.ndarray, "n f"] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     lane_cls: Mapping[str, Float[np.ndarray, "n w"]] = field(default_factory=dict)
     rows: Rows | None = field(default=None, repr=False, compare=False)
+    drawer: Drawer | None = None
 
     def __post_init__(self) -> None:
         """Keep the facts about rows of the board this one was made from, if they still hold."""
-        own, seed = self.rows, self.split_seed
-        if own is None or own.samples is not self.samples or own.split_seed != seed:
-            object.__setattr__(self, "rows", Rows(self.samples, self.split_seed))
+        own, kept = self.rows, (self.split_seed, self.drawer)
+        is_same = own is not None and (own.split_seed, own.drawer) == kept
+        if own is None or not is_same or own.samples is not self.samples:
+            object.__setattr__(self, "rows", Rows(self.samples, *kept))
 
     @classmethod
     def empty(cls, dim: int, split_seed: int, *, plain_dim: int = 0) -> Board:
@@ -157,7 +186,21 @@ class Board:
     @property
     def trainable(self) -> Bool[np.ndarray, " n"]:
         """Training rows whose verdicts are learned from."""
-        return self._rows.train & ~self._rows.held_back
+        return self._rows.train & ~self._rows.held_back & ~self._rows.in_drawer
+
+    @property
+    def in_drawer(self) -> Bool[np.ndarray, " n"]:
+        """Rows of the calibration drawer: neither trained on nor held back nor picked."""
+        return self._rows.in_drawer
+
+    def drawer_order(self) -> Int[np.ndarray, " k"]:
+        """Rows of the drawer in its own order, in which they are decided."""
+        rows = np.flatnonzero(self._rows.in_drawer)
+        return rows[np.argsort(self._rows.drawer_places[rows], kind="stable")]
+
+    def with_drawer(self, drawer: Drawer | None) -> Board:
+        """The same board with another calibration drawer."""
+        return self if drawer == self.drawer else replace(self, drawer=drawer)
 
     @property
     def _rows(self) -> Rows:
@@ -223,6 +266,8 @@ class Board:
     ) -> Lessons:
         """YES and NO verdicts on encoded rows as arrays, in a fixed order.
 
+        What was accepted in bulk is not among them, see `Correction.is_accepted`.
+
         Args:
             verdicts: the folded log at some offset, not necessarily the newest.
             columns: label id -> column number in the learner's state.
@@ -235,6 +280,7 @@ class Board:
             if label in columns
             and sample in row_of
             and correction.verdict in (Verdict.YES, Verdict.NO)
+            and not correction.is_accepted
         ]
         found.sort()
         table = np.array(found, np.float64).reshape(-1, 3)

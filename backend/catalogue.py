@@ -136,6 +136,27 @@ ENTRIES: tuple[Entry, ...] = (
         source="Platt 1999",
     ),
     Entry(
+        "calibrators/powerset",
+        "PowersetCalibrator",
+        "sets of label sets that hold the true one: what is certain of a sample is right together",
+        status="default",
+        source="Maltoudoglou et al. 2022 (2312.09304), with a likelihood distance",
+        aka=("LP-ICP",),
+    ),
+    Entry(
+        "calibrators/per_label",
+        "PerLabelCalibrator",
+        "each label for itself, rare ones like common ones; says nothing of several together",
+        source="Vovk et al., Mondrian confidence machine, 2003",
+        aka=("Mondrian",),
+    ),
+    Entry(
+        "calibrators/recall",
+        "RecallCalibrator",
+        "leaves out labels so that the lost share of a sample's labels is bounded on average",
+        source="Angelopoulos et al., Conformal risk control, ICLR 2024 (2208.02814)",
+    ),
+    Entry(
         "pickers/doubt",
         "DoubtPicker",
         "uncertain first, spread out over what is not covered yet",

@@ -169,7 +169,7 @@ def suggest(args: Namespace) -> dict[str, Any]:
 
 
 def suggestion_row(found: api.SampleSuggestions) -> dict[str, Any]:
-    """One row as promised: keys that later parts fill are null."""
+    """One row as promised; what is not known yet is null."""
     return {
         "sample": found.name,
         "suggestions": [
@@ -177,13 +177,13 @@ def suggestion_row(found: api.SampleSuggestions) -> dict[str, Any]:
                 "label": s.label,
                 "score": s.score,
                 "probability": s.probability,
-                "p_value": None,
-                "in_set": None,
+                "p_value": s.p_value,
+                "in_set": s.in_set,
             }
             for s in found.suggestions
         ],
-        "set": None,
-        "coverage": None,
+        "set": found.set,
+        "coverage": found.coverage,
         "version": found.version,
         "encoder": found.encoder,
     }
@@ -275,6 +275,53 @@ def learn(args: Namespace) -> dict[str, Any]:
             lanes.append(as_json(workbench.packs.teach(pack, until=left, progress=progress)))
             report |= {"version": workbench.version}
     return report | ({"lanes": lanes} if lanes else {})
+
+
+def drawer(args: Namespace) -> dict[str, Any]:
+    """The calibration drawer: how far it is decided, what to decide next; open or close it."""
+    with project(args) as workbench:
+        certainty = workbench.certainty
+        match args.action:
+            case "open":
+                certainty.open_drawer(share=args.share, samples=args.samples, who=args.who)
+            case "close":
+                certainty.close_drawer(who=args.who)
+        report = as_json(certainty.drawer())
+        need = {f"{level:g}": more for level, more in report.pop("need").items()}
+        asked = [{"sample": e.name, "reason": e.reason} for e in certainty.ask(args.k)]
+    return {**report, "need": need, "next": asked}
+
+
+def certain(args: Namespace) -> dict[str, Any]:
+    """What is certain at a level; with --accept stored as verdicts, one action."""
+    with project(args) as workbench:
+        certainty = workbench.certainty
+        if args.accept:
+            certainty.accept(args.level, args.guarantee, who=args.who)
+        sets = certainty.sets(args.level, args.guarantee)
+        if sets.why:
+            say(f"nothing is certain: {sets.why}")
+        seen = sets.state[workbench.board.encoded & ~workbench.board.in_drawer]
+        return {
+            "level": args.level,
+            "guarantee": args.guarantee,
+            "why": sets.why,
+            "counted": sets.counted,
+            "certified": float((seen != 0).mean()) if seen.size else 0.0,
+            "mean_width": float((seen == 0).sum(axis=1).mean()) if len(seen) else None,
+            "plan": as_json(certainty.plan(args.level, args.guarantee)),
+            "accepted": [as_json(one) for one in certainty.acceptances()],
+            "realised": [
+                {
+                    "claimed": point.level,
+                    "realised": point.realised,
+                    "low": point.low,
+                    "high": point.high,
+                    "n": point.n,
+                }
+                for point in certainty.coverage(groups=1)
+            ],
+        }
 
 
 def next_(args: Namespace) -> dict[str, Any]:

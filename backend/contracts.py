@@ -263,6 +263,39 @@ class Calibrator(Protocol):
 
 
 @runtime_checkable
+class SetCalibrator(Protocol):
+    """What is certain, at a level, of samples that are exchangeable with the decided ones?
+
+    `truth` is 1 for YES, 0 for NO and -1 for UNSURE. Nothing is certain with fewer than `needed`
+    decided samples.
+    """
+
+    fingerprint: str
+    promise: str
+    """What holds with a chance of `level`, in words."""
+
+    def fit(self, chances: Float[np.ndarray, "n l"], truth: Int[np.ndarray, "n l"]) -> State:
+        """Learn from decided samples; `chances`, 0..1, are of a model that did not."""
+        ...
+
+    def certificates(
+        self, state: State, chances: Float[np.ndarray, "n l"], level: float
+    ) -> Int[np.ndarray, "n l"]:
+        """1 surely yes, -1 surely no, 0 undecided."""
+        ...
+
+    def p_values(
+        self, state: State, chances: Float[np.ndarray, "n l"]
+    ) -> tuple[Float[np.ndarray, "n l"], Float[np.ndarray, "n l"]]:
+        """Of "has the label" and of "has it not"; NaN where the promise gives none."""
+        ...
+
+    def needed(self, level: float) -> int:
+        """Decided samples from which on anything can be certain."""
+        ...
+
+
+@runtime_checkable
 class Picker(Protocol):
     """What should a person look at next?"""
 

@@ -19,7 +19,7 @@ from backend.contracts import State
 from backend.errors import NotFoundError
 from backend.pipeline import Pipeline
 from backend.store.lane_files import digest_of
-from backend.types import Correction, Features, Lane, LearnStep, Lessons
+from backend.types import Correction, Drawer, Features, Lane, LearnStep, Lessons
 
 CALIBRATOR = "calibrator."
 LEARNER = "learner."
@@ -38,6 +38,7 @@ class Learned:
         lanes: each serves its own labels; a label is served by one lane at most.
         unread: samples with verdicts that had no vectors yet, so that nothing was learned of
             them; what they say is learned once they are encoded.
+        drawer: the calibration drawer that no head has learned from.
     """
 
     version: int = 0
@@ -47,6 +48,7 @@ class Learned:
     calibrator: State = field(default_factory=dict)
     lanes: tuple[Lane, ...] = ()
     unread: frozenset[int] = frozenset()
+    drawer: Drawer | None = None
 
     @property
     def columns(self) -> dict[int, int]:
@@ -131,7 +133,9 @@ def fold_in(
     if len(lessons.rows):
         features, lessons = _only_rows_with_lessons(board, labels, lessons, before.lanes)
         state, done = learner.learn(state, features, lessons, steps=steps, seed=seed)
-    learned = Learned(version, offset, labels, state, lanes=before.lanes, unread=unread)
+    learned = Learned(
+        version, offset, labels, state, lanes=before.lanes, unread=unread, drawer=board.drawer
+    )
     return _calibrated(pipeline, board, learned, verdicts), done
 
 
@@ -164,6 +168,7 @@ def swap_in(
     teacher = pipeline.teacher
     if teacher is None:
         raise NotFoundError("this recipe has no lanes")
+    board = board.with_drawer(before.drawer)  # the other heads know of no newer one
     verdicts = readable(verdicts, before.unread)
     labels = (*before.labels, *sorted(set(lane.labels) - set(before.labels)))
     columns = {label: column for column, label in enumerate(labels)}
@@ -192,8 +197,9 @@ def swap_in(
             logits = pipeline.learner.score(state, features)[here.rows, here.columns]
             loss = np.logaddexp(0, logits) - here.targets * logits
         losses.append(loss)
-        tried.append(Learned(version, offset, labels, state, lanes=lanes, unread=before.unread))
-    return _calibrated(pipeline, board, tried[earned(shares, losses)], verdicts)
+        tried.append(replace(before, labels=labels, learner=state, lanes=lanes))
+    best = replace(tried[earned(shares, losses)], version=version, offset=offset)
+    return _calibrated(pipeline, board, best, verdicts)
 
 
 def earned(shares: Sequence[float], losses: Sequence[Float[np.ndarray, " m"]]) -> int:
@@ -224,6 +230,7 @@ def drop_lane(
 ) -> Learned:
     """Take the lane of some labels away; their heads are solved anew without it."""
     teacher = pipeline.teacher
+    board = board.with_drawer(before.drawer)
     verdicts = readable(verdicts, before.unread)
     columns = before.columns
     mine = {label: columns[label] for label in labels if label in columns}
@@ -235,7 +242,7 @@ def drop_lane(
     if len(lessons.rows):
         features, lessons = _only_rows_with_lessons(board, before.labels, lessons, lanes)
         state, _ = pipeline.learner.learn(state, features, lessons)
-    learned = Learned(version, offset, before.labels, state, lanes=lanes, unread=before.unread)
+    learned = replace(before, version=version, offset=offset, learner=state, lanes=lanes)
     return _calibrated(pipeline, board, learned, verdicts)
 
 

@@ -266,6 +266,7 @@ class Live:
         with self._syncing:
             self.stamp = self.store.revision
             board = self.board.resized(self.store.samples(), self.store.labels())
+            board = board.with_drawer(self.store.drawer())
             # Reading the parts of thousands of samples takes seconds; nobody waits for it.
             board = encoding.filled(board, self.pipeline, self.store.vectors)
             board = self.room.filled(board, self.learned.lanes, is_reading=False)
@@ -274,6 +275,8 @@ class Live:
                 self._scored = None
             self.finder.refresh(board)
         self.catch_up(force=True)
+        if board.drawer != self.learned.drawer:
+            self.wake()  # what is in the drawer now has to be forgotten
 
     def _fill_lanes(self) -> None:
         """What the lanes in use say of each sample, as far as it is stored or quick to have."""

@@ -302,6 +302,8 @@ def lessons_of_packs(board: Board) -> dict[str, PackLessons]:
         row, pack = row_of.get(sample), pack_of.get(label)
         if row is None or pack is None or correction.verdict not in (Verdict.YES, Verdict.NO):
             continue
+        if correction.is_accepted:
+            continue
         verdicts[pack] += bool(counted[row])
         yes[pack] += bool(correction.verdict == Verdict.YES and taught[row])
     return {pack: PackLessons(verdicts[pack], yes[pack]) for pack in packs_of(board)}

@@ -84,6 +84,8 @@ def _newest(board: Board, columns: Sequence[int]) -> dict[int, list[Correction]]
     for (sample, label), row in board.verdicts.items():
         if label not in asked or row.verdict not in (Verdict.YES, Verdict.NO):
             continue
+        if row.is_accepted:  # nobody looked at it
+            continue
         if sample in row_of and may_teach[row_of[sample]]:
             found.setdefault(label, []).append(row)
     for label, rows in found.items():

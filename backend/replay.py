@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from backend.board import Board
@@ -31,9 +31,11 @@ from backend.learning import (
 from backend.pipeline import Pipeline
 from backend.store.lane_files import LaneFile
 from backend.store.project import ProjectStore
-from backend.types import Correction, Lane, LearnStep
+from backend.types import Correction, Drawer, Lane, LearnStep
 
 LEASE_SECONDS = 120.0
+DRAWER, TAUGHT_DRAWER = "drawer", "taught_drawer"
+"""Keys of a step's detail: the drawer no head learned from, and the one a lane did not."""
 PLACING = ("lane", "import", "back")
 """Kinds of steps that put a lane in place: taught here, brought as a file, or put back."""
 
@@ -175,7 +177,7 @@ def loaded(store: ProjectStore, step: LearnStep) -> Learned | None:
     learned = Learned.from_arrays(
         step, arrays, tuple(int(label) for label in info["labels"]), tuple(lanes)
     )
-    return replace(learned, unread=_unread_of(step))
+    return replace(learned, unread=_unread_of(step), drawer=drawer_in(step.detail.get(DRAWER)))
 
 
 def again(
@@ -189,6 +191,8 @@ def again(
     """Repeat one step of the log on the version it started from."""
     if step.kind == "revert":
         return replace(before, version=step.version, offset=step.offset, unread=frozenset())
+    drawer = drawer_in(step.detail.get(DRAWER))
+    board = board.with_drawer(drawer)
     verdicts = store.log.current(upto=step.offset)
     rows = taught_rows(board, readable(verdicts, _unread_of(step)))
     if not board.encoded[rows].all():
@@ -216,7 +220,8 @@ def again(
                 )
         lane = store.lanes.load(str(step.detail["digest"])) if file is None else file.lane
         if lane is None:
-            lane = retrained(store, pipeline, board, room, before, step)
+            then = board.with_drawer(drawer_in(step.detail.get(TAUGHT_DRAWER)))
+            lane = retrained(store, pipeline, then, room, before, step)
         labels = tuple(int(label) for label in step.detail["labels"])
         lane = replace(lane, pack=str(step.detail["pack"]), labels=labels)
         board = room.filled(board, (*before.lanes, lane), rows=rows)
@@ -233,6 +238,7 @@ def again(
     unread = _unread_of(step)
     changed = _labels_between(store, board, before.offset, step.offset)
     changed |= _labels_on(board, verdicts, before.unread - unread)
+    changed |= _labels_on(board, verdicts, _moved(board, before.drawer))
     learned, _ = fold_in(
         pipeline,
         board,
@@ -369,7 +375,11 @@ def save(
         steps=steps,
         when=time.time(),
         kind=kind,
-        detail={**(detail or {}), **({"unread": sorted(learned.unread)} if learned.unread else {})},
+        detail={
+            **(detail or {}),
+            **({"unread": sorted(learned.unread)} if learned.unread else {}),
+            **({DRAWER: asdict(learned.drawer)} if learned.drawer else {}),
+        },
     )
     store.versions.save(step, learned.as_arrays(), learned.info())
     return step
@@ -387,7 +397,45 @@ def _changed(store: ProjectStore, board: Board, before: Learned, offset: int) ->
     if before.unread:
         read = before.unread - without_vectors(board, board.verdicts)
         changed |= _labels_on(board, board.verdicts, read)
-    return changed
+    return changed | _labels_on(board, board.verdicts, _moved(board, before.drawer))
+
+
+def _moved(board: Board, before: Drawer | None) -> frozenset[int]:
+    """Samples that came into the calibration drawer or left it since it was another one."""
+    if board.drawer == before:
+        return frozenset()
+    then = board.with_drawer(before)
+    return frozenset(board.ids[board.in_drawer != then.in_drawer].tolist())
+
+
+def to_forget(board: Board, learned: Learned) -> bool:
+    """Whether a version learned from verdicts on samples that are in the drawer by now."""
+    if board.drawer is None or (learned.drawer is not None and learned.drawer.holds(board.drawer)):
+        return False
+    moved = _moved(board, learned.drawer) if learned.version else frozenset()
+    return bool(_labels_on(board, board.verdicts, moved))
+
+
+def saw_drawer(store: ProjectStore, lanes: Sequence[Lane], drawer: Drawer | None) -> list[Lane]:
+    """Those of some lanes that were taught here while samples of the drawer were not in it yet.
+
+    What a lane from elsewhere was taught on is not known here; it is not among them.
+    """
+    if drawer is None or not lanes:
+        return []
+    steps = {step.detail["digest"]: step for step in store.versions.steps() if step.kind == "lane"}
+    found = []
+    for lane in lanes:
+        step = steps.get(lane.digest)
+        then = None if step is None else drawer_in(step.detail.get(TAUGHT_DRAWER))
+        if step is not None and (then is None or not then.holds(drawer)):
+            found.append(lane)
+    return found
+
+
+def drawer_in(told: Any) -> Drawer | None:
+    """The drawer that a step notes; None if it notes none."""
+    return None if told is None else Drawer(float(told["share"]), int(told["seed"]))
 
 
 def _labels_on(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from threading import Lock
 from typing import Any
 
@@ -82,7 +83,12 @@ class Teaching:
             raise BadInputError(
                 f"the pack {pack!r} has no YES on a sample that is learned from; give a few first"
             )
-        start = lane_of(learned, set(labels)) or (learned.lanes[-1] if learned.lanes else None)
+        spoilt = replay.saw_drawer(bench.store, learned.lanes, board.drawer)
+        digests = {lane.digest for lane in spoilt}
+        clean = replace(
+            learned, lanes=tuple(lane for lane in learned.lanes if lane.digest not in digests)
+        )
+        start = lane_of(clean, set(labels)) or (clean.lanes[-1] if clean.lanes else None)
 
         def on_epoch(epoch: int, most: int, loss: float) -> bool:
             report(epoch, most, f"held-back loss {loss:.3f}" if loss > 0 else "training")
@@ -100,6 +106,7 @@ class Teaching:
             "digest": lane.digest,
             "start": "" if start is None else start.digest,
             "taught": taught_offset,
+            **({replay.TAUGHT_DRAWER: asdict(board.drawer)} if board.drawer else {}),
             "waiting": sorted(replay.without_vectors(board, verdicts)),
         }
         columns = {label: column for column, label in enumerate(labels)}

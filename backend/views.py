@@ -162,9 +162,13 @@ def _verdict_colours(board: Board, rows: np.ndarray, column: int | None) -> np.n
     return out
 
 
-def verdicts_of(board: Board) -> dict[tuple[int, int], Verdict]:
-    """Current verdicts by (sample id, label id)."""
-    return {pair: c.verdict for pair, c in board.verdicts.items() if c.verdict is not None}
+def looked_at(board: Board) -> dict[tuple[int, int], Verdict]:
+    """Current verdicts by (sample id, label id), those accepted in bulk left out."""
+    return {
+        pair: c.verdict
+        for pair, c in board.verdicts.items()
+        if c.verdict is not None and not c.is_accepted
+    }
 
 
 def rows_of_split(board: Board, split: str) -> Bool[np.ndarray, " n"]:

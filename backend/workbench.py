@@ -20,6 +20,7 @@ from jaxtyping import Float
 
 from backend import catalogue, encoding, evidence, intake, learning, localising, views
 from backend.board import Board
+from backend.certainty import Certainty
 from backend.contracts import Encoder
 from backend.errors import BadInputError, MissingTruthError, NotFoundError, PatchlaneError
 from backend.finding import inside, matching_parts, nearest_brought, query_vector
@@ -119,6 +120,7 @@ class Workbench:
         self.jobs = Jobs(store)
         self.live = Live(store, settings, self.jobs, learns=learns, encoder=encoder)
         self.packs = Packs(self.live)
+        self.certainty = Certainty(self.live)
         self.pointer = Pointer(self)
         self._brought: tuple[object, dict[tuple[int, int, str], float]] | None = None
         self._rivals: tuple[str, ...] = ()
@@ -405,7 +407,7 @@ class Workbench:
             board, version = self.board, self.version
         samples = board.samples if ids is None else [self.sample(i) for i in ids]
         brought = self._brought_scores()
-        return [
+        found = [
             views.suggestions_of(
                 board,
                 self._row(board, sample.id),
@@ -415,6 +417,7 @@ class Workbench:
             )
             for sample in samples
         ]
+        return self.certainty.told(found)
 
     def explain(
         self, sample: int | str, *, label: int | str | None = None, with_lanes: bool = False
@@ -612,7 +615,8 @@ class Workbench:
         """
         new = self._new_corrections(rows)
         version = self.version if seen_version is None else seen_version
-        receipt = self.store.log.append(new, who=who, op=op, version=version)
+        claims = self.certainty.claims(new, version)
+        receipt = self.store.log.append(new, who=who, op=op, version=version, detail=claims)
         self.live.catch_up()
         return receipt
 
@@ -668,7 +672,7 @@ class Workbench:
         with self.live.lock:
             board, seed = self.board, self.live.offset
         asked = np.array([sample.split == Split.TRAIN for sample in board.samples], bool)
-        rows = np.flatnonzero(board.encoded & asked)
+        rows = np.flatnonzero(board.encoded & asked & ~board.in_drawer)
         muted = self.packs.muted()
         columns = [c for c, label in enumerate(board.labels) if label.pack not in muted]
         method = self.pipeline.other_picker(picker)
@@ -696,7 +700,7 @@ class Workbench:
         """Samples on which an imported model and ours are furthest apart, undecided labels only."""
         board = self.board
         asked = np.array([sample.split == Split.TRAIN for sample in board.samples], bool)
-        rows = np.flatnonzero(board.encoded & asked)
+        rows = np.flatnonzero(board.encoded & asked & ~board.in_drawer)
         found = views.disagreements(board, self._brought_scores(), rows, k)
         at = board.samples
         return [QueueEntry(at[r].id, at[r].name, "disagree", why, gap) for r, why, gap in found]
@@ -758,8 +762,10 @@ class Workbench:
         self.live.resync()
         board = self.board
         rows = views.rows_of_split(board, split) if truth is None else board.encoded
-        pairs = truth if truth is not None else views.verdicts_of(board)
+        pairs = truth if truth is not None else views.looked_at(board)
         result = evaluation(board, pairs, rows, split="file" if truth is not None else split)
+        coverage, size = self.certainty.measured(pairs, rows)
+        result = replace(result, coverage=coverage, mean_set_size=size)
         if result.n == 0:
             where = "the file" if truth is not None else f"the {split} samples"
             raise MissingTruthError(

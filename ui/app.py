@@ -40,6 +40,7 @@ from ui.pages import data, explore, label, learn
 from ui.routes import (
     api_tools,
     bulk,
+    certainty,
     checks,
     exports,
     finding,
@@ -73,6 +74,7 @@ ROUTES = (
     jobs,
     items,
     checks,
+    certainty,
     pointing,
     bulk,
     finding,

@@ -59,6 +59,7 @@ class CorrectionLog:
         op: str | None = None,
         version: int = 0,
         source: str = PERSON,
+        detail: dict[str, object] | None = None,
     ) -> Receipt:
         """Add verdicts and marks as one action; returns when they are on disk.
 
@@ -72,6 +73,7 @@ class CorrectionLog:
                 the same receipt.
             version: the version the person saw.
             source: "person", or where else the verdicts are from.
+            detail: kept with the action; what was claimed of the samples before it.
 
         Raises:
             NotFoundError: a sample or label that does not exist (any more); nothing was added.
@@ -83,7 +85,9 @@ class CorrectionLog:
                 return receipt(connection, known)
             _check_pairs(connection, rows)
             name = op or operations.new_op_id()
-            seq = operations.begin_op(connection, "correct", who=who, op=name, is_final=not rows)
+            seq = operations.begin_op(
+                connection, "correct", who=who, op=name, is_final=not rows, detail=detail
+            )
             now = time.time()
             values = [
                 correction_row(

@@ -23,6 +23,8 @@ from sqlalchemy.engine import Connection
 from backend.store import tables as t
 
 UNDO, REDO = "undo", "redo"
+DRAWER = "drawer"
+"""Kind of an operation that opens or closes the calibration drawer; all of it is in `detail`."""
 _REVISION = "revision"  # key in `settings`
 NAME, META = "name:", "metadata:"
 """Prefixes of a sample's edits: one more name, one key of its metadata (null: without it)."""

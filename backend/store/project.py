@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from backend.errors import BadInputError, NotFoundError
 from backend.settings import Settings
-from backend.store import brought, compaction, deeds, operations, settling
+from backend.store import brought, claims, compaction, deeds, drawers, operations, settling
 from backend.store import corrections as log
 from backend.store import tables as t
 from backend.store.corrections import CorrectionLog
@@ -40,6 +40,7 @@ from backend.types import (
     Correction,
     Deed,
     Draft,
+    Drawer,
     FileProblem,
     ImportReport,
     Kind,
@@ -344,6 +345,20 @@ class ProjectStore:
     ) -> Receipt:
         """Remove several labels; one undo brings all of them back."""
         return self._labels.remove(labels, who=who, op=op)
+
+    # The calibration drawer --------------------------------------------------------------------
+
+    def drawer(self) -> Drawer | None:
+        """The drawer as it is now; None where there is none."""
+        return drawers.newest(self._database)
+
+    def set_drawer(self, drawer: Drawer | None, *, who: str, op: str | None = None) -> Receipt:
+        """Open or close the calibration drawer; one undo takes it back."""
+        return drawers.put(self._database, drawer, who=who, op=op)
+
+    def noted(self, key: str, *, op: str | None = None) -> list[claims.Noted]:
+        """Actions that note what was accepted in bulk, or claimed, before they were done."""
+        return claims.noted(self._database, key, op=op)
 
     # The rest ----------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection
 from backend.errors import BadInputError
 from backend.store import tables as t
 from backend.store.operations import (
+    DRAWER,
     LABEL_DEFAULTS,
     META,
     NAME,
@@ -48,6 +49,8 @@ def toggle(connection: Connection, root: Operation, *, who: str, op: str | None)
         t.ops.update().where(t.ops.c.seq == root.seq).values(is_undone=not root.is_undone)
     )
     settle(connection, root.seq, acting=seq, who=who)
+    if root.kind == DRAWER:  # it has no cells, but what is learned from is another now
+        bump_revision(connection)
     close_op(connection, seq)
     return seq
 
