@@ -53,12 +53,13 @@ def decided_of(board: Board) -> Decided:
     order = order[board.encoded[order]]
     ids = [label.id for label in board.labels]
     truth = np.full((len(order), len(ids)), 2, np.int8)
+    said = board.verdicts.get
     for at, row in enumerate(order.tolist()):
-        sample = board.samples[row]
+        sample = board.samples[row].id
         for column, label in enumerate(ids):
-            answer = answer_of(board, sample, label)
-            if answer is not None:
-                truth[at, column] = answer
+            found = said((sample, label))  # `answer_of`, a million times in a large drawer
+            if found is not None and found.verdict is not None and not found.is_accepted:
+                truth[at, column] = _CODES[found.verdict]
     known = truth < 2
     complete = int(known.all(axis=1).sum()) if ids else 0
     runs = np.logical_and.accumulate(known, axis=0).sum(axis=0) if len(order) else np.zeros(0, int)

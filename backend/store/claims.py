@@ -51,7 +51,8 @@ def noted(database: Database, key: str, *, op: str | None = None) -> list[Noted]
             pairs: tuple[tuple[int, int, str | None], ...] = ()
             if key == ACCEPTED:
                 rows = sa.select(c.sample, c.label, c.verdict).where(c.op == seq, ~c.is_restored)
-                pairs = tuple(connection.execute(rows.order_by(c.offset)).tuples())
+                found_rows = connection.execute(rows.order_by(c.offset))
+                pairs = tuple((sample, label, verdict) for sample, label, verdict in found_rows)
             told = json.loads(detail)[key]
             found.append(Noted(name, who, when, offset, bool(is_undone), told, pairs))
     return found
