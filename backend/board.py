@@ -103,8 +103,10 @@ class Board:
         global_scores, local_scores: (N, L) zero-shot scores; NaN where not computed yet.
         logits: (N, L) of the current version; NaN where not computed yet.
         probabilities: (N, L); NaN where not calibrated.
-        verdicts: (row's sample id, column's label id) -> newest correction; one without a verdict
-            on the whole sample has marks on places.
+        verdicts: (row's sample id, column's label id) -> what counts; one without a verdict on
+            the whole sample has marks on places.
+        said: the same pair -> each voice's word, for pairs of which several voices spoke; see
+            store/voices.py.
         plain: (N, F) more numbers for heads; NaN rows where not read yet.
         lane_cls: digest of a lane -> (N, W), its CLS; NaN rows where not computed yet.
         rows: what follows from the samples; worked out again only for other samples.
@@ -121,6 +123,7 @@ class Board:
     probabilities: Float[np.ndarray, "n l"]
     split_seed: int
     verdicts: Mapping[tuple[int, int], Correction] = field(default_factory=dict)
+    said: Mapping[tuple[int, int], Mapping[str, Correction]] = field(default_factory=dict)
     plain: Float[np.ndarray, "n f"] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     lane_cls: Mapping[str, Float[np.ndarray, "n w"]] = field(default_factory=dict)
     rows: Rows | None = field(default=None, repr=False, compare=False)
@@ -267,6 +270,7 @@ class Board:
         """YES and NO verdicts on encoded rows as arrays, in a fixed order.
 
         What was accepted in bulk is not among them, see `Correction.is_accepted`.
+        Where people differ, a verdict weighs as much as they agree on it; a tie is no lesson.
 
         Args:
             verdicts: the folded log at some offset, not necessarily the newest.
@@ -275,7 +279,12 @@ class Board:
         """
         row_of = self.row_of
         found = [
-            (row_of[sample], columns[label], float(correction.verdict == Verdict.YES))
+            (
+                row_of[sample],
+                columns[label],
+                float(correction.verdict == Verdict.YES),
+                correction.weight,
+            )
             for (sample, label), correction in verdicts.items()
             if label in columns
             and sample in row_of
@@ -283,7 +292,7 @@ class Board:
             and not correction.is_accepted
         ]
         found.sort()
-        table = np.array(found, np.float64).reshape(-1, 3)
+        table = np.array(found, np.float64).reshape(-1, 4)
         # Asked of the rows with verdicts only: their number decides the cost, not that of samples.
         at = table[:, 0].astype(np.int64)
         table = table[rows[at] & self.encoded[at]]
@@ -291,6 +300,7 @@ class Board:
             rows=table[:, 0].astype(np.int64),
             columns=table[:, 1].astype(np.int64),
             targets=table[:, 2].astype(np.float32),
+            weights=None if (table[:, 3] == 1).all() else table[:, 3].astype(np.float32),
         )
 
     def part_lessons(

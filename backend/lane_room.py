@@ -230,6 +230,11 @@ class LaneRoom:
                 np.concatenate([getattr(one, name) for one in seen])
                 for name in ("base", "targets", "known")
             ),
+            None
+            if all(one.weights is None for one in seen)
+            else np.concatenate(
+                [np.ones_like(o.targets) if o.weights is None else o.weights for o in seen]
+            ),
         )
         return taught, held
 
@@ -255,8 +260,13 @@ class LaneRoom:
         at = np.array([place[int(row)] for row in known.rows], np.int64)
         targets[at, known.columns] = known.targets
         is_known[at, known.columns] = True
+        weights = None
+        if known.weights is not None:
+            weights = np.ones_like(targets)
+            weights[at, known.columns] = known.weights
         have = [i for i, one in enumerate(readings) if one is not None]
         used, targets, is_known = used[have], targets[have], is_known[have]
+        weights = None if weights is None else weights[have]
         start = base[used]
         if view >= FIRST_SMALL_CROP and len(used):
             at_columns = [board.column_of[label] for label in labels]
@@ -268,7 +278,8 @@ class LaneRoom:
             start = localising.view_logits(
                 self._store, self._pipeline, board, used.tolist(), at_columns, view=view
             )
-        return LaneLessons([one for one in readings if one is not None], start, targets, is_known)
+        there = [one for one in readings if one is not None]
+        return LaneLessons(there, start, targets, is_known, weights)
 
     def train(
         self,

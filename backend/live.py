@@ -30,6 +30,7 @@ from backend.pipeline import DeferredEncoder, EncoderFacts, Pipeline, load_encod
 from backend.recipes import load_recipe
 from backend.settings import Settings
 from backend.store.project import ProjectStore
+from backend.store.voices import Words
 from backend.types import Progress
 
 log = logging.getLogger("patchlane.live")
@@ -120,13 +121,11 @@ class Live:
                 stale = False
                 rows = self.store.log.since(self.offset)
                 if rows:
-                    verdicts = dict(self.board.verdicts)
+                    known = (self.board.verdicts, self.board.said) if self.offset else ({}, {})
+                    words = Words(*map(dict, known))
                     for row in rows:
-                        if row.is_blank:
-                            verdicts.pop((row.sample, row.label), None)
-                        else:
-                            verdicts[row.sample, row.label] = row
-                    self.board = replace(self.board, verdicts=verdicts)
+                        words.take(row, start=self._people_from)
+                    self.board = replace(self.board, verdicts=words.verdicts, said=words.said)
                     self.offset = rows[-1].offset
                     self._wake = True
                     self._news.notify_all()
@@ -188,7 +187,7 @@ class Live:
                 board = self.room.filled(board, learned.lanes, is_reading=False)
             with self.lock:
                 if has_other_lanes:
-                    self.board = replace(board, verdicts=self.board.verdicts)
+                    self.board = _with_words(board, self.board)
                     self._scored = None
                 self._rescore(learned, only_changes=True)
 
@@ -256,6 +255,7 @@ class Live:
         self.board = Board.empty(pipeline.encoder.dim, split_seed, plain_dim=plain_dim)
         self.learned = learning.start(pipeline)
         self.offset = 0
+        self._people_from = self.store.log.people_from
         self.stamp: object = None
         self._scored: Learned | None = None
         """The version that the board's logits are of; None after rows, columns or lanes changed."""
@@ -271,7 +271,7 @@ class Live:
             board = encoding.filled(board, self.pipeline, self.store.vectors)
             board = self.room.filled(board, self.learned.lanes, is_reading=False)
             with self.lock:
-                self.board = replace(board, verdicts=self.board.verdicts)
+                self.board = _with_words(board, self.board)
                 self._scored = None
             self.finder.refresh(board)
         self.catch_up(force=True)
@@ -283,7 +283,7 @@ class Live:
         with self._syncing:
             board = self.room.filled(self.board, self.learned.lanes, is_reading=False)
             with self.lock:
-                self.board = replace(board, verdicts=self.board.verdicts)
+                self.board = _with_words(board, self.board)
                 self._scored = None
 
     def _rescore(self, learned: Learned | None = None, *, only_changes: bool = False) -> None:
@@ -339,3 +339,8 @@ class Live:
         with self._news:
             self._news.wait_for(lambda: self._closing, seconds)
             self._wake = True
+
+
+def _with_words(board: Board, newest: Board) -> Board:
+    """A board with what the newest one knows of verdicts."""
+    return replace(board, verdicts=newest.verdicts, said=newest.said)

@@ -131,6 +131,9 @@ class Correction:
         version: the version the person saw.
         regions: verdicts on places in the sample, oldest first; they do not depend on `verdict`.
             Those that say "here" sleep while it is NO.
+        who: the person, or `import:FILE` where a file named nobody.
+        weight: of what counts of a pair, how far people agree, 0..1; see store/voices.py. A tie
+            has no verdict and the weight 0.
     """
 
     offset: int
@@ -143,6 +146,7 @@ class Correction:
     version: int = 0
     regions: tuple[Region, ...] = ()
     source: str = "person"
+    weight: float = 1.0
 
     @property
     def is_blank(self) -> bool:
@@ -383,11 +387,13 @@ class Lessons:
     Attributes:
         rows, columns: (M,) indices into the samples and labels of `Features`.
         targets: (M,), 1 for YES and 0 for NO.
+        weights: (M,) how far people agree on each, above 0 and up to 1; None: all of them 1.
     """
 
     rows: Int[np.ndarray, " m"]
     columns: Int[np.ndarray, " m"]
     targets: Float[np.ndarray, " m"]
+    weights: Float[np.ndarray, " m"] | None = None
 
 
 @dataclass(frozen=True)
@@ -420,12 +426,14 @@ class LaneLessons:
         base: (N, L) zero-shot logits, what the lane starts from.
         targets: (N, L), 1 for YES, 0 for NO and where masked.
         known: (N, L), False where masked.
+        weights: (N, L) as in `Lessons`, 1 where masked; None: all of them 1.
     """
 
     readings: Sequence[LaneReading]
     base: Float[np.ndarray, "n l"]
     targets: Float[np.ndarray, "n l"]
     known: Bool[np.ndarray, "n l"]
+    weights: Float[np.ndarray, "n l"] | None = None
 
     def __len__(self) -> int:
         return len(self.readings)

@@ -1,9 +1,10 @@
 """The log of corrections: append, undo, fold to the current state. Nothing is ever overwritten.
 
-A row is all that is said of one pair (sample, label): a person's verdict on the whole sample, and
-the marks on places in it (marks.py). Folding is simple for every reader: the last row of a pair
-wins, and a blank row makes the pair unknown again. Undo, redo and removals are expressed as
-further rows, so `since` and `current` need to know nothing about them.
+A row is a person's verdict on one pair (sample, label), with all marks on places of that pair
+(marks.py). Folding is simple for every reader: the last row of each person is their word, a row
+without a verdict takes it back, and the marks of the pair's last row hold; what counts where
+several people spoke is said in voices.py. Undo, redo and removals are expressed as further rows,
+so `since` and `current` need to know nothing about them.
 
 A call returns after its transaction is committed and on disk. Several processes may append at the
 same time; offsets grow in the order of the commits.
@@ -22,11 +23,21 @@ from backend.store import operations, settling
 from backend.store import tables as t
 from backend.store.database import Database
 from backend.store.marks import NewCorrection, NewMark, Said, after, pack_regions, unpack_regions
+from backend.store.voices import (
+    ADJUDICATION,
+    PERSON,
+    Words,
+    folded,
+    is_person,
+    newest_rows,
+    people_from,
+    spoken_by,
+    voice,
+)
 from backend.types import Correction, Receipt, Verdict
 
-__all__ = ["PERSON", "CorrectionLog", "NewCorrection", "NewMark"]
+__all__ = ["ADJUDICATION", "PERSON", "CorrectionLog", "NewCorrection", "NewMark"]
 
-PERSON = "person"
 _VERDICTS: dict[str | None, Verdict | None] = {None: None, **{one.value: one for one in Verdict}}
 
 _C = t.corrections.c
@@ -37,8 +48,8 @@ _ONE_PAIR = sa.select(
 )
 
 
-_SAID = (
-    sa.select(_C.verdict, _C.regions)
+_LAST = (
+    sa.select(_C.verdict, _C.regions, _C.who, _C.source)
     .where(_C.sample == sa.bindparam("sample"), _C.label == sa.bindparam("label"))
     .order_by(_C.offset.desc())
     .limit(1)
@@ -64,7 +75,8 @@ class CorrectionLog:
         """Add verdicts and marks as one action; returns when they are on disk.
 
         What a row leaves open (the marks beside a verdict, the other marks beside one) is what the
-        log says of its pair in this transaction, whoever wrote it.
+        log says of its pair in this transaction, whoever wrote it. A person who takes a verdict
+        back takes back as well what files said of the pair.
 
         Args:
             rows: all of one action; undo takes them back together.
@@ -72,7 +84,8 @@ class CorrectionLog:
             op: the action's id, so that a repeated request changes nothing: the same id gives
                 the same receipt.
             version: the version the person saw.
-            source: "person", or where else the verdicts are from.
+            source: "person"; "adjudication" decides the pairs for everybody; or where else the
+                verdicts are from.
             detail: kept with the action; what was claimed of the samples before it.
 
         Raises:
@@ -95,12 +108,12 @@ class CorrectionLog:
                     row.sample,
                     row.label,
                     said,
-                    who=who,
+                    who=speaker,
                     at=now,
                     version=version,
-                    source=source,
+                    source=origin,
                 )
-                for row, said in _told(connection, rows)
+                for row, said, speaker, origin in _told(connection, rows, who=who, source=source)
             ]
             offset = operations.close_op(connection, seq, added=insert_rows(connection, values))
             return Receipt(name, offset, tuple((row.sample, row.label) for row in rows))
@@ -152,13 +165,23 @@ class CorrectionLog:
             return _corrections(connection, _select().where(c.offset > offset).order_by(c.offset))
 
     def current(self, upto: int | None = None) -> dict[tuple[int, int], Correction]:
-        """The newest row of each pair that says anything, by (sample, label).
+        """What counts of each pair of which anything is said, by (sample, label).
 
         Args:
             upto: as it was when the log ended at this offset (for replay); None means now.
         """
+        return self.words(upto).verdicts
+
+    def words(self, upto: int | None = None) -> Words:
+        """What each person says, and what counts; `upto` as in `current`."""
         with self._database.read() as connection:
-            return current_rows(connection, upto=upto)
+            return current_words(connection, upto=upto)
+
+    @property
+    def people_from(self) -> int:
+        """The offset after which people are told apart; see voices.py."""
+        with self._database.read() as connection:
+            return people_from(connection)
 
     def receipt(self, op: str) -> Receipt | None:
         """The receipt of an action that is stored already; None of one that is not."""
@@ -180,29 +203,27 @@ class CorrectionLog:
             return operations.last_offset(connection)
 
 
-def current_rows(
+def current_words(
     connection: Connection,
     *,
     upto: int | None = None,
     samples: Sequence[int] | None = None,
     labels: Sequence[int] | None = None,
-) -> dict[tuple[int, int], Correction]:
-    """`CorrectionLog.current` inside a transaction, of all samples and labels or of some."""
+) -> Words:
+    """`CorrectionLog.words` inside a transaction, of all samples and labels or of some."""
     c = t.corrections.c
+    start = people_from(connection)
     found: list[Correction] = []
     for chunk in [None] if samples is None else operations.chunks(samples):
-        newest = sa.select(sa.func.max(c.offset)).group_by(c.sample, c.label)
+        newest = newest_rows(start)
         if upto is not None:
             newest = newest.where(c.offset <= upto)
         if chunk is not None:
             newest = newest.where(c.sample.in_(chunk))
         if labels is not None:
             newest = newest.where(c.label.in_(labels))
-        wanted = _select().where(
-            c.offset.in_(newest), c.verdict.is_not(None) | c.regions.is_not(None)
-        )
-        found += _corrections(connection, wanted.order_by(c.offset))
-    return {(row.sample, row.label): row for row in found}
+        found += _corrections(connection, _select().where(c.offset.in_(newest)).order_by(c.offset))
+    return folded(found, start=start)
 
 
 def correction_row(
@@ -244,7 +265,7 @@ def insert_copies(
             who=row.who,
             at=row.when,
             version=row.version,
-            source=source,
+            source=row.source if row.source == ADJUDICATION else source,
         )
         for row in rows
     ]
@@ -253,33 +274,54 @@ def insert_copies(
 
 
 def _told(
-    connection: Connection, rows: Sequence[NewCorrection | NewMark]
-) -> list[tuple[NewCorrection | NewMark, Said]]:
-    """All that is said of each pair after each row, one row after the other."""
+    connection: Connection, rows: Sequence[NewCorrection | NewMark], *, who: str, source: str
+) -> list[tuple[NewCorrection | NewMark, Said, str, str]]:
+    """What is said of each pair after each row, one row after the other; by whom; the source."""
+    if len(rows) == 1 and (said := _told_at_once(connection, rows[0], who=who, source=source)):
+        return [(rows[0], said, who, source)]  # the hot path: one chip
+    samples = sorted({row.sample for row in rows})
+    labels = sorted({row.label for row in rows})
+    words = current_words(connection, samples=samples, labels=labels) if rows else Words()
+    own = voice(who, source)
     held: dict[tuple[int, int], Said] = {}
-    if len(rows) > 1:
-        samples = sorted({row.sample for row in rows})
-        labels = sorted({row.label for row in rows})
-        known = current_rows(connection, samples=samples, labels=labels)
-        held = {pair: Said(row.verdict, row.regions) for pair, row in known.items()}
-    elif rows:  # the hot path: one chip
-        pair = (rows[0].sample, rows[0].label)
-        found = connection.execute(_SAID, {"sample": pair[0], "label": pair[1]}).first()
-        if found is not None:
-            verdict = _VERDICTS[found.verdict]
-            held = {pair: Said(verdict, unpack_regions(found.regions, verdict))}
     told = []
     for row in rows:
         pair = (row.sample, row.label)
-        held[pair] = after(held.get(pair, Said()), row)
-        told.append((row, held[pair]))
+        voices = words.of(pair)
+        if pair not in held:
+            regions = words.verdicts[pair].regions if pair in words.verdicts else ()
+            held[pair] = Said(voices[own].verdict if own in voices else None, regions)
+        held[pair] = after(held[pair], row)
+        if isinstance(row, NewCorrection) and row.verdict is None and source == PERSON:
+            told += [
+                (row, held[pair], each.who, each.source)
+                for other, each in voices.items()
+                if other and not is_person(other)
+            ]
+        told.append((row, held[pair], who, source))
     return told
+
+
+def _told_at_once(
+    connection: Connection, row: NewCorrection | NewMark, *, who: str, source: str
+) -> Said | None:
+    """What is said after one row where the last row of its pair tells enough; else None."""
+    if isinstance(row, NewCorrection) and row.verdict is None:
+        return None
+    last = connection.execute(_LAST, {"sample": row.sample, "label": row.label}).first()
+    if last is None:
+        return after(Said(), row)
+    if isinstance(row, NewMark) and (last.who, last.source) != (who, source):
+        return None  # what follows from the mark depends on the person's own verdict
+    verdict = _VERDICTS[last.verdict]
+    return after(Said(verdict, unpack_regions(last.regions, verdict)), row)
 
 
 def _select() -> sa.Select:
     c = t.corrections.c
     columns = (c.offset, c.sample, c.label, c.verdict, c.who, c.at, t.ops.c.id)
-    return sa.select(*columns, c.version, c.regions, c.source).join(t.ops, t.ops.c.seq == c.op)
+    more = (c.version, c.regions, c.source, t.ops.c.who.label("by"))
+    return sa.select(*columns, *more).join(t.ops, t.ops.c.seq == c.op)
 
 
 def _corrections(connection: Connection, wanted: sa.Select) -> list[Correction]:
@@ -289,14 +331,14 @@ def _corrections(connection: Connection, wanted: sa.Select) -> list[Correction]:
             sample,
             label,
             _VERDICTS[verdict],
-            who,
+            spoken_by(who, source, by),
             at,
             op,
             version,
             unpack_regions(regions, _VERDICTS[verdict]),
             source,
         )
-        for offset, sample, label, verdict, who, at, op, version, regions, source in (
+        for offset, sample, label, verdict, who, at, op, version, regions, source, by in (
             connection.execute(wanted)
         )
     ]

@@ -4,9 +4,9 @@ Drafts are taken in batches: their media are checked and stored first, then one 
 the rows. A draft that cannot be taken is reported by name with the reason, and the rest goes on.
 All batches belong to one operation, so one undo takes the whole import back.
 
-Where a pair has a verdict already, `on_conflict` decides: `keep` leaves it, `replace` takes it
-back and sets the new one, `both` adds the new one under its own person beside the old one. In
-each case the newest row of the log is what counts for everybody who folds it.
+Where a pair had a verdict before the import, `on_conflict` decides: `keep` leaves it, `replace`
+takes back what everybody said and sets the new one, `both` adds the new one as the word of the
+person or file it is from, and voices.py says what counts.
 """
 
 from __future__ import annotations

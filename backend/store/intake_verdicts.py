@@ -1,14 +1,15 @@
 """The verdicts of an import, and what happens where something is said of a pair already.
 
 A verdict on the whole sample and the marks on places come together in one row. Where the project
-has marks but no verdict, an import adds its own to them, unless it replaces what is there.
+has marks but no verdict, an import adds its own to them, unless it replaces what is there. Whose
+word a verdict is, the file says; where it names nobody, it is the file's own (`import:FILE`).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import sqlalchemy as sa
@@ -16,12 +17,13 @@ from sqlalchemy.engine import Connection
 
 from backend.errors import BadInputError
 from backend.store import tables as t
-from backend.store.corrections import correction_row, current_rows, insert_rows
+from backend.store.corrections import correction_row, current_words, insert_rows
 from backend.store.intake_state import ImportRun
 from backend.store.labels import insert_labels, live_labels
 from backend.store.marks import Said, checked_region, united
 from backend.store.naming import clean_label, shown
-from backend.types import Correction, Draft, FileProblem, Region, Verdict
+from backend.store.voices import MOST_WHO, Words
+from backend.types import Draft, FileProblem, Region, Verdict
 
 
 class VerdictIntake:
@@ -38,11 +40,12 @@ class VerdictIntake:
         if not told:
             return
         samples = sorted({sample for _draft, sample in told})
-        held = {p: _held(row) for p, row in current_rows(connection, samples=samples).items()}
+        words = current_words(connection, samples=samples)
+        held: dict[tuple[int, int], _Held] = {}
         rows: list[dict[str, object]] = []
         now = time.time()
         for draft, sample in told:
-            who = (draft.who or self._run.options.who)[:200]
+            who = (draft.who or self._run.options.source)[:MOST_WHO]
             at = now if draft.when is None else draft.when
             listed: set[int] = set()
             for name, said in self._told(draft):
@@ -52,9 +55,9 @@ class VerdictIntake:
                 if said.verdict is not None:
                     listed.add(label)
                 pair = (sample, label)
-                added = self._rows_for(pair, held.get(pair), said, who=who, at=at)
+                there = held.setdefault(pair, _Held.of(words, pair, self._run.op))
+                added = self._rows_for(pair, there, said, who=who, at=at)
                 if added:
-                    held[pair] = (said, who)
                     rows += added
                     self._run.annotations += 1
             if draft.only_present:
@@ -114,7 +117,7 @@ class VerdictIntake:
     def deny_unlisted(self, connection: Connection, samples: Sequence[int]) -> None:
         """NO for each label that a file which lists what is present does not list."""
         labels = [label.id for label in live_labels(connection)]
-        held = current_rows(connection, samples=samples)
+        words = current_words(connection, samples=samples)
         rows: list[dict[str, object]] = []
         now = time.time()
         for sample in samples:
@@ -123,10 +126,9 @@ class VerdictIntake:
             for label in labels:
                 if label in self._listed[sample]:
                     continue
-                old = held.get((sample, label))
                 rows += self._rows_for(
                     (sample, label),
-                    None if old is None else _held(old),
+                    _Held.of(words, (sample, label), self._run.op),
                     Said(Verdict.NO),
                     who=self._listed_by[sample],
                     at=now,
@@ -149,38 +151,41 @@ class VerdictIntake:
             yield name, Said(draft.verdicts.get(name), tuple(regions.get(name, ())))
 
     def _rows_for(
-        self,
-        pair: tuple[int, int],
-        held: tuple[Said, str] | None,
-        said: Said,
-        *,
-        who: str,
-        at: float,
+        self, pair: tuple[int, int], held: _Held, said: Said, *, who: str, at: float
     ) -> list[dict[str, object]]:
-        if held is None:
-            return [self._row(pair, said, who=who, at=at)]
+        """The rows that are added for one verdict; `held` says what is there and is kept so."""
         on_conflict = self._run.options.on_conflict
-        is_same = held[0] == said
-        if on_conflict == "replace":
-            clear = self._row(pair, Said(), who=who, at=at)
-            return [] if is_same else [clear, self._row(pair, said, who=who, at=at)]
-        if held[0].verdict is None:  # only marks: what comes does not speak against them
-            both = united(said, held[0])
-            return [] if both == held[0] else [self._row(pair, both, who=who, at=at)]
-        if on_conflict == "keep" or (is_same and held[1] == who):
+        if on_conflict == "replace" and (held.sources or (held.regions and not held.verdicts)):
+            is_same = {*held.verdicts.values()} == {said.verdict} - {None}
+            if is_same and held.regions == said.regions:
+                return []
+            cleared = held.sources or {who: self._run.options.source}
+            rows = [
+                self._row(pair, Said(), who=voice, at=at, source=source)
+                for voice, source in cleared.items()
+            ]
+            held.clear()
+            return [*rows, self._added(pair, held, said, who=who, at=at)]
+        # Others of one file are no conflict with what was there: each has a word of their own.
+        if on_conflict == "keep" and (held.sources or who in held.verdicts):
             return []
-        return [self._row(pair, said, who=who, at=at)]
+        both = united(said, Said(regions=held.regions))
+        if held.verdicts.get(who) == both.verdict and held.regions == both.regions:
+            return []
+        return [self._added(pair, held, both, who=who, at=at)]
 
-    def _row(self, pair: tuple[int, int], said: Said, *, who: str, at: float) -> dict[str, object]:
-        return correction_row(
-            self._run.seq,
-            *pair,
-            said,
-            who=who,
-            at=at,
-            version=0,
-            source=self._run.options.source,
-        )
+    def _added(
+        self, pair: tuple[int, int], held: _Held, said: Said, *, who: str, at: float
+    ) -> dict[str, object]:
+        if said.verdict is not None:
+            held.verdicts[who] = said.verdict
+        held.regions = said.regions
+        return self._row(pair, said, who=who, at=at, source=self._run.options.source)
+
+    def _row(
+        self, pair: tuple[int, int], said: Said, *, who: str, at: float, source: str
+    ) -> dict[str, object]:
+        return correction_row(self._run.seq, *pair, said, who=who, at=at, version=0, source=source)
 
     def _label(self, connection: Connection, name: str) -> int | None:
         """The label an annotation names; made if asked for, else counted as unknown."""
@@ -204,6 +209,31 @@ class VerdictIntake:
         return label
 
 
-def _held(row: Correction) -> tuple[Said, str]:
-    """What the project says of a pair, and whose word that is."""
-    return Said(row.verdict, row.regions), row.who
+@dataclass
+class _Held:
+    """What is said of one pair while an import runs.
+
+    Attributes:
+        verdicts: by voice, those that this import added included.
+        regions: the pair's marks.
+        sources: voices that spoke before this import, and the source of their rows.
+    """
+
+    verdicts: dict[str, Verdict]
+    regions: tuple[Region, ...]
+    sources: dict[str, str]
+
+    @classmethod
+    def of(cls, words: Words, pair: tuple[int, int], op: str) -> _Held:
+        """What the log says; rows of `op` are the import's own."""
+        voices = words.of(pair)
+        counts = words.verdicts.get(pair)
+        return cls(
+            {voice: row.verdict for voice, row in voices.items() if row.verdict is not None},
+            () if counts is None else counts.regions,
+            {row.who: row.source for row in voices.values() if row.op != op},
+        )
+
+    def clear(self) -> None:
+        """Nothing is said any more."""
+        self.verdicts, self.regions, self.sources = {}, (), {}

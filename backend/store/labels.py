@@ -17,7 +17,7 @@ from backend.store.database import Database
 from backend.store.marks import Said, united
 from backend.store.naming import clean_label, composed, shown
 from backend.store.operations import Edit
-from backend.types import Correction, Label, Receipt
+from backend.types import Correction, Label, Receipt, Region
 
 MERGE = "merge labels"
 _DEFINITION_CHARACTERS = 20_000
@@ -190,8 +190,8 @@ class LabelBook:
     ) -> Receipt:
         """Make two labels one: `source` goes, its names and verdicts are those of `into` now.
 
-        As if all had been said of one label: where a sample has both verdicts, the newer counts,
-        and the marks of both stay.
+        As if all had been said of one label: where a person gave a sample both verdicts, the newer
+        counts, and the marks of both stay.
 
         Raises:
             BadInputError: both are the same label.
@@ -316,19 +316,31 @@ def insert_labels(
 def _moved(connection: Connection, source: int, target: int) -> list[Correction]:
     """The rows that `target` takes over: all that is said of either, where that is something else.
 
-    The newer verdict counts, and marks on places are those of both.
+    Of each person the newer verdict counts, and marks on places are those of both.
     """
-    held = log.current_rows(connection, labels=(source, target))
-    moved = []
-    for (sample, label), row in held.items():
-        if label != source:
-            continue
-        own = held.get((sample, target))
-        if own is None:
-            moved.append(replace(row, label=target))
-            continue
-        older, newer = (own, row) if own.when < row.when else (row, own)
-        both = united(Said(older.verdict, older.regions), Said(newer.verdict, newer.regions))
-        if both != Said(own.verdict, own.regions) or newer is row:
-            moved.append(replace(newer, label=target, verdict=both.verdict, regions=both.regions))
+    words = log.current_words(connection, labels=(source, target))
+    moved: list[Correction] = []
+    pairs = {*words.verdicts, *words.said}
+    for sample in sorted({sample for sample, label in pairs if label == source}):
+        row, own = words.verdicts.get((sample, source)), words.verdicts.get((sample, target))
+        regions = _marks_of_both(row, own)
+        theirs, ours = words.of((sample, source)), words.of((sample, target))
+        told = [
+            replace(one, label=target, regions=regions)
+            for voice, one in theirs.items()
+            if voice not in ours or ours[voice].when < one.when
+        ]
+        if not told and regions != (() if own is None else own.regions):
+            last = list(ours.values())[-1] if ours else own or row
+            assert last is not None  # noqa: S101  one of both has marks
+            told = [replace(last, label=target, regions=regions)]
+        moved += told
     return moved
+
+
+def _marks_of_both(row: Correction | None, own: Correction | None) -> tuple[Region, ...]:
+    if row is None or own is None:
+        held = row or own
+        return () if held is None else held.regions
+    older, newer = (own, row) if own.when < row.when else (row, own)
+    return united(Said(regions=older.regions), Said(regions=newer.regions)).regions

@@ -35,6 +35,7 @@ from backend.store.samples import find_sample, live_samples
 from backend.store.token_cache import TOKENS, TokenCache
 from backend.store.vectors import VectorStore
 from backend.store.versions import VersionStore
+from backend.store.voices import PEOPLE_FROM, tell_people_apart
 from backend.types import (
     BroughtVectors,
     Correction,
@@ -51,7 +52,9 @@ from backend.types import (
     Sample,
 )
 
-_OWN_KEYS = frozenset({"name", "kind", "revision", t.COMPACTING, compaction.REPLAYABLE_FROM})
+_OWN_KEYS = frozenset(
+    {"name", "kind", "revision", t.COMPACTING, compaction.REPLAYABLE_FROM, PEOPLE_FROM}
+)
 
 
 class ProjectStore:
@@ -116,6 +119,7 @@ class ProjectStore:
                     t.settings.insert(),
                     [{"key": key, "value": json.dumps(value)} for key, value in values.items()],
                 )
+                tell_people_apart(connection)
             store = cls(path, database, settings)
             store._made = made
             if checked:
@@ -140,7 +144,11 @@ class ProjectStore:
             raise NotFoundError(f"there is no project in {path}; make one with `patchlane new`")
         database = Database(path)
         database.migrate()
-        return cls(path, database, settings)
+        store = cls(path, database, settings)
+        if not store.is_read_only and store.get(PEOPLE_FROM) is None:
+            with database.write() as connection:
+                tell_people_apart(connection)
+        return store
 
     @property
     def is_read_only(self) -> bool:
@@ -236,12 +244,13 @@ class ProjectStore:
 
         Args:
             drafts: from a reader; problems among them go to the report.
-            who: the person who imports; a draft's own `who` wins for its verdicts.
-            source: noted on each verdict, such as "import:labels.csv".
+            who: the person who imports.
+            source: noted on each verdict, such as "import:labels.csv"; verdicts are its word
+                where their draft has no `who` of its own.
             op: the action's id; repeated after it was finished, it gives the same report.
             link: leave media where they are, checked by hash on every read.
-            on_conflict: where a pair has a verdict: "keep" it, "replace" it (it is taken back
-                first), or keep "both" (a row of its own person). The newest row counts.
+            on_conflict: where a pair had a verdict before: "keep" it, "replace" it (what everybody
+                said is taken back first), or keep "both", each the word of its own person.
             unlisted: "no" makes labels that an only_present draft does not list NO, else unknown.
             create_labels: make labels that annotations name and the project does not have.
             at_least: pixels of the longer side to decode images to, for `on_content`.

@@ -2,9 +2,9 @@
 
 After an operation was added, or switched off or on, `settle` looks at the cells and pairs it
 touches, and gives each the value of the last fact that is not undone. Cells go to `samples`,
-`sample_names` and `labels`; a pair of which something else is said gets a restored row, so that
-everybody who folds the log sees it: the last row of a pair wins. Samples and labels that are not
-live have no verdicts.
+`sample_names` and `labels`; a pair of which somebody says something else gets restored rows, one
+per person, so that everybody who folds the log sees it (voices.py says how). Samples and labels
+that are not live have no verdicts.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -34,6 +36,7 @@ from backend.store.operations import (
     chunks,
     close_op,
 )
+from backend.store.voices import ADJUDICATION, people_from, spoken_by, voice
 
 
 def toggle(connection: Connection, root: Operation, *, who: str, op: str | None) -> int:
@@ -74,7 +77,7 @@ def settle(connection: Connection, root: int, *, acting: int, who: str) -> None:
         check_labels(connection)
     if any(subject == "sample" for subject, _id, _field in cells):
         _check_sample_names(connection, root)
-    _restore_pairs(connection, _COMPARED_BY_OP, {"root": root}, acting=acting, who=who)
+    _restore_pairs(connection, _ROWS_BY_OP, {"root": root}, acting=acting, who=who)
     if cells:
         bump_revision(connection)
 
@@ -91,7 +94,7 @@ def restore_samples(
     """Bring back the verdicts of samples that are live again."""
     for chunk in chunks(samples):
         given: dict[str, object] = {"samples": list(chunk)}
-        _restore_pairs(connection, _COMPARED_BY_SAMPLES, given, acting=acting, who=who)
+        _restore_pairs(connection, _ROWS_BY_SAMPLES, given, acting=acting, who=who)
 
 
 def insert_names(connection: Connection, seq: int, names: Sequence[tuple[int, str]]) -> None:
@@ -319,82 +322,111 @@ def _pairs_of_samples() -> sa.Subquery:
     return wanted.where(c.sample.in_(sa.bindparam("samples", expanding=True))).subquery()
 
 
-def _compared(pairs: sa.Subquery) -> sa.Select:
-    """For each pair: what its last row says, and the newest verdict that is not undone."""
+def _rows_of(pairs: sa.Subquery) -> sa.Select:
+    """All rows of some pairs, in the order of the log, and what they count for."""
     c = t.corrections.c
-    of_pair = (c.sample == pairs.c.sample, c.label == pairs.c.label)
-    newest = sa.select(sa.func.max(c.offset)).where(*of_pair).correlate(pairs).scalar_subquery()
-    valid = (
-        sa.select(sa.func.max(c.offset))
-        .join(t.ops, t.ops.c.seq == c.op)
-        .where(*of_pair, ~c.is_restored, ~t.ops.c.is_undone)
-        .correlate(pairs)
-        .scalar_subquery()
-    )
-    wanted = (
-        sa.select(pairs, newest.label("newest"), valid.label("valid"))
-        .join(t.samples, t.samples.c.id == pairs.c.sample)
-        .join(t.labels, t.labels.c.id == pairs.c.label)
-        .add_columns(sa.and_(t.samples.c.is_live, t.labels.c.is_live).label("is_live"))
-        .subquery()
-    )
-    now, then = t.corrections.alias("now"), t.corrections.alias("then")
+    is_valid = sa.and_(~c.is_restored, ~t.ops.c.is_undone)
+    is_live = sa.and_(t.samples.c.is_live, t.labels.c.is_live)
     return (
         sa.select(
-            wanted.c.sample,
-            wanted.c.label,
-            wanted.c.is_live,
-            now.c.verdict.label("now_verdict"),
-            now.c.regions.label("now_regions"),
-            now.c.who.label("now_who"),
-            then.c.verdict,
-            then.c.regions,
-            then.c.who,
-            then.c.at,
-            then.c.version,
-            then.c.source,
+            c.sample,
+            c.label,
+            c.offset,
+            c.verdict,
+            c.regions,
+            c.who,
+            c.at,
+            c.version,
+            c.source,
+            t.ops.c.who.label("by"),
+            is_valid.label("is_valid"),
+            is_live.label("is_live"),
         )
-        .join(now, now.c.offset == wanted.c.newest)
-        .outerjoin(then, then.c.offset == wanted.c.valid)
-        .order_by(wanted.c.sample, wanted.c.label)
+        .join(pairs, sa.and_(pairs.c.sample == c.sample, pairs.c.label == c.label))
+        .join(t.ops, t.ops.c.seq == c.op)
+        .join(t.samples, t.samples.c.id == c.sample)
+        .join(t.labels, t.labels.c.id == c.label)
+        .order_by(c.sample, c.label, c.offset)
     )
 
 
-_COMPARED_BY_OP = _compared(_pairs_of_op())
-_COMPARED_BY_SAMPLES = _compared(_pairs_of_samples())
+_ROWS_BY_OP = _rows_of(_pairs_of_op())
+_ROWS_BY_SAMPLES = _rows_of(_pairs_of_samples())
 
 
 def _restore_pairs(
     connection: Connection,
-    compared: sa.Select,
+    wanted: sa.Select,
     given: dict[str, object],
     *,
     acting: int,
     who: str,
 ) -> None:
-    """Log a row for each pair of which is said what its last row does not say any more."""
-    restored = []
+    """Log a row for each person who says something else of a pair than their last row."""
+    start = people_from(connection)
     moment = time.time()
-    for row in connection.execute(compared, given):
-        is_known = row.is_live and (row.verdict, row.regions) != (None, None)
-        was_known = (row.now_verdict, row.now_regions) != (None, None)
-        before = (row.now_verdict, row.now_regions, row.now_who) if was_known else None
-        after = (row.verdict, row.regions, row.who) if is_known else None
-        if before == after:
-            continue
-        restored.append(
-            {
-                "op": acting,
-                "sample": row.sample,
-                "label": row.label,
-                "verdict": row.verdict if is_known else None,
-                "who": row.who if is_known else who,
-                "at": row.at if is_known else moment,
-                "version": row.version if is_known else 0,
-                "regions": row.regions if is_known else None,
-                "source": row.source if is_known else "undo",
-                "is_restored": True,
-            }
-        )
+    restored = []
+    for _pair, group in groupby(connection.execute(wanted, given), lambda row: row[:2]):
+        rows = list(group)
+        now = _Told.by(rows, start)
+        valid = [row for row in rows if row.is_valid] if rows[0].is_live else []
+        then = _Told.by(valid, start)
+        added = [
+            _taken_back(row, moment) for one, row in now.voices.items() if one not in then.voices
+        ]
+        added += [
+            _again(row)
+            for one, row in then.voices.items()
+            if one not in now.voices or _said(now.voices[one]) != _said(row)
+        ]
+        if not added and now.regions != then.regions:
+            row = ([*then.voices.values()] or valid or rows)[-1]
+            added = [_again(row) if valid else {**_taken_back(row, moment), "who": who}]
+        shared = {"op": acting, "sample": rows[0].sample, "label": rows[0].label}
+        restored += [{**shared, "regions": then.regions, "is_restored": True, **a} for a in added]
     if restored:
         connection.execute(t.corrections.insert(), restored)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What is said of one pair: each voice's row, and the marks."""
+
+    voices: dict[str, sa.Row]
+    regions: str | None
+
+    @classmethod
+    def by(cls, rows: Sequence[sa.Row], start: int) -> _Told:
+        """Fold rows as `voices.Words` does, without reading their marks."""
+        voices: dict[str, sa.Row] = {}
+        for row in rows:
+            speaker = voice(_who(row), row.source)
+            if row.offset <= start:
+                voices.clear()
+            voices.pop(speaker, None)
+            if row.verdict is not None:
+                voices[speaker] = row
+        return cls(voices, rows[-1].regions if rows else None)
+
+
+def _who(row: sa.Row) -> str:
+    return spoken_by(row.who, row.source, row.by)
+
+
+def _said(row: sa.Row) -> tuple[str, str]:
+    """What tells two words of one voice apart; whoever adjudicates says so by name."""
+    return row.verdict, row.who if row.source == ADJUDICATION else ""
+
+
+def _again(row: sa.Row) -> dict[str, object]:
+    """What a row says, once more."""
+    told = {"verdict": row.verdict, "at": row.at, "version": row.version, "source": row.source}
+    return {**told, "who": _who(row)}
+
+
+def _taken_back(row: sa.Row, moment: float) -> dict[str, object]:
+    """The word of a row's voice, taken back."""
+    who = _who(row)
+    is_by_name = voice(who, row.source) == who
+    source = "undo" if is_by_name else row.source
+    return {"verdict": None, "at": moment, "version": 0, "source": source, "who": who}

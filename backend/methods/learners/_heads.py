@@ -6,7 +6,8 @@
 sample's unit vector. Before any verdict a = b = slope / 2, w = 0, c = offset: the shipped average
 of both scores, brought to a logit by two constants, which keeps its order. Each verdict moves the
 head of its own label only; how far is a Gaussian prior around that start, one precision each for
-(a, b), w and c. Unknown pairs are masked, UNSURE never gets here.
+(a, b), w and c. Unknown pairs are masked, UNSURE never gets here. A verdict that people do not
+agree on counts as the share that its lesson weighs.
 
 The objective is strictly convex and solved to a stated tolerance, so the warm start only saves
 time. A head with only YES or only NO stays within reach of its prior. Labels know nothing of each
@@ -135,6 +136,7 @@ class LogisticHeads:
         order = np.lexsort((lessons.rows, lessons.columns))
         rows, columns = lessons.rows[order], lessons.columns[order]
         targets = lessons.targets[order].astype(float)
+        weights = None if lessons.weights is None else lessons.weights[order].astype(float)
         for label in np.unique(columns).tolist():
             mine = columns == label
             head = np.concatenate(
@@ -147,7 +149,8 @@ class LogisticHeads:
                 x / prior.root,
                 x @ mean,
                 targets[mine],
-                _importance(targets[mine], self.settings.balance),
+                _importance(targets[mine], self.settings.balance)
+                * (1.0 if weights is None else weights[mine]),
                 start,
                 max_steps=steps or logistic.MAX_STEPS,
             )

@@ -100,9 +100,10 @@ def train(
         {"params": head.tensors(), "lr": plan.head_rate},
     ]
     optimiser = torch.optim.AdamW(groups, weight_decay=plan.decay)
+    counts = taught.known if taught.weights is None else taught.known * taught.weights
     targets, known, base = (
         torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(network.device)
-        for x in (taught.targets, taught.known, taught.base)
+        for x in (taught.targets, counts, taught.base)
     )
     best, best_loss, done, stale = _kept(lane, 0), np.inf, 0, 0
     for epoch in range(plan.max_epochs if not steps else 1 << 30):

@@ -146,7 +146,10 @@ class LanesLearner:
         lane_of = _lane_of(features)
         for lane in np.unique(lane_of[lessons.columns]).tolist():
             mine = lane_of[lessons.columns] == lane
-            part = Lessons(lessons.rows[mine], lessons.columns[mine], lessons.targets[mine])
+            weights = None if lessons.weights is None else lessons.weights[mine]
+            part = Lessons(
+                lessons.rows[mine], lessons.columns[mine], lessons.targets[mine], weights
+            )
             state, done = self._heads.learn(
                 state, self._seen_by(features, lane), part, steps=steps, seed=seed
             )

@@ -152,7 +152,7 @@ def test_merging_makes_two_labels_one_and_the_newer_verdict_counts(store: Projec
     box = Region("box", (0, 0, 0.5, 0.5))
     store.describe_label("cat", aliases=["kitty"], who="a")
     store.log.append([NewCorrection(1, 1, YES, (box,)), NewCorrection(2, 1, YES)], who="ann")
-    store.log.append([NewCorrection(2, 2, NO), NewCorrection(3, 2, NO)], who="ben")
+    store.log.append([NewCorrection(2, 2, NO), NewCorrection(3, 2, NO)], who="ann")
     store.log.append([NewCorrection(3, 1, UNSURE)], who="ann")
     store.merge_labels("cat", "dog", who="eve")
     assert names(store) == ["dog"]
@@ -161,7 +161,7 @@ def test_merging_makes_two_labels_one_and_the_newer_verdict_counts(store: Projec
     current = store.log.current()
     assert {pair: (row.verdict, row.who) for pair, row in current.items()} == {
         (1, 2): (YES, "ann"),
-        (2, 2): (NO, "ben"),  # given after ann's YES on cat
+        (2, 2): (NO, "ann"),  # given after the YES on cat
         (3, 2): (UNSURE, "ann"),
     }
     assert current[1, 2].regions == (box,)

@@ -67,11 +67,12 @@ def test_what_a_part_shows_the_whole_shows(
 def test_a_verdict_on_the_whole_keeps_every_mark(
     store: ProjectStore, verdict: Verdict | None
 ) -> None:
-    mark(store, span(0, 4), span(5, 8, NO))
+    mark(store, span(5, 8, NO), who="ann")
+    mark(store, span(0, 4), who="ben")
     store.log.append([NewCorrection(1, 1, verdict), NewCorrection(2, 1, YES)], who="ben")
-    assert said(store) == Said(verdict, (span(0, 4), span(5, 8, NO)))
+    assert said(store) == Said(verdict, (span(5, 8, NO), span(0, 4)))
     store.log.append([NewCorrection(1, 1, verdict)], who="ben")  # alone: the hot path
-    assert said(store) == Said(verdict, (span(0, 4), span(5, 8, NO)))
+    assert said(store) == Said(verdict, (span(5, 8, NO), span(0, 4)))
     store.log.append([NewCorrection(1, 1, verdict, ())], who="ben")
     assert said(store) == (None if verdict is None else Said(verdict))
 

@@ -22,12 +22,17 @@ from backend.errors import BadInputError, NotFoundError
 from backend.settings import Settings
 from backend.store.corrections import NewCorrection
 from backend.store.project import ProjectStore
+from backend.store.voices import ADJUDICATION, Words
 from backend.types import Draft, Kind, Verdict
 
 NAMES = ["a", "b", "c", "d", "e"]
 FILES = ["x.txt", "y.txt", "z.txt"]
 TEXTS = ["one", "two", "three", "four"]
 PEOPLE = ["ann", "ben"]
+
+
+Word = tuple[Verdict | None, str, int]
+"""A verdict, whose word it is, and when; of an adjudication the voice is `ADJUDICATION`."""
 
 
 @dataclass
@@ -38,9 +43,7 @@ class Op:
     who: str
     kind: str
     cells: list[tuple[tuple[str, int, str], object]] = field(default_factory=list)
-    verdicts: list[tuple[tuple[int, int], tuple[Verdict | None, str, int]]] = field(
-        default_factory=list
-    )
+    verdicts: list[tuple[tuple[int, int], Word]] = field(default_factory=list)
     is_active: bool = True
     is_final: bool = False
     source: int = 0  # of a merge
@@ -107,17 +110,34 @@ class Twin:
                 found[name] = sample
         return found
 
-    def verdicts(self) -> dict[tuple[int, int], tuple[Verdict | None, str, int]]:
-        found: dict[tuple[int, int], tuple[Verdict | None, str, int]] = {}
+    def words(self) -> dict[tuple[int, int], dict[str, tuple[Verdict, int]]]:
+        """The last word of each voice on each pair."""
+        found: dict[tuple[int, int], dict[str, tuple[Verdict, int]]] = {}
         for op in self.ops:
-            if op.is_active:
-                found.update(op.verdicts)
+            for pair, (verdict, voice, when) in op.verdicts if op.is_active else ():
+                found.setdefault(pair, {}).pop(voice, None)
+                if verdict is not None:
+                    found[pair][voice] = (verdict, when)
         samples, labels = self.live("sample"), self.live("label")
         return {
-            pair: held
-            for pair, held in found.items()
-            if held[0] is not None and pair[0] in samples and pair[1] in labels
+            pair: voices
+            for pair, voices in found.items()
+            if voices and pair[0] in samples and pair[1] in labels
         }
+
+    def counts(self) -> dict[tuple[int, int], Verdict]:
+        """Adjudicated, else the only one with the most votes of people, else of files."""
+        found: dict[tuple[int, int], Verdict] = {}
+        for pair, voices in self.words().items():
+            said = {voice: verdict for voice, (verdict, _) in voices.items()}
+            people = [v for voice, v in said.items() if not voice.startswith("import:")]
+            votes = people or list(said.values())
+            best = [v for v in Verdict if votes.count(v) == max(map(votes.count, Verdict))]
+            if ADJUDICATION in said:
+                found[pair] = said[ADJUDICATION]
+            elif len(best) == 1:
+                found[pair] = best[0]
+        return found
 
     def switch(self, op: Op) -> None:
         """Undo or redo; refused (and left alone) if two things would have one name."""
@@ -161,6 +181,13 @@ def free_name(name: str, owners: dict[str, int]) -> str:
     return next(tried for tried in tries if tried not in owners)
 
 
+def told(words: Words) -> dict[tuple[int, int], dict[str, Verdict | None]]:
+    return {
+        pair: {voice or ADJUDICATION: row.verdict for voice, row in words.of(pair).items()}
+        for pair in {*words.verdicts, *words.said}
+    }
+
+
 class LogMachine(RuleBasedStateMachine):
     """Does the same to both, and compares."""
 
@@ -171,7 +198,7 @@ class LogMachine(RuleBasedStateMachine):
         shutil.copytree(template(), path)
         self.store = ProjectStore.open(path, settings=Settings())
         self.twin = Twin()
-        self.folded: dict[tuple[int, int], tuple[Verdict, str]] = {}
+        self.folded = Words()
         self.seen = 0
 
     def teardown(self) -> None:
@@ -219,7 +246,7 @@ class LogMachine(RuleBasedStateMachine):
             return
         source, target = data.draw(st.permutations(sorted(labels)))[:2]
         op = f"op{len(self.twin.ops)}"
-        now = self.twin.verdicts()
+        now = self.twin.words()
         self.store.merge_labels(source, target, who=who, op=op)
         names = dict.fromkeys((*labels[target][1], labels[source][0], *labels[source][1]))
         said = Op(op, who, "merge", source=source)
@@ -227,10 +254,11 @@ class LogMachine(RuleBasedStateMachine):
             (("label", source, "is_live"), False),
             (("label", target, "aliases"), tuple(names)),
         ]
-        for (sample, label), held in now.items():
-            own = now.get((sample, target))
-            if label == source and (own is None or own[2] < held[2]):
-                said.verdicts.append(((sample, target), held))
+        for (sample, label), voices in now.items():
+            own = now.get((sample, target), {})
+            for voice, (verdict, when) in voices.items():
+                if label == source and (voice not in own or own[voice][1] < when):
+                    said.verdicts.append(((sample, target), (verdict, voice, when)))
         self._add(said)
 
     @rule(data=st.data(), who=st.sampled_from(PEOPLE), what=st.sampled_from(["sample", "label"]))
@@ -294,8 +322,8 @@ class LogMachine(RuleBasedStateMachine):
         for _name, text, verdicts in drafts:
             for label, verdict in verdicts.items():
                 pair = (twin.hashes[text], labels.get(label, 0))
-                if pair[1] and pair not in twin.verdicts():
-                    said.verdicts.append((pair, (verdict, who, when)))
+                if pair[1] and pair not in twin.words():
+                    said.verdicts.append((pair, (verdict, "import:x", when)))
         said.is_final = not (changes or said.verdicts)
 
     def _bring_back(self, said: Op, texts: list[str]) -> list[int]:
@@ -338,7 +366,24 @@ class LogMachine(RuleBasedStateMachine):
         receipt = self.store.log.append(rows, who=who, op=op)
         assert self.store.log.append(rows, who=who, op=op) == receipt
         when = next(self.twin.clock)
-        self._add(Op(op, who, "correct", verdicts=[(pair, (verdict, who, when)) for pair in pairs]))
+        said = Op(op, who, "correct", verdicts=[(pair, (verdict, who, when)) for pair in pairs])
+        if verdict is None:  # what a file said of it is taken back with it
+            words = self.twin.words()
+            files = [pair for pair in pairs if "import:x" in words.get(pair, {})]
+            said.verdicts += [(pair, (None, "import:x", when)) for pair in files]
+        self._add(said)
+
+    @rule(data=st.data(), who=st.sampled_from(PEOPLE), verdict=st.sampled_from([*Verdict, None]))
+    def adjudicate(self, data: st.DataObject, who: str, verdict: Verdict | None) -> None:
+        words = self.twin.words()
+        if not words:
+            return
+        pair = data.draw(st.sampled_from(sorted(words)))
+        op = f"op{len(self.twin.ops)}"
+        row = NewCorrection(*pair, verdict)
+        self.store.log.append([row], who=who, op=op, source=ADJUDICATION)
+        when = next(self.twin.clock)
+        self._add(Op(op, who, "correct", verdicts=[(pair, (verdict, ADJUDICATION, when))]))
 
     @rule(data=st.data(), who=st.sampled_from(PEOPLE))
     def correct_what_is_gone(self, data: st.DataObject, who: str) -> None:
@@ -410,17 +455,19 @@ class LogMachine(RuleBasedStateMachine):
     def equal(self) -> None:
         if not hasattr(self, "store"):
             return
-        wanted = {pair: held[:2] for pair, held in self.twin.verdicts().items()}
-        current = self.store.log.current()
-        assert {pair: (row.verdict, row.who) for pair, row in current.items()} == wanted
+        wanted = {
+            pair: {voice: verdict for voice, (verdict, _) in voices.items()}
+            for pair, voices in self.twin.words().items()
+        }
+        words = self.store.log.words()
+        assert told(words) == wanted
+        assert {pair: row.verdict for pair, row in words.verdicts.items()} == self.twin.counts()
         for row in self.store.log.since(self.seen):  # a follower that only folds new rows
             assert row.offset > self.seen
             self.seen = row.offset
-            if row.verdict is None:
-                self.folded.pop((row.sample, row.label), None)
-            else:
-                self.folded[row.sample, row.label] = (row.verdict, row.who)
-        assert self.folded == wanted
+            self.folded.take(row)
+        assert told(self.folded) == wanted
+        assert self.folded.verdicts == words.verdicts
         assert self.seen <= self.store.log.offset
         labels = {label.id: (label.name, label.aliases) for label in self.store.labels()}
         assert labels == self.twin.label_names()

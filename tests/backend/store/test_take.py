@@ -177,7 +177,7 @@ def test_annotations_find_their_sample_by_name_or_are_reported(store: ProjectSto
     )
     assert (again.labels, again.annotations, again.errors) == (1, 1, ())
     row = store.log.current()[1, store.find_label("owl").id]
-    assert (row.source, row.who, row.op) == ("import:labels.csv", "importer", "second")
+    assert (row.source, row.who, row.op) == ("import:labels.csv", "import:labels.csv", "second")
 
 
 def test_a_drafts_own_person_and_time_are_kept(store: ProjectStore) -> None:
@@ -192,7 +192,7 @@ def test_a_drafts_own_person_and_time_are_kept(store: ProjectStore) -> None:
     [
         ("keep", {1: YES, 2: NO, 3: YES}, [YES]),
         ("replace", {1: NO, 2: NO, 3: YES}, [YES, None, NO]),
-        ("both", {1: NO, 2: NO, 3: YES}, [YES, NO]),
+        ("both", {1: YES, 2: NO, 3: YES}, [YES, NO]),  # a person counts above a file
     ],
 )
 def test_conflicts(
@@ -207,7 +207,7 @@ def test_conflicts(
     assert {pair[0]: row.verdict for pair, row in store.log.current().items()} == counts
     assert [row.verdict for row in store.log.history(1, 1)] == told
     agreeing = [row.who for row in store.log.history(2, 1)]
-    assert agreeing == (["ann", "importer"] if on_conflict == "both" else ["ann"])
+    assert agreeing == (["ann", "import:labels.csv"] if on_conflict == "both" else ["ann"])
     store.log.undo("importer")
     after = {pair[0]: (row.verdict, row.who) for pair, row in store.log.current().items()}
     assert after == {1: (YES, "ann"), 2: (NO, "ann")}
