@@ -241,6 +241,15 @@ def _deciding(verb: Any) -> None:
         help='a line each: {"sample", "label", "verdict"} or {"sample", "complete": true}',
     )
     made.add_argument("--who", default="me")
+    made.add_argument(
+        "--adjudicate", action="store_true", help="decide for everybody where people differ"
+    )
+
+    made = verb("agreement", "how far people agree (Krippendorff's alpha), and where they do not")
+    made.add_argument("--label", metavar="L", help="this label only")
+    made.add_argument("-k", type=int, default=20, help="disputes to list, ties first")
+    made.add_argument("--with-files", action="store_true", help="imported files are people, too")
+    made.add_argument("--blind", choices=("on", "off"), help="hide others' verdicts from now on")
 
     made = verb("learn", "fold in all corrections and refine")
     made.add_argument(

@@ -33,6 +33,7 @@ from backend.jobs import Cancelled, Job, Jobs, Ticket
 from backend.lane_steps import PackChange, TeachReport
 from backend.lane_travel import MOST_LANE_FILE
 from backend.pack_facts import CurvePoint, PackInfo, VersionChange
+from backend.people import Agreement, Dispute, LabelAgreement, PersonFacts, Word
 from backend.pipeline import kind_of_encoder, load_encoder
 from backend.recipes import OFFLINE_ENCODERS, load_recipe, recipe_names
 from backend.settings import Settings, assets_folder
@@ -79,6 +80,7 @@ __all__ = [
     "OFFLINE_ENCODERS",
     "AcceptPlan",
     "Acceptance",
+    "Agreement",
     "BadInputError",
     "BusyError",
     "Cancelled",
@@ -86,6 +88,7 @@ __all__ = [
     "CoveragePoint",
     "CurvePoint",
     "Curves",
+    "Dispute",
     "Doubt",
     "DrawerReport",
     "Entry",
@@ -100,6 +103,7 @@ __all__ = [
     "Jobs",
     "Kind",
     "Label",
+    "LabelAgreement",
     "LabelSets",
     "LearnReport",
     "LearnStep",
@@ -111,6 +115,7 @@ __all__ = [
     "PackChange",
     "PackInfo",
     "PatchlaneError",
+    "PersonFacts",
     "Placement",
     "ProjectInfo",
     "QueueEntry",
@@ -130,6 +135,7 @@ __all__ = [
     "Ticket",
     "Verdict",
     "VersionChange",
+    "Word",
     "Workbench",
     "__version__",
     "assets_folder",

@@ -123,7 +123,7 @@ class Board:
     probabilities: Float[np.ndarray, "n l"]
     split_seed: int
     verdicts: Mapping[tuple[int, int], Correction] = field(default_factory=dict)
-    said: Mapping[tuple[int, int], Mapping[str, Correction]] = field(default_factory=dict)
+    said: Mapping[tuple[int, int], dict[str, Correction]] = field(default_factory=dict)
     plain: Float[np.ndarray, "n f"] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     lane_cls: Mapping[str, Float[np.ndarray, "n w"]] = field(default_factory=dict)
     rows: Rows | None = field(default=None, repr=False, compare=False)

@@ -23,7 +23,7 @@ from backend import api
 from backend.errors import BadInputError, NotFoundError
 from backend.heatmap import painted
 from backend.images import decode
-from backend.intake import preview
+from backend.intake import answers, preview
 
 EXPLAIN_FORMATS = (".npz", ".png")
 
@@ -257,8 +257,47 @@ def correct(args: Namespace) -> dict[str, Any]:
     """Store verdicts from JSONL, durably, all or none."""
     rows = list(json_lines(Path(args.source)))
     with project(args) as workbench:
-        receipt = workbench.correct(rows, who=args.who)
+        if args.adjudicate:
+            receipt = workbench.people.adjudicate(_decisions(workbench, rows), who=args.who)
+        else:
+            receipt = workbench.correct(rows, who=args.who)
         return {"stored": len(receipt.pairs), "op": receipt.op, "offset": receipt.offset}
+
+
+def _decisions(
+    workbench: api.Workbench, rows: Sequence[Mapping[str, object]]
+) -> list[tuple[int, int, api.Verdict | None]]:
+    """Rows of `correct` as verdicts for everybody.
+
+    Raises:
+        BadInputError: a row says more or less than one verdict.
+    """
+    for number, row in enumerate(rows, 1):
+        if set(row) != {"sample", "label", "verdict"}:
+            raise BadInputError(
+                f"row {number}: an adjudication has sample, label and verdict, nothing else"
+            )
+    return [
+        (workbench.sample(asked.sample).id, workbench.label(asked.label or "").id, asked.verdict)
+        for asked in answers(rows)
+    ]
+
+
+def agreement(args: Namespace) -> dict[str, Any]:
+    """How far people agree, and where they do not."""
+    with project(args) as workbench:
+        people = workbench.people
+        if args.blind is not None:
+            people.set_blind(args.blind == "on")
+        found = people.agreement(with_files=args.with_files)
+        if found.why:
+            say(f"no alpha: {found.why}.")
+        label = None if args.label is None else workbench.label(args.label).id
+        disputes, _ = people.disputes(args.k, label=label)
+        told = as_json(found)
+        if args.label is not None:
+            told["labels"] = [one for one in told["labels"] if one["label_id"] == label]
+        return {**told, "is_blind": people.is_blind, "disputes": [as_json(d) for d in disputes]}
 
 
 def learn(args: Namespace) -> dict[str, Any]:

@@ -121,8 +121,9 @@ class Live:
                 stale = False
                 rows = self.store.log.since(self.offset)
                 if rows:
-                    known = (self.board.verdicts, self.board.said) if self.offset else ({}, {})
-                    words = Words(*map(dict, known))
+                    board, words = self.board, Words()
+                    if self.offset:
+                        words = Words(dict(board.verdicts), dict(board.said))
                     for row in rows:
                         words.take(row, start=self._people_from)
                     self.board = replace(self.board, verdicts=words.verdicts, said=words.said)

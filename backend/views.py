@@ -6,7 +6,7 @@ Pure functions of a board; nothing here reads the disk or changes anything.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -169,6 +169,24 @@ def looked_at(board: Board) -> dict[tuple[int, int], Verdict]:
         for pair, c in board.verdicts.items()
         if c.verdict is not None and not c.is_accepted
     }
+
+
+def verdicts_by_sample(
+    board: Board, ids: Collection[int] | None = None
+) -> dict[int, dict[int, Verdict]]:
+    """What counts, sample id -> label id -> verdict, of all samples or of some."""
+    out: dict[int, dict[int, Verdict]] = {sample: {} for sample in ids or ()}
+    if ids is not None and len(ids) * len(board.labels) < len(board.verdicts):
+        pairs = ((sample, label.id) for sample in ids for label in board.labels)
+        found = ((pair, board.verdicts.get(pair)) for pair in pairs)
+    else:
+        wanted = None if ids is None else set(ids)
+        cells = board.verdicts.items()
+        found = ((pair, row) for pair, row in cells if wanted is None or pair[0] in wanted)
+    for (sample, label), correction in found:
+        if correction is not None and correction.verdict is not None:
+            out.setdefault(sample, {})[label] = correction.verdict
+    return out
 
 
 def rows_of_split(board: Board, split: str) -> Bool[np.ndarray, " n"]:

@@ -29,6 +29,7 @@ from backend.learning import Learned
 from backend.live import Live
 from backend.packs import Packs
 from backend.part_lessons import PartLessons
+from backend.people import People
 from backend.pipeline import DeferredEncoder, EncoderFacts, Pipeline, load_encoder
 from backend.pointing import Pointer
 from backend.scorecard import evaluation
@@ -121,6 +122,7 @@ class Workbench:
         self.live = Live(store, settings, self.jobs, learns=learns, encoder=encoder)
         self.packs = Packs(self.live)
         self.certainty = Certainty(self.live)
+        self.people = People(self.live)
         self.pointer = Pointer(self)
         self._brought: tuple[object, dict[tuple[int, int, str], float]] | None = None
         self._rivals: tuple[str, ...] = ()
@@ -613,7 +615,7 @@ class Workbench:
             BadInputError: a verdict or region is not one; nothing is stored.
             SaveError: nothing was stored.
         """
-        new = self._new_corrections(rows)
+        new = self._new_corrections(rows, who)
         version = self.version if seen_version is None else seen_version
         claims = self.certainty.claims(new, version)
         receipt = self.store.log.append(new, who=who, op=op, version=version, detail=claims)
@@ -644,14 +646,14 @@ class Workbench:
             self.live.resync()
         return receipt
 
-    def verdicts(self, ids: Iterable[int | str] | None = None) -> dict[int, dict[int, Verdict]]:
-        """Current verdicts: sample id -> label id -> verdict."""
-        wanted = None if ids is None else {self.sample(i).id for i in ids}
-        out: dict[int, dict[int, Verdict]] = {i: {} for i in wanted or ()}
-        for (sample, label), correction in self.board.verdicts.items():
-            if correction.verdict is not None and (wanted is None or sample in wanted):
-                out.setdefault(sample, {})[label] = correction.verdict
-        return out
+    def verdicts(
+        self, ids: Iterable[int | str] | None = None, *, who: str | None = None
+    ) -> dict[int, dict[int, Verdict]]:
+        """What counts: sample id -> label id -> verdict; with `who` as that person sees it."""
+        wanted = None if ids is None else [self.sample(i).id for i in ids]
+        if who is not None:
+            return self.people.seen_by(who, wanted)
+        return views.verdicts_by_sample(self.board, wanted)
 
     def marks(self, ids: Iterable[int | str]) -> dict[int, dict[int, tuple[Region, ...]]]:
         """Verdicts on places: sample id -> label id -> marks, oldest first; empty ones left out."""
@@ -667,8 +669,13 @@ class Workbench:
         self.live.catch_up()
         return self.live.wait_beyond(since, timeout)
 
-    def next(self, k: int = 20, *, picker: str | None = None) -> list[QueueEntry]:
-        """What to look at next, each with a reason; validation and test samples are left out."""
+    def next(
+        self, k: int = 20, *, picker: str | None = None, who: str | None = None
+    ) -> list[QueueEntry]:
+        """What to look at next, each with a reason; validation and test samples are left out.
+
+        While people label blind, everybody (`who`) is asked for what they have not said themselves.
+        """
         with self.live.lock:
             board, seed = self.board, self.live.offset
         asked = np.array([sample.split == Split.TRAIN for sample in board.samples], bool)
@@ -677,10 +684,12 @@ class Workbench:
         columns = [c for c, label in enumerate(board.labels) if label.pack not in muted]
         method = self.pipeline.other_picker(picker)
         name = picker or self.pipeline.recipe.methods["picker"]
+        is_blind = who is not None and self.people.is_blind
+        decided = self.people.decided_by(who or "") if is_blind else board.decided
         found = method.pick(
             views.chances(board, rows)[:, columns],
             board.pooled[rows],
-            board.decided[rows][:, columns],
+            decided[rows][:, columns],
             k=k,
             seed=seed,
             label_names=[board.labels[column].name for column in columns],
@@ -776,7 +785,7 @@ class Workbench:
 
     def truth_from(self, rows: Iterable[Mapping[str, object]]) -> dict[tuple[int, int], Verdict]:
         """Rows as in `correct`, by name or id, as truth for one evaluation."""
-        new = self._new_corrections(list(rows))
+        new = self._new_corrections(list(rows), None)
         return {
             (c.sample, c.label): c.verdict
             for c in new
@@ -798,7 +807,9 @@ class Workbench:
         source, folder = self._export_source(), Path(dest)
         key, settings = EXPORTS[format]
         exporter = catalogue.load(key)
-        lost = exporter(exporter.Settings(**settings)).write(source, folder)
+        lost = dict(exporter(exporter.Settings(**settings)).write(source, folder))
+        if self.board.said:  # what counts goes out, not who said what
+            lost["words_of_several_people"] = len(self.board.said)
         written = [row.verdicts for row in source.rows()]
         return ExportReport(
             files=tuple(sorted(path.name for path in folder.iterdir())),
@@ -806,7 +817,7 @@ class Workbench:
             annotations=sum(
                 (c.verdict is not None) + len(c.regions) for row in written for c in row.values()
             ),
-            lost=dict(lost),
+            lost=lost,
         )
 
     def change_encoder(self, encoder_id: str, *, progress: Progress | None = None) -> int:
@@ -904,7 +915,7 @@ class Workbench:
         return self.store.vectors.parts(content, fingerprint)[0]
 
     def _new_corrections(
-        self, rows: Sequence[Mapping[str, object]]
+        self, rows: Sequence[Mapping[str, object]], who: str | None
     ) -> list[NewCorrection | NewMark]:
         new: list[NewCorrection | NewMark] = []
         board = self.board
@@ -920,11 +931,8 @@ class Workbench:
                     else NewMark(sample.id, label.id, asked.part, asked.is_gone)
                 )
                 continue
-            decided = {
-                pair
-                for pair, correction in board.verdicts.items()
-                if pair[0] == sample.id and correction.verdict is not None
-            }
+            seen = self.verdicts([sample.id], who=who)[sample.id]
+            decided = {(sample.id, label) for label in seen}
             decided |= {
                 (row.sample, row.label)
                 for row in new

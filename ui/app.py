@@ -49,6 +49,7 @@ from ui.routes import (
     jobs,
     media,
     packs,
+    people,
     pointing,
     points,
     projects,
@@ -80,6 +81,7 @@ ROUTES = (
     finding,
     points,
     packs,
+    people,
 )
 STATUS = {
     api.NotFoundError: 404,

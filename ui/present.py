@@ -90,6 +90,8 @@ class ItemHandle:
     """All that the Label page shows of one sample, except the evidence matrix.
 
     `is_pending`: the sample has no vectors yet; it can be looked at and labelled all the same.
+    `others`: by label id, what other people said: [name, verdict, whether it was adjudicated].
+    `borrowed`: labels whose verdict is of other people alone.
     """
 
     sample: int
@@ -105,6 +107,8 @@ class ItemHandle:
     thumb: str | None
     suggestions: SuggestionsHandle
     verdicts: Mapping[str, str]
+    others: Mapping[str, list[tuple[str, str, bool]]]
+    borrowed: Sequence[int]
     marks: Mapping[str, list[dict[str, object]]]
     neighbours: tuple[NeighbourHandle, ...]
     is_pending: bool
@@ -203,6 +207,31 @@ def neighbour_handle(
 def verdicts_handle(verdicts: Mapping[int, api.Verdict]) -> dict[str, str]:
     """Verdicts by label id, as JSON has them: keys are text."""
     return {str(label): verdict.value for label, verdict in verdicts.items()}
+
+
+def others_handle(
+    said: Mapping[int, Iterable[api.Word]],
+) -> dict[str, list[tuple[str, str, bool]]]:
+    """What other people said by label id; names are text and stay text."""
+    return {
+        str(label): [(word.who, word.verdict.value, word.is_decision) for word in words]
+        for label, words in said.items()
+    }
+
+
+def dispute_handle(one: api.Dispute) -> dict[str, object]:
+    """A pair on which people differ, as JSON has it; `verdict` is None for a tie."""
+    return {
+        "sample": one.sample,
+        "name": one.name,
+        "label": one.label,
+        "labelId": one.label_id,
+        "verdict": None if one.verdict is None else one.verdict.value,
+        "words": [
+            {"who": word.who, "verdict": word.verdict.value, "when": word.when}
+            for word in one.words
+        ],
+    }
 
 
 def marks_handle(marks: Mapping[int, Iterable[api.Region]]) -> dict[str, list[dict[str, object]]]:

@@ -109,17 +109,20 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
         after: Annotated[int, Query(ge=0)] = 0,
     ) -> Response:
         """What to look at next, with the labels and the state of the project."""
-        return _json(_queue(context.of(request), picker, k=k, after=after))
+        who = context.user(request)
+        return _json(_queue(context.of(request), picker, who=who, k=k, after=after))
 
     @routes.get("/item")
     def item(request: Request, sample: str) -> Response:
         """One sample with its suggestions, verdicts and neighbours; `sample` is an id or name."""
         bench = context.of(request)
         found = bench.sample(_id_or_name(sample))
-        tag = _tag(bench, found.id, bench.offset, bench.num_encoded, bench.store.revision)
+        who = context.user(request)
+        seen = (who, bench.people.is_blind, bench.offset)
+        tag = _tag(bench, found.id, seen, bench.num_encoded, bench.store.revision)
         if _has(request, tag):
             return Response(status_code=304, headers=tag)
-        return _json(_item(bench, found), tag)
+        return _json(_item(bench, found, who), tag)
 
     @routes.get("/evidence")
     def evidence(
@@ -213,7 +216,7 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
                 "offset": receipt.offset,
                 "samples": samples,
                 "labels": _labels(bench),
-                "verdicts": _verdicts(bench, samples),
+                "verdicts": _verdicts(bench, samples, who),
                 "deed": asdict(deed) if deed else None,
                 "marks": {
                     str(sample): present.marks_handle(marks)
@@ -240,16 +243,16 @@ def _is_done(bench: api.Workbench, request: str | None) -> bool:
     return request is not None and bench.store.deed(request) is not None
 
 
-def _queue(bench: api.Workbench, picker: str, *, k: int, after: int) -> dict[str, object]:
+def _queue(bench: api.Workbench, picker: str, *, who: str, k: int, after: int) -> dict[str, object]:
     info = bench.info()
     labels = bench.labels()
     if picker == "order":
-        entries = _in_order(bench, k=k, after=after)
+        entries = _in_order(bench, who=who, k=k, after=after)
     else:
         if picker == "disagree":
             found = bench.disagreements(k)
         else:
-            found = bench.next(k, picker=picker) if info.samples and labels else []
+            found = bench.next(k, picker=picker, who=who) if info.samples and labels else []
         by_id = {sample.id: sample for sample in bench.samples([e.sample for e in found])}
         entries = [
             present.sample_handle(
@@ -270,11 +273,12 @@ def _queue(bench: api.Workbench, picker: str, *, k: int, after: int) -> dict[str
         "pickers": [*PICKERS, *(["disagree"] if bench.brought()["predictions"] else [])],
         "labels": _labels(bench),
         "lanes": _with_lanes(bench),
+        "is_blind": bench.people.is_blind,
         "entries": entries,
     }
 
 
-def _in_order(bench: api.Workbench, *, k: int, after: int) -> list[present.SampleHandle]:
+def _in_order(bench: api.Workbench, *, who: str, k: int, after: int) -> list[present.SampleHandle]:
     """The next `k` samples after the id `after` that have an unmuted label without a verdict."""
     muted = bench.packs.muted()
     asked = {label.id for label in bench.labels() if label.pack not in muted}
@@ -282,7 +286,7 @@ def _in_order(bench: api.Workbench, *, k: int, after: int) -> list[present.Sampl
     entries: list[present.SampleHandle] = []
     for start in range(0, len(later), WINDOW):
         window = later[start : start + WINDOW]
-        verdicts = bench.verdicts([sample.id for sample in window])
+        verdicts = bench.verdicts([sample.id for sample in window], who=who)
         for sample in window:
             missing = len(asked - verdicts.get(sample.id, {}).keys())
             if not missing:
@@ -294,11 +298,11 @@ def _in_order(bench: api.Workbench, *, k: int, after: int) -> list[present.Sampl
     return entries
 
 
-def _item(bench: api.Workbench, sample: api.Sample) -> present.ItemHandle:
+def _item(bench: api.Workbench, sample: api.Sample, who: str) -> present.ItemHandle:
     suggestions = present.suggestions_handle(bench.suggest([sample.id])[0])
     hits = [hit for hit in bench.neighbours(sample.id, NEIGHBOURS) if hit.sample != sample.id]
     near = {other.id: other for other in bench.samples([hit.sample for hit in hits])}
-    verdicts = bench.verdicts([sample.id, *near])
+    verdicts = bench.verdicts([sample.id, *near], who=who)
     media, full = present.shown_urls(sample, bench.name, is_still=_is_still(bench, sample))
     return present.ItemHandle(
         sample=sample.id,
@@ -314,6 +318,8 @@ def _item(bench: api.Workbench, sample: api.Sample) -> present.ItemHandle:
         thumb=present.media_url(sample, bench.name, size=128),
         suggestions=suggestions,
         verdicts=present.verdicts_handle(verdicts.get(sample.id, {})),
+        others=present.others_handle(bench.people.others(sample.id, who)),
+        borrowed=bench.people.borrowed(sample.id, who),
         marks=present.marks_handle(bench.marks([sample.id]).get(sample.id, {})),
         neighbours=tuple(
             present.neighbour_handle(
@@ -349,9 +355,9 @@ def _with_lanes(bench: api.Workbench) -> list[int]:
     return sorted({i for lane in bench.learned.lanes if lane.share for i in lane.labels})
 
 
-def _verdicts(bench: api.Workbench, samples: Iterable[int]) -> dict[str, dict[str, str]]:
+def _verdicts(bench: api.Workbench, samples: Iterable[int], who: str) -> dict[str, dict[str, str]]:
     asked = list(samples)
-    found = bench.verdicts(asked) if asked else {}
+    found = bench.verdicts(asked, who=who) if asked else {}
     return {str(sample): present.verdicts_handle(found.get(sample, {})) for sample in asked}
 
 

@@ -7,6 +7,7 @@ import { count, el, percent, t } from './base.js';
 const SHOWN = 60;                       // chips of a group drawn before "show more": thousands stay quick
 const MORE = 200;                       // and that many more each time it is asked for
 const HOLD = 350;                       // ms of a touch that shows the map instead of deciding
+const MARKS = { yes: '✓', no: '✕', unsure: '?', unknown: '' };
 const GROUPS = ['yes', 'undecided', 'no', 'muted'];
 
 export class Chips {
@@ -15,7 +16,7 @@ export class Chips {
     Object.assign(this, { onVerdict, onHover, onActive, onAccept });
     this.labels = new Map();
     this.chips = new Map();                // made when they are first shown
-    Object.assign(this, { query: '', room: new Map(), rover: null, active: null, bars: new Map(), keys: new Map(), spreadOf: () => null });
+    Object.assign(this, { query: '', others: new Map(), room: new Map(), rover: null, active: null, bars: new Map(), keys: new Map(), spreadOf: () => null });
     this.groups = Object.fromEntries(GROUPS.map(name => {
       const total = el('span', { class: 'pl-num' }), body = el('div', { class: 'rows', role: 'list' });
       const more = el('button', { type: 'button', class: 'pl-button small more', hidden: true, onclick: () => { this.room.set(name, this.#room(name) + MORE); this.arrange(); } });
@@ -27,7 +28,8 @@ export class Chips {
     this.fold = el('button', { type: 'button', class: 'fold', 'aria-expanded': 'false', 'data-testid': 'muted-fold', onclick: () => { this.isUnfolded = !this.isUnfolded; this.arrange(); } });
     this.groups.muted.node.querySelector('h3').replaceChildren(this.fold);
     this.none = el('p', { class: 'pl-dim none', hidden: true });
-    this.node = el('div', { class: 'pl-chips', tabindex: '-1' },
+    this.blind = el('p', { class: 'pl-dim pl-small blind', hidden: true, 'data-testid': 'blind' }, t('label.blind'));
+    this.node = el('div', { class: 'pl-chips', tabindex: '-1' }, this.blind,
       ...GROUPS.map(name => this.groups[name].node), this.none);
     this.#events();
   }
@@ -56,18 +58,19 @@ export class Chips {
 
   #chip(label) {
     const part = name => el('span', { class: name });
-    const [key, name, pack, spread, fill, num, mark] = ['key', 'name', 'pack', 'spread', 'fill', 'num', 'mark'].map(part);
+    const [key, name, pack, spread, fill, num, mark, said] = ['key', 'name', 'pack', 'spread', 'fill', 'num', 'mark', 'said'].map(part);
+    said.dataset.testid = 'said';
     const bar = el('span', { class: 'bar' }, fill);
     const rivals = el('span', { class: 'rivals', 'aria-hidden': 'true' });
     bar.append(rivals);
     const chip = el('button', {
       type: 'button', class: 'chip', tabindex: '-1', 'data-testid': 'chip', 'data-id': label.id,
-    }, key, mark, el('span', { class: 'middle' }, el('span', { class: 'title' }, name, pack), bar), spread, num);
+    }, key, mark, el('span', { class: 'middle' }, el('span', { class: 'title' }, name, said, pack), bar), spread, num);
     const say = (verdict, text) => el('button', {
       type: 'button', class: `say ${verdict}`, tabindex: '-1', 'data-say': verdict, title: t(`label.say.${verdict}`),
     }, text);
     const node = el('div', { class: 'pl-chip-row', role: 'listitem' }, chip, say('unsure', '?'), say('no', '✕'));
-    return { node, chip, name, pack, key, spread, fill, num, mark, rivals };
+    return { node, chip, name, pack, key, spread, fill, num, mark, rivals, said };
   }
 
   #rename(parts, label) {
@@ -80,10 +83,11 @@ export class Chips {
 
   /**
    * Show one sample. `order`: label ids, best first; `verdicts`: id -> verdict; `bars`: id ->
-   * {share, text, title, probability}; `spread(id)`: {share, title} or null; `keys`: id -> key.
+   * {share, text, title, probability}; `spread(id)`: {share, title} or null; `keys`: id -> key;
+   * `others`: id -> what other people said, [name, verdict, whether it was adjudicated].
    */
-  show({ order, verdicts, bars, spread, keys, packs }) {
-    Object.assign(this, { order, verdicts, packs, keys, bars, spreadOf: spread });
+  show({ order, verdicts, bars, spread, keys, packs, others = new Map() }) {
+    Object.assign(this, { order, verdicts, packs, keys, bars, others, spreadOf: spread });
     this.room.clear();
     this.active = null;
     this.node.scrollTop = 0;
@@ -240,10 +244,23 @@ export class Chips {
     if (!parts) return;
     parts.chip.dataset.verdict = verdict;
     parts.node.dataset.verdict = verdict;
-    parts.mark.textContent = { yes: '✓', no: '✕', unsure: '?', unknown: '' }[verdict];
+    parts.mark.textContent = MARKS[verdict];
     parts.chip.setAttribute('aria-pressed', { yes: 'true', no: 'false', unsure: 'mixed', unknown: 'false' }[verdict]);
-    parts.chip.setAttribute('aria-label', [this.labels.get(id).name, t(`label.verdict.${verdict}`), parts.num.textContent].filter(Boolean).join(', '));
+    const said = this.#said(id, verdict, parts);
+    parts.chip.setAttribute('aria-label', [this.labels.get(id).name, t(`label.verdict.${verdict}`), parts.num.textContent, said].filter(Boolean).join(', '));
   }
+
+  /** Who decided differently, in words; nothing where nobody did. */
+  #said(id, verdict, parts) {
+    const words = (this.others.get(id) ?? []).filter(([, theirs]) => theirs !== verdict);
+    parts.said.textContent = words.map(([who, theirs]) => `${who} ${MARKS[theirs]}`).join(' · ');
+    const told = words.map(([who, theirs, isDecision]) => t(isDecision ? 'label.said.decided' : 'label.said.other', { who, verdict: t(`label.verdict.${theirs}`) })).join('; ');
+    parts.said.title = told;
+    return told;
+  }
+
+  /** Whether people label without seeing what others said. */
+  setBlind(isBlind) { this.blind.hidden = !isBlind; }
 
   #list() { return [...this.node.querySelectorAll('.chip')]; }
 

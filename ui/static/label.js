@@ -47,7 +47,7 @@ class LabelPage {
     const card = new PartCard(nameOf);
     this.card = card;
     this.queue = new Queue({ onOpen: id => this.open(id), onPicker: name => this.pick(name) });
-    this.line = new Line({ queue: this.queue, onAnswer: answer => this.setLabels(answer.labels) });
+    this.line = new Line({ queue: this.queue, onAnswer: answer => { this.setLabels(answer.labels); this.chips.setBlind(answer.is_blind); } });
     this.chips = new Chips({
       onVerdict: (id, verdict) => this.toggle(id, verdict), onHover: id => { this.hovered = id; this.view.draw(); },
       onActive: id => this.activate(id), onAccept: () => this.accept(),
@@ -212,7 +212,7 @@ class LabelPage {
     const keysOf = assignKeys(this.labels.filter(label => inView.has(label.id)), this.order.filter(id => inView.has(id)));
     this.byKey = new Map([...keysOf].map(([id, key]) => [key, id]));
     this.bars = barsOf(item.suggestions);
-    this.chips.show({ order: this.order, verdicts: this.decisions.of(item), bars: this.bars, spread: id => this.view.spread(id), keys: keysOf, packs: this.packs });
+    this.chips.show({ order: this.order, verdicts: this.decisions.of(item), bars: this.bars, spread: id => this.view.spread(id), keys: keysOf, packs: this.packs, others: item.others });
   }
 
   #fill() { this.place.replaceChildren(this.stage.node, this.card.node, this.view.panel.node, this.points.node, this.marks.menu); }
@@ -310,8 +310,10 @@ class LabelPage {
 
   toggle(id, verdict, options) {
     if (!this.current) return;
-    const before = this.decisions.of(this.current.item).get(id) ?? null;
-    this.commit([[id, before === verdict ? null : verdict]], options);
+    const { item } = this.current, before = this.decisions.of(item).get(id) ?? null;
+    // What others said is not mine to take back: saying the same makes it my word, too.
+    const isMine = !item.borrowed.delete(id);
+    this.commit([[id, before === verdict && isMine ? null : verdict]], options);
   }
 
   /** YES for the chosen, NO for all others of the packs in view, unsure stays; then the next one. */

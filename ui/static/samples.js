@@ -36,6 +36,8 @@ export class Samples {
     const item = await api('/pl/api/item', { query: { sample: id }, signal });
     record.item = item;
     item.verdicts = new Map(Object.entries(item.verdicts).map(([label, verdict]) => [Number(label), verdict]));
+    item.others = new Map(Object.entries(item.others).map(([label, words]) => [Number(label), words]));
+    item.borrowed = new Set(item.borrowed);
     item.marks = marksFrom(item.marks);
     if (item.media) record.image = preload(item.media, { thumb: item.thumb, priority: record.priority });
     if (typeof id !== 'number') {

@@ -1,0 +1,108 @@
+// Several people: how far they agree, overall and per label, and where they differ. A dispute is
+// decided for everybody here; each one's own word stays in the log, and one undo takes it back.
+import { api, count, debounce, el, listen, newOp, params, percent, t, toast, toastError } from './base.js';
+
+const PAGE = 20, SAYS = ['yes', 'no', 'unsure'], MARKS = { yes: '✓', no: '✕', unsure: '?' };
+
+export function mountPeople(root) {
+  const told = el('p', { class: 'pl-plain', role: 'status', 'data-testid': 'people-told' }), alpha = el('span', { class: 'pl-tag pl-num', 'data-testid': 'people-alpha' });
+  const blind = el('input', { type: 'checkbox', 'data-testid': 'people-blind', onchange: setBlind }), files = el('input', { type: 'checkbox', onchange: () => ask() });
+  const find = el('input', { type: 'search', class: 'pl-input', placeholder: t('people.find'), 'aria-label': t('people.find'), oninput: debounce(() => ask(), 200) });
+  const voices = el('div', { class: 'pl-table-scroll' }), labels = el('div', { class: 'pl-table-scroll' });
+  const list = el('ul', { class: 'pl-disputes' }), title = el('h3', { class: 'pl-h3' }), all = el('button', { type: 'button', class: 'pl-button small', hidden: true, onclick: () => narrow(null) }, t('people.disputes.all'));
+  const more = el('button', { type: 'button', class: 'pl-button small', hidden: true, onclick: () => askDisputes(list.childElementCount) }, t('people.next'));
+  const check = (input, key, title = null) => el('label', { class: 'pl-people-check', title }, input, ' ', t(key));
+  root.dataset.testid = 'people';
+  root.id = 'people';
+  root.replaceChildren(
+    el('header', { class: 'pl-learn-head' }, el('h2', { class: 'pl-h2' }, t('people.title'), ' ', alpha), el('div', { class: 'pl-people-set' }, check(files, 'people.files'), check(blind, 'people.blind', t('people.blind.hint')))),
+    el('p', { class: 'pl-dim pl-small' }, t('people.hint')), told,
+    el('div', { class: 'pl-people-tables' }, voices, el('div', {}, find, labels)),
+    el('header', { class: 'pl-learn-head' }, title, all), list, more);
+  let chosen = null, asked = 0, isDeciding = false;
+
+  async function ask() {
+    const mine = asked += 1;
+    try {
+      const state = await api('/pl/api/people', { query: { files: files.checked || null, find: find.value || null } });
+      if (mine === asked) show(state);
+    } catch (error) { told.textContent = error.message; }
+  }
+
+  async function refresh() { await Promise.all([ask(), isDeciding ? null : askDisputes()]); }
+
+  function show(state) {
+    alpha.textContent = state.alpha === null ? t('people.alpha.none') : t('people.alpha', { alpha: state.alpha.toFixed(3) });
+    alpha.dataset.alpha = state.alpha ?? '';
+    const facts = t('people.facts', Object.fromEntries(['agreed', 'pairs', 'disputed', 'tied', 'adjudicated'].map(key => [key, count(state[key])])));
+    told.textContent = state.why ? `${state.why[0].toUpperCase()}${state.why.slice(1)}.` : `${facts}.`;
+    blind.checked = state.isBlind;
+    blind.disabled = state.readOnly;
+    voices.hidden = !state.people.length;
+    voices.replaceChildren(table(['who', 'verdicts', 'shared', 'agreeing'], state.people.map(one =>
+      el('tr', { 'data-testid': 'person', 'data-who': one.who }, el('td', {}, one.who), cell(count(one.verdicts)), cell(count(one.shared)), cell(percent(one.agreeing) || '–')))));
+    find.hidden = !state.labels.length && !find.value;
+    labels.hidden = !state.labels.length;
+    labels.replaceChildren(table(['label', 'alpha', 'pairs', 'agreed', 'disputed'], state.labels.map(one => el('tr', { 'data-testid': 'label-agreement', 'data-label': one.label },
+      el('td', {}, el('button', { type: 'button', class: 'pl-people-label', onclick: () => narrow(one) }, one.label)), cell(one.alpha === null ? '–' : one.alpha.toFixed(3)), cell(count(one.pairs)), cell(count(one.agreed)), cell(count(one.disputed))))),
+    state.more ? el('p', { class: 'pl-dim pl-small' }, t('people.more', { n: count(state.more) })) : '');
+  }
+
+  async function setBlind() {
+    try { show(await api('/pl/api/people/blind', { json: { is_blind: blind.checked } })); } catch (error) { blind.checked = !blind.checked; toastError(error); }
+  }
+
+  function narrow(label) {
+    chosen = label;
+    askDisputes();
+  }
+
+  async function askDisputes(skip = 0) {
+    try {
+      const found = await api('/pl/api/people/disputes', { query: { k: PAGE, skip: skip || null, label: chosen?.id ?? null } });
+      title.textContent = chosen ? t('people.disputes.of', { label: chosen.label, n: count(found.total) }) : t('people.disputes', { n: count(found.total) });
+      root.dataset.disputes = found.total;
+      all.hidden = !chosen;
+      const rows = found.rows.map(row => entry(row, found.project));
+      if (skip) list.append(...rows); else list.replaceChildren(...(rows.length ? rows : [el('li', { class: 'pl-dim none' }, t('people.disputes.none'))]));
+      more.hidden = list.childElementCount >= found.total;
+    } catch (error) { toastError(error); }
+  }
+
+  function entry(row, project) {
+    const query = new URLSearchParams({ ...(params().get('project') ? { project } : {}), sample: row.sample, label: row.label });
+    const node = el('li', { 'data-testid': 'dispute', 'data-sample': row.name, 'data-label': row.label },
+      el('a', { href: `/?${query}`, class: 'what' }, row.thumb ? el('img', { src: row.thumb, alt: '', loading: 'lazy' }) : el('span', { class: 'text' }, row.text ?? ''), el('span', { class: 'names' }, el('b', {}, row.label), el('span', { class: 'pl-dim' }, row.name))),
+      el('div', { class: 'words' }, row.words.map(word => el('span', { class: `word ${word.verdict}`, title: t('people.word', { who: word.who, verdict: t(`people.${word.verdict}`) }) }, `${word.who} ${MARKS[word.verdict]}`)),
+        el('span', { class: 'pl-dim pl-small' }, row.verdict === null ? t('people.tie') : t('people.counts', { verdict: t(`people.${row.verdict}`), percent: percent(row.weight) }))),
+      el('div', { class: 'acts', role: 'group', 'aria-label': t('people.decide') }, el('span', { class: 'pl-dim pl-small' }, t('people.decide')),
+        SAYS.map(verdict => el('button', { type: 'button', class: 'pl-button small', 'data-say': verdict, onclick: () => decide(row, verdict, node) }, t(`people.${verdict}`)))));
+    return node;
+  }
+
+  async function decide(row, verdict, node) {
+    if (isDeciding) return;
+    isDeciding = true;
+    node.querySelectorAll('button').forEach(button => { button.disabled = true; });
+    try {
+      const { op } = await api('/pl/api/people/adjudicate', { json: { op: newOp(), rows: [{ sample: row.sample, label: row.labelId, verdict }] } });
+      toast(t('people.decided'), { action: { text: t('explore.undo'), run: () => undo(op) } });
+    } catch (error) { toastError(error); }
+    isDeciding = false;
+    await refresh();
+  }
+
+  async function undo(op) {
+    try { await api('/pl/api/undo', { json: { op } }); } catch (error) { toastError(error); }
+    await refresh();
+  }
+
+  listen(root, 'pl:labels', refresh);
+  return { refresh };
+}
+
+const cell = text => el('td', { class: 'pl-num' }, text);
+
+function table(columns, rows) {
+  return el('table', { class: 'pl-table' }, el('thead', {}, el('tr', {}, columns.map(column => el('th', { scope: 'col' }, t(`people.col.${column}`))))), el('tbody', {}, rows));
+}
