@@ -225,13 +225,20 @@ class Board:
 
     def claimers(self, row: int) -> Bool[np.ndarray, " l"]:
         """The labels that claim parts of a sample: accepted ones and likely ones."""
-        sample = self.samples[row].id
-        said = [self.verdicts.get((sample, label.id)) for label in self.labels]
-        yes, no = (
-            np.array([one is not None and one.verdict == verdict for one in said], bool)
-            for verdict in (Verdict.YES, Verdict.NO)
-        )
+        yes, no = (self._said(row, verdict) for verdict in (Verdict.YES, Verdict.NO))
         return leftover.claimers(np.nan_to_num(self.logits[row]), yes, no)
+
+    def rivals(self, row: int, columns: Sequence[int]) -> tuple[list[int], Int[np.ndarray, " c"]]:
+        """The accepted labels of a sample, and which of them each of some labels is; -1: none."""
+        accepted = np.flatnonzero(self._said(row, Verdict.YES)).tolist()
+        place = {column: number for number, column in enumerate(accepted)}
+        return accepted, np.array([place.get(column, -1) for column in columns], np.int64)
+
+    def _said(self, row: int, verdict: Verdict) -> Bool[np.ndarray, " l"]:
+        """The labels that have this verdict on a sample."""
+        sample = self.samples[row].id
+        found = (self.verdicts.get((sample, label.id)) for label in self.labels)
+        return np.array([one is not None and one.verdict == verdict for one in found], bool)
 
     def resized(self, samples: Sequence[Sample], labels: Sequence[Label]) -> Board:
         """The same board for other rows and columns; new cells are NaN.

@@ -36,8 +36,9 @@ def explanation(
     """Why one row of the board has its labels.
 
     In a picture, a label that is accepted, likely or asked about is looked for with what verdicts
-    taught of it, and its map is shaped as `numerics/map_shape.py` says; likeness and what a part
-    is are told of the parts as they are. Words of texts are told by the labels' own vectors.
+    taught of it, and its map is shaped as `numerics/map_shape.py` says: it yields to the other
+    labels that were accepted, whether they are asked about or not. Likeness and what a part is are
+    told of the parts as they are. Words of texts are told by the labels' own vectors.
 
     Args:
         store: where the vectors of its parts are.
@@ -60,13 +61,16 @@ def explanation(
         raise NotFoundError("this project has no labels yet; add one to see where it is")
     parts, layout = store.vectors.parts(sample.content_hash, pipeline.encoder.fingerprint)
     vectors = board.label_vectors[columns]
+    accepted, own = board.rivals(row, columns)
+    rivals = board.label_vectors[accepted]
     if lessons is not None and layout.grid is not None:
         wanted = columns if label is not None else np.flatnonzero(board.claimers(row)).tolist()
         vectors = vectors.copy()
         vectors[[columns.index(column) for column in wanted]] = lessons.vectors(
             store, pipeline, board, wanted
         )
-    alignment = pipeline.shown(parts, vectors, layout)
+        rivals = lessons.vectors(store, pipeline, board, accepted)
+    alignment = pipeline.shown(parts, vectors, layout, rivals=rivals, own=own)
     temperature = getattr(getattr(pipeline.aligner, "settings", None), "temperature", None)
     left, claimers = None, ()
     if label is None:

@@ -12,13 +12,13 @@ import json
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from backend import encoding
 from backend.board import Board
 from backend.errors import NotFoundError
 from backend.images import view_frame
-from backend.numerics import label_maps
+from backend.numerics import label_maps, map_shape
 from backend.numerics.boxes import boxes_of
 from backend.part_lessons import PartLessons
 from backend.pipeline import Pipeline
@@ -53,13 +53,16 @@ def label_map(
     labels = [board.labels[column] for column in columns]
     parts, layout = store.vectors.parts(sample.content_hash, pipeline.encoder.fingerprint)
     vectors = _vectors(store, pipeline, lessons, board, columns.tolist(), layout)
-    told = [pipeline.fingerprint, KEPT, [[label.id, label.name] for label in labels]]
+    accepted, own = board.rivals(row, columns.tolist())
+    rivals = vectors[np.searchsorted(columns, accepted)]  # whoever is accepted claims
+    told = [pipeline.fingerprint, KEPT, map_shape.YIELD, own.tolist()]
+    told.append([[label.id, label.name] for label in labels])
     digest = hashlib.sha256(json.dumps(told).encode() + np.ascontiguousarray(vectors).tobytes())
     fingerprint = digest.hexdigest()[:16]
     known = store.label_maps.get(sample.content_hash, fingerprint)
     if known is not None:
         return known
-    values = where(pipeline, parts, vectors, layout)
+    values = where(pipeline, parts, vectors, layout, rivals=rivals, own=own)
     kept = label_maps.strongest(values, KEPT)
     found = LabelMap(tuple(label.id for label in labels), *kept, layout)
     store.label_maps.put(sample.content_hash, fingerprint, found)
@@ -101,7 +104,9 @@ def machine_boxes(
     if layout.grid is None:
         return []
     vectors = _vectors(store, pipeline, lessons, board, columns, layout)
-    alignment = pipeline.shown(parts, vectors, layout)
+    accepted, own = board.rivals(row, columns)
+    rivals = _vectors(store, pipeline, lessons, board, accepted, layout)
+    alignment = pipeline.shown(parts, vectors, layout, rivals=rivals, own=own)
     found: list[MachineBox] = []
     for place, column in enumerate(columns):
         frames = boxes_of(alignment.similarity[0, :, place].reshape(layout.grid))
@@ -182,11 +187,17 @@ def where(
     parts: Float[np.ndarray, "p d"],
     labels: Float[np.ndarray, "l d"],
     layout: Layout,
+    *,
+    rivals: Float[np.ndarray, "r d"] | None = None,
+    own: Int[np.ndarray, " l"] | None = None,
 ) -> Float[np.ndarray, "p l"]:
-    """The share of each label's map that lies on each part; columns add up to 1."""
+    """The share of each label's map that lies on each part; columns add up to 1.
+
+    `rivals` and `own` are those of `Pipeline.shown`; without them each map is for itself.
+    """
     if not len(labels):
         return np.zeros((len(parts), 0), np.float32)
-    return pipeline.shown(parts, labels, layout).backward[0]
+    return pipeline.shown(parts, labels, layout, rivals=rivals, own=own).backward[0]
 
 
 def _vectors(

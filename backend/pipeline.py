@@ -320,21 +320,33 @@ class Pipeline:
         parts: Float[np.ndarray, "p d"],
         labels: Float[np.ndarray, "l d"],
         layout: Layout,
+        *,
+        rivals: Float[np.ndarray, "r d"] | None = None,
+        own: Int[np.ndarray, " l"] | None = None,
     ) -> Alignment:
         """The alignment of one sample as people see it.
 
-        In a picture the maps look at neighbours and away from the ground, see
-        `numerics/map_shape.py`; likeness and what a part is are told of the parts as they are.
+        In a picture the maps look at neighbours, away from the ground and away from what other
+        accepted labels claim, see `numerics/map_shape.py`; likeness and what a part is are told of
+        the parts as they are.
+
+        Args:
+            parts: of the sample.
+            labels: whose maps are asked for.
+            layout: where the parts are.
+            rivals: vectors of the sample's accepted labels; None where each map is for itself.
+            own: of each label its number among the rivals, -1 where it is none of them.
         """
         alignment = self.align(parts, labels)
         if layout.grid is None:
             return alignment
-        shaped = self.aligner.align(
-            map_shape.smoothed(parts, layout.grid)[None],
-            labels,
-            saliency=map_shape.saliency(parts, layout.grid)[None],
-        )
-        return replace(alignment, backward=shaped.backward)
+        smooth = map_shape.smoothed(parts, layout.grid)
+        saliency = map_shape.saliency(parts, layout.grid)[None]
+        backward = self.aligner.align(smooth[None], labels, saliency=saliency).backward
+        if rivals is not None and own is not None and len(rivals):
+            claimed = map_shape.claims(smooth @ rivals.T, own, self.scale.temperature)
+            backward = map_shape.yielded(backward[0], claimed)[None]
+        return replace(alignment, backward=backward)
 
     def _method(self, shelf: str, **values: object) -> Any:
         """Build one member: values the encoder asks for, then the recipe's own settings."""

@@ -108,3 +108,16 @@ def test_marks_on_places_are_lessons_of_parts_and_decide_no_sample(board: Board)
         (1, 1, [0], [1]),
     ]
     assert len(full.part_lessons(verdicts, {7: 0}, ~every, lambda _: Layout(grid=(1, 2)))) == 0
+
+
+def test_rivals_are_the_labels_accepted_here_and_each_knows_itself_among_them(board: Board) -> None:
+    verdicts = {
+        (1, 7): said(1, 7, Verdict.YES),
+        (2, 7): said(2, 7, Verdict.NO),
+        (2, 8): said(2, 8, Verdict.YES),
+    }
+    full = replace(board, verdicts=verdicts)
+    for row, accepted, own in ((0, [0], [-1, 0]), (1, [1], [0, -1])):
+        found = full.rivals(row, [1, 0])
+        assert (found[0], found[1].tolist()) == (accepted, own)
+    assert board.rivals(0, [])[0] == []

@@ -11,6 +11,8 @@ from PIL import Image
 from backend import api
 from backend.methods.readers.coco import CocoReader
 from backend.methods.readers.jsonl import JsonlReader
+from backend.numerics import map_shape
+from backend.part_lessons import PartLessons
 from backend.settings import Settings
 from backend.types import Draft, Verdict
 
@@ -42,6 +44,34 @@ def test_a_map_is_that_of_the_viewer_kept_small(bench):
     assert found.layout == told.layout
     np.testing.assert_allclose(found.of(red), told.backward[:, 0], atol=2e-4)
     assert not found.of(blue).any()
+
+
+def test_a_map_yields_to_a_second_accepted_label_wherever_it_is_shown_and_undo_takes_it_back(bench):
+    red, blue = (bench.label(name).id for name in ("red", "blue"))
+    alone = bench.explain("1.png", label="red").backward[:, 0]
+    bench.correct([{"sample": "1.png", "label": "blue", "verdict": "yes"}])
+    try:
+        told = bench.explain("1.png")
+        single = [bench.explain("1.png", label=name).backward[:, 0] for name in ("red", "blue")]
+        np.testing.assert_allclose(told.backward.T, single, rtol=1e-5)
+        kept = bench.label_map("1.png")
+        for place, label in enumerate((red, blue)):
+            np.testing.assert_allclose(kept.of(label), told.backward[:, place], atol=2e-4)
+        # Between two parts that are equally red, the one that is less blue gains.
+        row = bench.board.row_of[bench.sample("1.png").id]
+        parts, layout = bench.store.vectors.parts(
+            bench.board.samples[row].content_hash, bench.pipeline.encoder.fingerprint
+        )
+        taught = PartLessons().vectors(bench.store, bench.pipeline, bench.board, [1])[0]
+        likeness = map_shape.smoothed(parts, layout.grid) @ taught
+        claim = np.maximum(likeness - likeness.mean(), 0) / bench.pipeline.scale.temperature
+        ratio = np.log(told.backward[:, 0] / alone)
+        np.testing.assert_allclose(
+            ratio - ratio.max(), -map_shape.YIELD * (claim - claim.min()), atol=2e-3
+        )
+    finally:
+        bench.undo()
+    np.testing.assert_array_equal(bench.explain("1.png", label="red").backward[:, 0], alone)
 
 
 def test_a_map_is_kept_until_what_it_follows_from_changes(bench):

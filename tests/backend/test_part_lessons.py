@@ -140,3 +140,28 @@ def test_the_map_of_a_picture_looks_at_neighbours_and_away_from_the_ground(bench
     np.testing.assert_allclose(shaped.backward[0], weights / weights.sum(axis=0), atol=1e-5)
     np.testing.assert_array_equal(shaped.similarity, plain.similarity)
     np.testing.assert_array_equal(shaped.forward, plain.forward)
+
+
+def test_the_map_of_a_picture_yields_to_what_its_other_accepted_labels_claim(bench):
+    draw = np.random.default_rng(1)
+    cells, labels = (draw.normal(size=(n, bench.pipeline.encoder.dim)) for n in (12, 3))
+    cells, labels = (
+        (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32) for x in (cells, labels)
+    )
+    temperature, grid = bench.pipeline.scale.temperature, Layout(grid=(3, 4))
+    plain = bench.pipeline.shown(cells, labels, grid)
+    # The first label and a third one are accepted; the second is only asked about.
+    told = bench.pipeline.shown(
+        cells, labels[:2], grid, rivals=labels[[2, 0]], own=np.array([1, -1])
+    )
+    logits = map_shape.smoothed(cells, (3, 4)) @ labels.T / temperature
+    claim = np.maximum(logits - logits.mean(axis=0), 0)
+    wanted = np.stack([claim[:, 2], np.maximum(claim[:, 0], claim[:, 2])], axis=1)
+    weights = plain.backward[0, :, :2] * np.exp(-map_shape.YIELD * wanted)
+    np.testing.assert_allclose(told.backward[0], weights / weights.sum(axis=0), atol=1e-5)
+    np.testing.assert_array_equal(told.similarity, plain.similarity[:, :, :2])
+    words = bench.pipeline.shown(
+        cells, labels, Layout(spans=tuple((n, n + 1) for n in range(12))),
+        rivals=labels, own=np.arange(3),
+    )  # fmt: skip
+    np.testing.assert_array_equal(words.backward, bench.pipeline.align(cells, labels).backward)
