@@ -27,6 +27,7 @@ from backend.types import (
     LaneLessons,
     LaneReading,
     Lessons,
+    PickFacts,
     ScoreScale,
 )
 
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 
 State = dict[str, np.ndarray]
 """What a method learned: named arrays, saved as safetensors beside a JSON of the settings."""
+
+
+NO_FACTS = PickFacts()
+"""Scores, vectors and what is decided are all that a picker is told."""
 
 
 @runtime_checkable
@@ -310,10 +315,13 @@ class Picker(Protocol):
         k: int,
         seed: int = 0,
         label_names: Sequence[str] = (),
+        facts: PickFacts = NO_FACTS,
     ) -> list[tuple[int, float, str]]:
-        """At most k distinct (row, score, reason); never a row whose labels are all decided.
+        """At most k distinct (row, score, reason).
 
-        `scores` are probabilities where calibrated, else a logistic of the score.
+        Never a row whose labels are all decided, nor one that `facts` exclude; all others come
+        sooner or later. `scores` are probabilities where calibrated, else a logistic of the score.
+        A picker that lacks a fact it lives by does without and says so.
         """
         ...
 

@@ -712,14 +712,60 @@ class Hit:
 
 
 @dataclass(frozen=True)
+class PickFacts:
+    """What a picker may know beside scores, vectors and what is decided; any of it may be missing.
+
+    Attributes:
+        excluded: (N,) rows that are never picked, such as those of the calibration drawer.
+        verdicts: (N, L) 1 for YES, 0 for NO, NaN for UNSURE and for no verdict.
+        undecided: (N, L) what is not certain by the label sets.
+        opinions: who else has a say on each pair, in words that go behind "by": (N, L) chances,
+            NaN where one says nothing.
+        parts: vectors of the parts of some rows, (P, D) each.
+    """
+
+    excluded: Bool[np.ndarray, " n"] | None = None
+    verdicts: Float[np.ndarray, "n l"] | None = None
+    undecided: Bool[np.ndarray, "n l"] | None = None
+    opinions: Mapping[str, Float[np.ndarray, "n l"]] = field(default_factory=dict)
+    parts: Callable[[Sequence[int]], Sequence[Float[np.ndarray, "_ d"]]] | None = None
+
+
+@dataclass(frozen=True)
 class QueueEntry:
-    """What to look at next, and why, in words."""
+    """What to look at next, and why, in words.
+
+    Attributes:
+        labels: names of the few labels that the sample asks about; an answer on others teaches
+            less. See `numerics/questions.py`.
+    """
 
     sample: int
     name: str
     picker: str
     reason: str
     score: float
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What the next answers will probably bring.
+
+    Attributes:
+        answers: verdicts on (sample, label) pairs from now, as the queue asks for them.
+        gain: expected rise of the mAP on held-back verdicts, 0..1; None while too little is known.
+        error: how far earlier forecasts of this project were off on average, 0..1; None before
+            any could be compared with what came.
+        compared: how many could.
+        text: the same in a sentence.
+    """
+
+    answers: int
+    gain: float | None
+    error: float | None
+    compared: int
+    text: str
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from backend import catalogue
+from backend.types import PickFacts
 
 KEYS = [line.key for line in catalogue.entries("pickers")]
 NAMES = ["cat", "dog", "boat"]
@@ -67,3 +70,52 @@ def test_samples_that_are_not_encoded_yet_do_no_harm(picker, world):
     picks = picker.pick(scores, pooled, decided, k=40)
     assert len({row for row, _, _ in picks}) == 40
     assert all(np.isfinite(score) for _, score, _ in picks)
+
+
+@pytest.fixture
+def facts(world):
+    """All that a picker may be told, with ten rows that it must leave alone."""
+    scores, _, decided = world
+    rng = np.random.default_rng(9)
+    verdicts = np.where(decided, (rng.random(decided.shape) < 0.4).astype(np.float32), np.nan)
+    verdicts[decided & (rng.random(decided.shape) < 0.1)] = np.nan  # UNSURE
+    excluded = np.zeros(len(scores), bool)
+    excluded[25:35] = True
+    words = rng.normal(size=(50, 6, 8)).astype(np.float32)
+    words /= np.linalg.norm(words, axis=2, keepdims=True)
+    opinion = rng.random(decided.shape).astype(np.float32)
+    opinion[::7] = np.nan
+    return PickFacts(
+        excluded=excluded,
+        verdicts=verdicts.astype(np.float32),
+        undecided=rng.random(decided.shape) < 0.5,
+        opinions={"neighbours": opinion},
+        parts=lambda rows: [words[row] for row in rows],
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_excluded_is_never_picked_and_everything_else_comes(picker, world, facts, seed):
+    scores, pooled, decided = world
+    wanted = set(np.flatnonzero(~decided.all(axis=1) & ~facts.excluded).tolist())
+    picks = picker.pick(scores, pooled, decided, k=500, seed=seed, label_names=NAMES, facts=facts)
+    rows = [row for row, _, _ in picks]
+    assert sorted(rows) == sorted(wanted)
+    assert all(reason.strip() and len(reason) < 120 for _, _, reason in picks)
+    everything = replace(facts, excluded=np.ones(len(scores), bool))
+    assert picker.pick(scores, pooled, decided, k=5, facts=everything) == []
+
+
+def test_facts_are_not_changed_and_give_the_same_answer_again(picker, world, facts):
+    told = [facts.excluded, facts.verdicts, facts.undecided, *facts.opinions.values()]
+    before = [array.copy() for array in told]
+    one = picker.pick(*world, k=12, seed=4, label_names=NAMES, facts=facts)
+    assert picker.pick(*world, k=12, seed=4, label_names=NAMES, facts=facts) == one
+    for array, copy in zip(told, before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+def test_names_of_any_length_stay_readable(picker, world, facts):
+    names = ["x" * 200, "y" * 200, "z" * 200]
+    picks = picker.pick(*world, k=20, label_names=names, facts=facts)
+    assert all(len(reason) < 120 for _, _, reason in picks)

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from backend.contracts import NO_FACTS
 from backend.fingerprints import fingerprint_of
+from backend.methods.pickers._openings import open_rows
+from backend.types import PickFacts
 
 
 class RandomPicker:
@@ -24,16 +27,15 @@ class RandomPicker:
 
     def pick(
         self,
-        scores: Float[np.ndarray, "n l"],
+        scores: Float[np.ndarray, "n l"],  # noqa: ARG002 - the shelf's signature
         pooled: Float[np.ndarray, "n d"],  # noqa: ARG002 - the shelf's signature
         decided: Bool[np.ndarray, "n l"],
         *,
         k: int,
         seed: int = 0,
         label_names: Sequence[str] = (),  # noqa: ARG002 - the shelf's signature
+        facts: PickFacts = NO_FACTS,
     ) -> list[tuple[int, float, str]]:
-        # Without labels everything is still open: `all` of nothing would say the opposite.
-        is_open = ~decided.all(axis=1) if scores.shape[1] else np.ones(len(scores), bool)
-        rows = np.flatnonzero(is_open)
+        rows = np.flatnonzero(open_rows(decided, facts))
         chosen = np.random.default_rng(seed).permutation(rows)[: max(0, k)]
         return [(int(row), 0.0, "picked at random") for row in chosen]
