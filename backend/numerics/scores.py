@@ -1,13 +1,18 @@
 """How good is it, on what is known: average precision, F1 and calibration error, all masked.
 
+Labels and verdicts can be averaged in several ways that papers call by one name; each has a
+function of its own here, and says which one it is.
+
 `known` marks the (sample, label) pairs that a person decided YES or NO; every other pair, unknown
 or UNSURE, takes no part in any number here. Arrays are (N, L); `targets` is 1 for YES.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 Pairs = Float[np.ndarray, "n l"]
 Known = Bool[np.ndarray, "n l"]
@@ -51,29 +56,129 @@ def mean_average_precision(scores: Pairs, targets: Pairs, known: Known) -> float
     return float(values.mean()) if len(values) else float("nan")
 
 
+def weighted_average_precision(scores: Pairs, targets: Pairs, known: Known) -> float:
+    """Weighted mAP: as `mean_average_precision`, each label weighted by its decided YES.
+
+    scikit-learn's `average="weighted"`.
+    """
+    values = label_average_precisions(scores, targets, known)
+    counted = ~np.isnan(values)
+    if not counted.any():
+        return float("nan")
+    weights = ((targets > 0) & known).sum(axis=0)[counted]
+    return float((weights * values[counted]).sum() / weights.sum())
+
+
+def micro_average_precision(scores: Pairs, targets: Pairs, known: Known) -> float:
+    """Micro mAP: one ranking of all decided pairs, whatever their label.
+
+    Scores of different labels must mean the same, so these are probabilities. NaN without a YES
+    or without a NO. scikit-learn's `average="micro"`.
+    """
+    truth = targets[known] > 0
+    if truth.all() or not truth.any():
+        return float("nan")
+    return average_precision(scores[known], truth.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Decided pairs of each label, (L,): YES that were predicted, all predicted, all YES."""
+
+    hits: Int[np.ndarray, " l"]
+    predicted: Int[np.ndarray, " l"]
+    yes: Int[np.ndarray, " l"]
+
+    @classmethod
+    def of(cls, predicted: Known, targets: Pairs, known: Known) -> Counts:
+        """Count them."""
+        yes = (targets > 0) & known
+        return cls((predicted & yes).sum(axis=0), (predicted & known).sum(axis=0), yes.sum(axis=0))
+
+    @property
+    def precision(self) -> Float[np.ndarray, " l"]:
+        """Share of the predicted that is right; 0 for a label that is never predicted."""
+        return self.hits / np.maximum(self.predicted, 1)
+
+    @property
+    def recall(self) -> Float[np.ndarray, " l"]:
+        """Share of YES that is predicted; NaN for a label without a YES."""
+        return np.where(self.yes > 0, self.hits / np.maximum(self.yes, 1), np.nan)
+
+    @property
+    def f1(self) -> Float[np.ndarray, " l"]:
+        """Each label's own F1; NaN for a label without a YES."""
+        both = np.maximum(self.predicted + self.yes, 1)
+        return np.where(self.yes > 0, 2 * self.hits / both, np.nan)
+
+
+@dataclass(frozen=True)
+class F1Scores:
+    """All that is called CF1 and OF1, each by its definition; NaN without any YES.
+
+    Attributes:
+        CF1: F1 of the labels' mean precision and mean recall.
+        CF1_mean: mean of the labels' F1, which other papers call CF1. Never above CF1.
+        OF1: F1 over all decided pairs together.
+        CP, CR: the labels' mean precision and mean recall.
+        OP, OR: precision and recall over all decided pairs together.
+    """
+
+    CF1: float
+    CF1_mean: float
+    OF1: float
+    CP: float
+    CR: float
+    OP: float
+    OR: float
+
+    @classmethod
+    def of(cls, predicted: Known, targets: Pairs, known: Known) -> F1Scores:
+        """From predictions, over labels with a decided YES."""
+        counts = Counts.of(predicted, targets, known)
+        counted = counts.yes > 0
+        if not counted.any():
+            return cls(*(float("nan"),) * 7)
+        cp, cr = float(counts.precision[counted].mean()), float(counts.recall[counted].mean())
+        hits = int(counts.hits.sum())
+        op = hits / max(int(counts.predicted.sum()), 1)
+        or_ = hits / int(counts.yes.sum())
+        return cls(
+            CF1=_f1(cp, cr),
+            CF1_mean=float(counts.f1[counted].mean()),
+            OF1=_f1(op, or_),
+            CP=cp,
+            CR=cr,
+            OP=op,
+            OR=or_,
+        )
+
+
 def label_f1(predicted: Known, targets: Pairs, known: Known) -> float:
     """CF1: the F1 of mean precision and mean recall over labels with a decided YES.
 
     Not the mean of the labels' F1, which some papers also call CF1. A label that is never
     predicted has precision 0. NaN without any YES.
     """
-    yes = (targets > 0) & known
-    hits = (predicted & yes).sum(axis=0)
-    counted = yes.any(axis=0)
-    if not counted.any():
-        return float("nan")
-    precision = (hits / np.maximum((predicted & known).sum(axis=0), 1))[counted].mean()
-    recall = (hits / np.maximum(yes.sum(axis=0), 1))[counted].mean()
-    return _f1(precision, recall)
+    return F1Scores.of(predicted, targets, known).CF1
 
 
 def overall_f1(predicted: Known, targets: Pairs, known: Known) -> float:
     """OF1: F1 over all decided pairs together (micro). NaN without any YES."""
-    yes = (targets > 0) & known
-    if not yes.any():
-        return float("nan")
-    hits = (predicted & yes).sum()
-    return _f1(hits / max((predicted & known).sum(), 1), hits / yes.sum())
+    return F1Scores.of(predicted, targets, known).OF1
+
+
+def highest(scores: Pairs, k: int) -> Known:
+    """The k labels with the highest scores of each sample, whether high or low; ties by column.
+
+    All labels compete, decided or not: these are the k that a person would be shown. NaN never
+    wins.
+    """
+    chosen = np.zeros(scores.shape, bool)
+    width = min(k, scores.shape[1])
+    order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), axis=1, kind="stable")[:, :width]
+    np.put_along_axis(chosen, order, True, axis=1)
+    return chosen & ~np.isnan(scores)
 
 
 def expected_calibration_error(

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, f1_score
+from sklearn.metrics import (
+    average_precision_score,
+    f1_score,
+    precision_score,
+    recall_score,
+)
 
 from backend.numerics import scores as metrics
 
@@ -111,3 +116,67 @@ def test_calibration_error_by_hand():
     perfect = np.array([[1.0], [1], [1], [0], [0], [1]])
     assert metrics.expected_calibration_error(perfect, targets, known) == 0
     assert np.isnan(metrics.expected_calibration_error(chances, targets, ~known))
+
+
+def test_micro_and_weighted_are_those_of_sklearn(case):
+    values, targets, known = case
+    every = np.ones_like(known)
+    for average, ours in (
+        ("micro", metrics.micro_average_precision),
+        ("weighted", metrics.weighted_average_precision),
+        ("macro", metrics.mean_average_precision),
+    ):
+        assert ours(values, targets, every) == pytest.approx(
+            average_precision_score(targets, values, average=average)
+        ), average
+    # With gaps micro is one list of the decided pairs.
+    assert metrics.micro_average_precision(values, targets, known) == pytest.approx(
+        average_precision_score(targets[known], values[known])
+    )
+    per_label = metrics.label_average_precisions(values, targets, known)
+    yes = ((targets > 0) & known).sum(axis=0)
+    assert metrics.weighted_average_precision(values, targets, known) == pytest.approx(
+        np.average(per_label, weights=yes)
+    )
+
+
+def test_both_definitions_of_cf1_are_told_apart(case):
+    values, targets, _ = case
+    every, predicted = np.ones(targets.shape, bool), values > 0.5
+    found = metrics.F1Scores.of(predicted, targets, every)
+    assert found.CF1_mean == pytest.approx(f1_score(targets, predicted, average="macro"))
+    assert pytest.approx(f1_score(targets, predicted, average="micro")) == found.OF1
+    cp, cr = (
+        score(targets, predicted, average="macro") for score in (precision_score, recall_score)
+    )
+    assert (pytest.approx(cp), pytest.approx(cr)) == (found.CP, found.CR)
+    assert pytest.approx(2 * cp * cr / (cp + cr)) == found.CF1
+    assert found.CF1_mean < found.CF1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_mean_of_f1_is_never_above_f1_of_the_means(seed):
+    rng = np.random.default_rng(seed)
+    predicted, known = (rng.random((2, 30, 6)) < 0.5)[:, :, :]
+    found = metrics.F1Scores.of(predicted, (rng.random((30, 6)) < 0.3).astype(np.float32), known)
+    assert found.CF1_mean <= found.CF1 + 1e-12
+
+
+def test_the_highest_of_each_sample_are_predicted_whatever_their_height():
+    values = np.array([[0.9, 0.1, 0.5, 0.2], [-5.0, -1.0, -3.0, np.nan]], np.float32)
+    assert metrics.highest(values, 2).tolist() == [
+        [True, False, True, False],
+        [False, True, True, False],
+    ]
+    # More than there are labels: all that have a score.
+    assert metrics.highest(values, 9).sum() == 7
+
+
+def test_top_k_f1_by_hand():
+    values = np.array([[3.0, 2, 1], [1, 2, 3]], np.float32)
+    targets = np.array([[1.0, 0, 1], [0, 0, 1]], np.float32)
+    known = np.array([[True, True, True], [True, False, True]])
+    found = metrics.F1Scores.of(metrics.highest(values, 2), targets, known)
+    # Said and decided: (0,0) right, (0,1) wrong, (1,2) right; the undecided (1,1) is left out.
+    assert (pytest.approx(2 / 3), pytest.approx(2 / 3)) == (found.OP, found.OR)
+    assert (pytest.approx((1 + 1) / 2), pytest.approx((1 + 0.5) / 2)) == (found.CP, found.CR)
