@@ -171,7 +171,7 @@ def _taking_in(verb: Any) -> None:
     made.add_argument("--encoder", metavar="ID", help="encode everything again with this one")
 
     made = verb("labels", "list or edit labels")
-    actions = ("list", "add", "rename", "merge", "describe", "parent", "remove")
+    actions = ("list", "add", "rename", "merge", "describe", "parent", "remove", "threshold")
     made.add_argument("action", nargs="?", default="list", choices=actions)
     made.add_argument("values", nargs="*", metavar="VALUE", help="what the action is done to")
     made.add_argument("--pack", default="main", help="of labels that are added; default: main")
@@ -278,6 +278,22 @@ def _deciding(verb: Any) -> None:
 
     made = verb("evaluate", "mAP, CF1, OF1, AP per label and calibration error")
     made.add_argument("--split", default="held-back", metavar="held-back|val|test|FILE")
+    made.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        metavar="F",
+        help="only samples like this, for example label:cat:yes or meta:camera:phone; may be "
+        "repeated",
+    )
+    made.add_argument(
+        "--unknown",
+        choices=("masked", "no", "complete"),
+        default="masked",
+        help="pairs without a verdict: left out, NO, or left out with their samples",
+    )
+    made.add_argument("--by", metavar="label|source|meta:KEY", help="compare slices, too")
+    made.add_argument("--out", metavar="DIR", help="write every table as CSV, too")
 
     made = verb("versions", "the learned versions: list, diff A B, revert N, export N FILE")
     actions = ("list", "diff", "revert", "export")

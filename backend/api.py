@@ -13,7 +13,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from backend import trash
+from backend import score_tables, trash
 from backend.catalogue import Entry, entries
 from backend.errors import (
     BadInputError,
@@ -24,6 +24,16 @@ from backend.errors import (
     PatchlaneError,
     RefusedError,
     SaveError,
+)
+from backend.evaluating import (
+    Calibration,
+    Comparison,
+    LabelCurve,
+    LabelScore,
+    LabelsTogether,
+    Question,
+    Slice,
+    SliceKey,
 )
 from backend.evidence_check import Curves, Doubt, Placement, check, doubts, placements
 from backend.images import is_shown_otherwise
@@ -38,6 +48,7 @@ from backend.pipeline import kind_of_encoder, load_encoder
 from backend.recipes import OFFLINE_ENCODERS, load_recipe, recipe_names
 from backend.settings import Settings, assets_folder
 from backend.shipped import shipped_facts
+from backend.slices import CODES, SAYINGS, STATES, Condition, parse_conditions, source_of
 from backend.store.compaction import CompactReport
 from backend.store.database import DATABASE
 from backend.store.project import ProjectStore
@@ -75,16 +86,22 @@ from backend.types import (
 from backend.workbench import ProjectInfo, Workbench
 
 __all__ = [
+    "CODES",
     "FIRST_VERDICTS",
     "MOST_LANE_FILE",
     "OFFLINE_ENCODERS",
+    "SAYINGS",
+    "STATES",
     "AcceptPlan",
     "Acceptance",
     "Agreement",
     "BadInputError",
     "BusyError",
+    "Calibration",
     "Cancelled",
     "CompactReport",
+    "Comparison",
+    "Condition",
     "CoveragePoint",
     "CurvePoint",
     "Curves",
@@ -104,7 +121,10 @@ __all__ = [
     "Kind",
     "Label",
     "LabelAgreement",
+    "LabelCurve",
+    "LabelScore",
     "LabelSets",
+    "LabelsTogether",
     "LearnReport",
     "LearnStep",
     "LikelySet",
@@ -118,6 +138,7 @@ __all__ = [
     "PersonFacts",
     "Placement",
     "ProjectInfo",
+    "Question",
     "QueueEntry",
     "Realised",
     "Receipt",
@@ -129,6 +150,8 @@ __all__ = [
     "SampleSuggestions",
     "SaveError",
     "Settings",
+    "Slice",
+    "SliceKey",
     "Split",
     "Suggestion",
     "TeachReport",
@@ -149,6 +172,7 @@ __all__ = [
     "kind_of_encoder",
     "list_projects",
     "open_project",
+    "parse_conditions",
     "placements",
     "preview",
     "project_path",
@@ -156,6 +180,8 @@ __all__ = [
     "remove_project",
     "removed_projects",
     "restore_project",
+    "score_tables",
+    "source_of",
 ]
 
 __version__ = "0.1.0"

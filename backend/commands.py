@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from backend import api
+from backend import api, score_tables
 from backend.errors import BadInputError, NotFoundError
 from backend.heatmap import painted
 from backend.images import decode
@@ -113,9 +113,27 @@ def labels(args: Namespace) -> dict[str, Any]:
         elif args.action == "parent":
             label, parent = _exactly(args.values, 2, "labels PROJECT parent LABEL PARENT")
             workbench.set_parent(label, parent)
+        elif args.action == "threshold":
+            usage = "labels PROJECT threshold LABEL 0..1|none"
+            label, value = _exactly(args.values, 2, usage)
+            _set_threshold(workbench, label, value)
         elif args.action == "remove":
             workbench.remove_label(*_exactly(args.values, 1, "labels PROJECT remove LABEL"))
-        return {"labels": [as_json(label) for label in workbench.labels()]}
+        thresholds = workbench.evaluator.thresholds()
+        return {
+            "labels": [
+                as_json(label) | {"threshold": thresholds.get(label.id)}
+                for label in workbench.labels()
+            ]
+        }
+
+
+def _set_threshold(workbench: api.Workbench, label: str, value: str) -> None:
+    try:
+        limit = None if value == "none" else float(value)
+    except ValueError:
+        raise BadInputError(f"a threshold is a number from 0 to 1 or none, not {value!r}") from None
+    workbench.evaluator.set_thresholds({workbench.label(label).id: limit})
 
 
 def remove(args: Namespace) -> dict[str, Any]:
@@ -398,10 +416,39 @@ def search(args: Namespace) -> dict[str, Any]:
 def evaluate(args: Namespace) -> dict[str, Any]:
     """Quality on held-back verdicts, a split, or a file of verdicts."""
     with project(args) as workbench:
-        if Path(args.split).suffix:
-            truth = workbench.truth_from(json_lines(Path(args.split)))
-            return _told(workbench.evaluate(truth=truth))
-        return _told(workbench.evaluate(args.split))
+        truth, split = None, args.split
+        if Path(split).suffix:
+            truth, split = workbench.truth_from(json_lines(Path(split))), "held-back"
+            if args.by:
+                raise BadInputError("--by compares slices of the project's own verdicts")
+        asked = {"filters": args.filter, "unknown": args.unknown}
+        told = _told(workbench.evaluate(split, truth=truth, **asked))
+        question = api.Question(split, tuple(args.filter), args.unknown)
+        slices = workbench.evaluator.slices(args.by, question) if args.by else []
+        if args.by:
+            told["slices"] = as_json(slices)
+        if args.out:
+            comparison = workbench.evaluator.compare(question, truth=truth)
+            told["written"] = _tables(Path(args.out), comparison, slices, args.by, workbench)
+        return told
+
+
+def _tables(
+    folder: Path,
+    comparison: api.Comparison,
+    slices: Sequence[api.Slice],
+    by: str | None,
+    workbench: api.Workbench,
+) -> list[str]:
+    """Write the tables of a comparison and the learning curve; gives their names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = {name: score_tables.table(name, comparison) for name in score_tables.TABLES}
+    found["curve"] = score_tables.learning_curve(workbench.packs.curve())
+    if by:
+        found["slices"] = score_tables.slices(slices, by)
+    for name, rows in found.items():
+        (folder / f"{name}.csv").write_text(score_tables.csv_of(rows), encoding="utf-8")
+    return sorted(f"{name}.csv" for name in found)
 
 
 def _told(found: api.Evaluation) -> dict[str, Any]:

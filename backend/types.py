@@ -21,6 +21,8 @@ CERTAIN = "certain:"
 
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, note); raises to cancel."""
+Interval = tuple[float, float]
+"""Low and high end."""
 
 
 class Kind(StrEnum):
@@ -845,7 +847,28 @@ class LearnReport:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Quality on decided (sample, label) pairs; pairs without a verdict are masked."""
+    """Quality on decided (sample, label) pairs; `unknown` says what became of all others.
+
+    Attributes:
+        mAP: mean of `ap`: labels with a YES and a NO count alike (macro).
+        CF1: F1 of mean precision and mean recall of the labels, at their thresholds.
+        OF1: F1 over all pairs, at the labels' thresholds.
+        ap: label -> average precision.
+        coverage, mean_set_size: of label sets; None without any.
+        ece: calibration error of probabilities. Those of held-back samples were fitted on them.
+        n: samples with a pair that counts.
+        pairs: pairs that count.
+        unknown: "masked": a pair without a verdict is left out; "no": on samples with a verdict it
+            is NO; "complete": only samples decided on all labels count. UNSURE is left out always.
+        mAP_micro: AP of one ranking of all pairs by probability.
+        mAP_weighted: mean of `ap` weighted by the labels' YES.
+        f1: "threshold", "top-3" (the three labels with the highest probability) and
+            "best-threshold" (each label's best one, chosen on other samples) -> CF1, CF1_mean (mean
+            of the labels' F1), OF1, and the precisions and recalls they are made of.
+        intervals, ap_intervals: 95 %, by bootstrap over samples, `resamples` of them.
+        ece_cross_fitted: calibration error of curves fitted without the sample itself.
+        thresholds: label -> the threshold that a person chose; all others are at 0.5.
+    """
 
     mAP: float | None
     CF1: float | None
@@ -856,6 +879,18 @@ class Evaluation:
     ece: float | None
     n: int
     split: str = "held-back"
+    pairs: int = 0
+    unknown: str = "masked"
+    slice: tuple[str, ...] = ()
+    version: int = 0
+    mAP_micro: float | None = None
+    mAP_weighted: float | None = None
+    f1: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    ap_intervals: Mapping[str, Interval] = field(default_factory=dict)
+    resamples: int = 0
+    ece_cross_fitted: float | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

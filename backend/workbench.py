@@ -23,6 +23,7 @@ from backend.board import Board
 from backend.certainty import Certainty
 from backend.contracts import Encoder
 from backend.errors import BadInputError, MissingTruthError, NotFoundError, PatchlaneError
+from backend.evaluating import Evaluator, Question
 from backend.finding import inside, matching_parts, nearest_brought, query_vector
 from backend.jobs import Jobs, Ticket
 from backend.learning import Learned
@@ -32,7 +33,6 @@ from backend.part_lessons import PartLessons
 from backend.people import People
 from backend.pipeline import DeferredEncoder, EncoderFacts, Pipeline, load_encoder
 from backend.pointing import Pointer
-from backend.scorecard import evaluation
 from backend.settings import Settings
 from backend.store.compaction import CompactReport
 from backend.store.corrections import NewCorrection, NewMark
@@ -124,6 +124,7 @@ class Workbench:
         self.certainty = Certainty(self.live)
         self.people = People(self.live)
         self.pointer = Pointer(self)
+        self.evaluator = Evaluator(self.live)
         self._brought: tuple[object, dict[tuple[int, int, str], float]] | None = None
         self._rivals: tuple[str, ...] = ()
         self._part_lessons = PartLessons()
@@ -761,22 +762,32 @@ class Workbench:
         split: str = "held-back",
         *,
         truth: Mapping[tuple[int, int], Verdict] | None = None,
+        filters: Sequence[str] = (),
+        unknown: str = "masked",
     ) -> Evaluation:
         """Quality on decided pairs of a split, or on `truth`, which is not stored.
 
+        Args:
+            split: "held-back", "train", "val" or "test".
+            truth: (sample id, label id) -> verdict, in place of the project's own.
+            filters: only samples that match all of these; see `backend/slices.py`.
+            unknown: what an undecided pair is; see `Evaluation`.
+
         Raises:
             MissingTruthError: nothing is decided there.
-            BadInputError: an unknown split.
+            BadInputError: an unknown split or filter.
         """
         self.live.resync()
+        asked = Question(split, tuple(filters), unknown)
+        comparison = self.evaluator.compare(asked, truth=truth)
         board = self.board
-        rows = views.rows_of_split(board, split) if truth is None else board.encoded
+        rows = np.isin([sample.id for sample in board.samples], comparison.table.ids)
         pairs = truth if truth is not None else views.looked_at(board)
-        result = evaluation(board, pairs, rows, split="file" if truth is not None else split)
         coverage, size = self.certainty.measured(pairs, rows)
-        result = replace(result, coverage=coverage, mean_set_size=size)
+        result = replace(comparison.evaluation(), coverage=coverage, mean_set_size=size)
         if result.n == 0:
             where = "the file" if truth is not None else f"the {split} samples"
+            where += " in this slice" if filters else ""
             raise MissingTruthError(
                 f"there is nothing to evaluate: no encoded sample of {where} has a YES or NO; "
                 "label some samples first or give a file of verdicts"

@@ -14,23 +14,24 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from backend.api import BadInputError, Label, NotFoundError, Sample, Verdict
+from backend.api import (
+    CODES,
+    STATES,
+    Condition,
+    Label,
+    NotFoundError,
+    Sample,
+    Verdict,
+    parse_conditions,
+    source_of,
+)
 
-CODES = {None: 0, Verdict.YES: 1, Verdict.NO: 2, Verdict.UNSURE: 3}
-"""How a cell of the verdict table is written; 0 is unknown."""
+__all__ = ["CODES", "COUNTED", "Census", "Condition", "parse_conditions", "ranked"]
 
-STATES = ("unknown", "yes", "no", "unsure")
-"""Words for the codes, as the address bar says them."""
+COUNTED = ("split", "source", "label")
+"""Kinds of filters that are answered here; the others need what the model says."""
 
 MAX_SOURCES = 50
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One filter: `key` is split, source, decided or a label's id; any of `values` will do."""
-
-    key: str | int
-    values: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,6 @@ class Census:
 
         Raises:
             NotFoundError: a condition names a label that is not there.
-            BadInputError: a condition has a value nobody knows.
         """
         keep = np.ones(len(self.ids), bool)
         for condition in conditions:
@@ -120,43 +120,11 @@ class Census:
             return np.isin(np.array(self.splits, object), condition.values)
         if condition.key == "source":
             return np.isin(np.array(self.sources, object), condition.values)
-        unknown = [value for value in condition.values if value not in STATES]
-        if unknown:
-            raise BadInputError(f"{unknown[0]!r} is no verdict; use one of {', '.join(STATES)}")
         codes = [STATES.index(value) for value in condition.values]
         column = next((c for c, label in enumerate(self.labels) if label.id == condition.key), None)
         if column is None:
             raise NotFoundError(f"no label has the id {condition.key}; reload the page")
         return np.isin(self.table[:, column], codes)
-
-
-def source_of(sample: Sample) -> str:
-    """Where an import says the sample is from, or the folder it was in."""
-    said = sample.metadata.get("source")
-    if isinstance(said, str) and said:
-        return said[:80]
-    return sample.name.rpartition("/")[0][:80]
-
-
-def parse_conditions(filters: Sequence[str]) -> list[Condition]:
-    """`split:val`, `source:x`, `label:12:yes` -> conditions; values of one key go together.
-
-    Raises:
-        BadInputError: with the filter that cannot be read.
-    """
-    found: dict[str | int, list[str]] = {}
-    for text in filters:
-        kind, _, rest = text.partition(":")
-        if kind in ("split", "source"):
-            found.setdefault(kind, []).append(rest)
-            continue
-        label, _, verdict = rest.rpartition(":")
-        if kind != "label" or not label.isdigit():
-            raise BadInputError(
-                f"the filter {text!r} cannot be read; use split:val, source:NAME or label:ID:yes"
-            )
-        found.setdefault(int(label), []).append(verdict)
-    return [Condition(key, tuple(values)) for key, values in found.items()]
 
 
 def ranked(

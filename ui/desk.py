@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from jaxtyping import Bool
 
 from backend import api
-from ui.census import Census, parse_conditions
+from ui.census import COUNTED, Census, parse_conditions
 from ui.context import Context
 from ui.plane import Plane
 
@@ -49,10 +49,16 @@ class Desk:
             lambda: Plane.from_points(points.ids, points.xy, method=points.method, version=version),
         )
 
-    def keep(self, census: Census, filters: Sequence[str]) -> Bool[np.ndarray, " n"] | None:
+    def keep(
+        self, census: Census, filters: Sequence[str], bench: api.Workbench
+    ) -> Bool[np.ndarray, " n"] | None:
         """Which rows of the census match; None without filters."""
         conditions = parse_conditions(filters)
-        return census.keep(conditions) if conditions else None
+        if not conditions:
+            return None
+        keep = census.keep([one for one in conditions if one.kind in COUNTED])
+        others = [one for one in conditions if one.kind not in COUNTED]
+        return keep & np.isin(census.ids, bench.evaluator.matching(others)) if others else keep
 
     def _memo(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives for `key`; the last few are kept."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ from backend.store.operations import Edit
 from backend.types import Correction, Label, Receipt, Region
 
 MERGE = "merge labels"
+THRESHOLD = "threshold"
 _DEFINITION_CHARACTERS = 20_000
 
 
@@ -179,6 +180,35 @@ class LabelBook:
             return [Edit("label", label, "is_live", False) for label in dict.fromkeys(ids)]
 
         return self._change("remove label", labels[0], edits, who=who, op=op)
+
+    def thresholds(self) -> dict[int, float]:
+        """Label id -> the threshold a person chose; labels without one are left out."""
+        with self._database.read() as connection:
+            found = operations.kept(connection, THRESHOLD)
+            return {label: float(str(value)) for label, value in found.items()}
+
+    def set_thresholds(
+        self, values: Mapping[int, float | None], *, who: str, op: str | None = None
+    ) -> Receipt:
+        """Keep thresholds of labels (None: none any more); one undo takes all of them back.
+
+        Raises:
+            BadInputError: one is not in 0..1; nothing was kept.
+        """
+        for value in values.values():
+            if value is not None and not 0 <= value <= 1:  # which is so of NaN, too
+                raise BadInputError(f"a threshold is a probability from 0 to 1, not {value}")
+        if not values:
+            raise BadInputError("say of which labels the thresholds are")
+
+        def edits(connection: Connection, _found: Label) -> list[Edit]:
+            field = operations.KEPT + THRESHOLD
+            alive = {label.id for label in live_labels(connection)}
+            if gone := sorted(set(values) - alive):
+                raise NotFoundError(f"there is no label {gone[0]}")
+            return [Edit("label", label, field, value) for label, value in values.items()]
+
+        return self._change("set thresholds", next(iter(values)), edits, who=who, op=op)
 
     def merge(
         self,

@@ -28,6 +28,8 @@ DRAWER = "drawer"
 _REVISION = "revision"  # key in `settings`
 NAME, META = "name:", "metadata:"
 """Prefixes of a sample's edits: one more name, one key of its metadata (null: without it)."""
+KEPT = "kept:"
+"""Prefix of a label's edits that have no column: read where they are by `kept` (null: without)."""
 
 LABEL_DEFAULTS: dict[str, object] = {
     "is_live": False,
@@ -165,6 +167,21 @@ def add_edits(connection: Connection, seq: int, edits: Iterable[Edit]) -> None:
     ]
     if rows:
         connection.execute(t.edits.insert(), rows)
+
+
+def kept(connection: Connection, field: str) -> dict[int, object]:
+    """Label id -> what is kept of it under a field: the last edit that is not undone."""
+    e = t.edits.c
+    wanted = (
+        sa.select(e.subject_id, e.value)
+        .join(t.ops, t.ops.c.seq == e.op)
+        .join(t.labels, t.labels.c.id == e.subject_id)
+        .where(e.subject == "label", e.field == KEPT + field)
+        .where(~t.ops.c.is_undone, t.labels.c.is_live)
+        .order_by(e.seq)
+    )
+    newest = {label: json.loads(value) for label, value in connection.execute(wanted)}
+    return {label: value for label, value in newest.items() if value is not None}
 
 
 def revision(connection: Connection) -> int:

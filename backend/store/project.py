@@ -9,7 +9,7 @@ PROJECT/cache/            vectors, tokens, label maps, versions, thumbnails: all
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import sqlalchemy as sa
@@ -338,6 +338,16 @@ class ProjectStore:
     ) -> Receipt:
         """Put a label below another one (None: at the top)."""
         return self._labels.set_parent(label, parent, who=who, op=op)
+
+    def thresholds(self) -> dict[int, float]:
+        """Label id -> the threshold a person chose."""
+        return self._labels.thresholds()
+
+    def set_thresholds(
+        self, values: Mapping[int, float | None], *, who: str, op: str | None = None
+    ) -> Receipt:
+        """Keep thresholds of labels; see `LabelBook.set_thresholds`."""
+        return self._labels.set_thresholds(values, who=who, op=op)
 
     def move_labels(
         self, labels: Sequence[int | str | Label], pack: str, *, who: str, op: str | None = None

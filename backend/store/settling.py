@@ -22,6 +22,7 @@ from backend.errors import BadInputError
 from backend.store import tables as t
 from backend.store.operations import (
     DRAWER,
+    KEPT,
     LABEL_DEFAULTS,
     META,
     NAME,
@@ -164,7 +165,7 @@ def _effective_cells(connection: Connection, root: int) -> dict[Cell, object]:
 def _default(subject: str, field: str) -> object:
     if field.startswith(NAME):
         return False
-    if field.startswith(META):
+    if field.startswith((META, KEPT)):
         return None
     return (LABEL_DEFAULTS if subject == "label" else SAMPLE_DEFAULTS)[field]
 
@@ -172,7 +173,7 @@ def _default(subject: str, field: str) -> object:
 def _apply_to_labels(connection: Connection, cells: dict[Cell, object]) -> bool:
     by_label: dict[int, dict[str, object]] = {}
     for (subject, subject_id, field), value in cells.items():
-        if subject == "label":
+        if subject == "label" and not field.startswith(KEPT):
             column_value = json.dumps(value) if field == "aliases" else value
             by_label.setdefault(subject_id, {})[field] = column_value
     for label, values in by_label.items():

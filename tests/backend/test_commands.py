@@ -97,6 +97,39 @@ def test_the_loop_from_the_shell(made: Call, tmp_path: Path) -> None:
     assert set(report) >= {"mAP", "CF1", "OF1", "ap", "coverage", "mean_set_size", "ece", "n"}
 
 
+def test_evaluation_by_slice_and_as_tables(made: Call, tmp_path: Path) -> None:
+    told = {"a": "yes", "b": "yes", "c": "no", "d": "no", "e": "no", "f": "yes"}
+    truth = verdicts(
+        tmp_path / "truth.jsonl",
+        *({"sample": name, "label": "animal", "verdict": said} for name, said in told.items()),
+    )
+    made("correct", "p", "--from", truth)
+    report = made("evaluate", "p", "--split", "train", "--by", "label", "--out", tmp_path / "out")
+    assert (report["n"], report["pairs"], report["unknown"]) == (6, 6, "masked")
+    assert set(report["f1"]) == {"threshold", "top-3", "best-threshold"}
+    assert report["CF1"] == report["f1"]["threshold"]["CF1"]
+    assert [(one["name"], one["n"]) for one in report["slices"]] == [("animal", 3)]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == report["written"]
+    assert "labels.csv" in report["written"]
+    assert "slices.csv" in report["written"]
+    whole = made("evaluate", "p", "--split", "train", "--unknown", "no")
+    assert (whole["pairs"], whole["unknown"]) == (12, "no")
+    sliced = made("evaluate", "p", "--split", "train", "--filter", "label:animal:yes")
+    assert (sliced["n"], sliced["slice"], sliced["mAP"]) == (3, ["label:animal:yes"], None)
+    status, said = made("evaluate", "p", "--split", "train", "--filter", "colour:red")
+    assert (status, "'colour:red' cannot be read" in said) == (1, True)
+
+
+def test_thresholds_are_set_and_undone(made: Call) -> None:
+    found = made("labels", "p", "threshold", "food", "0.3")["labels"]
+    assert {row["name"]: row["threshold"] for row in found} == {"animal": None, "food": 0.3}
+    for value, words in (("high", "from 0 to 1 or none"), ("1.5", "from 0 to 1, not 1.5")):
+        status, said = made("labels", "p", "threshold", "food", value)
+        assert (status, words in said) == (1, True)
+    assert made("undo", "p")["action"]["kind"] == "set thresholds"
+    assert [row["threshold"] for row in made("labels", "p")["labels"]] == [None, None]
+
+
 def test_a_list_of_labels_may_be_longer_than_a_file_name(made: Call) -> None:
     names = [f"a label with number {number}" for number in range(30)]
     made("labels", "p", "add", ",".join(names))

@@ -184,7 +184,7 @@ def router(context: Context) -> APIRouter:
             raise api.BusyError("the map has changed since this shape was drawn; draw it again")
         ids = bench.inside(shape.kind, shape.x, shape.y)
         census = desk.census(bench)
-        keep = desk.keep(census, shape.filters)
+        keep = desk.keep(census, shape.filters, bench)
         if keep is not None:
             allowed = census.ids[keep]
             ids = [int(i) for i in np.asarray(ids, np.int64)[np.isin(ids, allowed)]]
@@ -197,9 +197,10 @@ def router(context: Context) -> APIRouter:
         """Ids (uint32) of the samples that match the filters, in the order asked for."""
         bench = desk.bench(request)
         census = desk.census(bench)
-        version = bench.version if order in RANKED else 0
+        says = any(filter_.startswith(api.SAYINGS) for filter_ in lines(only))
+        version = bench.version if order in RANKED or says else 0
         tag = _tag("order", bench.offset, version, len(census.ids), order, label, only,
-                   bench.store.revision if order == "disagree" else 0,
+                   bench.store.revision if order == "disagree" or says else 0,
                    desk.plane(bench).version if version else 0)  # fmt: skip
 
         def make() -> tuple[bytes, dict[str, str]]:
@@ -241,7 +242,7 @@ def ordered(
 ) -> Int[np.ndarray, " k"]:
     """Ids of the samples that match the filters, in the order asked for."""
     census = desk.census(bench)
-    keep = desk.keep(census, filters)
+    keep = desk.keep(census, filters, bench)
     if order in RANKED:
         plane = desk.plane(bench)
         values, _ = colours_of(bench, plane, order, label if order != "doubt" else None)
@@ -262,7 +263,7 @@ def _kept(
 ) -> Bool[np.ndarray, " n"] | None:
     """Which points of the plane match the filters; None without filters."""
     census = desk.census(bench)
-    keep = desk.keep(census, lines(text))
+    keep = desk.keep(census, lines(text), bench)
     return None if keep is None else np.isin(plane.ids, census.ids[keep])
 
 

@@ -1,0 +1,259 @@
+"""Which samples match a filter: one small grammar for Explore, for slices and for the command line.
+
+    split:val  source:NAME  meta:KEY:VALUE      what the import says
+    label:ID:yes|no|unsure|unknown              the verdict on a label
+    said:ID:yes|no                              whether the model suggests a label
+    chance:ID:LOW:HIGH  chance:any:LOW:HIGH     decided, and the model's probability in [LOW, HIGH)
+    held-back:yes|no  complete:yes|no           verdicts are held back; all labels are decided
+    misses:yes|no  alarms:yes|no                a YES that is not suggested, a NO that is
+
+Values of one key go together with "or", keys with "and". A label may also be given by its name;
+Explore writes its id, which a new name does not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from backend.board import Board
+from backend.errors import BadInputError, NotFoundError
+from backend.types import Sample, Verdict
+
+STATES = ("unknown", "yes", "no", "unsure")
+"""Words for a verdict and for none, in the order of their codes."""
+CODES: Mapping[Verdict | None, int] = {
+    None: 0,
+    Verdict.YES: 1,
+    Verdict.NO: 2,
+    Verdict.UNSURE: 3,
+}
+"""How a cell of a table of verdicts is written; 0 is unknown."""
+ANSWERS = ("yes", "no")
+FLAGS = ("held-back", "complete", "misses", "alarms")
+SAYINGS = ("said", "chance", "misses", "alarms")
+"""Filters that follow what the model says now."""
+MOST_SOURCE = 80
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One filter; any of `values` will do.
+
+    Attributes:
+        key: a label's id for its verdicts, else what comes before the value: "split", "source",
+            "meta:camera", "said:12", "chance:any", "held-back", ...
+    """
+
+    key: str | int
+    values: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """What it is about: label, split, source, meta, said, chance or a flag."""
+        return "label" if isinstance(self.key, int) else self.key.partition(":")[0]
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What the model says now, rows and columns of the board.
+
+    Attributes:
+        chances: (N, L) probabilities, a rough one where a label is not calibrated.
+        said: (N, L) which labels are suggested.
+        is_known: (N, L) pairs with a score.
+    """
+
+    chances: Float[np.ndarray, "n l"]
+    said: Bool[np.ndarray, "n l"]
+    is_known: Bool[np.ndarray, "n l"]
+
+
+def parse_conditions(
+    filters: Sequence[str], *, id_of: Callable[[str], int] | None = None
+) -> list[Condition]:
+    """Filters as text -> conditions; values of one key go together.
+
+    Args:
+        filters: one filter each.
+        id_of: the id of a label by its name, where labels may be named.
+
+    Raises:
+        BadInputError: with the filter that cannot be read.
+    """
+    found: dict[str | int, list[str]] = {}
+    for text in filters:
+        key, value = _read(text, id_of)
+        found.setdefault(key, []).append(value)
+    return [Condition(key, tuple(values)) for key, values in found.items()]
+
+
+def _read(text: str, id_of: Callable[[str], int] | None) -> tuple[str | int, str]:
+    kind, _, rest = text.partition(":")
+    if kind in ("split", "source"):
+        return kind, rest
+    if kind == "meta" and ":" in rest:
+        key, _, value = rest.partition(":")
+        return f"meta:{key}", value
+    if kind in FLAGS and rest in ANSWERS:
+        return kind, rest
+    if kind in ("label", "said"):
+        label, _, verdict = rest.rpartition(":")
+        known, words = _label(label, id_of), STATES if kind == "label" else ANSWERS
+        if known is not None:
+            if verdict not in words:
+                raise BadInputError(f"{verdict!r} is no verdict; use one of {', '.join(words)}")
+            return (known if kind == "label" else f"said:{known}"), verdict
+    if kind == "chance" and len(parts := rest.rsplit(":", 2)) == 3:
+        label, *ends = parts
+        known = None if label == "any" else _label(label, id_of)
+        if _is_range(ends) and (known is not None or label == "any"):
+            return f"chance:{label if known is None else known}", ":".join(ends)
+    raise BadInputError(
+        f"the filter {text!r} cannot be read; use split:val, source:NAME, meta:KEY:VALUE, "
+        "label:ID:yes, said:ID:yes, chance:ID:0.2:0.4, held-back:yes, complete:yes, misses:yes "
+        "or alarms:yes"
+    )
+
+
+def _label(text: str, id_of: Callable[[str], int] | None) -> int | None:
+    # By name first: a label may be called "7".
+    if id_of is not None and text:
+        return id_of(text)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 17 else None
+
+
+def _is_range(ends: Sequence[str]) -> bool:
+    try:
+        low, high = (float(end) for end in ends)
+    except ValueError:
+        return False
+    return 0 <= low <= high <= 2
+
+
+def source_of(sample: Sample) -> str:
+    """Where an import says the sample is from, or the folder it was in."""
+    said = sample.metadata.get("source")
+    if isinstance(said, str) and said:
+        return said[:MOST_SOURCE]
+    return sample.name.rpartition("/")[0][:MOST_SOURCE]
+
+
+def meta_of(sample: Sample, key: str) -> str | None:
+    """One value of a sample's metadata as a filter writes it; None where it has none.
+
+    Lists and mappings are no value to slice by.
+    """
+    value = sample.metadata.get(key)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)[:MOST_SOURCE] if isinstance(value, str | int | float) else None
+
+
+def matching(
+    board: Board, conditions: Sequence[Condition], claims: Callable[[], Claims]
+) -> Bool[np.ndarray, " n"]:
+    """Rows of the board that match all conditions.
+
+    Args:
+        board: samples and verdicts.
+        conditions: from `parse_conditions`.
+        claims: asked for only where a filter needs what the model says.
+
+    Raises:
+        NotFoundError: a condition names a label that is not there.
+    """
+    keep = np.ones(len(board.samples), bool)
+    for condition in conditions:
+        keep &= _matches(board, condition, claims)
+    return keep
+
+
+def _matches(
+    board: Board, condition: Condition, claims: Callable[[], Claims]
+) -> Bool[np.ndarray, " n"]:
+    values = condition.values
+    match condition.kind:
+        case "split":
+            return _has(board, lambda sample: str(sample.split), values)
+        case "source":
+            return _has(board, source_of, values)
+        case "meta":
+            key = str(condition.key).partition(":")[2]
+            return _has(board, lambda sample: meta_of(sample, key), values)
+        case "held-back":
+            return _answered(board.held_back, values)
+        case "complete":
+            return _answered(board.decided.all(axis=1) & bool(board.labels), values)
+        case "label":
+            column = _column(board, str(condition.key))
+            return np.isin(_codes(board)[:, column], [STATES.index(value) for value in values])
+        case "said":
+            column = _column(board, str(condition.key).partition(":")[2])
+            told = claims()
+            said = told.said[:, column]
+            return told.is_known[:, column] & _answered(said, values)
+        case "chance":
+            return _likely(board, condition, claims())
+        case _:
+            return _answered(_mistaken(board, condition.kind, claims()), values)
+
+
+def _likely(board: Board, condition: Condition, told: Claims) -> Bool[np.ndarray, " n"]:
+    label = str(condition.key).partition(":")[2]
+    columns = slice(None) if label == "any" else [_column(board, label)]
+    codes = _codes(board)[:, columns]
+    decided = ((codes == CODES[Verdict.YES]) | (codes == CODES[Verdict.NO])) & told.is_known[
+        :, columns
+    ]
+    chances = told.chances[:, columns]
+    keep = np.zeros(len(board.samples), bool)
+    for value in condition.values:
+        low, high = (float(end) for end in value.split(":"))
+        keep |= (decided & (chances >= low) & (chances < high)).any(axis=1)
+    return keep
+
+
+def _mistaken(board: Board, kind: str, told: Claims) -> Bool[np.ndarray, " n"]:
+    codes = _codes(board)
+    if kind == "misses":
+        wrong = (codes == CODES[Verdict.YES]) & ~told.said
+    else:
+        wrong = (codes == CODES[Verdict.NO]) & told.said
+    return (wrong & told.is_known).any(axis=1)
+
+
+def _codes(board: Board) -> np.ndarray:
+    """(N, L) codes of the verdicts."""
+    table = np.zeros((len(board.samples), len(board.labels)), np.int8)
+    for (sample, label), correction in board.verdicts.items():
+        row, column = board.row_of.get(sample), board.column_of.get(label)
+        if row is not None and column is not None:
+            table[row, column] = CODES[correction.verdict]
+    return table
+
+
+def _column(board: Board, label: str) -> int:
+    column = board.column_of.get(int(label))
+    if column is None:
+        raise NotFoundError(f"no label has the id {label}; reload the page")
+    return column
+
+
+def _has(
+    board: Board, of: Callable[[Sample], str | None], values: Sequence[str]
+) -> Bool[np.ndarray, " n"]:
+    wanted = set(values)
+    return np.array([of(sample) in wanted for sample in board.samples], bool)
+
+
+def _answered(flags: Bool[np.ndarray, " n"], values: Sequence[str]) -> Bool[np.ndarray, " n"]:
+    keep = np.zeros(len(flags), bool)
+    if "yes" in values:
+        keep |= flags
+    if "no" in values:
+        keep |= ~flags
+    return keep
