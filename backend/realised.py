@@ -22,7 +22,7 @@ from backend.types import CoveragePoint, Realised
 
 def packed(flips: Flips, samples: Sequence[int]) -> dict[str, object]:
     """The distances of some samples as JSON holds them; `unpacked` by `of_claims`."""
-    signed = np.where(flips.likely, flips.costs, -flips.costs).astype("<i2")
+    signed = np.where(flips.likely, flips.costs, -flips.costs).astype("<i8")
     return {
         str(sample): [int(flips.base[at]), base64.b64encode(signed[at].tobytes()).decode()]
         for at, sample in enumerate(samples)
@@ -87,7 +87,7 @@ def _realised(
     answers = [answer_of(board, board.samples[row], int(label)) for label in claim["labels"]]
     if any(one not in (0, 1) for one in answers):
         return None
-    signed = np.frombuffer(base64.b64decode(costs_packed), "<i2").astype(np.int64)
+    signed = np.frombuffer(base64.b64decode(costs_packed), "<i8").astype(np.int64)
     likely, costs = signed >= 0, np.abs(signed)
     unit, has = int(claim["unit"]), np.array(answers, bool)
     distance = base + unit * int(costs[has != likely].sum())

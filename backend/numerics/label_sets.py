@@ -32,7 +32,9 @@ from jaxtyping import Bool, Float, Int
 GRID = 1024
 """Steps of a chance in the Euclidean distance."""
 NATS = 64
-"""Steps of a natural logarithm in the likelihood distance."""
+"""Steps of a likelihood distance of 1, such as one label's loss of one nat."""
+POWER = 4
+"""Power of a label's loss in the likelihood distance, where nothing else is said."""
 LEAST_CHANCE = 1e-5
 """Chances are kept away from 0 and 1 by this before their logarithm is taken."""
 UNBOUNDED = np.iinfo(np.int64).max // 4
@@ -71,13 +73,18 @@ class Flips:
         return (radius - self.base) // self.unit
 
 
-def flips(chances: Float[np.ndarray, "n l"], measure: str = LIKELIHOOD) -> Flips:
+def flips(
+    chances: Float[np.ndarray, "n l"], measure: str = LIKELIHOOD, power: int = POWER
+) -> Flips:
     """Distances for chances in 0..1.
 
     Args:
         chances: finite.
-        measure: "euclidean", |t - chance|^2 in units of 1/1024^2, or "likelihood", -log of the
-            probability of t with labels taken as independent, in 1/64 of a nat.
+        measure: "euclidean", |t - chance|^2 in units of 1/1024^2, or "likelihood", the sum over
+            labels of (-log of the answer's probability)^power in units of 1/64.
+        power: 1 is -log of the probability of t with labels taken as independent. The larger it
+            is, the more the one worst answer decides, and the more can be certain of each label:
+            many small losses, which every sample has, use less of the radius up.
     """
     if measure == EUCLIDEAN:
         at = np.rint(chances * GRID).astype(np.int64)
@@ -87,8 +94,8 @@ def flips(chances: Float[np.ndarray, "n l"], measure: str = LIKELIHOOD) -> Flips
     if measure != LIKELIHOOD:
         raise ValueError(f"measure is one of {', '.join(MEASURES)}, not {measure!r}")
     kept = np.clip(chances.astype(np.float64), LEAST_CHANCE, 1 - LEAST_CHANCE)
-    yes = np.rint(-NATS * np.log(kept)).astype(np.int64)
-    no = np.rint(-NATS * np.log1p(-kept)).astype(np.int64)
+    yes = np.rint(NATS * (-np.log(kept)) ** power).astype(np.int64)
+    no = np.rint(NATS * (-np.log1p(-kept)) ** power).astype(np.int64)
     return Flips(yes <= no, np.minimum(yes, no).sum(axis=1), np.abs(yes - no), 1)
 
 

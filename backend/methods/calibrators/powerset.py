@@ -7,8 +7,9 @@ samples' own sets; see `numerics/label_sets.py` for the formulas and for how set
 A decided sample with an UNSURE counts with its dearer answer, which only makes the sets larger.
 
 Source: Maltoudoglou et al. 2022 (2312.09304), LP-ICP. Its distance is Euclidean; ours is by default
-the likelihood of the set, since a few confident misses, which every scorer makes, use the Euclidean
-radius up and leave nothing certain (`patchlane reproduce lp-icp` shows both).
+made of the fourth powers of each label's log loss. A single confident miss, which every scorer
+makes now and then, costs 1 at most in the Euclidean distance, as much as any flip does, so that
+its radius leaves hardly anything certain (`patchlane reproduce lp-icp` shows both).
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ from backend.fingerprints import fingerprint_of
 from backend.numerics import label_sets
 
 
+MOST_POWER = 8
+"""Costs stay whole numbers below 2^36."""
+
+
 class PowersetCalibrator:
     """State: `distances` (n,) of the decided samples' sets, ascending; `labels` (1,), how many."""
 
@@ -33,9 +38,12 @@ class PowersetCalibrator:
 
         Attributes:
             measure: "likelihood" or "euclidean".
+            power: of each label's loss in the likelihood, 1 to 8. Of 1, 2, 4 and 8 on the five sets
+                of `patchlane bench doubt`, 1 made least certain; from 4 to 8 is little.
         """
 
         measure: str = label_sets.LIKELIHOOD
+        power: int = label_sets.POWER
 
     promise = "all certain labels of a sample are right together"
 
@@ -45,10 +53,14 @@ class PowersetCalibrator:
             raise BadInputError(
                 f"measure is one of {', '.join(label_sets.MEASURES)}, not {self.settings.measure!r}"
             )
+        if not 1 <= self.settings.power <= MOST_POWER:
+            raise BadInputError(
+                f"power is a whole number from 1 to {MOST_POWER}, not {self.settings.power}"
+            )
         self.fingerprint = fingerprint_of("calibrators/powerset", self.settings)
 
     def fit(self, chances: Float[np.ndarray, "n l"], truth: Int[np.ndarray, "n l"]) -> State:
-        found = label_sets.flips(chances, self.settings.measure)
+        found = label_sets.flips(chances, self.settings.measure, self.settings.power)
         dearer = np.where(truth < 0, ~found.likely, truth > 0)
         distances = np.sort(found.distances(dearer))
         return {"distances": distances, "labels": np.array([chances.shape[1]])}
@@ -73,7 +85,7 @@ class PowersetCalibrator:
                 f"got chances of {chances.shape[1]} labels for sets of {state['labels'][0]}; "
                 "fit again"
             )
-        return label_sets.flips(chances, self.settings.measure)
+        return label_sets.flips(chances, self.settings.measure, self.settings.power)
 
     def radius(self, state: State, level: float) -> int:
         """The largest distance of a set at a level."""

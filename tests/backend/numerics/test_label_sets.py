@@ -39,7 +39,7 @@ def all_distances(chances, measure):
                 found[number] += (ls.GRID * one[label] - round(chance * ls.GRID)) ** 2
             else:
                 loss = -np.log(chance if one[label] else 1 - chance)
-                found[number] += np.rint(ls.NATS * loss)
+                found[number] += np.rint(ls.NATS * loss**ls.POWER)
     return found.astype(np.int64)
 
 
@@ -53,6 +53,14 @@ def test_distances_are_those_of_every_set_by_its_definition(rng, measure):
             found.unit,
         )
         np.testing.assert_array_equal(repeated.distances(ALL), all_distances(chances[row], measure))
+
+
+@pytest.mark.parametrize("power", [1, 2, 8])
+def test_the_likelihood_of_a_set_is_the_sum_of_powers_of_its_losses(rng, power):
+    chances, truth = drawn(rng, 50)
+    losses = -np.log(np.where(truth, chances.astype(float), 1 - chances.astype(float)))
+    found = ls.flips(chances, power=power).distances(truth) / ls.NATS
+    np.testing.assert_allclose(found, (losses**power).sum(axis=1), atol=LABELS / ls.NATS)
 
 
 def test_a_euclidean_distance_is_the_square_of_the_norm(rng):

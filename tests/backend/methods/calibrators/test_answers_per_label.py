@@ -80,3 +80,5 @@ def test_the_threshold_of_recall_is_the_largest_that_the_bound_allows(drawn):
 def test_a_measure_that_is_none_is_refused():
     with pytest.raises(BadInputError, match="manhattan"):
         PowersetCalibrator(PowersetCalibrator.Settings(measure="manhattan"))
+    with pytest.raises(BadInputError, match="from 1 to 8, not 9"):
+        PowersetCalibrator(PowersetCalibrator.Settings(power=9))
