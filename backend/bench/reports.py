@@ -15,6 +15,7 @@ from backend.errors import BadInputError, NotFoundError
 from backend.settings import Settings
 
 BENCHES: Mapping[str, str] = {
+    "doubt": "backend.bench.doubt",
     "evidence": "backend.bench.evidence",
     "foundation": "backend.bench.foundation",
     "lanes": "backend.bench.lanes",
@@ -22,6 +23,7 @@ BENCHES: Mapping[str, str] = {
 EXPERIMENTS: Mapping[str, str] = {
     "embedded-encoder": "backend.bench.embedded_encoder",
     "multi-lane": "backend.bench.multi_lane",
+    "lp-icp": "backend.bench.lp_icp",
     "relabel": "backend.bench.relabel",
     "read": "backend.bench.read",
 }

@@ -31,7 +31,7 @@ from jaxtyping import Bool, Float, Int
 
 GRID = 1024
 """Steps of a chance in the Euclidean distance."""
-NATS = 64
+NATS = 16
 """Steps of a likelihood distance of 1, such as one label's loss of one nat."""
 POWER = 4
 """Power of a label's loss in the likelihood distance, where nothing else is said."""
@@ -81,7 +81,7 @@ def flips(
     Args:
         chances: finite.
         measure: "euclidean", |t - chance|^2 in units of 1/1024^2, or "likelihood", the sum over
-            labels of (-log of the answer's probability)^power in units of 1/64.
+            labels of (-log of the answer's probability)^power in units of 1/16.
         power: 1 is -log of the probability of t with labels taken as independent. The larger it
             is, the more the one worst answer decides, and the more can be certain of each label:
             many small losses, which every sample has, use less of the radius up.
