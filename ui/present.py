@@ -91,7 +91,8 @@ class ItemHandle:
 
     `is_pending`: the sample has no vectors yet; it can be looked at and labelled all the same.
     `others`: by label id, what other people said: [name, verdict, whether it was adjudicated].
-    `borrowed`: labels whose verdict is of other people alone.
+    `borrowed`: labels whose verdict is of other people alone. `in_drawer`: it is decided for
+    calibration alone.
     """
 
     sample: int
@@ -112,6 +113,7 @@ class ItemHandle:
     marks: Mapping[str, list[dict[str, object]]]
     neighbours: tuple[NeighbourHandle, ...]
     is_pending: bool
+    in_drawer: bool = False
 
 
 def media_url(sample: api.Sample, project: str, *, size: int | None = None) -> str | None:

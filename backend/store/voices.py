@@ -27,12 +27,12 @@ from sqlalchemy.engine import Connection
 
 from backend.store import operations
 from backend.store import tables as t
-from backend.types import Correction, Verdict
+from backend.types import CERTAIN, Correction, Verdict
 
 PERSON = "person"
 ADJUDICATION = "adjudication"
 """The `source` of rows that decide a pair for everybody; the last of them holds."""
-IMPORT, CERTAIN = "import:", "certain:"
+IMPORT = "import:"
 PEOPLE_FROM = "people_from"
 """Key in `settings`: the log offset after which people are told apart."""
 

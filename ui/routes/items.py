@@ -104,7 +104,7 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
     @routes.get("/queue")
     def queue(
         request: Request,
-        picker: Literal["doubt", "random", "order", "disagree"] = "doubt",
+        picker: Literal["doubt", "random", "order", "disagree", "drawer"] = "doubt",
         k: Annotated[int, Query(ge=1, le=100)] = 24,
         after: Annotated[int, Query(ge=0)] = 0,
     ) -> Response:
@@ -251,6 +251,8 @@ def _queue(bench: api.Workbench, picker: str, *, who: str, k: int, after: int) -
     else:
         if picker == "disagree":
             found = bench.disagreements(k)
+        elif picker == "drawer":
+            found = bench.certainty.ask(k)
         else:
             found = bench.next(k, picker=picker, who=who) if info.samples and labels else []
         by_id = {sample.id: sample for sample in bench.samples([e.sample for e in found])}
@@ -270,12 +272,18 @@ def _queue(bench: api.Workbench, picker: str, *, who: str, k: int, after: int) -
         "is_reading": any(
             job.kind == "encode" and job.state in ("queued", "running") for job in bench.jobs.list()
         ),
-        "pickers": [*PICKERS, *(["disagree"] if bench.brought()["predictions"] else [])],
+        "pickers": _pickers(bench),
         "labels": _labels(bench),
         "lanes": _with_lanes(bench),
         "is_blind": bench.people.is_blind,
         "entries": entries,
     }
+
+
+def _pickers(bench: api.Workbench) -> list[str]:
+    """Those that have something to ask here."""
+    more = ["disagree"] if bench.brought()["predictions"] else []
+    return [*PICKERS, *more, *(["drawer"] if bench.board.drawer is not None else [])]
 
 
 def _in_order(bench: api.Workbench, *, who: str, k: int, after: int) -> list[present.SampleHandle]:
@@ -332,6 +340,7 @@ def _item(bench: api.Workbench, sample: api.Sample, who: str) -> present.ItemHan
             if hit.sample in near
         ),
         is_pending=not suggestions.labels and bool(bench.labels()),
+        in_drawer=bool(bench.board.in_drawer[bench.board.row_of[sample.id]]),
     )
 
 

@@ -18,11 +18,11 @@ export class Chips {
     this.chips = new Map();                // made when they are first shown
     Object.assign(this, { query: '', others: new Map(), room: new Map(), rover: null, active: null, bars: new Map(), keys: new Map(), spreadOf: () => null });
     this.groups = Object.fromEntries(GROUPS.map(name => {
-      const total = el('span', { class: 'pl-num' }), body = el('div', { class: 'rows', role: 'list' });
+      const title = el('span', {}, t(`label.group.${name}`)), total = el('span', { class: 'pl-num' }), body = el('div', { class: 'rows', role: 'list' });
       const more = el('button', { type: 'button', class: 'pl-button small more', hidden: true, onclick: () => { this.room.set(name, this.#room(name) + MORE); this.arrange(); } });
       const node = el('section', { class: `group ${name}`, 'aria-label': t(`label.group.${name}`) },
-        el('h3', {}, t(`label.group.${name}`), ' ', total), body, more);
-      return [name, { node, body, total, more }];
+        el('h3', {}, title, ' ', total), body, more);
+      return [name, { node, body, total, more, title }];
     }));
     this.isUnfolded = false;
     this.fold = el('button', { type: 'button', class: 'fold', 'aria-expanded': 'false', 'data-testid': 'muted-fold', onclick: () => { this.isUnfolded = !this.isUnfolded; this.arrange(); } });
@@ -84,10 +84,11 @@ export class Chips {
   /**
    * Show one sample. `order`: label ids, best first; `verdicts`: id -> verdict; `bars`: id ->
    * {share, text, title, probability}; `spread(id)`: {share, title} or null; `keys`: id -> key;
-   * `others`: id -> what other people said, [name, verdict, whether it was adjudicated].
+   * `others`: id -> what other people said, [name, verdict, whether it was adjudicated];
+   * `sure`: id -> 'yes' or 'no' where that is certain, which makes three columns; null: not told.
    */
-  show({ order, verdicts, bars, spread, keys, packs, others = new Map() }) {
-    Object.assign(this, { order, verdicts, packs, keys, bars, others, spreadOf: spread });
+  show({ order, verdicts, bars, spread, keys, packs, others = new Map(), sure = null }) {
+    Object.assign(this, { order, verdicts, packs, keys, bars, others, sure, spreadOf: spread });
     this.room.clear();
     this.active = null;
     this.node.scrollTop = 0;
@@ -101,6 +102,13 @@ export class Chips {
     }
     this.rover = null;
     this.arrange();
+  }
+
+  /** Other labels are certain, and other keys go with that; nothing moves under the pointer. */
+  setSure(sure, keys) {
+    Object.assign(this, { sure, keys });
+    for (const [id, parts] of this.chips) { this.#key(id, parts); this.#mark(id); }
+    if (this.node.matches(':hover') && matchMedia('(hover: hover)').matches) this.isStale = true; else this.arrange();
   }
 
   setBars(bars) {
@@ -184,22 +192,24 @@ export class Chips {
   arrange() {
     if (!this.order) return;
     this.isStale = false;
-    const rows = { yes: [], undecided: [], no: [], muted: [] };
+    const rows = { yes: [], undecided: [], no: [], muted: [] }, { sure } = this;
+    this.node.classList.toggle('sure', Boolean(sure));
     for (const id of this.found()) {
       const verdict = this.verdicts.get(id);
       // Muted packs come folded, unless somebody looks for a label or for that pack.
       if (this.labels.get(id).is_muted && !this.packs && !this.query) rows.muted.push(id);
-      else rows[verdict === 'yes' || verdict === 'no' ? verdict : 'undecided'].push(id);
+      else rows[verdict === 'yes' || verdict === 'no' ? verdict : (!verdict && sure?.get(id)) || 'undecided'].push(id);
     }
     for (const name of GROUPS) {
       const isFolded = name === 'muted' && !this.isUnfolded, ids = isFolded ? [] : this.#few(rows[name], this.#room(name));
-      const { node, body, total, more } = this.groups[name], nodes = ids.map(id => this.#of(id).node);
+      const { node, body, total, more, title } = this.groups[name], nodes = ids.map(id => this.#of(id).node);
       const rest = isFolded ? 0 : rows[name].length - ids.length;
       more.hidden = !rest;
       more.textContent = t('label.more', { n: count(rest) });
       if (nodes.length !== body.childElementCount || nodes.some((n, k) => body.children[k] !== n)) body.replaceChildren(...nodes);
       total.textContent = rows[name].length;
-      node.hidden = name !== 'undecided' ? !rows[name].length : !rows[name].length && Boolean(this.query);
+      if (name !== 'muted') title.textContent = t(sure ? `label.group.${name}.sure` : `label.group.${name}`);
+      node.hidden = sure && name !== 'muted' ? false : name !== 'undecided' ? !rows[name].length : !rows[name].length && Boolean(this.query);
     }
     this.fold.textContent = t('label.group.muted.n', { n: rows.muted.length });
     this.fold.setAttribute('aria-expanded', String(this.isUnfolded));
@@ -244,10 +254,12 @@ export class Chips {
     if (!parts) return;
     parts.chip.dataset.verdict = verdict;
     parts.node.dataset.verdict = verdict;
-    parts.mark.textContent = MARKS[verdict];
+    const sure = (verdict === 'unknown' && this.sure?.get(id)) || '';
+    parts.chip.dataset.sure = parts.node.dataset.sure = sure;
+    parts.mark.textContent = MARKS[sure || verdict];
     parts.chip.setAttribute('aria-pressed', { yes: 'true', no: 'false', unsure: 'mixed', unknown: 'false' }[verdict]);
     const said = this.#said(id, verdict, parts);
-    parts.chip.setAttribute('aria-label', [this.labels.get(id).name, t(`label.verdict.${verdict}`), parts.num.textContent, said].filter(Boolean).join(', '));
+    parts.chip.setAttribute('aria-label', [this.labels.get(id).name, t(sure ? `label.sure.${sure}` : `label.verdict.${verdict}`), parts.num.textContent, said].filter(Boolean).join(', '));
   }
 
   /** Who decided differently, in words; nothing where nobody did. */

@@ -7,6 +7,7 @@ import {
   t, toast, toastError,
 } from './base.js';
 import { BoxTool } from './box_tool.js';
+import { Certain } from './certain.js';
 import { Chips, barsOf } from './chips.js';
 import { Decisions } from './decisions.js';
 import { EvidenceView } from './evidence_view.js';
@@ -47,7 +48,7 @@ class LabelPage {
     const card = new PartCard(nameOf);
     this.card = card;
     this.queue = new Queue({ onOpen: id => this.open(id), onPicker: name => this.pick(name) });
-    this.line = new Line({ queue: this.queue, onAnswer: answer => { this.setLabels(answer.labels); this.chips.setBlind(answer.is_blind); } });
+    this.line = new Line({ queue: this.queue, onAnswer: answer => { this.setLabels(answer.labels); this.chips.setBlind(answer.is_blind); this.queue.setPickers(answer.pickers, this.line.picker); } });
     this.chips = new Chips({
       onVerdict: (id, verdict) => this.toggle(id, verdict), onHover: id => { this.hovered = id; this.view.draw(); },
       onActive: id => this.activate(id), onAccept: () => this.accept(),
@@ -56,6 +57,11 @@ class LabelPage {
       onFilter: query => this.chips.filter(query), onPick: () => this.sayFirst(),
       onNew: (name, isYes, pack) => this.newLabel(name, isYes, pack), onPacks: packs => { this.packs = packs; this.chips.packs = packs; this.chips.arrange(); },
     });
+    this.certain = new Certain({
+      onChange: () => this.setSure(), onDrawer: () => this.pick('drawer').then(() => this.next()),
+      onUndo: op => this.decisions.undoNamed(op), inView: () => this.inView(),
+    });
+    this.certain.onAccepted = () => this.reload();
     this.near = new Neighbours({ onOpen: id => this.open(id), onCopy: n => this.copy(n), nameOf });
     this.marks = new Marks(this);
     this.points = new PointOut(this);
@@ -83,7 +89,6 @@ class LabelPage {
     this.kind = queue.kind;
     this.view.start(queue.kind);
     this.setLanes(queue.lanes);
-    this.queue.setPickers(queue.pickers, this.line.picker);
     this.root.dataset.kind = queue.kind;
     this.decisions = new Decisions({
       node: this.root, project: queue.project, samples: this.samples,
@@ -208,11 +213,28 @@ class LabelPage {
     const { item } = record;
     const listed = new Set(item.suggestions.labels);
     this.order = [...item.suggestions.labels.filter(id => this.names.has(id)), ...this.labels.map(l => l.id).filter(id => !listed.has(id))];
-    const inView = new Set(this.labels.filter(label => this.isInView(label)).map(label => label.id));
-    const keysOf = assignKeys(this.labels.filter(label => inView.has(label.id)), this.order.filter(id => inView.has(id)));
-    this.byKey = new Map([...keysOf].map(([id, key]) => [key, id]));
+    // What measures the model is decided without its help.
+    if (item.in_drawer) this.order = this.labels.map(label => label.id);
+    this.root.classList.toggle('measuring', item.in_drawer);
+    this.certain.show(item);
     this.bars = barsOf(item.suggestions);
-    this.chips.show({ order: this.order, verdicts: this.decisions.of(item), bars: this.bars, spread: id => this.view.spread(id), keys: keysOf, packs: this.packs, others: item.others });
+    this.chips.show({ order: this.order, verdicts: this.decisions.of(item), bars: this.bars, spread: id => this.view.spread(id), keys: this.giveKeys(), packs: this.packs, others: item.others, sure: this.certain.now });
+    this.root.classList.toggle('certain', Boolean(this.certain.now));
+  }
+
+  /** Which key says yes to which label; where some are certain, keys are left for the others. */
+  giveKeys() {
+    const sure = this.certain.now, asked = new Set(this.labels.filter(label => this.isInView(label) && !sure?.has(label.id)).map(label => label.id));
+    const keysOf = assignKeys(this.labels.filter(label => asked.has(label.id)), this.order.filter(id => asked.has(id)));
+    this.byKey = new Map([...keysOf].map(([id, key]) => [key, id]));
+    return keysOf;
+  }
+
+  /** Other labels of the sample in view are certain now. */
+  setSure() {
+    if (!this.current || this.isLeaving) return;
+    this.chips.setSure(this.certain.now, this.giveKeys());
+    this.root.classList.toggle('certain', Boolean(this.certain.now));
   }
 
   #fill() { this.place.replaceChildren(this.stage.node, this.card.node, this.view.panel.node, this.points.node, this.marks.menu); }
@@ -316,14 +338,14 @@ class LabelPage {
     this.commit([[id, before === verdict && isMine ? null : verdict]], options);
   }
 
-  /** YES for the chosen, NO for all others of the packs in view, unsure stays; then the next one. */
+  /** YES for the chosen and the surely yes, NO for all others of the packs in view, unsure stays; then the next one. */
   accept() {
     if (!this.current || this.isLeaving) return;
     this.leaveTools();
-    const said = this.decisions.of(this.current.item);
+    const said = this.decisions.of(this.current.item), sure = this.certain.now;
     const pairs = this.labels.filter(label => this.isInView(label))
       .filter(label => !['unsure', 'no'].includes(said.get(label.id)))
-      .map(label => [label.id, said.get(label.id) === 'yes' ? 'yes' : 'no']);
+      .map(label => [label.id, (said.get(label.id) ?? sure?.get(label.id)) === 'yes' ? 'yes' : 'no']);
     if (pairs.length) this.decisions.commit(this.current.item, pairs);
     this.isLeaving = true;
     this.root.setAttribute('aria-busy', 'true');
@@ -369,6 +391,7 @@ class LabelPage {
   saved(entry) {
     const id = this.current?.item.sample;
     if (entry.isKept && entry.rows.some(row => row.sample === id)) this.chips.setVerdicts(this.decisions.of(this.current.item));
+    this.certain.renewSoon();
     this.watch.now();
   }
 
@@ -385,6 +408,7 @@ class LabelPage {
     const { op, samples, labels } = answer, again = (named, back) => this.decisions.undoNamed(named, back);
     if (!op) { tellUndone(answer, again); return; }
     this.setLabels(labels);
+    this.certain.renew();
     samples.forEach(sample => this.line.mark(sample, false));
     // More than this sample changed (a bulk verdict, an import, a label): say it, and offer the way back.
     if (samples.length !== 1) tellUndone(answer, again, { isBack });
@@ -421,6 +445,7 @@ class LabelPage {
     if (version <= this.version) return;
     this.setLanes(lanes);
     this.setVersion(version);
+    this.certain.renew();
     this.samples.renew(items);
     const { current } = this, found = items[current?.item.sample];
     if (!found) return;

@@ -25,7 +25,7 @@ export function lay(page) {
     middle,
     splitter(root, { name: '--labels', way: -1, least: 260, most: 560, start: 344, label: t('label.pane.labels') }),
     el('aside', { class: 'pl-side', 'aria-label': t('label.labels') },
-      el('div', { class: 'views' }, views), box.node, chips.node, foot));
+      el('div', { class: 'views' }, views), box.node, page.certain.node, chips.node, foot));
   const phone = matchMedia('(max-width: 760px)');
   const settle = () => { if (phone.matches) foot.before(near.node); else middle.append(near.node); };
   settle();

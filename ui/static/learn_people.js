@@ -39,6 +39,7 @@ export function mountPeople(root) {
     blind.checked = state.isBlind;
     blind.disabled = state.readOnly;
     voices.hidden = !state.people.length;
+    root.classList.toggle('alone', state.people.length < 2 && !state.disputed);
     voices.replaceChildren(table(['who', 'verdicts', 'shared', 'agreeing'], state.people.map(one =>
       el('tr', { 'data-testid': 'person', 'data-who': one.who }, el('td', {}, one.who), cell(count(one.verdicts)), cell(count(one.shared)), cell(percent(one.agreeing) || '–')))));
     find.hidden = !state.labels.length && !find.value;

@@ -21,6 +21,7 @@ export class Queue {
   }
 
   setPickers(names, current) {
+    if (names.join() === [...this.picker.options].map(option => option.value).join()) return;
     this.picker.replaceChildren(...names.map(name =>
       el('option', { value: name, selected: name === current, title: t(`label.picker.${name}.hint`) }, t(`label.picker.${name}`))));
   }
