@@ -274,7 +274,12 @@ def _deciding(verb: Any) -> None:
 
     made = verb("next", "what to look at next, each with a reason")
     made.add_argument("-k", type=int, default=20)
-    made.add_argument("--picker", metavar="NAME", help="how to choose; default: by the recipe")
+    made.add_argument(
+        "--picker",
+        metavar="NAME",
+        help="how to choose: stages, doubt, random, ... (`methods --shelf pickers`); default: "
+        "by the recipe",
+    )
 
     made = verb("evaluate", "mAP, CF1, OF1, AP per label and calibration error")
     made.add_argument("--split", default="held-back", metavar="held-back|val|test|FILE")

@@ -331,6 +331,7 @@ def learn(args: Namespace) -> dict[str, Any]:
                 continue
             lanes.append(as_json(workbench.packs.teach(pack, until=left, progress=progress)))
             report |= {"version": workbench.version}
+        report |= {"forecast": as_json(workbench.forecast())}
     return report | ({"lanes": lanes} if lanes else {})
 
 
@@ -385,11 +386,14 @@ def next_(args: Namespace) -> dict[str, Any]:
     """What to look at next."""
     with project(args) as workbench:
         entries = workbench.next(args.k, picker=args.picker)
+        forecast = workbench.forecast()
     return {
         "next": [
             {"sample": e.name, "picker": e.picker, "reason": e.reason, "score": e.score}
             for e in entries
-        ]
+        ],
+        "asks": {e.name: list(e.labels) for e in entries},
+        "forecast": as_json(forecast),
     }
 
 

@@ -157,16 +157,19 @@ def listed(bench: Bench) -> list[PackInfo]:
     return infos
 
 
-def curve(bench: Bench, *, most: int = 60) -> list[CurvePoint]:
+def curve(bench: Bench, *, most: int = 60, only: Collection[int] | None = None) -> list[CurvePoint]:
     """Held-back mAP of the versions whose files are kept, the newest `most` of them.
 
-    All are scored on today's held-back verdicts, so that points can be compared.
+    All are scored on today's held-back verdicts, so that points can be compared. `only` names the
+    versions to look at.
     """
     board = bench.board
     rows = [row for row in replay.taught_rows(board, board.verdicts) if board.held_back[row]]
     steps = [s for s in bench.store.versions.steps() if s.recipe == bench.pipeline.fingerprint]
     points = []
     for step in reversed(steps):
+        if only is not None and step.version not in only:
+            continue
         learned = replay.loaded(bench.store, step)
         if learned is None:
             continue

@@ -6,7 +6,7 @@ One class for all of it; the work is done in rooms of its own: `pack_facts`, `te
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from backend import lane_steps, lane_travel, pack_facts
@@ -38,12 +38,12 @@ class Packs:
         """Whether lanes are trained only when asked."""
         return self._teaching.is_paused
 
-    def curve(self, *, most: int = 60) -> list[CurvePoint]:
+    def curve(self, *, most: int = 60, only: Collection[int] | None = None) -> list[CurvePoint]:
         """Held-back mAP of the versions whose files are kept, the newest `most` of them.
 
         All are scored on today's held-back verdicts, so that points can be compared.
         """
-        return pack_facts.curve(self._bench, most=most)
+        return pack_facts.curve(self._bench, most=most, only=only)
 
     def last_report(self) -> TeachReport | None:
         """What the newest lane that was put in place changed, as it was measured then."""

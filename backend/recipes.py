@@ -57,15 +57,24 @@ class Recipe:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of methods and settings; the name and the encoder are not part of it."""
-        text = json.dumps(
-            {"methods": dict(self.methods), "settings": self.settings}, sort_keys=True
-        )
+        """Hash of methods and settings; the name and the encoder are not part of it.
+
+        Nor is the picker: what is looked at next decides no learned state, and another choice must
+        not make a project learn anew. The key written in its place is the one that stood here
+        before there was a choice, so that versions of older projects are still known.
+        """
+        methods = {**self.methods, "picker": "pickers/doubt"}
+        settings = {key: own for key, own in self.settings.items() if not _is_picker(key)}
+        text = json.dumps({"methods": methods, "settings": settings}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def default_encoder(self, kind: Kind) -> str:
         """The encoder id for samples of this kind."""
         return self.encoders[kind.value]
+
+
+def _is_picker(key: str) -> bool:
+    return key.startswith("pickers/")
 
 
 def recipe_names() -> list[str]:

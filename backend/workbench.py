@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from backend import catalogue, encoding, evidence, intake, learning, localising, views
+from backend import catalogue, encoding, evidence, intake, learning, localising, picking, views
 from backend.board import Board
 from backend.certainty import Certainty
 from backend.contracts import Encoder
@@ -45,6 +45,7 @@ from backend.types import (
     ExportReport,
     ExportRow,
     ExportSource,
+    Forecast,
     Hit,
     ImportReport,
     Kind,
@@ -127,6 +128,7 @@ class Workbench:
         self.evaluator = Evaluator(self.live)
         self._brought: tuple[object, dict[tuple[int, int, str], float]] | None = None
         self._rivals: tuple[str, ...] = ()
+        self._forecast: tuple[int, Forecast] | None = None
         self._part_lessons = PartLessons()
         self._warming = Thread(target=self._warm_up_quietly, name="warm-up", daemon=True)
         self.live.start(self._teach_what_is_due)
@@ -683,28 +685,32 @@ class Workbench:
         rows = np.flatnonzero(board.encoded & asked & ~board.in_drawer)
         muted = self.packs.muted()
         columns = [c for c, label in enumerate(board.labels) if label.pack not in muted]
-        method = self.pipeline.other_picker(picker)
         name = picker or self.pipeline.recipe.methods["picker"]
         is_blind = who is not None and self.people.is_blind
-        decided = self.people.decided_by(who or "") if is_blind else board.decided
-        found = method.pick(
-            views.chances(board, rows)[:, columns],
-            board.pooled[rows],
-            decided[rows][:, columns],
-            k=k,
-            seed=seed,
-            label_names=[board.labels[column].name for column in columns],
-        )
-        return [
-            QueueEntry(
-                sample=board.samples[rows[row]].id,
-                name=board.samples[rows[row]].name,
-                picker=name.split("/")[-1],
-                reason=reason,
-                score=float(score),
-            )
-            for row, score, reason in found
-        ]
+        answered = self.people.decided_by(who or "") if is_blind else None
+        table = picking.Table(board, rows, columns, answered=answered)
+        if name.endswith("/disagreement") or name == "disagreement":
+            table = replace(table, opinions=picking.opinions(table, self._brought_scores()))
+        encoder = self.pipeline.encoder.fingerprint
+
+        def parts(chosen: Sequence[int]) -> list[np.ndarray]:
+            hashes = [board.samples[rows[row]].content_hash for row in chosen]
+            return [self.store.vectors.parts(each, encoder)[0] for each in hashes]
+
+        method = self.pipeline.other_picker(picker)
+        return picking.queue(table, method, name, k=k, seed=seed, parts=parts)
+
+    def forecast(self) -> Forecast:
+        """What the next answers will probably bring, by the versions so far; one look a version."""
+        known = self._forecast
+        if known is None or known[0] != self.version:
+            steps = [s for s in self.versions() if s.recipe == self.pipeline.fingerprint]
+            spaced = picking.spaced([step.offset for step in steps])
+            points = self.packs.curve(only={steps[at].version for at in spaced})
+            told = [(float(p.offset), p.mAP) for p in points if p.mAP is not None]
+            table = np.array(told, float).reshape(-1, 2)
+            known = self._forecast = (self.version, picking.forecast(table[:, 0], table[:, 1]))
+        return known[1]
 
     def disagreements(self, k: int = 20) -> list[QueueEntry]:
         """Samples on which an imported model and ours are furthest apart, undecided labels only."""

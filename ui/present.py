@@ -61,7 +61,10 @@ class SuggestionsHandle:
 
 @dataclass(frozen=True)
 class SampleHandle:
-    """A sample in a list: where its small picture or its first words are, and why it is there."""
+    """A sample in a list: where its small picture or its first words are, and why it is there.
+
+    `asks` are the ids of the labels that it is there for.
+    """
 
     sample: int
     name: str
@@ -69,6 +72,7 @@ class SampleHandle:
     text: str | None
     reason: str
     picker: str
+    asks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -177,7 +181,12 @@ def suggestions_handle(found: api.SampleSuggestions) -> SuggestionsHandle:
 
 
 def sample_handle(
-    sample: api.Sample, project: str, *, reason: str = "", picker: str = ""
+    sample: api.Sample,
+    project: str,
+    *,
+    reason: str = "",
+    picker: str = "",
+    asks: Sequence[int] = (),
 ) -> SampleHandle:
     """Make the handle of one sample in a list."""
     return SampleHandle(
@@ -187,6 +196,7 @@ def sample_handle(
         text=_snippet(sample.text),
         reason=reason,
         picker=picker,
+        asks=tuple(asks),
     )
 
 

@@ -19,6 +19,7 @@ BENCHES: Mapping[str, str] = {
     "evidence": "backend.bench.evidence",
     "foundation": "backend.bench.foundation",
     "lanes": "backend.bench.lanes",
+    "pickers": "backend.bench.pickers",
 }
 EXPERIMENTS: Mapping[str, str] = {
     "embedded-encoder": "backend.bench.embedded_encoder",

@@ -15,9 +15,9 @@ fraction of answering all of its labels, and what is left out stays unknown, nev
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
-MOST = 3
+MOST = 2
 """Labels that a sample asks about."""
 
 NEAR = 0.5
@@ -64,7 +64,7 @@ def values(
 
 
 def answered(
-    num_yes: Float[np.ndarray, " l"], num_no: Float[np.ndarray, " l"]
+    num_yes: Int[np.ndarray, " l"], num_no: Int[np.ndarray, " l"]
 ) -> Float[np.ndarray, " l"]:
     """Answers of each label, YES and NO counted by what they teach."""
     return YES_COUNTS * num_yes + NO_COUNTS * num_no

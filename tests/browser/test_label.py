@@ -296,7 +296,7 @@ def test_while_nothing_is_read_the_page_says_so_and_then_goes_on(server, open_pa
 
     def answer(route: Any) -> None:
         found = route.fetch().json()
-        if "picker=doubt" in route.request.url:
+        if "picker=stages" in route.request.url:
             found |= early
         route.fulfill(json=found)
 

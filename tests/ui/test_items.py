@@ -89,6 +89,30 @@ def test_the_queue_gives_samples_with_reasons_and_all_labels(client, context):
     assert {entry["picker"] for entry in queue["entries"]} == {"doubt"}
 
 
+def test_each_picker_on_offer_gives_a_queue_that_says_what_it_asks(client, context):
+    offered = client.get("/pl/api/queue").json()["pickers"]
+    assert offered[0] == "stages"
+    assert set(offered) - {"order"} == {entry.key.split("/")[1] for entry in api.entries("pickers")}
+    words = json.loads(Path("ui/texts/en.json").read_text(encoding="utf-8"))
+    known = set(ids(context).values())
+    for name in offered:
+        queue = client.get(f"/pl/api/queue?picker={name}&k=3").json()
+        assert {entry["picker"] for entry in queue["entries"]} == {name}
+        assert all(entry["reason"] for entry in queue["entries"])
+        assert all(set(entry["asks"]) <= known for entry in queue["entries"])
+        assert words[f"label.picker.{name}"]
+        assert words[f"label.picker.{name}.hint"]
+        assert name == "order" or all(entry["asks"] for entry in queue["entries"])
+    assert client.get("/pl/api/queue?picker=nonsense").status_code == 422
+
+
+def test_the_forecast_says_why_it_says_nothing_yet(client):
+    found = client.get("/pl/api/forecast").json()
+    assert found["gain"] is None
+    assert found["answers"] == 100
+    assert found["text"].startswith("too few versions")
+
+
 def test_what_another_model_said_is_shown_beside_ours_and_makes_a_queue(client, context, tmp_path):
     bench, food = context.open(), ids(context)["food"]
     first = bench.samples()[0]

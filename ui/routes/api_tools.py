@@ -134,7 +134,8 @@ class Tools:
         Args:
             project: name of the project; empty means the last opened one
             k: how many
-            picker: doubt (unsure and diverse) or random; empty means the project's own
+            picker: stages, doubt, margin, entropy, width, gradients, centres, part_centres,
+                disagreement, rarity, typicality or random; empty means the project's own
         """
         entries = self._bench(project).next(_bounded(k), picker=picker or None)
         rows = [

@@ -20,7 +20,41 @@ from backend import api
 from ui import present
 from ui.context import Context
 
-PICKERS = ("doubt", "random", "order")
+PICKERS = (
+    "stages",
+    "doubt",
+    "margin",
+    "entropy",
+    "width",
+    "gradients",
+    "centres",
+    "part_centres",
+    "disagreement",
+    "rarity",
+    "typicality",
+    "random",
+    "order",
+)
+"""What a person may choose on the queue; `disagree` only where predictions were imported, `drawer`
+where a drawer is open."""
+
+PickerName = Literal[
+    "stages",
+    "doubt",
+    "margin",
+    "entropy",
+    "width",
+    "gradients",
+    "centres",
+    "part_centres",
+    "disagreement",
+    "rarity",
+    "typicality",
+    "random",
+    "order",
+    "disagree",
+    "drawer",
+]
 NEIGHBOURS = 8
 MOST_IDS = 32
 """Samples one refresh may ask for: the one in view and those read ahead."""
@@ -104,13 +138,18 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
     @routes.get("/queue")
     def queue(
         request: Request,
-        picker: Literal["doubt", "random", "order", "disagree", "drawer"] = "doubt",
+        picker: PickerName = "stages",
         k: Annotated[int, Query(ge=1, le=100)] = 24,
         after: Annotated[int, Query(ge=0)] = 0,
     ) -> Response:
         """What to look at next, with the labels and the state of the project."""
         who = context.user(request)
         return _json(_queue(context.of(request), picker, who=who, k=k, after=after))
+
+    @routes.get("/forecast")
+    def forecast(request: Request) -> Response:
+        """What the next answers will probably bring; scores some versions, so it comes alone."""
+        return _json(asdict(context.of(request).forecast()))
 
     @routes.get("/item")
     def item(request: Request, sample: str) -> Response:
@@ -255,10 +294,15 @@ def _queue(bench: api.Workbench, picker: str, *, who: str, k: int, after: int) -
             found = bench.certainty.ask(k)
         else:
             found = bench.next(k, picker=picker, who=who) if info.samples and labels else []
+        ids = {label.name: label.id for label in labels}
         by_id = {sample.id: sample for sample in bench.samples([e.sample for e in found])}
         entries = [
             present.sample_handle(
-                by_id[entry.sample], bench.name, reason=entry.reason, picker=entry.picker
+                by_id[entry.sample],
+                bench.name,
+                reason=entry.reason,
+                picker=entry.picker,
+                asks=[ids[name] for name in entry.labels if name in ids],
             )
             for entry in found
             if entry.sample in by_id

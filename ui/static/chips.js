@@ -50,6 +50,7 @@ export class Chips {
       this.#key(id, parts);
       this.#bar(id, parts);
       this.#spread(id, parts);
+      this.#ask(id, parts);
       this.#mark(id);
       parts.node.classList.toggle('active', id === this.active);
     }
@@ -96,6 +97,7 @@ export class Chips {
       this.#key(id, parts);
       this.#bar(id, parts);
       this.#spread(id, parts);
+      this.#ask(id, parts);
       this.#mark(id);
       delete parts.node.dataset.changed;
       parts.node.classList.remove('active');
@@ -114,6 +116,18 @@ export class Chips {
   setBars(bars) {
     this.bars = bars;
     for (const [id, parts] of this.chips) this.#bar(id, parts);
+  }
+
+  /** The labels that the queue asks about on this sample; an answer on them teaches most. */
+  setAsked(ids) {
+    this.asked = new Set(ids);
+    for (const [id, parts] of this.chips) this.#ask(id, parts);
+  }
+
+  #ask(id, parts) {
+    const isAsked = this.asked?.has(id) ?? false;
+    parts.chip.classList.toggle('asked', isAsked);
+    if (isAsked) parts.chip.dataset.asked = 'true'; else delete parts.chip.dataset.asked;
   }
 
   setSpread(spread) {

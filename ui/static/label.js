@@ -81,7 +81,7 @@ class LabelPage {
 
   async start() {
     const asked = params().get('sample'), label = params().get('label');
-    this.line.picker = params().get('picker') ?? 'doubt';
+    this.line.picker = params().get('picker') ?? 'stages';
     const wanted = asked ? this.samples.load(/^\d+$/.test(asked) ? Number(asked) : asked) : null;
     wanted?.catch(() => {});
     const queue = await this.line.ask();
@@ -105,6 +105,7 @@ class LabelPage {
     this.#fill();
     this.view.dress();
     this.setVersion(queue.version);
+    this.queue.tellForecast();
     if (!queue.samples) return this.empty('samples');
     if (wanted) {
       const record = await wanted.catch(error => { toastError(error); return null; });
@@ -199,6 +200,7 @@ class LabelPage {
     this.showChips(record);
     this.near.show(item.neighbours, item.is_pending);
     this.line.stand(item);
+    this.chips.setAsked(this.line.asks(item.sample));
     this.view.draw();
     this.writeSoon();
     this.watch.plan();
@@ -265,7 +267,7 @@ class LabelPage {
   }
 
   async pick(name) {
-    setAddress({ picker: name === 'doubt' ? null : name });
+    setAddress({ picker: name === 'stages' ? null : name });
     try { await this.line.choose(name, this.current?.item.sample); } catch (error) { toastError(error); return; }
     if (!this.current) await this.next();
   }

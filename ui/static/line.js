@@ -7,7 +7,7 @@ const LOW = 8, FETCH = 24, BEHIND = 30;      // left before more is fetched, fet
 export class Line {
   /** `queue` draws it; `onAnswer(answer)` sees each answer (it holds the labels, too). */
   constructor({ queue, onAnswer }) {
-    Object.assign(this, { queue, onAnswer, entries: [], at: -1, picker: 'doubt', samples: 0, encoded: 0, isReading: false });
+    Object.assign(this, { queue, onAnswer, entries: [], at: -1, picker: 'stages', samples: 0, encoded: 0, isReading: false });
   }
 
   async ask(after = 0) {
@@ -59,6 +59,9 @@ export class Line {
     this.queue.setCurrent(item.sample);
     if (this.waiting().length < LOW) this.refill();
   }
+
+  /** Ids of the labels that a sample in the queue asks about. */
+  asks(sample) { return this.entries.find(entry => entry.sample === sample)?.asks ?? []; }
 
   /** Ids of what comes after the sample in view. */
   waiting() {

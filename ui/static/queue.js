@@ -1,6 +1,6 @@
 // What to look at next, each with its picture or first words and the reason it is in the queue.
 
-import { el, t } from './base.js';
+import { api, el, t } from './base.js';
 
 export const thumb = handle => handle.thumb
   ? el('img', { class: 'thumb', src: handle.thumb, alt: '', loading: 'lazy', decoding: 'async', fetchpriority: 'low', draggable: 'false', width: 56, height: 56 })
@@ -11,9 +11,10 @@ export class Queue {
   constructor({ onOpen, onPicker }) {
     this.rows = new Map();
     this.picker = el('select', { class: 'picker', 'aria-label': t('label.picker'), onchange: () => { this.picker.blur(); onPicker(this.picker.value); } });
+    this.forecast = el('p', { class: 'forecast', hidden: true, 'data-testid': 'forecast' });
     this.list = el('ol', { class: 'list' });
     this.node = el('nav', { class: 'pl-queue', 'aria-label': t('label.queue') },
-      el('div', { class: 'head' }, this.picker), this.list);
+      el('div', { class: 'head' }, this.picker, this.forecast), this.list);
     this.list.addEventListener('click', event => {
       const item = event.target.closest('.item');
       if (item) onOpen(Number(item.dataset.id));
@@ -24,6 +25,15 @@ export class Queue {
     if (names.join() === [...this.picker.options].map(option => option.value).join()) return;
     this.picker.replaceChildren(...names.map(name =>
       el('option', { value: name, selected: name === current, title: t(`label.picker.${name}.hint`) }, t(`label.picker.${name}`))));
+  }
+
+  /** What the next answers will probably bring; it is no reason to wait, nor to tell an error. */
+  async tellForecast() {
+    const found = await api('/pl/api/forecast').catch(() => null);
+    if (!found) return;
+    this.forecast.hidden = found.gain === null;
+    this.forecast.textContent = found.gain === null ? '' : found.text;
+    this.forecast.dataset.gain = found.gain ?? '';
   }
 
   /** Draw `entries`; rows that stay keep their element, so nothing flickers. */

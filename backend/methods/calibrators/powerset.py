@@ -24,7 +24,6 @@ from backend.errors import BadInputError
 from backend.fingerprints import fingerprint_of
 from backend.numerics import label_sets
 
-
 MOST_POWER = 8
 """Costs stay whole numbers below 2^36."""
 

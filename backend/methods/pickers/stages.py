@@ -23,7 +23,7 @@ from backend.contracts import NO_FACTS
 from backend.fingerprints import fingerprint_of
 from backend.methods.pickers._covering import Covering, cover_reason
 from backend.methods.pickers._openings import answers_of, named, open_pairs, open_rows
-from backend.numerics.questions import answered, asked, values
+from backend.numerics.questions import MOST, NEAR, answered, asked, values
 from backend.types import PickFacts
 
 
@@ -43,8 +43,8 @@ class StagesPicker:
         """
 
         halfway: float = 1.0
-        most: int = 3
-        near: float = 0.5
+        most: int = MOST
+        near: float = NEAR
         sharpness: float = 5.0
         num_anchors: int = 256
 
@@ -67,7 +67,7 @@ class StagesPicker:
         set_, touched = self.settings, decided.any(axis=1)
         pairs = open_pairs(decided, is_open)
         num_yes, num_no = answers_of(decided, facts)
-        answers = answered(num_yes.astype(float), num_no.astype(float))
+        answers = answered(num_yes, num_no)
         worth = values(scores, pairs, answers, seed=seed)
         is_asked = asked(worth, most=set_.most, near=set_.near)
         total = np.where(is_asked, worth, 0.0).sum(axis=1)
