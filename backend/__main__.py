@@ -281,6 +281,16 @@ def _deciding(verb: Any) -> None:
         "by the recipe",
     )
 
+    made = verb("guide", "labelling instructions with examples, of one label or of all")
+    made.add_argument("label", nargs="?", metavar="LABEL", help="default: all labels")
+    made.add_argument("--out", metavar="F.html|F.md", help="as a page; .md with a folder beside it")
+    made.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep it as the next edition, which later changes are told against",
+    )
+    made.add_argument("--who", default="me", help="who keeps it; default: me")
+
     made = verb("evaluate", "mAP, CF1, OF1, AP per label and calibration error")
     made.add_argument("--split", default="held-back", metavar="held-back|val|test|FILE")
     made.add_argument(

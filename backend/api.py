@@ -36,7 +36,10 @@ from backend.evaluating import (
     SliceKey,
 )
 from backend.evidence_check import Curves, Doubt, Placement, check, doubts, placements
-from backend.images import is_shown_otherwise
+from backend.guide_pages import box_of, write_guide
+from backend.guide_pages import changes as guide_changes
+from backend.guides import Guide
+from backend.images import cut_out, is_shown_otherwise
 from backend.intake import ImportPreview, formats
 from backend.intake import preview as read_preview
 from backend.jobs import Cancelled, Job, Jobs, Ticket
@@ -113,6 +116,7 @@ __all__ = [
     "Explanation",
     "ExportReport",
     "FileProblem",
+    "Guide",
     "Hit",
     "ImportPreview",
     "ImportReport",
@@ -162,12 +166,15 @@ __all__ = [
     "Workbench",
     "__version__",
     "assets_folder",
+    "box_of",
     "check",
     "create_project",
+    "cut_out",
     "delete_project",
     "doubts",
     "entries",
     "formats",
+    "guide_changes",
     "is_shown_otherwise",
     "kind_of_encoder",
     "list_projects",
@@ -182,6 +189,7 @@ __all__ = [
     "restore_project",
     "score_tables",
     "source_of",
+    "write_guide",
 ]
 
 __version__ = "0.1.0"

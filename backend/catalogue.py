@@ -236,6 +236,16 @@ ENTRIES: tuple[Entry, ...] = (
         aka=("projectors/umap",),
     ),
     Entry("projectors/pca", "PcaProjector", "two directions of most variance", status="plain"),
+    Entry(
+        "writers/greedy",
+        "GreedyWriter",
+        "the few examples that bring back most of a label's samples, none of them their own",
+        status="default",
+        source="Chang et al. 2023 (2306.14035)",
+        aka=("LIG",),
+    ),
+    Entry("writers/medoids", "MedoidWriter", "the middles of groups of like examples"),
+    Entry("writers/random", "RandomWriter", "any examples", status="plain"),
     # Readers are tried in this order: the more particular form first.
     Entry("readers/vectors", "VectorsReader", "vectors made elsewhere: NPZ of names and vectors"),
     Entry(

@@ -417,6 +417,34 @@ def search(args: Namespace) -> dict[str, Any]:
     return {"results": [{"sample": h.name, "score": h.score, "parts": h.parts} for h in hits]}
 
 
+def guide(args: Namespace) -> dict[str, Any]:
+    """Labelling instructions of one label or all, also as a page to give to people."""
+    with project(args) as workbench:
+        wanted = [workbench.label(args.label)] if args.label else workbench.labels()
+        if args.keep:
+            for label in wanted:
+                workbench.guides.keep(label.id, who=args.who)
+        if args.out:
+            only = wanted[0].id if args.label else None
+            files = api.write_guide(workbench, args.out, only)
+            return {"written": str(files[0]), "labels": len(wanted), "pictures": len(files) - 1}
+        return {"guides": [guide_row(workbench.guides.of(label.id)) for label in wanted]}
+
+
+def guide_row(found: api.Guide) -> dict[str, Any]:
+    """One guide; geometry of places in 0..1 of the picture, or as characters of the text."""
+    row = as_json(found)
+    label = row.pop("label")
+    row = {"label": label["name"], "definition": label["definition"], **row}
+    row["changes"] = api.guide_changes(found.drift) if found.drift else []
+    for shown in (*row["exemplars"], *row["misses"], *row["parts"]):
+        place = shown.pop("place")
+        region = place["region"]
+        shown |= {"sample": place["name"], "quote": place["quote"]}
+        shown["region"] = {region["kind"]: region["points"]} if region else None
+    return row
+
+
 def evaluate(args: Namespace) -> dict[str, Any]:
     """Quality on held-back verdicts, a split, or a file of verdicts."""
     with project(args) as workbench:

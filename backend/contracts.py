@@ -359,6 +359,32 @@ class Projector(Protocol):
 
 
 @runtime_checkable
+class Writer(Protocol):
+    """How do we say it in words, and by which examples?"""
+
+    fingerprint: str
+
+    def choose(
+        self,
+        vectors: Float[np.ndarray, "c d"],
+        fits: Float[np.ndarray, "c n"],
+        own: Int[np.ndarray, " c"],
+        truth: Bool[np.ndarray, " n"],
+        *,
+        k: int,
+        kept: Sequence[int] = (),
+        seed: int = 0,
+    ) -> list[int]:
+        """At most k of C candidates that tell what a label is, best first, none of them twice.
+
+        `vectors` are the candidates, unit rows; `fits` says how well each of N decided samples
+        fits each of them, `truth` which of these show the label, `own` which of them a candidate is
+        from, -1 for none. Those of `kept` come first, whatever they bring.
+        """
+        ...
+
+
+@runtime_checkable
 class Reader(Protocol):
     """What did they bring?"""
 

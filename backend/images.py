@@ -51,6 +51,8 @@ CONTENT_TYPES = {
 SMALLEST_CROP, SMALLEST_SMALL_CROP = 0.6, 0.27
 """Least share of a side that a large and a small crop shows."""
 FIRST_CROP, FIRST_SMALL_CROP = 2, 4
+MOST_DECODED = 4096
+"""Pixels of the longer side that a picture is decoded to for a crop of it."""
 _HEAD = 16
 _WEBP_ANIMATION, _WEBP_EXIF = 2, 8
 _APNG_HEAD = 65536
@@ -182,6 +184,34 @@ def thumbnail(source: Source | Image.Image, size: int, *, limits: Limits | None 
     # Method 0 took a third of the CPU of the default 4 for files a tenth larger.
     image.save(buffer, "WEBP", quality=80, method=0)
     return buffer.getvalue()
+
+
+def cut_out(
+    source: Source, box: tuple[float, float, float, float] | None, size: int, *, margin: float = 0.1
+) -> Image.Image:
+    """A box of a picture with a little of what is around it, the longer side at most `size`.
+
+    Args:
+        source: a file, or its bytes.
+        box: x, y, width, height in 0..1 of the displayed picture; None for all of it.
+        size: pixels.
+        margin: share of the box that is added on each side.
+    """
+    x, y, width, height = box or (0.0, 0.0, 1.0, 1.0)
+    if box is not None:
+        left, top = max(x - margin * width, 0.0), max(y - margin * height, 0.0)
+        right = min(x + width * (1 + margin), 1.0)
+        bottom = min(y + height * (1 + margin), 1.0)
+    else:
+        left, top, right, bottom = 0.0, 0.0, 1.0, 1.0
+    share = max(right - left, bottom - top, 0.01)
+    image = decode(source, at_least=min(round(size / share), MOST_DECODED))
+    wide, tall = image.size
+    begin_x, begin_y = min(int(left * wide), wide - 1), min(int(top * tall), tall - 1)
+    end_x, end_y = (max(round(right * wide), begin_x + 1), max(round(bottom * tall), begin_y + 1))
+    crop = image.crop((begin_x, begin_y, end_x, end_y))
+    crop.thumbnail((size, size), Image.Resampling.BICUBIC)
+    return crop
 
 
 def format_of(path: Path) -> str | None:

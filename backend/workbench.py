@@ -25,6 +25,7 @@ from backend.contracts import Encoder
 from backend.errors import BadInputError, MissingTruthError, NotFoundError, PatchlaneError
 from backend.evaluating import Evaluator, Question
 from backend.finding import inside, matching_parts, nearest_brought, query_vector
+from backend.guides import Guides
 from backend.jobs import Jobs, Ticket
 from backend.learning import Learned
 from backend.live import Live
@@ -130,6 +131,7 @@ class Workbench:
         self._rivals: tuple[str, ...] = ()
         self._forecast: tuple[int, Forecast] | None = None
         self._part_lessons = PartLessons()
+        self.guides = Guides(self, self._part_lessons, self.live.resync)
         self._warming = Thread(target=self._warm_up_quietly, name="warm-up", daemon=True)
         self.live.start(self._teach_what_is_due)
         if self.live.learns:

@@ -74,7 +74,7 @@ def boxed_set(name: str, encoder: Encoder, data: Path, folder: Path, say: Say) -
 
     labels = [set(row["labels"]) for row in rows]
     boxes = [_own_boxes(row) for row in rows]
-    pooled, parts, grid = _encoded(name, encoder, len(rows), load, folder, say)
+    pooled, parts, grid = encoded_set(name, encoder, len(rows), load, folder, say)
     is_taught = np.zeros(len(rows), bool)
     if name == MOSAICS:
         is_taught = np.array([row["split"] == "train" for row in rows] + [False] * COMPOSED)
@@ -83,7 +83,7 @@ def boxed_set(name: str, encoder: Encoder, data: Path, folder: Path, say: Say) -
         def compose(numbers: Sequence[int]) -> list[Image.Image]:
             return more.load([len(rows) + number for number in numbers])
 
-        added = _encoded("composed", encoder, COMPOSED, compose, folder, say)
+        added = encoded_set("composed", encoder, COMPOSED, compose, folder, say)
         pooled, parts = (
             np.concatenate([a, b]) for a, b in zip((pooled, parts), added, strict=False)
         )
@@ -122,7 +122,7 @@ def _own_boxes(row: dict) -> dict[str, list[list[float]]]:
     return found
 
 
-def _encoded(
+def encoded_set(
     name: str,
     encoder: Encoder,
     count: int,

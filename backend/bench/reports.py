@@ -23,6 +23,7 @@ BENCHES: Mapping[str, str] = {
 }
 EXPERIMENTS: Mapping[str, str] = {
     "embedded-encoder": "backend.bench.embedded_encoder",
+    "labelling-instructions": "backend.bench.instructions",
     "multi-lane": "backend.bench.multi_lane",
     "lp-icp": "backend.bench.lp_icp",
     "relabel": "backend.bench.relabel",

@@ -22,6 +22,7 @@ from sqlalchemy.engine import Connection
 from backend.store import operations
 from backend.store import tables as t
 from backend.store.database import Database
+from backend.store.guide_book import forget_samples
 from backend.store.labels import MERGE
 from backend.store.media import MediaStore
 
@@ -111,6 +112,7 @@ def _remove_rows(connection: Connection) -> int:
             | ((e.subject == "label") & e.subject_id.in_(dead_labels))
         )
     )
+    forget_samples(connection)
     connection.execute(t.sample_names.delete().where(n.sample.in_(dead_samples)))
     connection.execute(
         t.labels.update().where(t.labels.c.parent.in_(dead_labels)).values(parent=None)

@@ -14,6 +14,7 @@ from backend.store import corrections as log
 from backend.store import operations, settling
 from backend.store import tables as t
 from backend.store.database import Database
+from backend.store.guide_book import moved_cells
 from backend.store.marks import Said, united
 from backend.store.naming import clean_label, composed, shown
 from backend.store.operations import Edit
@@ -235,6 +236,7 @@ class LabelBook:
             return [
                 Edit("label", found.id, "is_live", False),
                 Edit("label", target.id, "aliases", list(names)),
+                *moved_cells(connection, found.id, target.id),
             ]
 
         def rows(connection: Connection, found: Label) -> list[Correction]:

@@ -46,6 +46,23 @@ def clean_sample_name(name: str) -> str:
     return "/".join(part for part in cleaned.split("/") if part not in ("", "."))
 
 
+def checked_text(text: str, limit: int, what: str) -> str:
+    """What a person wrote at length, as it is; lines and marks of any kind may be in it.
+
+    Raises:
+        BadInputError: too long, with NUL in it, or not valid Unicode.
+    """
+    if len(text) > limit:
+        raise BadInputError(f"the {what} has {len(text):,} characters; {limit:,} is the limit")
+    if "\0" in text:
+        raise BadInputError(f"the {what} has NUL in it")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadInputError(f"the {what} is not valid Unicode") from error
+    return text
+
+
 def basename(name: str) -> str:
     """The last part of a sample's name."""
     return name.rpartition("/")[2]

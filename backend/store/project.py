@@ -21,6 +21,7 @@ from backend.store import corrections as log
 from backend.store import tables as t
 from backend.store.corrections import CorrectionLog
 from backend.store.database import DATABASE, Database
+from backend.store.guide_book import GuideBook
 from backend.store.intake import Intake
 from backend.store.intake_state import IntakeOptions, OnContent
 from backend.store.job_records import JobRecords
@@ -74,6 +75,7 @@ class ProjectStore:
         self.kind = Kind(str(self.get("kind")))
         self.media = MediaStore(path, database, settings.limits)
         self.log = CorrectionLog(database)
+        self.guide_book = GuideBook(database)
         self.vectors = VectorStore(path, is_read_only=database.is_read_only)
         self.tokens = TokenCache(
             path / "cache" / TOKENS,

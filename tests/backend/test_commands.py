@@ -370,3 +370,22 @@ def test_packs_are_told_moved_and_muted(made: Call) -> None:
     status, said = made("packs", "p", "teach", "main")
     assert status == 1
     assert "heads alone" in said
+
+
+def test_a_guide_is_told_kept_and_written(made: Call, tmp_path: Path) -> None:
+    rows = [{"sample": name, "label": "animal", "verdict": "yes"} for name in "abf"]
+    made("correct", "p", "--from", verdicts(tmp_path / "v.jsonl", *rows))
+    (told,) = made("guide", "p", "animal")["guides"]
+    assert (told["label"], told["yes"], told["missing"], told["edition"]) == ("animal", 3, 17, None)
+    assert [each["label"] for each in made("guide", "p")["guides"]] == ["animal", "food"]
+    (kept,) = made("guide", "p", "animal", "--keep", "--who", "ann")["guides"]
+    assert (kept["edition"]["number"], kept["edition"]["who"], kept["changes"]) == (1, "ann", [])
+    page = tmp_path / "out" / "guide.html"
+    assert made("guide", "p", "--out", page) == {"written": str(page), "labels": 2, "pictures": 0}
+    assert "Not enough evidence: 3 of 20 verdicts" in page.read_text("utf-8")
+    status, said = made("guide", "p", "--out", tmp_path / "guide.pdf")
+    assert status == 1
+    assert "a guide is written as .html or .md, not 'guide.pdf'" in said
+    status, said = made("guide", "p", "boats")
+    assert status == 1
+    assert "there is no label 'boats'" in said

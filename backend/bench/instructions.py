@@ -1,0 +1,195 @@
+"""Examples found by search beside random and typical ones: which bring a label's pictures back?
+
+Source: Chang et al., Thinking Like an Annotator, 2023 (2306.14035). `patchlane reproduce
+labelling-instructions`; claims, data and how long: `assets/recipes/labelling-instructions.toml`.
+"""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from backend import catalogue
+from backend.bench._instruction_data import SETS, Shown, shown_set
+from backend.contracts import Writer
+from backend.numerics.boxes import boxes_of
+from backend.numerics.exemplars import crop_vector, fit, worth
+from backend.numerics.regions import parts_of
+from backend.numerics.scores import average_precision
+from backend.pipeline import load_encoder
+from backend.recipes import load_recipe
+from backend.settings import Settings, assets_folder
+from backend.types import Kind, Layout, Region
+
+Say = Callable[[str], None]
+
+NAME = "labelling-instructions"
+SHOWN = 3
+"""Examples that each arm may show: as many as the card of the paper compares."""
+FEWEST = 4
+"""Pictures of a label that exemplars are drawn from; labels with fewer are left out."""
+
+GREEDY, WHOLE = "greedy exemplars", "greedy exemplars, whole pictures"
+RANDOM, MEDOIDS = "random exemplars", "medoid exemplars"
+LABEL_NAME, MEAN, SEARCHED = "name of the label", "mean of all pictures", "greedy, where searched"
+
+
+def reproduce(*, seeds: int, train: bool, data: Path, progress: Say) -> dict[str, Any]:  # noqa: ARG001
+    """Choose exemplars on one half of each set and search the other half with them.
+
+    Args:
+        seeds: of the halves.
+        train: nothing is trained here.
+        data: folder of the data packs.
+        progress: told what is being done.
+
+    Returns:
+        The promised report; `figures` holds by set the AP of each arm, mean of labels and seeds.
+    """
+    started = time.monotonic()
+    settings = Settings.from_environ()
+    encoder = load_encoder(load_recipe("default").default_encoder(Kind.IMAGE), settings)
+    runs: dict[str, list[dict[str, float]]] = {}
+    figures: dict[str, Any] = {}
+    for pack in SETS:
+        known = shown_set(pack, encoder, data, settings.home / "training" / NAME, progress)
+        runs[pack] = []
+        for seed in range(seeds):
+            found = measured(known, seed=seed)
+            progress(f"{pack}, seed {seed}: {found}")
+            runs[pack].append(found)
+        figures[pack] = {
+            arm: round(float(np.mean([run[arm] for run in runs[pack]])), 4) for arm in runs[pack][0]
+        }
+    return {
+        "name": NAME,
+        "source": "Chang et al. 2023",
+        "seconds": round(time.monotonic() - started, 1),
+        "claims": [claim_of(each, runs) for each in read_claims()],
+        "figures": figures,
+    }
+
+
+def measured(known: Shown, *, seed: int) -> dict[str, float]:
+    """Held-out AP of each arm, mean of the labels, beside the number of labels."""
+    order = np.random.default_rng(seed).permutation(len(known.truth))
+    given, held = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
+    found: dict[str, list[float]] = {}
+    for label in range(len(known.names)):
+        yes = given[known.truth[given, label]]
+        if len(yes) < FEWEST or not known.truth[held, label].any():
+            continue
+        for arm, value in _label_arms(known, label, yes, given, held, seed=seed).items():
+            found.setdefault(arm, []).append(value)
+    return {
+        **{arm: round(float(np.mean(values)), 4) for arm, values in found.items()},
+        "labels": float(len(found.get(GREEDY, ()))),
+    }
+
+
+def _label_arms(
+    known: Shown,
+    label: int,
+    yes: Int[np.ndarray, " c"],
+    given: Int[np.ndarray, " n"],
+    held: Int[np.ndarray, " m"],
+    *,
+    seed: int,
+) -> dict[str, float]:
+    """The arms of one label; `yes` are its pictures among those `given`."""
+    own = np.searchsorted(given, yes)
+    truth, wanted = known.truth[given, label], known.truth[held, label]
+    crops = np.stack([_crop(known, row, label) for row in yes])
+    whole = np.stack([crop_vector(_parts(known, row), np.zeros(0, np.int64)) for row in yes])
+    mean = whole.mean(axis=0, keepdims=True)
+    # One pass over the parts for everything that is searched by.
+    queries = np.concatenate(
+        [crops, whole, known.labels[[label]], mean / np.linalg.norm(mean)]
+    ).astype(np.float32)
+    inside, outside = _fits(known, queries, given), _fits(known, queries, held)
+    count = len(yes)
+    chosen = {
+        GREEDY: _writer("greedy", least_gain=-1.0).choose(
+            crops, inside[:count], own, truth, k=SHOWN
+        ),
+        RANDOM: _writer("random").choose(crops, inside[:count], own, truth, k=SHOWN, seed=seed),
+        MEDOIDS: _writer("medoids").choose(crops, inside[:count], own, truth, k=SHOWN, seed=seed),
+    }
+    told = {arm: _held_out(outside[:count], wanted, rows) for arm, rows in chosen.items()}
+    rows = _writer("greedy", least_gain=-1.0).choose(
+        whole, inside[count : 2 * count], own, truth, k=SHOWN
+    )
+    return {
+        **told,
+        WHOLE: _held_out(outside[count : 2 * count], wanted, rows),
+        LABEL_NAME: _held_out(outside, wanted, [2 * count]),
+        MEAN: _held_out(outside, wanted, [2 * count + 1]),
+        SEARCHED: worth(inside[:count], own, truth, chosen[GREEDY]),
+    }
+
+
+def _writer(name: str, **settings: Any) -> Writer:
+    method = catalogue.load(f"writers/{name}")
+    return method(method.Settings(**settings))
+
+
+def _held_out(
+    fits: Float[np.ndarray, "c m"], wanted: Bool[np.ndarray, " m"], chosen: list[int]
+) -> float:
+    return average_precision(fits[chosen].max(axis=0), wanted.astype(np.float32))
+
+
+def _parts(known: Shown, row: int) -> Float[np.ndarray, "p d"]:
+    return known.parts[row].astype(np.float32)
+
+
+def _crop(known: Shown, row: int, label: int) -> Float[np.ndarray, " d"]:
+    """The parts around the evidence of a label, as the guide cuts them out."""
+    parts = _parts(known, row)
+    frames = boxes_of((parts @ known.labels[label]).reshape(known.grid))
+    inside = parts_of(Region("box", frames[0]), Layout(grid=known.grid)) if frames else []
+    return crop_vector(parts, np.asarray(inside, np.int64))
+
+
+def _fits(
+    known: Shown, queries: Float[np.ndarray, "q d"], rows: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, "q n"]:
+    return np.stack([fit(queries, _parts(known, row)) for row in rows], axis=1)
+
+
+def read_claims() -> list[dict[str, Any]]:
+    """The claims of the recipe: what is measured, what is asked, what is expected."""
+    path = assets_folder() / "recipes" / f"{NAME}.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8"))["claims"]
+
+
+def claim_of(
+    claim: Mapping[str, Any], runs: Mapping[str, list[dict[str, float]]]
+) -> dict[str, Any]:
+    """One claim with its figures; `reach` is the least difference, on each of the seeds."""
+    of_set = runs[claim["data"]]
+    values, against = (
+        np.array([run[arm] for run in of_set]) for arm in (claim["arm"], claim["baseline"])
+    )
+    apart = values - against
+    return {
+        "claim": claim["claim"],
+        "data": claim["data"],
+        "metric": "held-out AP",
+        "arm": claim["arm"],
+        "baseline_arm": claim["baseline"],
+        "baseline": round(float(against.mean()), 4),
+        "measured": round(float(values.mean()), 4),
+        "difference": round(float(apart.mean()), 4),
+        "of_each_seed": [round(float(value), 4) for value in apart],
+        "spread": round(float(apart.std()), 4),
+        "seeds": len(of_set),
+        "holds": bool(apart.min() >= claim["reach"]),
+        "expected": claim["expected"],
+    }

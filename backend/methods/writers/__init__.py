@@ -1,0 +1,1 @@
+"""How do we say it in words, and by which examples?"""

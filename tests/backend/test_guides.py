@@ -1,0 +1,278 @@
+"""Guides of small real projects of texts: what is shown, what it rests on, and what changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from backend import api
+from backend.errors import BadInputError, NotFoundError
+from backend.guide_search import Found
+from backend.guides import ENOUGH, Guide, _against
+from backend.numerics.sentences import sentence_starts, sentence_vectors
+
+TRAVEL = ("bus", "train", "tram", "ferry", "taxi", "plane")
+FOOD = ("soup", "bread", "salad", "pizza", "rice", "cake")
+WAYS = ("The {} was late again", "We waited for the {} in the rain", "My {} cost too much")
+HOSTILE = "<img src=x onerror=alert(1)> ${x} {{y}}"
+
+Make = Callable[..., api.Workbench]
+
+
+@pytest.fixture
+def make(settings: api.Settings, tmp_path: Path) -> Iterator[Make]:
+    """`make(rows)`: a project of texts ("words" encoder) named by their place in `rows`."""
+    made: list[api.Workbench] = []
+
+    def one(texts: list[str], labels: tuple[str, ...] = ("travel", HOSTILE)) -> api.Workbench:
+        file = tmp_path / f"{len(made)}.jsonl"
+        rows = [{"sample": f"s{at}", "text": text} for at, text in enumerate(texts)]
+        file.write_text("\n".join(json.dumps(row) for row in rows), "utf-8")
+        bench = api.create_project(
+            f"p{len(made)}", labels=labels, encoder="words", settings=settings
+        )
+        bench.add(file)
+        made.append(bench)
+        return bench
+
+    yield one
+    for bench in made:
+        bench.close()
+
+
+@pytest.fixture
+def trips(make: Make) -> api.Workbench:
+    """Texts on travel (YES) and food (NO), all decided."""
+    texts = [way.format(thing) for thing in (*TRAVEL, *FOOD) for way in WAYS]
+    bench = make(texts)
+    bench.correct(
+        [
+            {
+                "sample": sample.id,
+                "label": "travel",
+                "verdict": "yes" if any(word in (sample.text or "") for word in TRAVEL) else "no",
+            }
+            for sample in bench.samples()
+        ]
+    )
+    return bench
+
+
+def shown(guide: Guide) -> list[int]:
+    return [one.place.sample for one in guide.exemplars]
+
+
+def test_exemplars_are_yes_and_near_misses_are_no(trips: api.Workbench) -> None:
+    guide = trips.guides.of("travel")
+    said = trips.verdicts()
+    label = guide.label.id
+    assert 1 <= len(guide.exemplars) <= 5
+    assert {said[one][label] for one in shown(guide)} == {api.Verdict.YES}
+    assert {said[one.place.sample][label] for one in guide.misses} == {api.Verdict.NO}
+    assert (guide.yes, guide.no, guide.missing) == (18, 18, 0)
+
+
+def test_exemplars_are_never_from_held_back_samples(trips: api.Workbench) -> None:
+    board = trips.board
+    guide = trips.guides.of("travel")
+    rows = [board.row_of[one] for one in shown(guide)]
+    assert board.trainable[rows].all()
+
+
+def test_the_precision_that_is_told_is_that_of_held_back_samples(trips: api.Workbench) -> None:
+    """A twin: sentences compared one by one, and scikit-learn's precision."""
+    guide, board = trips.guides.of("travel"), trips.board
+    fingerprint = trips.pipeline.encoder.fingerprint
+
+    def vector(row: int) -> np.ndarray:
+        sample = board.samples[row]
+        parts, layout = trips.store.vectors.parts(sample.content_hash, fingerprint)
+        starts = sentence_starts(sample.text or "", layout.spans or ())
+        return sentence_vectors(parts, starts)[0]  # all of these texts are one sentence
+
+    examples = [vector(board.row_of[one]) for one in shown(guide)]
+    held = np.flatnonzero(board.held_back)
+    scores = [max(vector(row) @ one for one in examples) for row in held]
+    truth = [
+        board.verdicts[board.samples[row].id, guide.label.id].verdict == api.Verdict.YES
+        for row in held
+    ]
+    assert guide.held_out_of == len(held) > 1
+    assert 0 < sum(truth) < len(truth)
+    assert guide.held_out == pytest.approx(average_precision_score(truth, scores), abs=1e-5)
+
+
+def test_a_near_miss_is_the_no_that_is_nearest_to_an_exemplar(trips: api.Workbench) -> None:
+    guide = trips.guides.of("travel")
+    fits = [one.fit for one in guide.misses]
+    assert fits == sorted(fits, reverse=True)
+    assert all(0 <= one.like < len(guide.exemplars) for one in guide.misses)
+    assert all(one.who == "me" for one in guide.misses)
+
+
+def test_usual_words_stand_in_texts_with_the_label(trips: api.Workbench) -> None:
+    words = {one.word: one for one in trips.guides.of("travel").words}
+    assert words
+    assert set(words) <= set(TRAVEL)  # every other word is as common in texts on food
+    assert all(one.in_yes == pytest.approx(3 / 18) and one.in_no == 0 for one in words.values())
+
+
+def test_under_twenty_verdicts_there_is_not_enough_evidence(make: Make) -> None:
+    bench = make([way.format(thing) for thing in TRAVEL for way in WAYS])
+    samples = bench.samples()
+    bench.correct(
+        [{"sample": one.id, "label": "travel", "verdict": "yes"} for one in samples[:10]]
+        + [{"sample": one.id, "label": "travel", "verdict": "unsure"} for one in samples[10:]]
+    )
+    guide = bench.guides.of("travel")
+    assert (guide.missing, guide.unsure) == (ENOUGH - 10, 8)
+    assert not guide.exemplars
+    assert not guide.misses
+    assert guide.held_out is None
+
+
+@pytest.mark.parametrize(("verdict", "examples", "misses"), [("yes", 5, 0), ("no", 0, 6)])
+def test_verdicts_of_one_kind_only(make: Make, verdict: str, examples: int, misses: int) -> None:
+    bench = make([f"The {thing} of {day}" for thing in (*TRAVEL, *FOOD) for day in ("May", "June")])
+    bench.correct(
+        [{"sample": one.id, "label": "travel", "verdict": verdict} for one in bench.samples()]
+    )
+    guide = bench.guides.of("travel")
+    assert (len(guide.exemplars), len(guide.misses)) == (examples, misses)
+    assert guide.held_out is None
+
+
+def test_a_label_without_verdicts_and_one_that_does_not_exist(trips: api.Workbench) -> None:
+    guide = trips.guides.of(HOSTILE)
+    assert (guide.missing, guide.yes, guide.no) == (ENOUGH, 0, 0)
+    with pytest.raises(NotFoundError, match="there is no label"):
+        trips.guides.of("boats")
+
+
+def test_a_text_of_twenty_thousand_words_is_quoted_in_part(make: Make) -> None:
+    long = "The bus was late. " + " ".join(f"word{n}" for n in range(20_000))
+    bench = make([long, *(way.format(thing) for thing in (*TRAVEL, *FOOD) for way in WAYS)])
+    bench.correct(
+        [
+            {"sample": one.id, "label": "travel", "verdict": "yes" if at < 19 else "no"}
+            for at, one in enumerate(bench.samples())
+        ]
+    )
+    first = bench.samples()[0]
+    bench.guides.pin("travel", first.id)
+    guide = bench.guides.of("travel")
+    assert shown(guide)[0] == first.id
+    assert all(0 < len(one.place.quote) <= 300 for one in guide.exemplars)
+    assert all(one.place.quote[a:b].strip() for one in guide.exemplars for a, b in one.place.words)
+
+
+def test_a_pinned_sample_stays_and_a_refused_one_goes(trips: api.Workbench) -> None:
+    guide = trips.guides.of("travel")
+    first = shown(guide)[0]
+    other = next(
+        sample
+        for sample, said in trips.verdicts().items()
+        if said.get(guide.label.id) == api.Verdict.YES and sample not in shown(guide)
+    )
+    trips.guides.refuse("travel", first)
+    trips.guides.pin("travel", other)
+    after = trips.guides.of("travel")
+    assert shown(after)[0] == other
+    assert after.exemplars[0].is_pinned
+    assert first not in shown(after)
+    assert [sample for sample, _ in after.refused] == [first]
+    trips.undo()
+    trips.undo()
+    assert shown(trips.guides.of("travel")) == shown(guide)
+
+
+def test_a_pinned_sample_that_is_no_or_gone_is_told(trips: api.Workbench) -> None:
+    guide = trips.guides.of("travel")
+    one, two = shown(guide)[:2] if len(guide.exemplars) > 1 else (shown(guide)[0], 2)
+    trips.guides.pin("travel", one)
+    trips.guides.pin("travel", two)
+    trips.correct([{"sample": one, "label": "travel", "verdict": "no"}])
+    trips.remove_samples([two])
+    after = trips.guides.of("travel")
+    assert {each.sample: each.why for each in after.lapsed} == {
+        one: "its verdict is NO now",
+        two: "its sample was removed",
+    }
+    assert not {one, two} & set(shown(after))
+    with pytest.raises(BadInputError, match="is NO for 'travel'"):
+        trips.guides.pin("travel", one)
+
+
+def test_drift_tells_what_changed_since_an_edition(trips: api.Workbench) -> None:
+    assert trips.guides.of("travel").drift is None
+    trips.guides.keep("travel")
+    same = trips.guides.of("travel").drift
+    assert same is not None
+    assert not same.is_any
+    guide = trips.guides.of("travel")
+    first = shown(guide)[0]
+    trips.correct([{"sample": first, "label": "travel", "verdict": "no"}], who="ann")
+    trips.guides.write("travel", definition="Ways to get somewhere.")
+    drift = trips.guides.of("travel").drift
+    assert drift is not None
+    assert drift.is_redefined
+    name = trips.sample(first).name
+    assert name in drift.gone
+    turned = [(one.sample, one.before, one.now, one.who) for one in drift.turned]
+    assert turned == [(first, api.Verdict.YES, api.Verdict.NO, "ann")]
+    told = " ".join(api.guide_changes(drift))
+    assert f"{name} was YES and is NO now (ann)." in told
+    assert "The definition or the notes were rewritten." in told
+
+
+def test_later_verdicts_that_contradict_the_exemplars_are_told(trips: api.Workbench) -> None:
+    label = trips.label("travel").id
+    said = trips.store.guide_book.verdicts(label)
+    yes = [one for one, row in said.items() if row.verdict == api.Verdict.YES][:4]
+    no = [one for one, row in said.items() if row.verdict == api.Verdict.NO][:4]
+    before = {one: row for one, row in said.items() if one in (yes[0], no[0])}
+    fits = {yes[0]: 0.1, yes[1]: 0.1, yes[2]: 0.9, yes[3]: 0.3}
+    fits |= {no[0]: 0.9, no[1]: 0.9, no[2]: 0.1, no[3]: 0.5}
+    found = Found(fits=fits, usual_yes=0.6, usual_no=0.2)
+    told = _against(trips.board, before, said, found, 0)
+    # The first of each kind was known to the edition; the others are as exemplars have them.
+    assert {one.sample: one.why for one in told} == {
+        yes[1]: "no more like any exemplar than the usual NO",
+        no[1]: "as much like an exemplar as the usual YES",
+    }
+    assert _against(trips.board, before, said, found, trips.offset) == ()
+    assert _against(trips.board, before, said, Found(fits=fits), 0) == ()
+
+
+def test_a_renamed_and_a_merged_label_keep_their_guides(trips: api.Workbench) -> None:
+    before = shown(trips.guides.of("travel"))
+    trips.guides.pin("travel", before[0])
+    trips.rename_label("travel", "ways")
+    assert before[0] in shown(trips.guides.of("ways"))
+    trips.merge_labels("ways", HOSTILE)
+    merged = trips.guides.of(HOSTILE)
+    assert before[0] in shown(merged)
+    assert (merged.yes, merged.no) == (18, 18)
+
+
+def test_what_other_labels_say_is_fresh_though_the_search_is_kept(trips: api.Workbench) -> None:
+    first = shown(trips.guides.of("travel"))[0]
+    trips.correct([{"sample": first, "label": HOSTILE, "verdict": "yes"}])
+    assert trips.guides.of("travel").exemplars[0].also == (HOSTILE,)
+
+
+def test_one_thing_is_written_at_a_time(trips: api.Workbench) -> None:
+    for given in ({}, {"definition": "a", "notes": "b"}):
+        with pytest.raises(BadInputError, match="either the definition or the notes"):
+            trips.guides.write("travel", **given)
+    with pytest.raises(BadInputError, match="not valid Unicode"):
+        trips.guides.write("travel", definition="\ud800")
+    trips.guides.write("travel", notes="Trams are travel.")
+    assert trips.guides.of("travel").notes == "Trams are travel."
+    trips.undo()
+    assert trips.guides.of("travel").notes == ""
