@@ -36,7 +36,7 @@ from ui.components.shell import ShellBar
 from ui.context import Context
 from ui.host import LOOPBACK_HOSTS, Guard, bound_socket, further_names, head, is_loopback, names_of
 from ui.host import router as host_router
-from ui.pages import data, explore, label, learn
+from ui.pages import data, explore, guide, label, learn
 from ui.routes import (
     api_tools,
     bulk,
@@ -44,6 +44,7 @@ from ui.routes import (
     checks,
     exports,
     finding,
+    guides,
     imports,
     items,
     jobs,
@@ -64,6 +65,7 @@ PAGES = (
     ("Label", "", label),
     ("Explore", "explore", explore),
     ("Learn", "learn", learn),
+    ("Guide", "guide", guide),
     ("Data", "data", data),
 )
 ROUTES = (
@@ -82,6 +84,7 @@ ROUTES = (
     points,
     packs,
     people,
+    guides,
 )
 STATUS = {
     api.NotFoundError: 404,

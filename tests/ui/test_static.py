@@ -41,7 +41,8 @@ def test_every_word_that_a_module_asks_for_exists(file) -> None:
 def test_words_with_a_changing_end_exist() -> None:
     """Keys put together in the code: every value they can have."""
     ends = {
-        "page": ("label", "explore", "learn", "data"),
+        "page": ("label", "explore", "learn", "guide", "data"),
+        "guide.do": ("pin", "release", "refuse"),
         "learn.kind": ("fold", "lane", "import", "drop", "revert", "start"),
         "learn.compare": ("one", "other", "gained", "lost"),
         "saved": ("saved", "saving", "offline"),

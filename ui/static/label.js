@@ -11,6 +11,7 @@ import { Certain } from './certain.js';
 import { Chips, barsOf } from './chips.js';
 import { Decisions } from './decisions.js';
 import { EvidenceView } from './evidence_view.js';
+import { GuidePanel } from './guide_panel.js';
 import { lay } from './label_layout.js';
 import { LabelBox } from './label_box.js';
 import { assignKeys, listenForKeys } from './label_keys.js';
@@ -66,6 +67,7 @@ class LabelPage {
     this.marks = new Marks(this);
     this.points = new PointOut(this);
     this.boxes = new BoxTool(this);
+    this.guide = new GuidePanel(this);
     this.view = new EvidenceView(this);
     this.bar = this.view.bar;
     this.place = lay(this);
@@ -239,7 +241,7 @@ class LabelPage {
     this.root.classList.toggle('certain', Boolean(this.certain.now));
   }
 
-  #fill() { this.place.replaceChildren(this.stage.node, this.card.node, this.view.panel.node, this.points.node, this.marks.menu); }
+  #fill() { this.place.replaceChildren(this.stage.node, this.card.node, this.view.panel.node, this.points.node, this.marks.menu, this.guide.node); }
 
   bringEvidence(record) {
     const place = evidence => { if (this.current === record) this.view.place(evidence); };
@@ -286,6 +288,7 @@ class LabelPage {
     this.marks.hideMenu();
     this.points.follow(id);
     this.boxes.follow(id);
+    this.guide.follow(id);
     this.writeSoon();
     this.view.draw();
     if (id !== null) this.card.speak(this.bar.said);
@@ -411,6 +414,7 @@ class LabelPage {
     if (!op) { tellUndone(answer, again); return; }
     this.setLabels(labels);
     this.certain.renew();
+    this.guide.refresh();
     samples.forEach(sample => this.line.mark(sample, false));
     // More than this sample changed (a bulk verdict, an import, a label): say it, and offer the way back.
     if (samples.length !== 1) tellUndone(answer, again, { isBack });
@@ -471,6 +475,7 @@ class LabelPage {
   escape() {
     if (!this.marks.menu.hidden) { this.marks.hideMenu(); return; }
     if (this.points.isOpen || this.boxes.isOpen) { this.leaveTools(); return; }
+    if (this.guide.isOpen) { this.guide.toggle(); return; }
     this.stage?.setPart(null);
     this.view.escape();
     if (this.active !== null) this.activate(null);

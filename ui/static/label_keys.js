@@ -4,7 +4,7 @@ import { digitOf, helpKeys, keys, t } from './base.js';
 
 /** Letters the page uses itself, or will; the other ones may be given to labels. */
 const RESERVED = new Set('unefgcl');
-const HELP = ['digits', 'no', 'unsure', 'here', 'point', 'box', 'enter', 'skip', 'back', 'undo', 'evidence', 'focus', 'arrows', 'zoom', 'copy', 'find', 'new', 'escape'];
+const HELP = ['digits', 'no', 'unsure', 'here', 'point', 'box', 'guide', 'enter', 'skip', 'back', 'undo', 'evidence', 'focus', 'arrows', 'zoom', 'copy', 'find', 'new', 'escape'];
 
 /**
  * label id -> key. Keys that people gave come first. The digits left over go to the labels in
@@ -42,6 +42,7 @@ export function listenForKeys(page) {
     h: event => page.marks.mark(!event.shiftKey),
     p: () => page.points.toggle(),
     b: () => page.boxes.toggle(),
+    g: () => page.guide.toggle(),
     e: () => page.bar.other(),
     f: () => page.stage?.focus(),
     n: () => page.box.startNew(),

@@ -7,7 +7,7 @@ import {
 } from './base.js';
 import { mountJobs } from './jobs.js';
 
-const PAGES = [['label', '/'], ['explore', '/explore'], ['learn', '/learn'], ['data', '/data']];
+const PAGES = [['label', '/'], ['explore', '/explore'], ['learn', '/learn'], ['guide', '/guide'], ['data', '/data']];
 const ICON = {
   undo: 'M9 14 4 9l5-5M4 9h10a6 6 0 0 1 0 12h-3',
   help: 'M9.1 9a3 3 0 1 1 4.4 2.6c-1 .6-1.5 1.2-1.5 2.4M12 18v.1',
