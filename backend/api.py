@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backend import score_tables, trash
+from backend.abstaining import Abstention, Widths, abstention, widths
 from backend.catalogue import Entry, entries
 from backend.errors import (
     BadInputError,
@@ -95,6 +96,7 @@ __all__ = [
     "OFFLINE_ENCODERS",
     "SAYINGS",
     "STATES",
+    "Abstention",
     "AcceptPlan",
     "Acceptance",
     "Agreement",
@@ -162,9 +164,11 @@ __all__ = [
     "Ticket",
     "Verdict",
     "VersionChange",
+    "Widths",
     "Word",
     "Workbench",
     "__version__",
+    "abstention",
     "assets_folder",
     "box_of",
     "check",
@@ -189,6 +193,7 @@ __all__ = [
     "restore_project",
     "score_tables",
     "source_of",
+    "widths",
     "write_guide",
 ]
 

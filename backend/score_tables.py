@@ -11,12 +11,13 @@ from dataclasses import asdict
 
 import numpy as np
 
+from backend.abstaining import Abstention, table_rows
 from backend.errors import BadInputError
 from backend.evaluating import Comparison, LabelCurve, LabelScore, Slice
 from backend.methods.exporters._cells import table_line
 from backend.numerics.reliability import Reliability
 from backend.pack_facts import CurvePoint
-from backend.types import Interval
+from backend.types import CoveragePoint, Interval
 
 Row = Sequence[object]
 
@@ -152,6 +153,20 @@ def trade_off(found: LabelCurve) -> list[Row]:
             strict=True,
         )
     )
+    return rows
+
+
+def abstention(found: Abstention) -> list[Row]:
+    """One row per level of label sets."""
+    rows = table_rows(found)
+    return [tuple(rows[0]), *(tuple(row.values()) for row in rows)] if rows else [("level",)]
+
+
+def coverage(points: Sequence[CoveragePoint]) -> list[Row]:
+    """Claimed against realised coverage over time."""
+    header = ("claimed", "from", "to", "samples", "realised", "low", "high")
+    rows: list[Row] = [header]
+    rows += [(p.level, p.first, p.last, p.n, p.realised, p.low, p.high) for p in points]
     return rows
 
 

@@ -42,6 +42,7 @@ from ui.routes import (
     bulk,
     certainty,
     checks,
+    evaluation,
     exports,
     finding,
     guides,
@@ -85,6 +86,7 @@ ROUTES = (
     packs,
     people,
     guides,
+    evaluation,
 )
 STATUS = {
     api.NotFoundError: 404,

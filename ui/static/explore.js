@@ -4,6 +4,7 @@ import { announceSaved, announceVersion, api, confirmed, count, debounce, el, he
   t, toast, toastError, url } from './base.js';
 import { createCards } from './cards.js';
 import { createFacets } from './facets.js';
+import { filterWords } from './filter_words.js';
 import { createGrid } from './grid.js';
 import { MapPane } from './map_pane.js';
 import { splitter } from './panes.js';
@@ -263,15 +264,15 @@ class Explore {
   }
   drawChips() {
     const names = new Map(this.facts.labels.map(l => [String(l.id), l.name]));
-    const words = key => { const [kind, ...rest] = key.split(':'); return kind === 'label' ?
-        `${names.get(rest[0]) ?? '?'}: ${t(`explore.verdict.${rest[1]}`)}` :
-        `${t(`explore.facet.${kind}`)}: ${rest.join(':') || t('explore.facet.top')}`; };
+    const words = key => filterWords(key, names);
     this.chips.replaceChildren(...[...this.filters].map(key => el('button', { class: 'pl-chip', type: 'button', title: t(
           'explore.filter.off'), onclick: () => this.toggleFilter(key) }, el('span', { class: 'pl-cut' }, words(key)), el(
       'span', { 'aria-hidden': 'true' }, '✕'))),
       this.filters.size > 1 ? el('button', { class: 'pl-link', type: 'button', onclick: () => { this.filters.clear();
           this.toggleFilter('split:');
-          this.toggleFilter('split:'); } }, t('explore.filter.clear')) : '');
+          this.toggleFilter('split:'); } }, t('explore.filter.clear')) : '',
+      el('a', { class: 'pl-link', href: url('/learn', { filter: [...this.filters].map(encodeURIComponent).join(',') }) + '#evaluation',
+        'data-testid': 'evaluate-slice' }, t('explore.filter.evaluate')));
     this.chips.hidden = !this.filters.size;
   }
   newest(kind) {

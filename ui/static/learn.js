@@ -4,6 +4,7 @@
 import { api, announceJobs, announceVersion, debounce, el, emit, helpKeys, listen, markReady, pageRoot, setOpenProject, t, toastError } from './base.js';
 import { mountCurve } from './learn_curve.js';
 import { mountDoubts } from './learn_doubts.js';
+import { mountEvaluation } from './learn_evaluation.js';
 import { mountPacks } from './learn_packs.js';
 import { mountPeople } from './learn_people.js';
 import { mountReport } from './learn_report.js';
@@ -14,14 +15,14 @@ export async function mount({ root }) {
   pageRoot(root, 'learn');
   const section = (name, label) => el('section', { class: `pl-learn-${name}`, 'aria-label': t(label) });
   const packs = section('packs', 'learn.packs'), report = section('report', 'learn.report'), curve = section('curve', 'learn.curve');
-  const people = section('people', 'people.title'), doubts = section('doubts', 'doubts.title'), versions = section('versions', 'learn.versions');
+  const evaluation = section('evaluation', 'eval.title'), people = section('people', 'people.title'), doubts = section('doubts', 'doubts.title'), versions = section('versions', 'learn.versions');
   root.replaceChildren(el('div', { class: 'pl-panes' },
-    el('main', { class: 'pl-pane grow pl-learn-main' }, packs, report, curve, people, doubts),
+    el('main', { class: 'pl-pane grow pl-learn-main' }, packs, report, curve, evaluation, people, doubts),
     el('aside', { class: 'pl-pane pl-learn-side' }, versions)));
   helpKeys(t('page.learn'), [['U', t('help.learn.undo')]]);
 
   const desk = { state: null, change, refresh, isTeaching: false };
-  const parts = [mountPacks(packs, desk), mountReport(report, desk), mountCurve(curve, desk), mountVersions(versions, desk), mountPeople(people), mountDoubts(doubts)];
+  const parts = [mountPacks(packs, desk), mountReport(report, desk), mountCurve(curve, desk), mountVersions(versions, desk), mountPeople(people), mountDoubts(doubts), mountEvaluation(evaluation)];
   let turn = 0;
 
   /** Ask again and draw what changed; an answer that is overtaken by a later one is dropped. */

@@ -1,5 +1,5 @@
 // How the model became better: held-back mAP over the verdicts given, per pack and over all labels.
-import { api, debounce, el, loadPlotly, onRemoved, onTheme, t, themeColours } from './base.js';
+import { api, debounce, el, loadPlotly, onRemoved, onTheme, t, themeColours, url } from './base.js';
 import { BEST } from './colours.js';
 
 const SHAPES = ['circle', 'square', 'diamond', 'triangle-up', 'cross', 'x', 'star', 'triangle-down'];
@@ -8,8 +8,9 @@ const SOON = 600;                         // ms: versions come quickly while som
 export function mountCurve(root) {
   const plot = el('div', { class: 'pl-curve', 'data-testid': 'curve', role: 'img', 'aria-label': t('learn.curve.what') });
   const none = el('p', { class: 'pl-dim pl-plain', hidden: true, 'data-testid': 'curve-none' });
-  root.replaceChildren(el('header', { class: 'pl-learn-head' }, el('h2', { class: 'pl-h2' }, t('learn.curve')), el('span', { class: 'pl-dim pl-small' }, t('learn.curve.what'))), none, plot);
-  plot.hidden = true;
+  const csv = el('a', { class: 'pl-button small', download: '', 'data-testid': 'csv-curve' }, t('eval.csv'));
+  root.replaceChildren(el('header', { class: 'pl-learn-head' }, el('h2', { class: 'pl-h2' }, t('learn.curve')), el('span', { class: 'pl-dim pl-small' }, t('learn.curve.what')), csv), none, plot);
+  plot.hidden = csv.hidden = true;
   let points = [], seen = '', stopped = new AbortController();
 
   const askSoon = debounce(async () => {
@@ -36,7 +37,8 @@ export function mountCurve(root) {
     const known = points.filter(point => point.mAP !== null);
     none.hidden = known.length > 0;
     none.textContent = t('learn.curve.none');
-    plot.hidden = !known.length;
+    plot.hidden = csv.hidden = !known.length;
+    csv.href = url('/pl/api/evaluation/table', { name: 'curve' });
     if (!known.length) return;
     const Plotly = await loadPlotly();
     if (!root.isConnected) return;

@@ -1,0 +1,47 @@
+// Are probabilities what they say: stated against observed share of YES, with intervals, as shown to
+// people and as fitted without the sample.
+import { api, count, el, t } from './base.js';
+import { axis, between, chart, number } from './charts.js';
+
+export function mountCalibration(node, desk) {
+  const what = el('p', { class: 'pl-dim pl-plain', 'data-testid': 'calibration-what' });
+  const picture = chart(t('eval.chart.reliability'), { test: 'chart-reliability' });
+  const body = el('tbody', {});
+  const columns = ['from', 'pairs', 'stated', 'observed', 'between'];
+  const table = el('div', { class: 'pl-table-scroll' }, el('table', { class: 'pl-table pl-eval-table', 'data-testid': 'eval-bins' },
+    el('thead', {}, el('tr', {}, columns.map((name, k) => el('th', { scope: 'col', class: k ? 'num' : null }, t(`eval.bin.${name}`))))), body));
+  const tools = el('div', { class: 'pl-row end' });
+  node.append(what, picture.node, table, tools);
+
+  async function show() {
+    const { shown, cross, why } = await api('/pl/api/evaluation/calibration', { query: desk.query() });
+    const words = shown.counts.length ? [t('eval.calibration.shown', { ece: number(shown.ece), brier: number(shown.brier) })] : [t('eval.calibration.none')];
+    if (cross) words.push(t('eval.calibration.cross', { ece: number(cross.ece), brier: number(cross.brier) }));
+    else if (shown.counts.length) words.push(t(`eval.calibration.${why}`));
+    what.textContent = words.join(' ');
+    body.replaceChildren(...shown.counts.map((n, k) => {
+      const [low, high] = shown.edges[k], filter = `chance:any:${low.toFixed(6)}:${(high < 1 ? high : 2).toFixed(6)}`;
+      return el('tr', { 'data-testid': 'eval-bin' }, el('th', { scope: 'row' }, `${low.toFixed(2)} – ${high.toFixed(2)}`), el('td', { class: 'num' }, desk.link(n, [filter], t('eval.open.bin'))),
+        el('td', { class: 'num' }, number(shown.stated[k])), el('td', { class: 'num' }, number(shown.observed[k])), el('td', { class: 'num' }, between([shown.low[k], shown.high[k]])));
+    }));
+    table.hidden = !shown.counts.length;
+    tools.replaceChildren(desk.csv('calibration'));
+    if (shown.counts.length) await picture.draw(ui => reliabilityFigure(ui, shown, cross)); else picture.clear();
+  }
+  return { node, show };
+}
+
+/** Stated against observed as a figure; `cross` beside it where there is one. */
+export function reliabilityFigure(ui, shown, cross = null) {
+  const most = Math.max(...shown.counts, ...(cross?.counts ?? [1]));
+  const points = (found, name, colour, symbol) => ({
+    type: 'scatter', mode: 'lines+markers', name, x: found.stated, y: found.observed, line: { color: colour, width: 1.5 },
+    marker: { color: colour, symbol, size: found.counts.map(n => 5 + 10 * Math.sqrt(n / most)) }, customdata: found.counts,
+    error_y: { type: 'data', symmetric: false, array: found.high.map((high, k) => high - found.observed[k]), arrayminus: found.low.map((low, k) => found.observed[k] - low), color: colour, thickness: 1, width: 3 },
+    hovertemplate: t('eval.hover.bin'),
+  });
+  const lines = [{ type: 'scatter', mode: 'lines', name: t('eval.calibration.perfect'), x: [0, 1], y: [0, 1], line: { color: ui.dim, width: 1, dash: 'dash' }, hoverinfo: 'skip' },
+    points(shown, t('eval.calibration.as.shown'), cross ? ui.unknown : ui.accent, 'circle')];
+  if (cross?.counts.length) lines.push(points(cross, t('eval.calibration.as.cross'), ui.accent, 'diamond'));
+  return { height: cross ? 320 : 260, traces: lines, layout: { showlegend: Boolean(cross), xaxis: axis(t('eval.stated'), { range: [0, 1.02] }), yaxis: axis(t('eval.observed'), { range: [0, 1.02] }) } };
+}

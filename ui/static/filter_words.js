@@ -1,0 +1,22 @@
+// Filters as words: of Explore's chips and of slices. The grammar is the backend's (slices.py).
+import { t } from './base.js';
+
+const percents = (low, high) => `${Math.round(100 * low)} – ${Math.min(100, Math.round(100 * high))} %`;
+
+/** `names` are the labels' names by their id as text. */
+export function filterWords(key, names) {
+  const [kind, ...rest] = key.split(':');
+  const name = names.get(rest[0]) ?? '?';
+  if (kind === 'label') return `${name}: ${t(`explore.verdict.${rest[1]}`)}`;
+  if (kind === 'said') return t(rest[1] === 'yes' ? 'filter.said' : 'filter.unsaid', { name });
+  if (kind === 'chance') {
+    const range = percents(Number(rest[1]), Number(rest[2]));
+    return rest[0] === 'any' ? t('filter.chance.any', { range }) : t('filter.chance', { name, range });
+  }
+  if (kind === 'meta') return `${rest[0]}: ${rest.slice(1).join(':')}`;
+  if (kind === 'split' || kind === 'source') return `${t(`explore.facet.${kind}`)}: ${rest.join(':') || t('explore.facet.top')}`;
+  return t(`filter.${kind}.${rest[0]}`);
+}
+
+/** The address of Explore with these filters, as a grid. */
+export const filterAddress = filters => ({ filter: filters.map(encodeURIComponent).join(','), view: 'grid' });

@@ -1,0 +1,179 @@
+// The Learn page's evaluation: one question (which samples, which slice, what an undecided pair is)
+// and its answer in parts. A part is asked for when it is looked at; every number links to its samples.
+import { api, count, debounce, el, listen, params, setAddress, t, toastError, url } from './base.js';
+import { between, number } from './charts.js';
+import { mountCalibration } from './eval_calibration.js';
+import { mountCertainty } from './eval_certainty.js';
+import { mountLabels } from './eval_labels.js';
+import { mountInstead, mountTogether } from './eval_pairs.js';
+import { mountSlices } from './eval_slices.js';
+import { filterAddress, filterWords } from './filter_words.js';
+
+const SPLITS = ['held-back', 'val', 'test', 'train'], UNKNOWN = ['masked', 'no', 'complete'];
+const TABS = { labels: mountLabels, instead: mountInstead, together: mountTogether, calibration: mountCalibration, slices: mountSlices, certainty: mountCertainty };
+const WAYS = ['threshold', 'best-threshold', 'top-3'], ROWS = ['CF1', 'CF1_mean', 'OF1', 'CP', 'CR', 'OP', 'OR'];
+const SOON = 400;                         // ms: versions come quickly while somebody labels
+
+export function mountEvaluation(root) {
+  root.dataset.testid = 'evaluation';
+  root.id = 'evaluation';
+  const at = params(), pick = (name, values) => (values.includes(at.get(name)) ? at.get(name) : values[0]);
+  const asked = { split: pick('split', SPLITS), unknown: pick('unknown', UNKNOWN), filters: (at.get('filter') ?? '').split(',').filter(Boolean).map(decodeURIComponent) };
+  let tab = pick('part', Object.keys(TABS)), seen = '', isNear = false, told = null, turn = 0, stopped = new AbortController();
+
+  const choice = (name, values) => {
+    const select = el('select', { class: 'pl-input', 'data-testid': `eval-${name}`, onchange: () => { asked[name] = select.value; ask(); } },
+      values.map(value => el('option', { value, selected: value === asked[name] }, t(`eval.${name}.${value}`))));
+    return el('label', { class: 'pl-eval-choice' }, el('span', { class: 'pl-dim pl-small' }, t(`eval.${name}`)), select);
+  };
+  const chips = el('div', { class: 'pl-row pl-eval-chips', hidden: true, role: 'group', 'aria-label': t('explore.filters') });
+  const how = el('p', { class: 'pl-dim pl-plain', role: 'note', 'data-testid': 'eval-how' });
+  const none = el('p', { class: 'pl-note', hidden: true, 'data-testid': 'eval-none' });
+  const scores = el('div', { class: 'pl-eval-scores' });
+  const tabs = el('div', { class: 'pl-eval-tabs', role: 'tablist', 'aria-label': t('eval.parts') }, Object.keys(TABS).map(name => el('button', {
+    type: 'button', role: 'tab', id: `pl-eval-${name}`, 'data-testid': `eval-tab-${name}`, 'aria-controls': 'pl-eval-part', onclick: () => open(name),
+  }, t(`eval.part.${name}`))));
+  const part = el('div', { class: 'pl-eval-part', role: 'tabpanel', id: 'pl-eval-part' });
+  const whole = el('div', { class: 'pl-eval-whole', hidden: true }, scores, tabs, part);
+  root.replaceChildren(el('header', { class: 'pl-learn-head' }, el('h2', { class: 'pl-h1' }, t('eval.title')),
+    el('div', { class: 'pl-row' }, choice('split', SPLITS), choice('unknown', UNKNOWN))), chips, how, none, whole);
+
+  tabs.addEventListener('keydown', event => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key], names = Object.keys(TABS);
+    if (!step) return;
+    const next = names[(names.indexOf(tab) + step + names.length) % names.length];
+    open(next);
+    tabs.querySelector(`[data-testid=eval-tab-${next}]`).focus();
+    event.preventDefault();
+  });
+
+  // What every part needs of the question.
+  const desk = {
+    query: () => ({ split: asked.split, unknown: asked.unknown, filter: asked.filters.join('\n') }),
+    asked,
+    told: () => told,
+    reload: () => load(),
+    only(filter) { if (!asked.filters.includes(filter)) asked.filters.push(filter); ask(); },
+    /** Samples of this question that match more filters. */
+    address: filters => url('/explore', filterAddress([...told.base, ...filters])),
+    /** A number that opens its samples; `filters` a list, or several alternatives of a label's no. */
+    link(n, filters, words = '') {
+      if (!n) return el('span', { class: 'pl-dim' }, '0');
+      return el('a', { href: desk.address(filters), 'data-count': n, 'data-testid': 'eval-link', title: words || t('eval.open', { n: count(n) }) }, count(n));
+    },
+    /** The filters for "this label is NO" in this question. */
+    no: id => told.no.map(state => `label:${id}:${state}`),
+    csv: (name, more = {}) => el('a', { class: 'pl-button small', href: url('/pl/api/evaluation/table', { ...desk.query(), name, ...more }), download: '', 'data-testid': `csv-${name}` }, t('eval.csv')),
+  };
+
+  function ask() {
+    setAddress({ split: asked.split === SPLITS[0] ? '' : asked.split, unknown: asked.unknown === UNKNOWN[0] ? '' : asked.unknown, filter: asked.filters.map(encodeURIComponent).join(',') });
+    load();
+  }
+
+  async function load() {
+    if (!isNear) return;
+    const mine = turn += 1;
+    stopped.abort();
+    stopped = new AbortController();
+    root.setAttribute('aria-busy', 'true');
+    try {
+      const answer = await api('/pl/api/evaluation', { query: desk.query(), signal: stopped.signal });
+      if (mine === turn) show(answer);
+    } catch (error) {
+      if (error.name === 'AbortError' || mine !== turn) return;
+      whole.hidden = true;
+      none.hidden = false;
+      none.textContent = error.message;
+      drawChips(new Map());
+    } finally { if (mine === turn) root.removeAttribute('aria-busy'); }
+  }
+  const loadSoon = debounce(load, SOON);
+
+  function show(answer) {
+    told = answer;
+    const { told: numbers } = answer;
+    drawChips(new Map(answer.labels.map(label => [String(label.id), label.name])));
+    whole.hidden = !numbers.n;
+    none.hidden = numbers.n > 0;
+    none.textContent = t(!answer.num_labels ? 'eval.none.labels' : !answer.num_verdicts ? 'eval.none.verdicts' : asked.filters.length ? 'eval.none.slice' : `eval.none.${asked.split}`);
+    how.textContent = numbers.n ? [t('eval.counts', { n: count(numbers.n), pairs: count(numbers.pairs), version: numbers.version }), t(`eval.unknown.${numbers.unknown}.what`), t(`eval.split.${asked.split}.what`)].join(' ') : '';
+    root.dataset.n = numbers.n;
+    if (numbers.n) { drawScores(answer); open(tab); } else root.dataset.shown = '';
+  }
+
+  function drawChips(names) {
+    chips.hidden = !asked.filters.length;
+    chips.replaceChildren(...asked.filters.map(key => el('button', { class: 'pl-chip', type: 'button', title: t('explore.filter.off'), 'data-testid': 'eval-filter', 'data-filter': key,
+      onclick: () => { asked.filters.splice(asked.filters.indexOf(key), 1); ask(); } }, el('span', { class: 'pl-cut' }, filterWords(key, names)), el('span', { 'aria-hidden': 'true' }, '✕'))));
+  }
+
+  // ---- the numbers -------------------------------------------------------------------------------
+
+  function drawScores({ told: numbers, ranked, chosen, num_labels: total }) {
+    const tile = (name, value, more) => el('div', { class: 'pl-eval-tile', 'data-testid': `score-${name}`, 'data-value': value ?? '', title: t(`eval.score.${name}.what`) },
+      el('span', { class: 'pl-dim pl-small' }, t(`eval.score.${name}`)), el('b', { class: 'pl-num' }, number(value)), el('span', { class: 'pl-dim pl-small pl-num' }, more));
+    const { ece, ece_cross_fitted: cross } = numbers;
+    const tiles = el('div', { class: 'pl-eval-tiles' },
+      tile('mAP', numbers.mAP, between(numbers.intervals.mAP) || t('eval.ranked', { n: count(ranked), total: count(total) })),
+      tile('mAP_micro', numbers.mAP_micro, t('eval.score.mAP_micro.short')),
+      tile('mAP_weighted', numbers.mAP_weighted, t('eval.score.mAP_weighted.short')),
+      tile('CF1', numbers.CF1, between(numbers.intervals.CF1)), tile('OF1', numbers.OF1, between(numbers.intervals.OF1)),
+      tile('ece', cross ?? ece, cross === null ? (ece === null ? t('eval.ece.none') : '') : t('eval.ece.shown', { value: number(ece) })));
+    const head = el('tr', {}, el('th', { scope: 'col' }, t('eval.measure')), WAYS.map(way => el('th', { scope: 'col', class: 'num', title: t(`eval.way.${way}.what`) }, t(`eval.way.${way}`))));
+    const rows = ROWS.map(name => el('tr', { 'data-testid': 'f1-row', 'data-measure': name }, el('th', { scope: 'row', title: t(`eval.f1.${name}.what`) }, t(`eval.f1.${name}`)),
+      WAYS.map(way => el('td', { class: 'num', 'data-way': way }, number(numbers.f1[way]?.[name]), way === 'threshold' && numbers.intervals[name] ? el('span', { class: 'pl-dim pl-small' }, ` ${between(numbers.intervals[name])}`) : null))));
+    const words = [t('eval.definitions'), t(`eval.chosen.${chosen ? 'some' : 'none'}`, { n: count(chosen) }), t('eval.resamples', { n: count(numbers.resamples) })];
+    scores.replaceChildren(tiles, el('details', { class: 'pl-eval-f1', open: isOpen() },
+      el('summary', {}, t('eval.f1.title')), el('div', { class: 'pl-table-scroll' }, el('table', { class: 'pl-table pl-eval-table' }, el('thead', {}, head), el('tbody', {}, rows))),
+      el('p', { class: 'pl-dim pl-small' }, words.join(' '))), el('div', { class: 'pl-row end' }, desk.csv('scores')));
+  }
+  const isOpen = () => scores.querySelector('details')?.open ?? matchMedia('(min-width: 761px)').matches;
+
+  // ---- the parts ---------------------------------------------------------------------------------
+
+  const mounted = {};
+  async function open(name) {
+    if (tab !== name) setAddress({ part: name === 'labels' ? '' : name });
+    tab = name;
+    for (const button of tabs.children) {
+      const isOn = button.id === `pl-eval-${name}`;
+      button.setAttribute('aria-selected', String(isOn));
+      button.tabIndex = isOn ? 0 : -1;
+    }
+    part.setAttribute('aria-labelledby', `pl-eval-${name}`);
+    if (!mounted[name]) {
+      mounted[name] = TABS[name](el('div', { class: `pl-eval-${name}` }), desk);
+      part.append(mounted[name].node);
+    }
+    const { node, show: showPart } = mounted[name], mine = turn;
+    for (const other of part.children) other.hidden = other !== node;
+    root.dataset.shown = '';
+    try { await showPart(); } catch (error) {
+      if (error.name === 'AbortError') return;
+      toastError(error);
+    }
+    if (mine === turn && tab === name) root.dataset.shown = name;
+  }
+
+  // The answer takes a while on a large project: it is asked for when the section comes into view.
+  const near = new IntersectionObserver(entries => {
+    if (!entries.some(entry => entry.isIntersecting)) return;
+    near.disconnect();
+    isNear = true;
+    load();
+  }, { rootMargin: '400px' });
+  near.observe(root);
+  listen(root, 'pl:labels', loadSoon);
+  let isGoneTo = location.hash !== '#evaluation';
+
+  /** The page knows of a new version. */
+  function refresh(state) {
+    const key = JSON.stringify([state.project, state.version, state.packs.map(pack => [pack.name, pack.labels.length])]);
+    if (!isGoneTo) { isGoneTo = true; requestAnimationFrame(() => root.scrollIntoView()); }
+    if (key === seen) return;
+    seen = key;
+    loadSoon();
+  }
+  return { refresh };
+}
