@@ -2,8 +2,7 @@
 
 Each is one cell of the label (an edit whose field begins with `GUIDE`), so undo and redo treat it
 as they treat a label's name: the newest edit that is not undone counts. It is one of the cells
-without a column (`KEPT`) and is read from the edits. An exemplar's cell has the sample's id in its
-name.
+without a column (`KEPT`), read from the edits. An exemplar's cell has the sample's id in its name.
 """
 
 from __future__ import annotations

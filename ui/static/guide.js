@@ -8,7 +8,7 @@ export async function mount({ root }) {
   root.classList.add('pl-guide-page');
   helpKeys(t('page.guide'), [['↑ ↓', t('help.guide.arrows')], ['U', t('help.undo')]]);
   const card = new GuideCard({ onChange: () => refreshSoon() });
-  const list = el('ul', { class: 'labels', role: 'listbox', 'aria-label': t('guide.labels') });
+  const list = el('ul', { class: 'labels', 'aria-label': t('guide.labels') });
   const filter = el('input', { type: 'search', class: 'pl-input', placeholder: t('guide.filter'), 'aria-label': t('guide.filter'), 'data-testid': 'guide-filter', oninput: () => draw() });
   const all = el('a', { class: 'pl-button', 'data-testid': 'guide-all', download: '' }, t('guide.all'));
   root.replaceChildren(el('div', { class: 'pl-panes' },
@@ -42,10 +42,10 @@ export async function mount({ root }) {
     const shown = labels.filter(each => [each.name, ...each.aliases].some(name => name.toLocaleLowerCase().includes(words)));
     list.replaceChildren(...shown.map(each => {
       const told = each.yes + each.no, has = told >= ENOUGH;
-      return el('li', {
-        role: 'option', tabindex: each.id === chosen ? 0 : -1, 'aria-selected': String(each.id === chosen), 'data-testid': 'guide-label', 'data-label': each.name, 'data-id': each.id,
+      return el('li', {}, el('button', {
+        type: 'button', 'aria-current': each.id === chosen ? 'true' : null, 'data-testid': 'guide-label', 'data-label': each.name, 'data-id': each.id,
         onclick: () => choose(each.id), title: t('guide.counts', each),
-      }, el('span', { class: 'name', dir: 'auto' }, each.name), el('span', { class: `pl-num ${has ? 'enough' : 'pl-dim'}` }, has ? String(told) : `${told}/${ENOUGH}`));
+      }, el('span', { class: 'name', dir: 'auto' }, each.name), el('span', { class: `pl-num ${has ? 'enough' : 'pl-dim'}` }, has ? String(told) : `${told}/${ENOUGH}`)));
     }));
   }
 
@@ -60,11 +60,11 @@ export async function mount({ root }) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (!step) return;
     event.preventDefault();
-    const rows = [...list.children], at = rows.findIndex(row => Number(row.dataset.id) === chosen);
+    const rows = [...list.querySelectorAll('button')], at = rows.findIndex(row => Number(row.dataset.id) === chosen);
     const next = rows[Math.min(rows.length - 1, Math.max(0, at + step))];
     if (!next) return;
     choose(Number(next.dataset.id));
-    list.querySelector('[aria-selected=true]')?.focus();
+    list.querySelector('[aria-current]')?.focus();
   });
 
   function nothing(words, act) {
