@@ -291,6 +291,16 @@ def _deciding(verb: Any) -> None:
     )
     made.add_argument("--who", default="me", help="who keeps it; default: me")
 
+    made = verb("audit", "suspected label errors, duplicates, ambiguous samples, doubtful imports")
+    made.add_argument("-k", type=int, default=20, help="the most findings of each kind to list")
+    made.add_argument("--kind", choices=("label", "duplicate", "ambiguous", "import"))
+    made.add_argument(
+        "--pruning", action="store_true", help="measure what leaving ambiguous verdicts out does"
+    )
+    made.add_argument("--accept", nargs="+", metavar="KEY", help="do what these findings propose")
+    made.add_argument("--dismiss", nargs="+", metavar="KEY", help="put these findings aside")
+    made.add_argument("--who", default="me")
+
     made = verb("evaluate", "mAP, CF1, OF1, AP per label and calibration error")
     made.add_argument("--split", default="held-back", metavar="held-back|val|test|FILE")
     made.add_argument(

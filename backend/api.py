@@ -15,6 +15,13 @@ from pathlib import Path
 
 from backend import score_tables, trash
 from backend.abstaining import Abstention, Widths, abstention, widths
+from backend.auditing import KINDS as AUDIT_KINDS
+from backend.auditing import AuditReport, Pruning, Suspect, SuspectGroup, audit
+from backend.auditing import accept as accept_suspects
+from backend.auditing import chosen as chosen_suspects
+from backend.auditing import dismiss as dismiss_suspects
+from backend.auditing import proposed as proposed_verdicts
+from backend.auditing import still_open as open_suspects
 from backend.catalogue import Entry, entries
 from backend.errors import (
     BadInputError,
@@ -90,6 +97,7 @@ from backend.types import (
 from backend.workbench import ProjectInfo, Workbench
 
 __all__ = [
+    "AUDIT_KINDS",
     "CODES",
     "FIRST_VERDICTS",
     "MOST_LANE_FILE",
@@ -100,6 +108,7 @@ __all__ = [
     "AcceptPlan",
     "Acceptance",
     "Agreement",
+    "AuditReport",
     "BadInputError",
     "BusyError",
     "Calibration",
@@ -144,6 +153,7 @@ __all__ = [
     "PersonFacts",
     "Placement",
     "ProjectInfo",
+    "Pruning",
     "Question",
     "QueueEntry",
     "Realised",
@@ -160,6 +170,8 @@ __all__ = [
     "SliceKey",
     "Split",
     "Suggestion",
+    "Suspect",
+    "SuspectGroup",
     "TeachReport",
     "Ticket",
     "Verdict",
@@ -169,12 +181,16 @@ __all__ = [
     "Workbench",
     "__version__",
     "abstention",
+    "accept_suspects",
     "assets_folder",
+    "audit",
     "box_of",
     "check",
+    "chosen_suspects",
     "create_project",
     "cut_out",
     "delete_project",
+    "dismiss_suspects",
     "doubts",
     "entries",
     "formats",
@@ -183,10 +199,12 @@ __all__ = [
     "kind_of_encoder",
     "list_projects",
     "open_project",
+    "open_suspects",
     "parse_conditions",
     "placements",
     "preview",
     "project_path",
+    "proposed_verdicts",
     "recipe_names",
     "remove_project",
     "removed_projects",

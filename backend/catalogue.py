@@ -221,6 +221,44 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("pickers/random", "RandomPicker", "any open sample", status="plain"),
     Entry(
+        "auditors/noise_rates",
+        "NoiseRatesAuditor",
+        "labels that are probably wrong: scores of heads that did not see the sample, votes of "
+        "neighbours and transport, weighed by how often each label is wrong in each direction",
+        status="default",
+        source="Northcutt, Jiang and Chuang, Confident Learning, JAIR 2021 (1911.00068)",
+        aka=("confident learning",),
+    ),
+    Entry(
+        "auditors/self_confidence",
+        "SelfConfidenceAuditor",
+        "labels that heads which did not see the sample give the least chance",
+        status="plain",
+        source="Northcutt, Jiang and Chuang, Confident Learning, JAIR 2021 (1911.00068)",
+    ),
+    Entry(
+        "auditors/near_copies",
+        "NearCopiesAuditor",
+        "duplicates and near duplicates, across splits too: perceptual hash or shared runs of "
+        "words, and vectors that agree",
+        source="Zauner 2010; Broder 1997",
+    ),
+    Entry(
+        "auditors/several_fit",
+        "SeveralFitAuditor",
+        "ambiguous samples: at least two labels are as likely as not",
+        source="Henriksson et al., Untangling the Unrestricted Web (registers), 2024",
+        aka=("registers",),
+    ),
+    Entry(
+        "auditors/prototypes",
+        "PrototypesAuditor",
+        "imported labels: keep, relabel, drop or unsure, by anchors that texts choose, prototypes "
+        "of those, heads and neighbours",
+        source="Qin et al., CAPro, NeurIPS 2023 (2310.09761)",
+        aka=("CAPro",),
+    ),
+    Entry(
         "indexes/exact",
         "ExactIndex",
         "brute-force cosine with FAISS",

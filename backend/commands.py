@@ -515,6 +515,65 @@ def versions(args: Namespace) -> dict[str, Any]:
         }
 
 
+def audit(args: Namespace) -> dict[str, Any]:
+    """Suspected label errors, copies, ambiguous samples and doubtful imports; accept or dismiss."""
+    with project(args) as workbench:
+        report = api.audit(
+            workbench,
+            kinds=(args.kind,) if args.kind else api.AUDIT_KINDS,
+            measures_pruning=args.pruning,
+            progress=progress,
+        )
+        done: dict[str, Any] = {}
+        if args.accept:
+            found = api.chosen_suspects(report, args.accept)
+            receipt = api.accept_suspects(workbench, found, who=args.who)
+            done["accepted"] = {"op": receipt.op, "findings": len(found)}
+        if args.dismiss:
+            found = api.chosen_suspects(report, args.dismiss)
+            receipt = api.dismiss_suspects(workbench, found, who=args.who)
+            done["dismissed"] = {"op": receipt.op, "findings": len(found)}
+        if done:
+            report = api.open_suspects(workbench, report)
+        return {**done, **_audited(workbench, report, args.k)}
+
+
+def _audited(workbench: api.Workbench, report: api.AuditReport, most: int) -> dict[str, Any]:
+    """A report by names; at most so many findings of each kind, all of them counted."""
+    names = {label.id: label.name for label in workbench.labels()}
+    rows, counts = [], dict.fromkeys(api.AUDIT_KINDS, 0)
+    for group in report.groups:
+        for one in group.suspects:
+            counts[one.kind] += 1
+            if counts[one.kind] > most:
+                continue
+            rows.append(
+                {
+                    "kind": one.kind,
+                    "sample": workbench.sample(one.samples[0]).name,
+                    "copies": [workbench.sample(each).name for each in one.samples[1:]],
+                    "labels": [names[each] for each in one.labels],
+                    "given": [verdict and str(verdict) for verdict in one.given],
+                    "proposal": one.proposal,
+                    "strength": one.strength,
+                    "reason": one.reason,
+                    "evidence": dict(one.evidence),
+                    "key": one.key,
+                    "group": group.key,
+                    "shares_part": group.shares_part,
+                }
+            )
+    return {
+        "version": report.version,
+        "checked": report.checked,
+        "counts": counts,
+        "dismissed_before": report.dismissed,
+        "notes": list(report.notes),
+        "pruning": as_json(report.pruning),
+        "suspects": as_json(rows),
+    }
+
+
 def packs(args: Namespace) -> dict[str, Any]:
     """Label packs and their lanes."""
     with project(args) as workbench:

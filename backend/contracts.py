@@ -16,12 +16,14 @@ from jaxtyping import Bool, Float, Int
 
 from backend.types import (
     Alignment,
+    AuditCase,
     BroughtVectors,
     Draft,
     Encoded,
     ExportSource,
     Features,
     FileProblem,
+    Finding,
     FrozenStack,
     Kind,
     LaneLessons,
@@ -324,6 +326,20 @@ class Picker(Protocol):
         A picker that lacks a fact it lives by does without and says so.
         """
         ...
+
+
+@runtime_checkable
+class Auditor(Protocol):
+    """Which labels are probably wrong?
+
+    Findings come strongest first, each of a kind the auditor names in `kind`. Nothing is said of a
+    pair without a verdict, and an order of samples changes no strength.
+    """
+
+    fingerprint: str
+    kind: str
+
+    def audit(self, case: AuditCase, *, seed: int = 0) -> list[Finding]: ...
 
 
 @runtime_checkable

@@ -21,6 +21,7 @@ from backend.store import corrections as log
 from backend.store import tables as t
 from backend.store.corrections import CorrectionLog
 from backend.store.database import DATABASE, Database
+from backend.store.dismissals import Dismissals
 from backend.store.guide_book import GuideBook
 from backend.store.intake import Intake
 from backend.store.intake_state import IntakeOptions, OnContent
@@ -86,6 +87,7 @@ class ProjectStore:
         self.versions = VersionStore(path, database)
         self.lanes = LaneStore(path)
         self.brought_vectors = brought.BroughtVectorStore(database)
+        self.dismissals = Dismissals(database)
         self.job_records = JobRecords(database)
         self._labels = LabelBook(database, settings.limits.label_characters)
         self._made: list[Path] | None = None

@@ -291,6 +291,35 @@ def test_samples_are_removed_brought_back_and_forgotten_for_good(
     assert (status, words) == (1, "patchlane: there is nothing of 'nobody' to take back\n")
 
 
+def test_audit_finds_accepts_and_dismisses_by_key(made: Call, tmp_path: Path) -> None:
+    more = tmp_path / "more.jsonl"
+    rows = [{"sample": f"{name}2", "text": f"  {TEXTS[name].upper()}."} for name in "ab"]
+    more.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    made("import", "p", more)
+    found = made("audit", "p")
+    assert any("no label has a YES or NO yet" in note for note in found["notes"])
+    assert found["counts"] == {"label": 0, "duplicate": 2, "ambiguous": 0, "import": 0}
+    copies = {row["sample"]: row for row in found["suspects"]}
+    assert copies["a"]["copies"] == ["a2"]
+    assert copies["a"]["reason"].startswith("2 copies, 100% alike")
+    assert len(made("audit", "p", "-k", "1")["suspects"]) == 1
+
+    left = made("audit", "p", "--kind", "duplicate", "--dismiss", copies["b"]["key"])
+    assert left["dismissed"]["findings"] == 1
+    assert [row["sample"] for row in left["suspects"]] == ["a"]
+    left = made("audit", "p", "--accept", copies["a"]["group"])
+    assert left["accepted"]["findings"] == 1
+    assert left["suspects"] == []
+    assert left["dismissed_before"] == 1
+    made("undo", "p")
+    assert [row["sample"] for row in made("audit", "p")["suspects"]] == ["a"]
+    made("undo", "p")
+    assert made("audit", "p")["counts"]["duplicate"] == 2
+    status, said = made("audit", "p", "--accept", "label:1:2:yes")
+    assert status == 1
+    assert "no finding 'label:1:2:yes'" in said
+
+
 def test_projects_are_removed_restored_and_deleted(made: Call) -> None:
     gone = made("projects", "remove", "p")
     assert gone["projects"] == []
