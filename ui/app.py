@@ -39,6 +39,7 @@ from ui.host import router as host_router
 from ui.pages import data, explore, guide, label, learn
 from ui.routes import (
     api_tools,
+    audits,
     bulk,
     certainty,
     checks,
@@ -79,6 +80,7 @@ ROUTES = (
     items,
     checks,
     certainty,
+    audits,
     pointing,
     bulk,
     finding,

@@ -2,6 +2,7 @@
 // better, and its versions with the way back. Asks /pl/api/learn when the page opens and again when
 // a version, a job or the labels changed; what is there already is changed in place.
 import { api, announceJobs, announceVersion, debounce, el, emit, helpKeys, listen, markReady, pageRoot, setOpenProject, t, toastError } from './base.js';
+import { mountAudit } from './learn_audit.js';
 import { mountCurve } from './learn_curve.js';
 import { mountDoubts } from './learn_doubts.js';
 import { mountEvaluation } from './learn_evaluation.js';
@@ -15,14 +16,14 @@ export async function mount({ root }) {
   pageRoot(root, 'learn');
   const section = (name, label) => el('section', { class: `pl-learn-${name}`, 'aria-label': t(label) });
   const packs = section('packs', 'learn.packs'), report = section('report', 'learn.report'), curve = section('curve', 'learn.curve');
-  const evaluation = section('evaluation', 'eval.title'), people = section('people', 'people.title'), doubts = section('doubts', 'doubts.title'), versions = section('versions', 'learn.versions');
+  const evaluation = section('evaluation', 'eval.title'), people = section('people', 'people.title'), audit = section('audit', 'audit.title'), doubts = section('doubts', 'doubts.title'), versions = section('versions', 'learn.versions');
   root.replaceChildren(el('div', { class: 'pl-panes' },
-    el('main', { class: 'pl-pane grow pl-learn-main' }, packs, report, curve, evaluation, people, doubts),
+    el('main', { class: 'pl-pane grow pl-learn-main' }, packs, report, curve, evaluation, audit, people, doubts),
     el('aside', { class: 'pl-pane pl-learn-side' }, versions)));
   helpKeys(t('page.learn'), [['U', t('help.learn.undo')]]);
 
-  const desk = { state: null, change, refresh, isTeaching: false };
-  const parts = [mountPacks(packs, desk), mountReport(report, desk), mountCurve(curve, desk), mountVersions(versions, desk), mountPeople(people), mountDoubts(doubts), mountEvaluation(evaluation)];
+  const desk = { state: null, change, refresh, isTeaching: false, undo: () => undo() };
+  const parts = [mountPacks(packs, desk), mountReport(report, desk), mountCurve(curve, desk), mountVersions(versions, desk), mountPeople(people), mountAudit(audit, desk), mountDoubts(doubts), mountEvaluation(evaluation)];
   let turn = 0;
 
   /** Ask again and draw what changed; an answer that is overtaken by a later one is dropped. */
