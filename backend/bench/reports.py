@@ -16,16 +16,19 @@ from backend.settings import Settings
 
 BENCHES: Mapping[str, str] = {
     "doubt": "backend.bench.doubt",
+    "errors": "backend.bench.planted_errors",
     "evidence": "backend.bench.evidence",
     "foundation": "backend.bench.foundation",
     "lanes": "backend.bench.lanes",
     "pickers": "backend.bench.pickers",
 }
 EXPERIMENTS: Mapping[str, str] = {
+    "capro": "backend.bench.capro",
     "embedded-encoder": "backend.bench.embedded_encoder",
     "labelling-instructions": "backend.bench.instructions",
     "multi-lane": "backend.bench.multi_lane",
     "lp-icp": "backend.bench.lp_icp",
+    "registers": "backend.bench.registers",
     "relabel": "backend.bench.relabel",
     "read": "backend.bench.read",
 }
