@@ -345,9 +345,8 @@ def drawer(args: Namespace) -> dict[str, Any]:
             case "close":
                 certainty.close_drawer(who=args.who)
         report = as_json(certainty.drawer())
-        need = {f"{level:g}": more for level, more in report.pop("need").items()}
         asked = [{"sample": e.name, "reason": e.reason} for e in certainty.ask(args.k)]
-    return {**report, "need": need, "next": asked}
+    return {**report, "next": asked}
 
 
 def certain(args: Namespace) -> dict[str, Any]:

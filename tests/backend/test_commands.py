@@ -418,3 +418,28 @@ def test_a_guide_is_told_kept_and_written(made: Call, tmp_path: Path) -> None:
     status, said = made("guide", "p", "boats")
     assert status == 1
     assert "there is no label 'boats'" in said
+
+
+def test_the_drawer_and_what_is_certain_are_told_and_accepted(made: Call, tmp_path: Path) -> None:
+    told = made("certain", "p")
+    assert "no calibration drawer" in told["why"]
+    assert told["certified"] == 0
+    told = made("drawer", "p", "open", "--share", "1")
+    assert (told["members"], told["counted"]) == (len(TEXTS), 0)
+    assert told["need"]["0.8"] == 4
+    assert [row["sample"] for row in told["next"]] == [
+        row["sample"] for row in made("drawer", "p")["next"]
+    ]
+    status, sentence = made("certain", "p", "--accept", "--level", "0.8")
+    assert status == 1
+    assert "4 more decided samples" in sentence
+    status, sentence = made("certain", "p", "--level", "1.5")
+    assert status == 1
+    assert "between 0.5 and 0.999" in sentence
+    rows = [{"sample": name, "complete": True} for name in TEXTS]
+    made("correct", "p", "--from", verdicts(tmp_path / "all.jsonl", *rows))
+    told = made("drawer", "p")
+    assert (told["decided"], told["counted"], told["next"]) == (len(TEXTS), len(TEXTS), [])
+    told = made("certain", "p", "--level", "0.8")
+    assert (told["why"], told["counted"]) == ("", len(TEXTS))
+    assert made("drawer", "p", "close")["members"] == 0
