@@ -70,7 +70,7 @@ export function mountCertainty(node, desk) {
       height: 260,
       traces: [
         { type: 'scatter', mode: 'lines', name: t('eval.certain.plain'), x: found.share, y: found.wrong, line: { color: ui.unknown, width: 1.5, dash: 'dash' }, hovertemplate: '%{x:.0%}: %{y:.1%}<extra>%{fullData.name}</extra>' },
-        { type: 'scatter', mode: 'markers+text', name: t('eval.certain.sets'), x: known.map(point => point.answered), y: known.map(point => point.wrong), text: known.map(point => percents(point.level)), textposition: 'top center', textfont: { size: 11, color: ui.dim }, marker: { color: ui.accent, size: 8 }, cliponaxis: false,
+        { type: 'scatter', mode: 'markers', name: t('eval.certain.sets'), x: known.map(point => point.answered), y: known.map(point => point.wrong), text: known.map(point => percents(point.level)), marker: { color: known.map(point => (point.level === level ? ui.text : ui.accent)), size: known.map(point => (point.level === level ? 11 : 8)), symbol: known.map(point => (point.level === level ? 'diamond' : 'circle')) },
           error_y: { type: 'data', symmetric: false, array: known.map(point => point.high - point.wrong), arrayminus: known.map(point => point.wrong - point.low), color: ui.dim, thickness: 1, width: 3 }, hovertemplate: '%{text}: %{x:.0%}, %{y:.1%}<extra>%{fullData.name}</extra>' },
       ],
       layout: { xaxis: axis(t('eval.certain.answered'), { range: [0, 1.05], tickformat: '.0%' }), yaxis: axis(t('eval.certain.wrong'), { rangemode: 'tozero', tickformat: '.0%' }) },

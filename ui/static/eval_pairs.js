@@ -34,7 +34,7 @@ function matrix(ui, rows, columns, cells, { y, x, format = 'd' }) {
     }],
     layout: {
       showlegend: false, margin: { l: 8, r: 12, t: 8, b: 8 },
-      xaxis: axis(x, { tickvals: columns.map((_, k) => k), ticktext: columns.map(name => plain(short(name, 16))), tickangle: -45, showgrid: false }),
+      xaxis: axis(x, { tickvals: columns.map((_, k) => k), ticktext: columns.map(name => plain(short(name, 20))), tickangle: -45, showgrid: false }),
       yaxis: axis(y, { tickvals: rows.map((_, k) => k), ticktext: rows.map(name => plain(short(name, 18))), autorange: 'reversed', showgrid: false }),
     },
   };
@@ -57,7 +57,7 @@ export function mountInstead(node, desk) {
     its.fill(rows, sentence);
     // With "no" taken for undecided, "alarms:no" knows only real NO, so nothing is linked there.
     const isLinked = desk.told().no.length === 1;
-    const cell = (n, words, filters) => ({ value: n, text: words, address: n && filters ? desk.address(filters) : null });
+    const cell = (n, words, filters) => ({ value: n || null, text: words, address: n && filters ? desk.address(filters) : null });
     const cells = labels.map((a, i) => [
       ...labels.map((b, j) => (i === j ? null : cell(found.matrix[i][j], t('eval.hover.instead', { a: plain(a.name), b: plain(b.name), n: count(found.matrix[i][j]) }), both(a, b)))),
       cell(found.missed_alone[i], t('eval.hover.alone', { a: plain(a.name), n: count(found.missed_alone[i]) }), isLinked ? alone(a) : null),
@@ -84,7 +84,7 @@ export function mountTogether(node, desk) {
       el('td', { class: 'num' }, desk.link(pair.count, both(pair.one, pair.other))), el('td', { class: 'num' }, percent(pair.of_one)), el('td', { class: 'num' }, percent(pair.of_other)),
       el('td', { class: 'num' }, desk.link(pair.said, said(pair.one, pair.other))))), found.total ? t('eval.together.what', { pairs: count(found.total) }) : t('eval.together.none'));
     const cells = labels.map((a, i) => labels.map((b, j) => (i === j ? null : {
-      value: found.matrix[i][j] / a.yes, address: found.matrix[i][j] ? desk.address(both(a, b)) : null,
+      value: found.matrix[i][j] / a.yes || null, address: found.matrix[i][j] ? desk.address(both(a, b)) : null,
       text: t('eval.hover.together', { a: plain(a.name), b: plain(b.name), n: count(found.matrix[i][j]), yes: count(a.yes), share: percent(found.matrix[i][j] / a.yes) }),
     })));
     const names = labels.map(label => label.name);

@@ -4,7 +4,7 @@ import { announceSaved, announceVersion, api, confirmed, count, debounce, el, he
   t, toast, toastError, url } from './base.js';
 import { createCards } from './cards.js';
 import { createFacets } from './facets.js';
-import { filterWords } from './filter_words.js';
+import { evaluationQuery, filterWords } from './filter_words.js';
 import { createGrid } from './grid.js';
 import { MapPane } from './map_pane.js';
 import { splitter } from './panes.js';
@@ -271,7 +271,7 @@ class Explore {
       this.filters.size > 1 ? el('button', { class: 'pl-link', type: 'button', onclick: () => { this.filters.clear();
           this.toggleFilter('split:');
           this.toggleFilter('split:'); } }, t('explore.filter.clear')) : '',
-      el('a', { class: 'pl-link', href: url('/learn', { filter: [...this.filters].map(encodeURIComponent).join(',') }) + '#evaluation',
+      el('a', { class: 'pl-link', href: `${url('/learn', evaluationQuery([...this.filters]))}#evaluation`,
         'data-testid': 'evaluate-slice' }, t('explore.filter.evaluate')));
     this.chips.hidden = !this.filters.size;
   }

@@ -18,5 +18,12 @@ export function filterWords(key, names) {
   return t(`filter.${kind}.${rest[0]}`);
 }
 
+/** The query of the Learn page that evaluates these filters; a split among them is the one to evaluate. */
+export function evaluationQuery(filters) {
+  const named = filters.filter(key => /^split:(val|test|train)$/.test(key)), is = named.length === 1;
+  const rest = is ? filters.filter(key => key !== named[0]) : filters.filter(key => key !== 'held-back:yes');
+  return { split: is ? named[0].slice(6) : '', filter: rest.map(encodeURIComponent).join(',') };
+}
+
 /** The address of Explore with these filters, as a grid. */
 export const filterAddress = filters => ({ filter: filters.map(encodeURIComponent).join(','), view: 'grid' });
