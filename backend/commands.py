@@ -11,7 +11,7 @@ import math
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -178,7 +178,9 @@ def projects(args: Namespace) -> dict[str, Any]:
 def suggest(args: Namespace) -> dict[str, Any]:
     """Scores of all labels, best first; also as JSONL."""
     with project(args) as workbench:
-        rows = [suggestion_row(found) for found in workbench.suggest(args.ids or None)]
+        told = workbench.suggest(args.ids or None)
+        said = workbench.evaluator.suggested([found.sample for found in told])
+        rows = [suggestion_row(found, said.get(found.sample, frozenset())) for found in told]
     if args.out:
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         Path(args.out).write_text(lines, encoding="utf-8")
@@ -186,8 +188,13 @@ def suggest(args: Namespace) -> dict[str, Any]:
     return {"suggestions": rows}
 
 
-def suggestion_row(found: api.SampleSuggestions) -> dict[str, Any]:
-    """One row as promised; what is not known yet is null."""
+def suggestion_row(found: api.SampleSuggestions, said: Set[int]) -> dict[str, Any]:
+    """One row as promised; what is not known yet is null.
+
+    Args:
+        found: all suggestions of a sample.
+        said: ids of the labels at their thresholds or above.
+    """
     return {
         "sample": found.name,
         "suggestions": [
@@ -197,6 +204,7 @@ def suggestion_row(found: api.SampleSuggestions) -> dict[str, Any]:
                 "probability": s.probability,
                 "p_value": s.p_value,
                 "in_set": s.in_set,
+                "suggested": s.label_id in said,
             }
             for s in found.suggestions
         ],

@@ -392,6 +392,15 @@ class Evaluator:
             board = self._live.board
         return claims(board, self.thresholds())
 
+    def suggested(self, ids: Sequence[int]) -> dict[int, frozenset[int]]:
+        """Sample id -> ids of the labels that are suggested: at their thresholds or above."""
+        with self._live.lock:
+            board = self._live.board
+        said = claims(board, self.thresholds()).said
+        labels = np.array([label.id for label in board.labels], np.int64)
+        rows = {sample: board.row_of[sample] for sample in ids if sample in board.row_of}
+        return {sample: frozenset(labels[said[row]].tolist()) for sample, row in rows.items()}
+
     # --- thresholds --------------------------------------------------------------------------
 
     def thresholds(self) -> dict[int, float]:

@@ -120,6 +120,19 @@ def test_evaluation_by_slice_and_as_tables(made: Call, tmp_path: Path) -> None:
     assert (status, "'colour:red' cannot be read" in said) == (1, True)
 
 
+def test_a_threshold_decides_what_is_suggested(made: Call) -> None:
+    def said(sample: str) -> dict[str, bool]:
+        (row,) = made("suggest", "p", "--ids", sample)["suggestions"]
+        return {one["label"]: one["suggested"] for one in row["suggestions"]}
+
+    before = made("suggest", "p", "--ids", "d")["suggestions"][0]["suggestions"]
+    assert said("d") == {one["label"]: one["score"] > 0 for one in before}
+    made("labels", "p", "threshold", "food", "0")
+    assert said("d")["food"]
+    made("labels", "p", "threshold", "food", "1")
+    assert not said("d")["food"]
+
+
 def test_thresholds_are_set_and_undone(made: Call) -> None:
     found = made("labels", "p", "threshold", "food", "0.3")["labels"]
     assert {row["name"]: row["threshold"] for row in found} == {"animal": None, "food": 0.3}

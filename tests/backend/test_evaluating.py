@@ -290,6 +290,9 @@ def test_a_chosen_threshold_counts_and_is_taken_back_by_undo(bench: api.Workbenc
     told = bench.evaluate("val")
     assert dict(told.thresholds) == {"cat": limit, "dog": 1.0}
     assert len(found(bench, "split:val", f"said:{dog}:yes")) == 0
+    everybody = [sample.id for sample in bench.samples()]
+    said = bench.evaluator.suggested(everybody)
+    assert {s for s in everybody if cat in said[s]} == found(bench, f"said:{cat}:yes")
     assert bench.store.newest_deed("me").kind == "set thresholds"
     receipt = bench.undo()
     assert bench.evaluator.thresholds() == {}

@@ -109,6 +109,8 @@ def test_a_program_labels(robot: Any, home: api.Settings) -> None:
         ("next", {"k": 0}, "give 1 to"),
         ("export", {"format": "../../etc"}, "unknown format"),
         ("evaluate", {"split": "moon"}, "moon"),
+        ("evaluate", {"filters": "colour:red"}, "cannot be read"),
+        ("evaluate", {"unknown": "perhaps"}, "undecided pairs can be"),
     ],
 )
 def test_a_refusal_is_a_sentence(

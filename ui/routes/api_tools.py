@@ -42,15 +42,18 @@ class Tools:
         bench = self._bench(project)
         ids = _names(samples)
         wanted = ids or [sample.id for sample in bench.samples()[:MAX_SAMPLES]]
+        told = bench.suggest(wanted)
+        said = bench.evaluator.suggested([found.sample for found in told])
         rows = []
-        for found in bench.suggest(wanted):
+        for found in told:
             suggestions = [
                 {
                     "label": one.label,
                     "score": one.score,
                     "probability": one.probability,
-                    "p_value": None,
-                    "in_set": None,
+                    "p_value": one.p_value,
+                    "in_set": one.in_set,
+                    "suggested": one.label_id in said.get(found.sample, ()),
                 }
                 for one in found.suggestions
             ]
@@ -58,8 +61,8 @@ class Tools:
                 {
                     "sample": found.name,
                     "suggestions": suggestions,
-                    "set": None,
-                    "coverage": None,
+                    "set": found.set,
+                    "coverage": found.coverage,
                     "version": found.version,
                     "encoder": found.encoder,
                 }
@@ -161,14 +164,27 @@ class Tools:
         rows = [{"sample": h.name, "score": h.score, "parts": list(h.parts)} for h in hits]
         return _json(rows)
 
-    def evaluate(self, project: str = "", split: str = "held-back") -> str:
+    def evaluate(
+        self,
+        project: str = "",
+        split: str = "held-back",
+        filters: str = "",
+        unknown: str = "masked",
+    ) -> str:
         """How good the suggestions are on decided labels: mAP, CF1, OF1, AP per label, ECE.
 
         Args:
             project: name of the project; empty means the last opened one
             split: held-back, val or test
+            filters: only samples that match all of these, one a line, such as label:cat:yes,
+                source:phone, meta:season:spring or said:cat:no
+            unknown: what a label without a verdict is: masked (left out), no, or complete (only
+                samples decided on all labels)
         """
-        return _json(asdict(self._bench(project).evaluate(split)))
+        told = self._bench(project).evaluate(
+            split, filters=filters.split("\n") if filters else (), unknown=unknown
+        )
+        return _json(asdict(told))
 
     def export(self, project: str = "", format: str = "jsonl") -> str:
         """Write the labels into the project's own folder; says what the format cannot hold.
