@@ -6,7 +6,7 @@ which rows are never picked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,8 @@ from backend.board import Board
 from backend.contracts import Picker
 from backend.numerics import learning_curve, questions
 from backend.types import Forecast, PickFacts, QueueEntry, Verdict
+
+Parts = Callable[[Sequence[int]], Sequence[np.ndarray]]
 
 AHEAD = 100
 """Answers that a forecast looks ahead."""
@@ -75,8 +77,9 @@ class Table:
         worth = {Verdict.YES: 1.0, Verdict.NO: 0.0}
         for (sample, label), correction in self.board.verdicts.items():
             row, column = self.board.row_of.get(sample), self.board.column_of.get(label)
-            if row is not None and column is not None and correction.verdict in worth:
-                said[row, column] = worth[correction.verdict]
+            verdict = correction.verdict
+            if row is not None and column is not None and verdict is not None:
+                said[row, column] = worth.get(verdict, np.nan)
         return said[self.rows][:, self.columns]
 
 
@@ -87,7 +90,7 @@ def queue(
     *,
     k: int,
     seed: int,
-    parts: object = None,
+    parts: Parts | None = None,
 ) -> list[QueueEntry]:
     """At most k samples, each with the reason and the labels that it asks about."""
     chances, decided, said = table.chances, table.decided, table.verdicts()
@@ -96,7 +99,7 @@ def queue(
         verdicts=said,
         undecided=table.undecided,
         opinions=table.opinions,
-        parts=parts if callable(parts) else None,
+        parts=parts,
     )
     names = table.names
     pooled = table.board.pooled[table.rows]

@@ -84,7 +84,7 @@ def course(name: str, settings: Settings, say: Say) -> Course:
         read = _read_images if kind is Kind.IMAGE else _read_texts
         arrays = read(name, pipeline, settings, say)
         folder.mkdir(parents=True, exist_ok=True)
-        np.savez(path.with_suffix(".part.npz"), **arrays)
+        np.savez(path.with_suffix(".part.npz"), allow_pickle=False, **arrays)
         path.with_suffix(".part.npz").rename(path)
     with np.load(path) as found:
         kept = {key: found[key] for key in found.files}
@@ -181,9 +181,10 @@ class Labelling:
     def __init__(self, course: Course):
         self.course = course
         self.learner = LogisticLearner()
-        self.known = np.zeros(course.truth.shape, bool)
+        self.known: Bool[np.ndarray, "n l"] = np.zeros(course.truth.shape, bool)
+        self.num_labels: int = course.truth.shape[1]
         width = course.pool.pooled.shape[1]
-        self.state = self.learner.start(self.known.shape[1], width)
+        self.state = self.learner.start(self.num_labels, width)
         self.opened = 0
 
     @property
@@ -232,14 +233,14 @@ def labelled(course: Course, ask: Ask, *, until: float, seed: int) -> list[Point
     """Rounds until the test mAP reaches `until` or nothing is left to ask."""
     run = Labelling(course)
     points = [run.point()]
-    count = FIRST * run.known.shape[1]
+    count = FIRST * run.num_labels
     while points[-1].quality < until and not run.known.all():
         pairs = ask(run, count, seed + len(points))
         if not (pairs & ~run.known).any():
             break
         run.answer(pairs)
         points.append(run.point())
-        count = max(FIRST * run.known.shape[1] // 2, int((GROWTH - 1) * run.known.sum()))
+        count = max(FIRST * run.num_labels // 2, int((GROWTH - 1) * run.known.sum()))
     return points
 
 
@@ -252,11 +253,6 @@ def reached(points: list[Point], until: float) -> tuple[float, float]:
         if after.quality >= until:
             rise = after.quality - before.quality
             share = 1.0 if rise <= 0 else (until - before.quality) / rise
-            return tuple(
-                old + share * (new - old)
-                for old, new in (
-                    (before.answers, after.answers),
-                    (before.opened, after.opened),
-                )
-            )
+            answers = before.answers + share * (after.answers - before.answers)
+            return answers, before.opened + share * (after.opened - before.opened)
     return float(points[-1].answers), float(points[-1].opened)

@@ -183,7 +183,7 @@ def whole_of(key: str) -> Ask:
 
     def ask(run: Labelling, count: int, seed: int) -> Bool[np.ndarray, "n l"]:
         pairs = np.zeros_like(run.known)
-        pairs[_picked(run, key, max(1, count // run.known.shape[1]), seed)] = True
+        pairs[_picked(run, key, max(1, count // run.num_labels), seed)] = True
         return pairs
 
     return ask
@@ -258,7 +258,7 @@ def _by_rows(choose: Callable[..., np.ndarray]) -> Ask:
     def ask(run: Labelling, count: int, seed: int) -> Bool[np.ndarray, "n l"]:
         left = np.flatnonzero(~run.known.all(axis=1))
         done = np.flatnonzero(run.known.all(axis=1))
-        k = min(len(left), max(1, count // run.known.shape[1]))
+        k = min(len(left), max(1, count // run.num_labels))
         draw = np.random.default_rng(seed)
         np.random.seed(seed)  # noqa: NPY002 - small-text draws from it
         chosen = choose(run, left, done, k) if len(done) else draw.permutation(left)[:k]

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-MOST = 2
+MOST = 3
 """Labels that a sample asks about."""
 
 NEAR = 0.5

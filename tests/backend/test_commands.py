@@ -84,8 +84,15 @@ def test_the_loop_from_the_shell(made: Call, tmp_path: Path) -> None:
     assert (learned["version"], learned["from_version"]) == (1, 0)
     assert set(learned) >= {"version", "from_version", "corrections", "steps", "seconds", "changed"}
     assert [step["version"] for step in made("versions", "p")["versions"]] == [1]
-    row = made("next", "p", "-k", "2")["next"][0]
+    told = made("next", "p", "-k", "2")
+    row = told["next"][0]
     assert set(row) == {"sample", "picker", "reason", "score"}
+    assert row["picker"] == "stages"
+    assert set(told["asks"]) == {each["sample"] for each in told["next"]}
+    assert all(told["asks"].values())
+    assert set(told["forecast"]) == {"answers", "gain", "error", "compared", "text"}
+    assert learned["forecast"]["answers"] == 100
+    assert made("next", "p", "--picker", "rarity")["next"][0]["reason"].startswith("perhaps ")
     truth = verdicts(
         tmp_path / "truth.jsonl",
         {"sample": "b", "label": "animal", "verdict": "yes"},

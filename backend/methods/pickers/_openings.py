@@ -15,8 +15,17 @@ Pick = tuple[int, float, str]
 def open_rows(decided: Bool[np.ndarray, "n l"], facts: PickFacts) -> Bool[np.ndarray, " n"]:
     """Rows with something to decide that are not excluded."""
     # Without labels everything is still open: `all` of nothing would say the opposite.
-    is_open = ~decided.all(axis=1) if decided.shape[1] else np.ones(len(decided), bool)
-    return is_open if facts.excluded is None else is_open & ~facts.excluded
+    is_open = np.ones(len(decided), bool)
+    if decided.shape[1]:
+        is_open &= ~decided.all(axis=1)
+    if facts.excluded is not None:
+        is_open &= ~facts.excluded
+    return is_open
+
+
+def touched_rows(decided: Bool[np.ndarray, "n l"]) -> Bool[np.ndarray, " n"]:
+    """Rows with a verdict."""
+    return np.asarray(decided.any(axis=1), bool)
 
 
 def open_pairs(

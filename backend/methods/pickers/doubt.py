@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float, Int
 from backend.contracts import NO_FACTS
 from backend.fingerprints import fingerprint_of
 from backend.methods.pickers._covering import Covering, cover_reason
-from backend.methods.pickers._openings import open_pairs, open_rows, told
+from backend.methods.pickers._openings import open_pairs, open_rows, told, touched_rows
 from backend.numerics.questions import doubts
 from backend.types import PickFacts
 
@@ -63,7 +63,7 @@ class DoubtPicker:
         facts: PickFacts = NO_FACTS,
     ) -> list[tuple[int, float, str]]:
         is_open = open_rows(decided, facts)
-        touched = decided.any(axis=1)
+        touched = touched_rows(decided)
         has_verdicts = bool(touched.any())
         doubt = doubts(scores, open_pairs(decided, is_open))
         set_ = self.settings

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float
 from backend.contracts import NO_FACTS
 from backend.fingerprints import fingerprint_of
 from backend.methods.pickers._covering import Covering, cover_reason
-from backend.methods.pickers._openings import open_rows
+from backend.methods.pickers._openings import open_rows, touched_rows
 from backend.types import PickFacts
 
 
@@ -52,7 +52,7 @@ class TypicalityPicker:
         facts: PickFacts = NO_FACTS,
     ) -> list[tuple[int, float, str]]:
         is_open = open_rows(decided, facts)
-        touched = decided.any(axis=1)
+        touched = touched_rows(decided)
         covering = Covering(0.0, self.settings.sharpness, self.settings.num_anchors)
         found = covering.take(np.zeros(len(scores)), pooled, is_open, touched, k=k, seed=seed)
         has_verdicts = bool(touched.any())

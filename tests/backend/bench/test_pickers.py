@@ -60,7 +60,7 @@ def test_each_way_asks_about_as_many_pairs_as_it_says(small):
     assert whole.sum() == 20
     assert set(whole.sum(axis=1)) == {0, 5}
     few = pickers.few_of("stages")(run, 20, 1)
-    assert few.sum(axis=1).max() <= 2
+    assert few.sum(axis=1).max() <= 3
 
 
 def test_small_text_is_asked_in_the_same_unit(small):
