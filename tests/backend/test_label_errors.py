@@ -32,7 +32,7 @@ def test_noise_rates_are_found_in_each_direction() -> None:
 
 
 def test_the_chance_is_what_bayes_rule_says_of_the_fitted_rates() -> None:
-    evidence, said, columns, turned = noisy(1, false=0.1, missed=0.1)
+    evidence, said, columns, turned = noisy(1, false=0.1, missed=0.1, count=20_000)
     found = wrong_labels(evidence, said, columns, labels=2)
     # Of pairs that are wrong with a chance around c, a share of about c is wrong.
     for low, high in ((0.0, 0.02), (0.02, 0.3), (0.3, 0.7), (0.7, 1.0)):
