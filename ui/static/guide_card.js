@@ -46,7 +46,7 @@ export class GuideCard {
     const { isNarrow } = this, { label } = guide;
     this.guide = guide;
     Object.assign(this.node.dataset, { label: label.name, state: guide.missing ? 'missing' : 'ready' });
-    const section = (name, title, ...inside) => el('section', { class: name, 'aria-label': title }, el('h3', { class: 'pl-h2' }, title), inside);
+    const section = (name, title, ...inside) => el('section', { class: name, 'aria-label': title }, el('h3', { class: 'pl-h2' }, title), inside.flat());
     const known = [
       label.aliases.length ? t('guide.aliases', { names: label.aliases.join(', ') }) : null,
       guide.parent ? t('guide.parent', { name: guide.parent }) : null,

@@ -37,7 +37,7 @@ def allow_torchvision() -> bool:
     else:
         return False
     # The failed import leaves half-made modules behind that a second import would take for whole.
-    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+    for name in [name for name in list(sys.modules) if name.partition(".")[0] == "torchvision"]:
         del sys.modules[name]
     library = torch.library.Library("torchvision", "DEF")
     for operator in _OPERATORS:
