@@ -17,6 +17,7 @@ from jaxtyping import Float
 from backend import catalogue
 from backend.bench import deletion, part_ways
 from backend.bench._evidence_crops import crop_rows
+from backend.bench._evidence_scores import score_rows
 from backend.bench.pointing import correction_rows, pointing_rows
 from backend.bench.read import mask_rows
 from backend.bench.reports import Row, row
@@ -44,6 +45,7 @@ def rows(
         "parts": lambda: part_ways.rows(settings, say=say, encoder=encoder),
         "deletion": lambda: deletion.rows(settings, say=say),
         "pointing": lambda: pointing_rows(settings, say),
+        "scores": lambda: score_rows(settings, say),
         "corrections": lambda: correction_rows(settings, say),
         "masks": lambda: mask_rows(settings, say),
     }
