@@ -31,6 +31,7 @@ EXPERIMENTS: Mapping[str, str] = {
     "registers": "backend.bench.registers",
     "relabel": "backend.bench.relabel",
     "read": "backend.bench.read",
+    "patchct": "backend.bench.patchct",
 }
 
 
