@@ -16,6 +16,7 @@ from backend.types import Encoded, Kind, Layout, ScoreScale
 
 GRID = (2, 3)
 NAMES = ["cat", "dog"]
+SHOWN = (["cat"], ["dog"], ["cat", "dog"]) * 4
 VECTORS = np.eye(4, dtype=np.float32)[:2]
 
 
@@ -40,26 +41,25 @@ class PaletteEncoder:
 
 @pytest.fixture
 def pack(tmp_path):
-    """Four pictures of 30 x 20, a cell is 10 x 10; the last is of the split that is left out."""
+    """Twelve pictures of 30 x 20, cells of 10 x 10; the last two are of another split."""
     draw = np.random.default_rng(3)
     folder = tmp_path / "made" / "images"
     folder.mkdir(parents=True)
     rows, cells = [], []
-    shown = (["cat"], ["dog"], ["cat", "dog"], ["cat"])
-    for number, labels in enumerate(shown):
+    for number, labels in enumerate(SHOWN):
         pixels = draw.integers(0, 256, (2, 3, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
         boxes = [{"label": "cat", "xywh": [0, 0, 20, 10]}] if "cat" in labels else []
         boxes += [{"label": "dog", "xywh": [20, 0, 10, 20]}] if "dog" in labels else []
         rows.append({
             "file": f"images/{number}.png", "width": 30, "height": 20, "labels": labels,
-            "boxes": boxes, "split": "train" if number == 3 else "val",
+            "boxes": boxes, "split": "val" if number < 10 else "train",
         })  # fmt: skip
         cells.append(pixels.reshape(6, 3) / 255)
     (tmp_path / "made" / "annotations.jsonl").write_text(
         "".join(json.dumps(row) + "\n" for row in rows)
     )
-    return tmp_path, np.stack(cells)[:3]
+    return tmp_path, np.stack(cells)[:10]
 
 
 def test_figures_are_those_counted_by_hand(pack, monkeypatch):
@@ -67,7 +67,7 @@ def test_figures_are_those_counted_by_hand(pack, monkeypatch):
     monkeypatch.setattr(part_ways, "SETS", {"made": "val"})
     found = part_ways._measured(PaletteEncoder(), data, "made", str)
     inside = {"cat": [0, 1], "dog": [2, 5]}
-    shown = [["cat"], ["dog"], ["cat", "dog"]]
+    shown = SHOWN[:10]
     hits, orders = [], []
     for picture, labels in enumerate(shown):
         for label in labels:
