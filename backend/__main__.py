@@ -240,7 +240,7 @@ def _deciding(verb: Any) -> None:
         metavar="F.jsonl",
         help='a line each: {"sample", "label", "verdict"} or {"sample", "complete": true}',
     )
-    made.add_argument("--who", default="me")
+    made.add_argument("--who", default="me", help="in whose name; default: me")
     made.add_argument(
         "--adjudicate", action="store_true", help="decide for everybody where people differ"
     )
@@ -264,13 +264,21 @@ def _deciding(verb: Any) -> None:
     made.add_argument("--share", type=float, metavar="S", help="of the training samples, as 0.1")
     made.add_argument("--samples", type=int, metavar="N", help="or about so many")
     made.add_argument("-k", type=int, default=10, help="how many to ask for")
-    made.add_argument("--who", default="me")
+    made.add_argument("--who", default="me", help="in whose name; default: me")
 
     made = verb("certain", "what is certain at a level; --accept stores it, one undo")
-    made.add_argument("--level", type=float, default=0.9, metavar="0.9")
-    made.add_argument("--guarantee", default="joint", choices=("joint", "label", "recall"))
-    made.add_argument("--accept", action="store_true")
-    made.add_argument("--who", default="me")
+    made.add_argument(
+        "--level", type=float, default=0.9, metavar="0.9", help="how sure, in 0..1; default: 0.9"
+    )
+    made.add_argument(
+        "--guarantee",
+        default="joint",
+        choices=("joint", "label", "recall"),
+        help="joint: all certain labels of a sample are right together; label: each by itself; "
+        "recall: the share of its labels that is missed; default: joint",
+    )
+    made.add_argument("--accept", action="store_true", help="label all that is certain; one undo")
+    made.add_argument("--who", default="me", help="in whose name; default: me")
 
     made = verb("next", "what to look at next, each with a reason")
     made.add_argument("-k", type=int, default=20)
@@ -293,13 +301,14 @@ def _deciding(verb: Any) -> None:
 
     made = verb("audit", "suspected label errors, duplicates, ambiguous samples, doubtful imports")
     made.add_argument("-k", type=int, default=20, help="the most findings of each kind to list")
-    made.add_argument("--kind", choices=("label", "duplicate", "ambiguous", "import"))
+    kinds = ("label", "duplicate", "ambiguous", "import")
+    made.add_argument("--kind", choices=kinds, help="only these findings")
     made.add_argument(
         "--pruning", action="store_true", help="measure what leaving ambiguous verdicts out does"
     )
     made.add_argument("--accept", nargs="+", metavar="KEY", help="do what these findings propose")
     made.add_argument("--dismiss", nargs="+", metavar="KEY", help="put these findings aside")
-    made.add_argument("--who", default="me")
+    made.add_argument("--who", default="me", help="in whose name; default: me")
 
     made = verb("evaluate", "mAP, CF1, OF1, AP per label and calibration error")
     made.add_argument("--split", default="held-back", metavar="held-back|val|test|FILE")
