@@ -91,7 +91,7 @@ def test_a_search_that_loses_a_set_is_found_out(monkeypatch):
 
 
 def test_unknown_parts_are_refused_and_both_are_reached_by_name():
-    with pytest.raises(NotFoundError, match="coverage, search, recompute"):
+    with pytest.raises(NotFoundError, match="coverage, search, recompute, errors"):
         list(doubt.rows(Settings.from_environ(), say=print, part="mood"))
     assert BENCHES["doubt"] == "backend.bench.doubt"
     assert EXPERIMENTS["lp-icp"] == "backend.bench.lp_icp"
