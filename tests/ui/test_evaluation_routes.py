@@ -139,7 +139,10 @@ def test_a_matrix_holds_the_counts_of_its_pairs(web: TestClient) -> None:
     for pair in asked(web, "/together")["rows"]:
         a, b = pair["one"]["id"], pair["other"]["id"]
         assert pair["count"] == samples(web, "split:val", f"label:{a}:yes", f"label:{b}:yes")
-        assert pair["known"] >= pair["count"]
+        decided = [f"label:{c}:{state}" for c in (a, b) for state in ("yes", "no")]
+        assert pair["known"] == samples(web, "split:val", *decided)
+        said = (f"said:{a}:yes", f"said:{b}:yes")
+        assert pair["said"] == samples(web, "split:val", *decided, *said)
 
 
 def test_labels_come_in_pieces_in_the_order_asked_for(web: TestClient) -> None:

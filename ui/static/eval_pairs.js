@@ -79,7 +79,8 @@ export function mountTogether(node, desk) {
   async function show() {
     const found = await api('/pl/api/evaluation/together', { query: desk.query() });
     const { labels } = found, percent = share => `${Math.round(100 * share)} %`;
-    const both = (a, b) => [`label:${a.id}:yes`, `label:${b.id}:yes`], said = (a, b) => [`said:${a.id}:yes`, `said:${b.id}:yes`];
+    const both = (a, b) => [`label:${a.id}:yes`, `label:${b.id}:yes`], decided = a => [`label:${a.id}:yes`, ...desk.no(a.id)];
+    const said = (a, b) => [...decided(a), ...decided(b), `said:${a.id}:yes`, `said:${b.id}:yes`];
     its.fill(found.rows.map(pair => el('tr', { 'data-testid': 'together-row', 'data-one': pair.one.name, 'data-other': pair.other.name }, el('th', { scope: 'row' }, pair.one.name), el('td', {}, pair.other.name),
       el('td', { class: 'num' }, desk.link(pair.count, both(pair.one, pair.other))), el('td', { class: 'num' }, percent(pair.of_one)), el('td', { class: 'num' }, percent(pair.of_other)),
       el('td', { class: 'num' }, desk.link(pair.said, said(pair.one, pair.other))))), found.total ? t('eval.together.what', { pairs: count(found.total) }) : t('eval.together.none'));
