@@ -36,11 +36,13 @@ export class Queue {
     this.forecast.dataset.gain = found.gain ?? '';
   }
 
-  /** Draw `entries`; rows that stay keep their element, so nothing flickers. */
+  /** Draw `entries`; rows that stay for the same reason keep their element, so nothing flickers. */
   setEntries(entries) {
     const kept = new Map();
     const nodes = entries.map(entry => {
-      const node = this.rows.get(entry.sample) ?? this.#row(entry);
+      // The same sample for another reason is drawn again; one that is done keeps what it was for.
+      const known = this.rows.get(entry.sample);
+      const node = known?.dataset.reason === entry.reason ? known : this.#row(entry);
       kept.set(entry.sample, node);
       node.classList.toggle('done', Boolean(entry.isDone));
       return node.parentElement ?? el('li', {}, node);

@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float
 from backend.contracts import NO_FACTS
 from backend.fingerprints import fingerprint_of
 from backend.methods.pickers._covering import Covering, cover_reason
-from backend.methods.pickers._openings import answers_of, named, open_pairs, open_rows
+from backend.methods.pickers._openings import answers_of, named, open_pairs, open_rows, touched_rows
 from backend.numerics.questions import MOST, NEAR, answered, asked, values
 from backend.types import PickFacts
 
@@ -64,7 +64,7 @@ class StagesPicker:
         facts: PickFacts = NO_FACTS,
     ) -> list[tuple[int, float, str]]:
         is_open = open_rows(decided, facts)
-        set_, touched = self.settings, decided.any(axis=1)
+        set_, touched = self.settings, touched_rows(decided)
         pairs = open_pairs(decided, is_open)
         num_yes, num_no = answers_of(decided, facts)
         answers = answered(num_yes, num_no)
