@@ -43,6 +43,12 @@ def test_words_with_a_changing_end_exist() -> None:
     ends = {
         "page": ("label", "explore", "learn", "guide", "data"),
         "guide.do": ("pin", "release", "refuse"),
+        "audit.kind": ("label", "import", "duplicate", "ambiguous"),
+        "audit.hint": ("label", "import", "duplicate", "ambiguous"),
+        "audit.count": ("label", "import", "duplicate", "ambiguous"),
+        "audit.fix": ("yes", "no", "unsure", "drop", "relabel", "remove", "none"),
+        "audit.will": ("yes", "no", "unsure", "drop", "relabel", "several", "remove"),
+        "audit.evidence": ("chance", "heads", "neighbours", "text", "prototype", "instead"),
         "learn.kind": ("fold", "lane", "import", "drop", "revert", "start"),
         "learn.compare": ("one", "other", "gained", "lost"),
         "saved": ("saved", "saving", "offline"),
