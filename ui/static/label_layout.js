@@ -17,7 +17,8 @@ export function lay(page) {
   }, t(`label.view.${name}`)));
   root.dataset.view = 'labels';
   const middle = el('main', { class: 'pl-middle' }, bar.node, place, bar.caption, page.card.says);
-  const foot = el('div', { class: 'foot' }, back, accept);
+  const guide = el('button', { type: 'button', class: 'pl-button guide', 'data-testid': 'guide-toggle', onclick: () => page.guide.toggle() }, t('page.guide'));
+  const foot = el('div', { class: 'foot' }, back, guide, accept);
   root.replaceChildren(
     page.view.arcs.node,
     page.queue.node,
