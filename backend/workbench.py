@@ -693,6 +693,10 @@ class Workbench:
         table = picking.Table(board, rows, columns, answered=answered)
         if name.endswith("/disagreement") or name == "disagreement":
             table = replace(table, opinions=picking.opinions(table, self._brought_scores()))
+        if name.endswith("/width") or name == "width":
+            certain = self.certainty.sets()
+            if not certain.why and certain.state.shape == board.decided.shape:
+                table = replace(table, undecided=(certain.state == 0)[np.ix_(rows, columns)])
         encoder = self.pipeline.encoder.fingerprint
 
         def parts(chosen: Sequence[int]) -> list[np.ndarray]:

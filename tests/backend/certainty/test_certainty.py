@@ -306,3 +306,12 @@ def test_5000_labels_in_a_drawer_that_is_partly_decided():
     found = drawer.decided_of(board)
     assert found.truth.shape == (4, 5000)
     assert drawer.report(board, [0.8, 0.9]).need == {0.8: 0, 0.9: 5}
+
+
+def test_the_width_picker_counts_what_the_label_sets_leave_open(sure):
+    sets = sure.certainty.sets()
+    found = sure.next(5, picker="width")
+    assert found
+    for entry in found:
+        width = sets.width[sure.board.row_of[entry.sample]]
+        assert entry.reason.startswith((f"{width} labels undecided", "nothing undecided"))
