@@ -187,7 +187,7 @@ def _matches(
         case "held-back":
             return _answered(board.held_back, values)
         case "complete":
-            return _answered(board.decided.all(axis=1) & bool(board.labels), values)
+            return _answered(np.asarray(board.decided.all(axis=1)) & bool(board.labels), values)
         case "label":
             column = _column(board, str(condition.key))
             return np.isin(_codes(board)[:, column], [STATES.index(value) for value in values])

@@ -7,7 +7,7 @@ most to say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -382,7 +382,7 @@ def _square(
 def _curve(found: api.LabelCurve) -> dict[str, object]:
     curve = found.curve
     num = len(curve.thresholds)
-    at: Sequence[int] = np.unique(np.linspace(0, num - 1, min(num, MOST_POINTS)).astype(int))
+    at = np.unique(np.linspace(0, num - 1, min(num, MOST_POINTS)).astype(int))
     bins = np.linspace(0, 1, HISTOGRAM_BINS + 1)
     yes = found.targets > 0
     return {
