@@ -294,11 +294,12 @@ def _given(
     people = set()
     for (sample, label), correction in board.verdicts.items():
         row, column = row_at.get(sample), column_at.get(label)
-        if row is None or column is None or correction.verdict not in _CODES:
+        code = None if correction.verdict is None else _CODES.get(correction.verdict)
+        if row is None or column is None or code is None:
             continue
         if correction.is_accepted:  # in bulk, from the model itself: no witness either way
             continue
-        given[row, column] = _CODES[correction.verdict]
+        given[row, column] = code
         imported[row, column] = correction.source.startswith("import:")
         people.add(correction.who)
     return given, imported, people

@@ -548,7 +548,8 @@ def audit(args: Namespace) -> dict[str, Any]:
 def _audited(workbench: api.Workbench, report: api.AuditReport, most: int) -> dict[str, Any]:
     """A report by names; at most so many findings of each kind, all of them counted."""
     names = {label.id: label.name for label in workbench.labels()}
-    rows, counts = [], dict.fromkeys(api.AUDIT_KINDS, 0)
+    rows: list[dict[str, Any]] = []
+    counts: dict[str, int] = dict.fromkeys(api.AUDIT_KINDS, 0)
     for group in report.groups:
         for one in group.suspects:
             counts[one.kind] += 1

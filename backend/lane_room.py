@@ -225,12 +225,11 @@ class LaneRoom:
         if len(seen) == 1:
             return seen[0], held
         taught = LaneLessons(
-            [reading for one in seen for reading in one.readings],
-            *(
-                np.concatenate([getattr(one, name) for one in seen])
-                for name in ("base", "targets", "known")
-            ),
-            None
+            readings=[reading for one in seen for reading in one.readings],
+            base=np.concatenate([one.base for one in seen]),
+            targets=np.concatenate([one.targets for one in seen]),
+            known=np.concatenate([one.known for one in seen]),
+            weights=None
             if all(one.weights is None for one in seen)
             else np.concatenate(
                 [np.ones_like(o.targets) if o.weights is None else o.weights for o in seen]

@@ -696,7 +696,7 @@ class Workbench:
         if name.endswith("/width") or name == "width":
             certain = self.certainty.sets()
             if not certain.why and certain.state.shape == board.decided.shape:
-                table = replace(table, undecided=(certain.state == 0)[np.ix_(rows, columns)])
+                table = replace(table, undecided=(certain.state == 0)[rows][:, columns])
         encoder = self.pipeline.encoder.fingerprint
 
         def parts(chosen: Sequence[int]) -> list[np.ndarray]:

@@ -78,7 +78,7 @@ def encoded_set(
         place.parent.mkdir(parents=True, exist_ok=True)
         arrays = _read(name, rows, names, pipeline, settings.data, say)
         aside = place.with_suffix(".part.npz")
-        np.savez(aside, **arrays)
+        np.savez(aside, allow_pickle=False, **arrays)
         aside.rename(place)
     found = np.load(place)
     labels = pipeline.encoder.encode_labels(names)

@@ -22,7 +22,7 @@ _BLOCK = 512
 
 def picture_hash(greys: Float[np.ndarray, "32 32"]) -> int:
     """64 bits; a picture of one grey has none set."""
-    low = dctn(greys, norm="ortho")[:BITS, :BITS]
+    low = np.asarray(dctn(greys, norm="ortho"))[:BITS, :BITS]
     low[0, 0] = np.median(low)  # the mean grey is light, not content
     bits = (low > np.median(low) + 1e-9).ravel()
     return int.from_bytes(np.packbits(bits).tobytes(), "big")

@@ -143,7 +143,7 @@ def _open(bench: api.Workbench) -> api.AuditReport:
 
 
 def _counts(report: api.AuditReport) -> dict[str, int]:
-    counts = dict.fromkeys(api.AUDIT_KINDS, 0)
+    counts: dict[str, int] = dict.fromkeys(api.AUDIT_KINDS, 0)
     for one in report.suspects:
         counts[one.kind] += 1
     return counts

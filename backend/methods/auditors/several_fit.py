@@ -49,7 +49,7 @@ class SeveralFitAuditor:
         bits = np.where(scored, _entropy(chance), 0.0)
         best = np.argsort(-bits, axis=1, kind="stable")
         second = np.take_along_axis(bits, best[:, 1:2], axis=1)[:, 0]
-        decided = (case.given >= 0).any(axis=1)
+        decided = np.any(case.given >= 0, axis=1)
         order = np.argsort(-np.where(decided, second, 0.0), kind="stable")
         order = order[: int(np.ceil(self.settings.most * len(order)))]
         return [

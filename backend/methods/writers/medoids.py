@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -51,7 +52,8 @@ class MedoidWriter:
         wanted = min(k - len(chosen), len(rest))
         if wanted <= 0:
             return chosen
-        found = KMeans(wanted, n_init=self.settings.starts, random_state=seed).fit(vectors[rest])
+        starts: Any = self.settings.starts  # scikit-learn is annotated for "auto" alone
+        found = KMeans(wanted, n_init=starts, random_state=seed).fit(vectors[rest])
         apart = ((vectors[rest] - found.cluster_centers_[found.labels_]) ** 2).sum(axis=1)
         groups = [np.flatnonzero(found.labels_ == group) for group in range(wanted)]
         groups.sort(key=lambda members: (-len(members), members[:1].tolist()))
