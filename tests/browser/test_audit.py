@@ -110,12 +110,12 @@ def test_what_is_put_aside_stays_aside_and_comes_back_by_undo(
     page.wait_for_selector(DONE)
     before = verdicts(context, "animal")
     group = '[data-testid="audit-group"][data-kind="label"]:has([data-label="animal"])'
-    article = page.wait_for_selector(group)
-    cards = article.query_selector_all('[data-testid="suspect"]')
-    name = cards[0].get_attribute("data-sample")
-    for card in cards[1:]:
-        card.query_selector("input").uncheck()
-    article.query_selector('[data-testid="audit-dismiss"]').click()
+    article = page.locator(group).first
+    cards = article.locator('[data-testid="suspect"]')
+    name = cards.first.get_attribute("data-sample")
+    for at in range(1, cards.count()):
+        cards.nth(at).locator("input").uncheck()
+    article.locator('[data-testid="audit-dismiss"]').click()
     one = f'[data-testid="suspect"][data-label="animal"][data-sample="{name}"]'
     page.wait_for_selector(one, state="detached")
     assert len(context.open("words").store.dismissals.current()) == 1

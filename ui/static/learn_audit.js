@@ -17,7 +17,7 @@ export function mountAudit(root, desk) {
   root.replaceChildren(el('header', { class: 'pl-learn-head' }, el('h2', { class: 'pl-h2' }, t('audit.title')),
     el('div', { class: 'pl-row' }, el('label', { class: 'pl-check pl-small' }, prune, t('audit.pruning.ask')), button)), told, lists);
   const left = new Set(); // what was unticked, by key
-  let state = null, asking = false, isGoneTo = location.hash !== '#audit';
+  let state = null, asking = false, drawn = '', isGoneTo = location.hash !== '#audit';
 
   async function look() {
     try { await api('/pl/api/audit', { json: { pruning: prune.checked } }); announceJobs(); await ask(); } catch (error) { toastError(error); }
@@ -34,6 +34,10 @@ export function mountAudit(root, desk) {
     button.disabled = isBusy;
     root.dataset.state = isBusy ? 'busy' : state.when ? 'done' : 'none';
     told.textContent = isBusy ? t('audit.busy') : state.error || (state.when ? summary() : t('audit.none'));
+    // The page asks again after every version and job; what is the same stays, with its scrolling.
+    const now = JSON.stringify([state.project, state.readOnly, state.notes, state.pruning, state.counts, state.groups]);
+    if (now === drawn) return;
+    drawn = now;
     const active = root.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     lists.replaceChildren(...(state.notes ?? []).map(note => el('p', { class: 'pl-note pl-small', 'data-testid': 'audit-note' }, note)), pruning(),
       ...KINDS.map(kind => [kind, state.groups.filter(group => group.kind === kind)]).filter(([, groups]) => groups.length).map(([kind, groups]) => section(kind, groups)),
@@ -116,6 +120,7 @@ export function mountAudit(root, desk) {
       emit('pl:labels');
       toast(words, { action: { text: t('undo'), run: () => desk.undo() }, seconds: 12 });
     } catch (error) { toastError(error); }
+    pressed.disabled = false;
     await ask();
   }
 
