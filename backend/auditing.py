@@ -234,6 +234,9 @@ def accept(
 ) -> Receipt:
     """Do what suspects propose, as one action with one undo.
 
+    Where another person said otherwise, who accepts decides for everybody: two words that differ
+    would be a tie, and the error would stay.
+
     Raises:
         BadInputError: one proposes nothing, or some remove samples and others change verdicts.
         NotFoundError: a sample or label is gone; nothing is stored.
@@ -246,26 +249,38 @@ def accept(
             raise BadInputError("accept copies to remove and verdicts to change one at a time")
         copies = sorted({sample for one in removals for sample in one.samples[1:]})
         return bench.remove_samples(copies, who=who, op=op)
+    said = {
+        (one.samples[0], label): verdict
+        for one in suspects
+        for label, verdict in _proposed_verdicts(one).items()
+    }
+    if None not in said.values() and bench.people.is_said_by_others(said, who):
+        decisions = [(*pair, verdict) for pair, verdict in said.items()]
+        return bench.people.adjudicate(decisions, who=who, op=op)
     return bench.correct([row for one in suspects for row in proposed(one)], who=who, op=op)
 
 
 def proposed(one: Suspect) -> list[dict[str, object]]:
     """The verdicts that a suspect proposes, as rows for `correct`."""
-    sample = one.samples[0]
+    return [
+        {"sample": one.samples[0], "label": label, "verdict": verdict}
+        for label, verdict in _proposed_verdicts(one).items()
+    ]
+
+
+def _proposed_verdicts(one: Suspect) -> dict[int, Verdict | None]:
+    """Label id -> verdict; None: unknown again."""
     match one.proposal:
         case "relabel":
             first, second = one.labels
-            said = {first: Verdict.NO, second: Verdict.YES}
+            return {first: Verdict.NO, second: Verdict.YES}
         case "drop":
-            said = {one.labels[0]: None}
+            return {one.labels[0]: None}
         case "unsure":
             wanted = one.labels if one.kind == "ambiguous" else one.labels[:1]
-            said = dict.fromkeys(wanted, Verdict.UNSURE)
+            return dict.fromkeys(wanted, Verdict.UNSURE)
         case _:
-            said = {one.labels[0]: Verdict(one.proposal)}
-    return [
-        {"sample": sample, "label": label, "verdict": verdict} for label, verdict in said.items()
-    ]
+            return {one.labels[0]: Verdict(one.proposal)}
 
 
 def dismiss(

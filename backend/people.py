@@ -246,6 +246,15 @@ class People:
         """Hide from everybody what others said while they label, or show it again."""
         self._live.store.set(BLIND, is_blind)
 
+    def is_said_by_others(self, pairs: Iterable[tuple[int, int]], who: str) -> bool:
+        """Whether another person than `who` has a word on one of these pairs, or it was decided."""
+        board = self._live.board
+        return any(
+            adjudicated(voices) is not None
+            or any(is_person(voice) and voice != who for voice in voices)
+            for voices in (words_of(board.verdicts, board.said, pair) for pair in pairs)
+        )
+
     def adjudicate(
         self,
         decisions: Sequence[tuple[int, int, Verdict | None]],

@@ -105,8 +105,10 @@ def _label_arms(
     """The arms of one label; `yes` are its pictures among those `given`."""
     own = np.searchsorted(given, yes)
     truth, wanted = known.truth[given, label], known.truth[held, label]
-    crops = np.stack([_crop(known, row, label) for row in yes])
-    whole = np.stack([crop_vector(_parts(known, row), np.zeros(0, np.int64)) for row in yes])
+    crops = np.stack([_crop(known, row, label) for row in yes.tolist()])
+    whole = np.stack(
+        [crop_vector(_parts(known, row), np.zeros(0, np.int64)) for row in yes.tolist()]
+    )
     mean = whole.mean(axis=0, keepdims=True)
     # One pass over the parts for everything that is searched by.
     queries = np.concatenate(
@@ -160,7 +162,7 @@ def _crop(known: Shown, row: int, label: int) -> Float[np.ndarray, " d"]:
 def _fits(
     known: Shown, queries: Float[np.ndarray, "q d"], rows: Int[np.ndarray, " n"]
 ) -> Float[np.ndarray, "q n"]:
-    return np.stack([fit(queries, _parts(known, row)) for row in rows], axis=1)
+    return np.stack([fit(queries, _parts(known, row)) for row in rows.tolist()], axis=1)
 
 
 def read_claims() -> list[dict[str, Any]]:

@@ -284,3 +284,14 @@ def test_every_sample_has_its_nearest_others(bench: api.Workbench) -> None:
     np.fill_diagonal(cosines, -2)
     best = -np.sort(-cosines, axis=1)[:, : near.shape[1]]
     np.testing.assert_allclose(np.take_along_axis(cosines, near, 1), best, atol=1e-5)
+
+
+def test_who_accepts_decides_for_everybody_only_where_others_spoke(bench: api.Workbench) -> None:
+    first, second = auditing.audit(bench, kinds=("label",)).suspects[:2]
+    auditing.accept(bench, [first], who="me")
+    pair = (first.samples[0], first.labels[0])
+    assert bench.board.verdicts[pair].source == "person"
+    auditing.accept(bench, [second], who="ann")
+    pair = (second.samples[0], second.labels[0])
+    assert bench.board.verdicts[pair].source == "adjudication"
+    assert bench.board.verdicts[pair].verdict == second.proposal

@@ -216,7 +216,7 @@ def test_drift_tells_what_changed_since_an_edition(trips: api.Workbench) -> None
     assert not same.is_any
     guide = trips.guides.of("travel")
     first = shown(guide)[0]
-    trips.correct([{"sample": first, "label": "travel", "verdict": "no"}], who="ann")
+    trips.correct([{"sample": first, "label": "travel", "verdict": "no"}])
     trips.guides.write("travel", definition="Ways to get somewhere.")
     drift = trips.guides.of("travel").drift
     assert drift is not None
@@ -224,9 +224,9 @@ def test_drift_tells_what_changed_since_an_edition(trips: api.Workbench) -> None
     name = trips.sample(first).name
     assert name in drift.gone
     turned = [(one.sample, one.before, one.now, one.who) for one in drift.turned]
-    assert turned == [(first, api.Verdict.YES, api.Verdict.NO, "ann")]
+    assert turned == [(first, api.Verdict.YES, api.Verdict.NO, "me")]
     told = " ".join(api.guide_changes(drift))
-    assert f"{name} was YES and is NO now (ann)." in told
+    assert f"{name} was YES and is NO now (me)." in told
     assert "The definition or the notes were rewritten." in told
 
 

@@ -40,7 +40,7 @@ def image_project(
         for row in rows[::3]
         for name in names
     ]
-    bench.correct(answers, who="annotations")
+    bench.correct(answers, who="import:annotations")
     return bench
 
 

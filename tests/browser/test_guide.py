@@ -38,7 +38,7 @@ def letters(settings: api.Settings, tmp_path: Path) -> api.Workbench:
             }
             for one in bench.samples()
         ],
-        who="annotations",
+        who="import:annotations",
     )
     bench.learn()
     return bench
