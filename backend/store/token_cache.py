@@ -243,10 +243,19 @@ class TokenCache:
 
     def _files(self) -> Iterator[tuple[int, int, Path]]:
         """Last use, bytes and index of each segment of any lane key."""
-        for index in self.folder.glob("*/*.index"):
-            with suppress(OSError):
-                data = index.with_suffix(".data").stat()
-                yield data.st_mtime_ns, data.st_size + index.stat().st_size, index
+        for lane in _listed(self.folder):
+            for index in (path for path in _listed(lane) if path.suffix == ".index"):
+                with suppress(OSError):
+                    data = index.with_suffix(".data").stat()
+                    yield data.st_mtime_ns, data.st_size + index.stat().st_size, index
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What is in a folder; nothing where it is gone meanwhile, where `Path.glob` would raise."""
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
 
 
 _Chunk = tuple[int, memoryview]
