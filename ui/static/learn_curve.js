@@ -67,7 +67,7 @@ export function mountCurve(root) {
       margin: { l: 44, r: 12, t: 8, b: 40 }, showlegend: true, legend: { orientation: 'h', y: 1.02, yanchor: 'bottom', x: 0 }, hovermode: 'closest',
       hoverlabel: { bgcolor: ui.surface, bordercolor: ui.line, font: { color: ui.text } },
       xaxis: { ...axis, title: { text: t('learn.curve.x'), standoff: 8 }, rangemode: 'tozero' },
-      yaxis: { ...axis, title: { text: 'mAP', standoff: 8 }, rangemode: 'normal', tickformat: '.2f' },
+      yaxis: { ...axis, title: { text: 'mAP', standoff: 8 }, range: [0, 1.02], tickformat: '.2f' },
     };
   }
 
