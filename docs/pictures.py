@@ -39,6 +39,8 @@ SHOTS = (
     ("label-texts", "/?project=demo-texts", DESK, "light"),
     ("explore-light", "/explore?project=demo-photos", DESK, "light"),
     ("explore-dark", "/explore?project=demo-texts", DESK, "dark"),
+    ("guide-light", "/guide?project=demo-photos&label=cat", DESK, "light"),
+    ("learn-light", "/learn?project=demo-photos", DESK, "light"),
     ("data-light", "/data?project=demo-photos", DESK, "light"),
 )
 UNLICENSED = ("motorcycle", "moon", "lion", "cheetah", "eiffel")
