@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from backend.bench import _lane_speed, lanes
 from backend.bench._lane_arms import Classroom, Stage
@@ -17,7 +18,7 @@ from backend.methods.learners.lanes import LanesLearner
 from backend.pipeline import Pipeline, load_encoder
 from backend.recipes import load_recipe
 from backend.settings import Settings
-from backend.types import LaneReading
+from backend.types import LaneLessons, LaneReading
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +165,39 @@ def test_the_benches_blocks_are_the_frozen_stream(pipeline):
     run, blocks = _lane_speed.lanes_and_blocks(stack, network, readings)
     assert torch.as_tensor(run()).shape == (_lane_speed.LANES, 1, stack.width)
     assert torch.as_tensor(blocks()).shape == (1, readings[0].tokens.shape[1], stack.width)
+
+
+class CountingHost:
+    """Reads pictures by their width, which is their number, and counts how often."""
+
+    def __init__(self, readings):
+        self.readings, self.counts = readings, [0] * len(readings)
+
+    def read(self, pictures):
+        numbers = [picture.width - 1 for picture in pictures]
+        for number in numbers:
+            self.counts[number] += 1
+        return [], [self.readings[number] for number in numbers]
+
+
+def test_the_literal_path_encodes_every_sample_in_every_epoch(known, pipeline):
+    readings = known.readings(np.arange(40))
+    host = CountingHost(readings)
+    pictures = [Image.new("L", (number + 1, 1)) for number in range(40)]
+    fresh = _lane_speed.EncodedEachEpoch(host, pictures)
+    targets = known.truth[:40].astype(np.float32)
+    network = pipeline.teacher.network(pipeline.host.frozen_stack())
+
+    def taught(seen):
+        every = np.ones(targets.shape, bool)
+        lessons = LaneLessons(readings, np.zeros_like(targets), targets, every)
+        # Past the check of types, which would ask for one reading more.
+        object.__setattr__(lessons, "readings", seen)
+        return pipeline.teacher.teach(network, lessons, None, start=None, steps=3 * 2)[0]
+
+    literal, cached = taught(fresh), taught(readings)
+    assert host.counts == [3] * 40  # 3 epochs of 2 batches
+    assert all(np.array_equal(literal[name], cached[name]) for name in cached)
 
 
 def said_by_lanes(pipeline, device):
