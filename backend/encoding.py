@@ -35,7 +35,9 @@ from backend.store.token_cache import TokenCache
 from backend.store.vectors import VectorStore
 from backend.types import Encoded, Kind, LaneReading, Layout, Progress, Sample
 
-BATCH = 32
+BATCH, FIRST_BATCH = 32, 8
+"""Samples that are encoded together; fewer at first, so that the encoder is not kept waiting."""
+
 QUEUED_BATCHES = 2
 PART_BATCH = 64
 FIRST_PIECE = 4
@@ -83,6 +85,7 @@ class StreamEncoder:
         self._seen: set[str] = set()
         self._error: Exception | None = None
         self._piece = FIRST_PIECE
+        self._size = FIRST_BATCH
         self.num_done = 0
         self._thread = Thread(target=self._work, name="encode", daemon=True)
 
@@ -104,9 +107,9 @@ class StreamEncoder:
             return
         self._seen.add(content_hash)
         self._batch.append((content_hash, sample))
-        if len(self._batch) >= BATCH:
+        if len(self._batch) >= self._size:
             self._queue.put(self._batch)
-            self._batch = []
+            self._batch, self._size = [], min(BATCH, 2 * self._size)
 
     def _work(self) -> None:
         while (batch := self._queue.get()) is not None:

@@ -35,10 +35,10 @@ def explanation(
 ) -> Explanation:
     """Why one row of the board has its labels.
 
-    In a picture, a label that is accepted, likely or asked about is looked for with what verdicts
-    taught of it, and its map is shaped as `numerics/map_shape.py` says: it yields to the other
-    labels that were accepted, whether they are asked about or not. Likeness and what a part is are
-    told of the parts as they are. Words of texts are told by the labels' own vectors.
+    A label that is accepted, likely or asked about is looked for with what verdicts taught of it.
+    In a picture its map is shaped as `numerics/map_shape.py` says: it yields to the other labels
+    that were accepted, whether they are asked about or not. Likeness and what a part is are told of
+    the parts as they are.
 
     Args:
         store: where the vectors of its parts are.
@@ -63,7 +63,7 @@ def explanation(
     vectors = board.label_vectors[columns]
     accepted, own = board.rivals(row, columns)
     rivals = board.label_vectors[accepted]
-    if lessons is not None and layout.grid is not None:
+    if lessons is not None:
         wanted = columns if label is not None else np.flatnonzero(board.claimers(row)).tolist()
         vectors = vectors.copy()
         vectors[[columns.index(column) for column in wanted]] = lessons.vectors(

@@ -52,7 +52,7 @@ def label_map(
     columns = np.flatnonzero(board.claimers(row))
     labels = [board.labels[column] for column in columns]
     parts, layout = store.vectors.parts(sample.content_hash, pipeline.encoder.fingerprint)
-    vectors = _vectors(store, pipeline, lessons, board, columns.tolist(), layout)
+    vectors = lessons.vectors(store, pipeline, board, columns.tolist())
     accepted, own = board.rivals(row, columns.tolist())
     rivals = vectors[np.searchsorted(columns, accepted)]  # whoever is accepted claims
     told = [pipeline.fingerprint, KEPT, map_shape.YIELD, own.tolist()]
@@ -103,9 +103,9 @@ def machine_boxes(
     parts, layout = store.vectors.parts(sample.content_hash, pipeline.encoder.fingerprint)
     if layout.grid is None:
         return []
-    vectors = _vectors(store, pipeline, lessons, board, columns, layout)
+    vectors = lessons.vectors(store, pipeline, board, columns)
     accepted, own = board.rivals(row, columns)
-    rivals = _vectors(store, pipeline, lessons, board, accepted, layout)
+    rivals = lessons.vectors(store, pipeline, board, accepted)
     alignment = pipeline.shown(parts, vectors, layout, rivals=rivals, own=own)
     found: list[MachineBox] = []
     for place, column in enumerate(columns):
@@ -198,20 +198,6 @@ def where(
     if not len(labels):
         return np.zeros((len(parts), 0), np.float32)
     return pipeline.shown(parts, labels, layout, rivals=rivals, own=own).backward[0]
-
-
-def _vectors(
-    store: ProjectStore,
-    pipeline: Pipeline,
-    lessons: PartLessons,
-    board: Board,
-    columns: Sequence[int],
-    layout: Layout,
-) -> Float[np.ndarray, "l d"]:
-    """What labels are looked for by: taught in pictures, their own in texts."""
-    if layout.grid is None:
-        return board.label_vectors[list(columns)]
-    return lessons.vectors(store, pipeline, board, columns)
 
 
 def _places(board: Board, rows: Sequence[int]) -> dict[str, list[int]]:

@@ -18,6 +18,7 @@ from backend import catalogue
 from backend.bench import deletion, part_ways
 from backend.bench._evidence_crops import crop_rows
 from backend.bench._evidence_scores import score_rows
+from backend.bench._evidence_words import word_rows
 from backend.bench.pointing import correction_rows, pointing_rows
 from backend.bench.read import mask_rows
 from backend.bench.reports import Row, row
@@ -48,6 +49,7 @@ def rows(
         "scores": lambda: score_rows(settings, say),
         "corrections": lambda: correction_rows(settings, say),
         "masks": lambda: mask_rows(settings, say),
+        "words": lambda: word_rows(settings),
     }
     if part is not None and part not in steps:
         raise NotFoundError(f"evidence has no part {part!r}; there are {', '.join(steps)}")

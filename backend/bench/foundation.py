@@ -37,7 +37,7 @@ T = TypeVar("T")
 Say = Callable[[str], None]
 
 PHOTOS = 1000
-LARGE_PHOTOS = 32
+LARGE_PHOTOS = 96
 LARGE = (4000, 3000)
 MANY = 10_000
 LABELS = 20

@@ -120,10 +120,21 @@ def test_only_the_newest_of_each_kind_are_read(bench, monkeypatch):
     np.testing.assert_array_equal(vectors(bench)[column], expected)
 
 
-def test_words_are_told_by_the_labels_own_vectors(bench):
+def test_words_are_looked_for_with_what_was_taught_of_a_label(bench):
     before = bench.explain("t1", label="food")
     yes, no = teaching(bench)[:2]
     say(bench, "food", {yes: "yes", no: "no"})
+    end = len(TEXTS[yes])
+    place = {"sample": f"t{yes}", "label": "food", "part": {"span": [end - 3, end]}, "here": True}
+    op = bench.correct([place]).op
+    column, row = bench.board.column_named["food"], bench.board.row_of[bench.sample("t1").id]
+    own = vectors(bench)[[column]]
+    expected = bench.pipeline.align(parts(bench, row), own).backward[0]
+    found = bench.explain("t1", label="food").backward
+    np.testing.assert_array_equal(found, expected)
+    assert not np.array_equal(found, before.backward)
+    bench.undo(op=op)
+    bench.correct([{"sample": f"t{i}", "label": "food", "verdict": None} for i in (yes, no)])
     np.testing.assert_array_equal(bench.explain("t1", label="food").backward, before.backward)
 
 
