@@ -10,11 +10,11 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from backend.bench._embedded_data import read_rows
 from backend.bench._embedded_measures import read_pictures
@@ -52,6 +52,22 @@ class AuditedSet:
     vectors: Float[np.ndarray, "n d"]
     rows: list[dict]
     splits: list[str]
+
+    def of(self, rows: Int[np.ndarray, " r"]) -> AuditedSet:
+        """Some of the samples alone, in this order."""
+        return replace(
+            self,
+            features=replace(
+                self.features,
+                pooled=self.features.pooled[rows],
+                global_scores=self.features.global_scores[rows],
+                local_scores=self.features.local_scores[rows],
+            ),
+            truth=self.truth[rows],
+            vectors=self.vectors[rows],
+            rows=[self.rows[row] for row in rows],
+            splits=[self.splits[row] for row in rows],
+        )
 
 
 def audited_set(name: str, settings: Settings, *, say: Say) -> AuditedSet:

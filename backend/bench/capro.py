@@ -8,8 +8,6 @@ tags that are made up, since the pack has none; its "Not sure" answers are not m
 
 from __future__ import annotations
 
-import time
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,16 +20,14 @@ from sklearn.metrics import roc_auc_score
 from backend import catalogue
 from backend.bench._audit_data import AuditedSet, audited_set, encoded_set
 from backend.bench._embedded_data import read_rows
+from backend.bench.claims import Table, of_tables
 from backend.bench.planted_errors import case_of, nearest
-from backend.bench.read import claim_of, mean_of
-from backend.bench.teaching import mean_ap
-from backend.cross_fit import STEPS
+from backend.bench.teaching import mean_ap, taught_as
 from backend.pipeline import load_encoder
-from backend.settings import Settings, assets_folder
-from backend.types import AuditCase, Lessons
+from backend.settings import Settings
+from backend.types import AuditCase
 
 Say = Callable[[str], None]
-Table = dict[str, dict[str, float]]
 
 NAME = "capro"
 COCO, CROWD = "coco_mini", "clothing_crowd"
@@ -57,21 +53,12 @@ def reproduce(*, seeds: int, train: bool, data: Path, progress: Say) -> dict[str
     Returns:
         The promised report; `figures` holds the table of each pack, mean of the seeds.
     """
-    started = time.monotonic()
     settings = Settings.from_environ()
-    path = assets_folder() / "recipes" / f"{NAME}.toml"
-    claims = tomllib.loads(path.read_text(encoding="utf-8"))["claims"]
-    runs = {
-        name: measured_on(name, settings, seeds=seeds, say=progress)
-        for name in dict.fromkeys(claim["data"] for claim in claims)
-    }
-    return {
-        "name": NAME,
-        "source": "Qin et al., NeurIPS 2023",
-        "seconds": round(time.monotonic() - started, 1),
-        "claims": [claim_of(each, runs[each["data"]]) for each in claims],
-        "figures": {name: mean_of(tables) for name, tables in runs.items()},
-    }
+    return of_tables(
+        NAME,
+        "Qin et al., NeurIPS 2023",
+        lambda name: measured_on(name, settings, seeds=seeds, say=progress),
+    )
 
 
 def measured_on(name: str, settings: Settings, *, seeds: int, say: Say) -> list[Table]:
@@ -98,19 +85,7 @@ def figures(whole: AuditedSet, match: Float[np.ndarray, "n l"], seed: int) -> Ta
     labelled = whole.truth.any(axis=1)
     taught, asked = np.flatnonzero(~measured), np.flatnonzero(measured & labelled)
     given = confused(whole.truth, whole.features.global_scores, draw)
-    part = replace(
-        whole,
-        features=replace(
-            whole.features,
-            pooled=whole.features.pooled[taught],
-            global_scores=whole.features.global_scores[taught],
-            local_scores=whole.features.local_scores[taught],
-        ),
-        truth=whole.truth[taught],
-        vectors=whole.vectors[taught],
-        rows=[whole.rows[at] for at in taught],
-        splits=[whole.splits[at] for at in taught],
-    )
+    part = whole.of(taught)
     near = nearest(part.vectors, NEIGHBOURS)
     case = replace(
         case_of(part, near, given[taught], seed=seed),
@@ -192,12 +167,7 @@ def _map(
     given: Int8[np.ndarray, "r l"],
 ) -> float:
     """MAP by true labels on samples that were never cleaned, after heads learned these labels."""
-    learner = catalogue.load("learners/logistic")()
-    rows, columns = np.nonzero(given >= 0)
-    lessons = Lessons(taught[rows], columns, (given[rows, columns] == 1).astype(np.float32))
-    start = learner.start(given.shape[1], whole.features.pooled.shape[1])
-    state, _ = learner.learn(start, whole.features, lessons, steps=STEPS)
-    return mean_ap(learner.score(state, whole.features), whole.truth, asked)
+    return mean_ap(taught_as(whole.features, taught, given), whole.truth, asked)
 
 
 def _unsure(whole: AuditedSet, case: AuditCase, taught: Int[np.ndarray, " r"]) -> Table:

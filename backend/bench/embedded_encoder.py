@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import time
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -40,11 +39,12 @@ from backend.bench._embedded_measures import (
     read_pictures,
 )
 from backend.bench._embedded_training import TrainingSettings, train
+from backend.bench.claims import read_claims, report
 from backend.bench.reports import Row, row
 from backend.methods.encoders._parts_transformer import Combination, PartsTransformer
 from backend.methods.encoders._trunk import random_trunk
 from backend.methods.encoders.embedded import CONSTANTS, EmbeddedEncoder, EmbeddedNetwork
-from backend.settings import Settings, assets_folder
+from backend.settings import Settings
 from backend.types import ScoreScale
 
 Say = Callable[[str], None]
@@ -262,14 +262,8 @@ def reproduce(*, seeds: int, train: bool, data: Path, progress: Say) -> dict[str
     trunk = measure_trunk(data, photos, progress)
     alone = {name: float(right.mean()) for name, right in trunk.items()}
     figures["trunk alone, 160 px"] = alone
-    claims = [claim_of(each, measured, alone, seeds) for each in read_claims()]
-    return {
-        "name": NAME,
-        "source": "own",
-        "seconds": round(time.monotonic() - started, 1),
-        "claims": claims,
-        "figures": figures,
-    }
+    claims = [claim_of(each, measured, alone, seeds) for each in read_claims(NAME)]
+    return report(NAME, "own", started=started, claims=claims, figures=figures)
 
 
 def measure_all(
@@ -287,12 +281,6 @@ def measure_all(
     say("a random network")
     found["random"] = measure(RandomEncoder(settings), data, photos, say, with_heads=False)
     return found
-
-
-def read_claims() -> list[dict[str, Any]]:
-    """The claims of the recipe: what is measured, what is asked, what is expected."""
-    path = assets_folder() / "recipes" / f"{NAME}.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8"))["claims"]
 
 
 def claim_of(
@@ -333,7 +321,7 @@ def rows(settings: Settings) -> Iterator[Row]:
         name: float(right.mean())
         for name, right in measure_trunk(settings.data, photos, lambda _: None).items()
     }
-    for claim in read_claims():
+    for claim in read_claims(NAME):
         yield row(
             f"embedded encoder, {claim['data']}, {claim['metric']}",
             figures[claim["figure"]],

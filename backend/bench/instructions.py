@@ -7,8 +7,7 @@ labelling-instructions`; claims, data and how long: `assets/recipes/labelling-in
 from __future__ import annotations
 
 import time
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 
 from backend import catalogue
 from backend.bench._instruction_data import SETS, Shown, shown_set
+from backend.bench.claims import compared, read_claims, report
 from backend.contracts import Writer
 from backend.numerics.boxes import boxes_of
 from backend.numerics.exemplars import crop_vector, fit, worth
@@ -24,7 +24,7 @@ from backend.numerics.regions import parts_of
 from backend.numerics.scores import average_precision
 from backend.pipeline import load_encoder
 from backend.recipes import load_recipe
-from backend.settings import Settings, assets_folder
+from backend.settings import Settings
 from backend.types import Kind, Layout, Region
 
 Say = Callable[[str], None]
@@ -67,13 +67,13 @@ def reproduce(*, seeds: int, train: bool, data: Path, progress: Say) -> dict[str
         figures[pack] = {
             arm: round(float(np.mean([run[arm] for run in runs[pack]])), 4) for arm in runs[pack][0]
         }
-    return {
-        "name": NAME,
-        "source": "Chang et al. 2023",
-        "seconds": round(time.monotonic() - started, 1),
-        "claims": [claim_of(each, runs) for each in read_claims()],
-        "figures": figures,
-    }
+    return report(
+        NAME,
+        "Chang et al. 2023",
+        started=started,
+        claims=[claim_of(each, runs) for each in read_claims(NAME)],
+        figures=figures,
+    )
 
 
 def measured(known: Shown, *, seed: int) -> dict[str, float]:
@@ -165,33 +165,11 @@ def _fits(
     return np.stack([fit(queries, _parts(known, row)) for row in rows.tolist()], axis=1)
 
 
-def read_claims() -> list[dict[str, Any]]:
-    """The claims of the recipe: what is measured, what is asked, what is expected."""
-    path = assets_folder() / "recipes" / f"{NAME}.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8"))["claims"]
-
-
 def claim_of(
-    claim: Mapping[str, Any], runs: Mapping[str, list[dict[str, float]]]
+    claim: Mapping[str, Any], runs: Mapping[str, Sequence[Mapping[str, float]]]
 ) -> dict[str, Any]:
-    """One claim with its figures; `reach` is the least difference, on each of the seeds."""
+    """One claim with its figures; all of this recipe are asked of each of the seeds."""
     of_set = runs[claim["data"]]
-    values, against = (
-        np.array([run[arm] for run in of_set]) for arm in (claim["arm"], claim["baseline"])
-    )
-    apart = values - against
-    return {
-        "claim": claim["claim"],
-        "data": claim["data"],
-        "metric": "held-out AP",
-        "arm": claim["arm"],
-        "baseline_arm": claim["baseline"],
-        "baseline": round(float(against.mean()), 4),
-        "measured": round(float(values.mean()), 4),
-        "difference": round(float(apart.mean()), 4),
-        "of_each_seed": [round(float(value), 4) for value in apart],
-        "spread": round(float(apart.std()), 4),
-        "seeds": len(of_set),
-        "holds": bool(apart.min() >= claim["reach"]),
-        "expected": claim["expected"],
-    }
+    ours, theirs = (np.array([run[claim[side]] for run in of_set]) for side in ("arm", "baseline"))
+    each_seed = {**claim, "each_seed": True}
+    return compared(each_seed, ours, theirs, metric="held-out AP", tells_seeds=True)

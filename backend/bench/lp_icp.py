@@ -6,14 +6,13 @@ long it takes: `assets/recipes/lp-icp.toml`.
 
 from __future__ import annotations
 
-import time
-import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from backend.bench import claims
 from backend.bench._audit_data import audited_set
 from backend.bench._label_set_trials import (
     Found,
@@ -25,10 +24,9 @@ from backend.bench._label_set_trials import (
     trial,
 )
 from backend.numerics.label_sets import EUCLIDEAN
-from backend.settings import Settings, assets_folder
+from backend.settings import Settings
 
 Say = Callable[[str], None]
-Table = dict[str, dict[str, float]]
 
 NAME = "lp-icp"
 OURS, PAPER, BONFERRONI = "label sets", "Euclidean label sets", "Bonferroni"
@@ -38,9 +36,9 @@ COVERAGE, AWAY = "coverage at 90%", "away from 80%"
 CERTIFIED, WRONG = "certified at 90%", "samples with an error in it"
 
 
-def figures(one: Trial) -> Table:
+def figures(one: Trial) -> claims.Table:
     """All arms on one split; what an arm does not have is left out."""
-    table: Table = {
+    table: claims.Table = {
         THRESHOLD: {COVERAGE: by_threshold(one), AWAY: by_threshold(one) - LOOSE},
         MASS: {COVERAGE: by_mass(one, LEVEL), AWAY: by_mass(one, LOOSE) - LOOSE},
         OURS: _of(by_sets(one, LEVEL), by_sets(one, LOOSE)),
@@ -72,62 +70,42 @@ def reproduce(*, seeds: int, train: bool, data: Path, progress: Say) -> dict[str
     Returns:
         The promised report; `figures` holds the table of each set, mean of the seeds.
     """
-    started = time.monotonic()
     settings = Settings.from_environ()
-    path = assets_folder() / "recipes" / f"{NAME}.toml"
-    claims = tomllib.loads(path.read_text(encoding="utf-8"))["claims"]
-    runs: dict[str, list[Table]] = {}
-    for name in dict.fromkeys(each["data"] for each in claims):
-        whole = audited_set(name, settings, say=progress)
-        runs[name] = []
-        for seed in range(seeds):
-            runs[name].append(figures(trial(whole, seed)))
-            progress(f"{name}, split {seed}: {runs[name][-1]}")
-    return {
-        "name": NAME,
-        "source": "Maltoudoglou et al., Pattern Recognition 122, 2022",
-        "seconds": round(time.monotonic() - started, 1),
-        "claims": [claim_of(each, runs[each["data"]]) for each in claims],
-        "figures": {name: mean_of(tables) for name, tables in runs.items()},
-    }
+    return claims.of_tables(
+        NAME,
+        "Maltoudoglou et al., Pattern Recognition 122, 2022",
+        lambda name: measured_on(name, settings, seeds=seeds, say=progress),
+        judge=claim_of,
+    )
 
 
-def claim_of(claim: dict[str, Any], tables: list[Table]) -> dict[str, Any]:
-    """One claim: holds where the arm is better by at least `reach`, as the mean over the seeds.
+def measured_on(name: str, settings: Settings, *, seeds: int, say: Say) -> list[claims.Table]:
+    """The tables of a set, one per split."""
+    whole = audited_set(name, settings, say=say)
+    tables = []
+    for seed in range(seeds):
+        tables.append(figures(trial(whole, seed)))
+        say(f"{name}, split {seed}: {tables[-1]}")
+    return tables
+
+
+def claim_of(claim: Mapping[str, Any], tables: Sequence[claims.Table]) -> dict[str, Any]:
+    """One claim by the tables of the splits.
 
     Coverage away from the level is better the smaller its mean is, whichever side it is on; its
     size is taken of the mean, since each split is off by chance.
     """
-    figure = claim["figure"]
-    ours = np.array([table[claim["arm"]][figure] for table in tables])
-    theirs = np.array([table[claim["baseline"]][figure] for table in tables])
-    measured, baseline = float(ours.mean()), float(theirs.mean())
-    difference = measured - baseline
-    if figure == AWAY:
-        measured, baseline = abs(measured), abs(baseline)
-        difference = baseline - measured
-    return {
-        "claim": claim["claim"],
-        "data": claim["data"],
-        "metric": figure,
-        "arm": claim["arm"],
-        "baseline_arm": claim["baseline"],
+    told = claims.claim_of(claim, tables)
+    if claim["figure"] != AWAY:
+        return told
+    measured, baseline = (
+        abs(float(np.mean([table[claim[side]][AWAY] for table in tables])))
+        for side in ("arm", "baseline")
+    )
+    difference = baseline - measured
+    return told | {
         "baseline": round(baseline, 4),
         "measured": round(measured, 4),
         "difference": round(difference, 4),
-        "spread": round(float((ours - theirs).std()), 4),
-        "seeds": len(tables),
         "holds": bool(difference >= claim["reach"]),
-        "expected": claim["expected"],
-    }
-
-
-def mean_of(tables: list[Table]) -> Table:
-    """The table, mean of the seeds."""
-    return {
-        arm: {
-            name: round(float(np.mean([table[arm][name] for table in tables])), 4)
-            for name in tables[0][arm]
-        }
-        for arm in tables[0]
     }

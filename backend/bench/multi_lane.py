@@ -7,7 +7,6 @@ how long it takes: `assets/recipes/multi-lane.toml`.
 from __future__ import annotations
 
 import time
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from jaxtyping import Bool, Float
 
 from backend.bench._lane_arms import Classroom, Course, Stage
 from backend.bench._lane_data import ReadSet, coco, mosaics, read_set
+from backend.bench.claims import read_claims, report
 from backend.numerics.scores import (
     label_average_precisions,
     label_f1,
@@ -26,7 +26,7 @@ from backend.numerics.scores import (
 )
 from backend.pipeline import Pipeline, load_encoder
 from backend.recipes import load_recipe
-from backend.settings import Settings, assets_folder
+from backend.settings import Settings
 from backend.types import Kind
 
 Say = Callable[[str], None]
@@ -195,13 +195,13 @@ def reproduce(*, seeds: int, train: bool, data: Path, progress: Say) -> dict[str
         runs[source.name] = [
             measured(known, pipeline, network, seed=seed, say=progress) for seed in range(seeds)
         ]
-    return {
-        "name": NAME,
-        "source": "De Min et al., CoLLAs 2024",
-        "seconds": round(time.monotonic() - started, 1),
-        "claims": [claim_of(each, runs) for each in read_claims()],
-        "figures": {name: table(each) for name, each in runs.items()},
-    }
+    return report(
+        NAME,
+        "De Min et al., CoLLAs 2024",
+        started=started,
+        claims=[claim_of(each, runs) for each in read_claims(NAME)],
+        figures={name: table(each) for name, each in runs.items()},
+    )
 
 
 def table(runs: Sequence[dict[str, Run]]) -> dict[str, dict[str, float]]:
@@ -221,12 +221,6 @@ def table(runs: Sequence[dict[str, Run]]) -> dict[str, dict[str, float]]:
 def interval(draws: Float[np.ndarray, " b"]) -> tuple[float, float]:
     """The middle 95 % of bootstrap values."""
     return float(np.quantile(draws, 0.025)), float(np.quantile(draws, 0.975))
-
-
-def read_claims() -> list[dict[str, Any]]:
-    """The claims of the recipe: what is measured, what is asked, what is expected."""
-    path = assets_folder() / "recipes" / f"{NAME}.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8"))["claims"]
 
 
 def claim_of(claim: dict[str, Any], runs: dict[str, list[dict[str, Run]]]) -> dict[str, Any]:

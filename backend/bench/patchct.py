@@ -7,8 +7,7 @@ how long it takes: `assets/recipes/patchct.toml`; the arms: `_patchct_arms.py`.
 from __future__ import annotations
 
 import time
-import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,13 @@ import numpy as np
 
 from backend.bench._evidence_data import SETS, Boxed, boxed_set
 from backend.bench._patchct_arms import Arm, Cloud, Scorer, Space, scored, trained
+from backend.bench.claims import Table, compared, read_claims, report
 from backend.bench.pointing import Course
 from backend.numerics.localisation import map_average_precisions, pointing
 from backend.numerics.scores import mean_average_precision
 from backend.pipeline import load_encoder
 from backend.recipes import load_recipe
-from backend.settings import Settings, assets_folder
+from backend.settings import Settings
 from backend.types import Kind
 
 Say = Callable[[str], None]
@@ -67,19 +67,19 @@ def reproduce(*, seeds: int, train: bool, data: Path, progress: Say) -> dict[str
     settings = Settings.from_environ()
     encoder = load_encoder(load_recipe("default").default_encoder(Kind.IMAGE), settings)
     folder = settings.home / "training" / NAME
-    runs: dict[str, list[dict[str, dict[str, float]]]] = {}
+    runs: dict[str, list[Table]] = {}
     for name in SETS:
         known = boxed_set(name, encoder, data, folder, progress)
         runs[name] = []
         for seed in range(seeds):
             runs[name].append(measured(course_of(known, seed), seed=seed, say=progress))
-    return {
-        "name": NAME,
-        "source": "Li et al., ICCV 2023",
-        "seconds": round(time.monotonic() - started, 1),
-        "claims": [claim_of(each, runs) for each in read_claims()],
-        "figures": {name: table(each) for name, each in runs.items()},
-    }
+    return report(
+        NAME,
+        "Li et al., ICCV 2023",
+        started=started,
+        claims=[claim_of(each, runs) for each in read_claims(NAME)],
+        figures={name: table(each) for name, each in runs.items()},
+    )
 
 
 def course_of(known: Boxed, seed: int) -> Course:
@@ -94,7 +94,7 @@ def course_of(known: Boxed, seed: int) -> Course:
     return Course(known, taught, measured, columns)
 
 
-def measured(course: Course, *, seed: int, say: Say) -> dict[str, dict[str, float]]:
+def measured(course: Course, *, seed: int, say: Say) -> Table:
     """All figures of all arms on one course."""
     known, columns = course.known, course.columns
     taught, labels = known.parts[course.taught], known.labels[columns]
@@ -127,7 +127,7 @@ def judged(scorer: Scorer, cloud: Cloud, course: Course) -> dict[str, float]:
     return {name: float(value) for name, value in zip(FIGURES, values, strict=True)}
 
 
-def table(runs: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
+def table(runs: list[Table]) -> Table:
     """By arm: each figure, and how far it is from the mean-pooled arm's on the same seeds."""
     found = {}
     for arm in runs[0]:
@@ -142,38 +142,10 @@ def table(runs: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]
     return found
 
 
-def read_claims() -> list[dict[str, Any]]:
-    """The claims of the recipe: what is measured, what is asked, what is expected."""
-    path = assets_folder() / "recipes" / f"{NAME}.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8"))["claims"]
-
-
-def claim_of(
-    claim: dict[str, Any], runs: dict[str, list[dict[str, dict[str, float]]]]
-) -> dict[str, Any]:
-    """One claim with its figures.
-
-    `reach` is the least difference to the baseline on the mean of the seeds, or with `each_seed`
-    on every one of them.
-    """
+def claim_of(claim: Mapping[str, Any], runs: Mapping[str, Sequence[Table]]) -> dict[str, Any]:
+    """One claim with its figures, on each seed as well."""
     of_set, figure = runs[claim["data"]], claim["figure"]
-    values, against = (
+    ours, theirs = (
         np.array([run[claim[side]][figure] for run in of_set]) for side in ("arm", "baseline")
     )
-    apart = values - against
-    least = apart.min() if claim.get("each_seed") else apart.mean()
-    return {
-        "claim": claim["claim"],
-        "data": claim["data"],
-        "metric": figure,
-        "arm": claim["arm"],
-        "baseline_arm": claim["baseline"],
-        "baseline": round(float(against.mean()), 4),
-        "measured": round(float(values.mean()), 4),
-        "difference": round(float(apart.mean()), 4),
-        "of_each_seed": [round(float(value), 4) for value in apart],
-        "spread": round(float(apart.std()), 4),
-        "seeds": len(of_set),
-        "holds": bool(least >= claim["reach"]),
-        "expected": claim["expected"],
-    }
+    return compared(claim, ours, theirs, metric=figure, tells_seeds=True)

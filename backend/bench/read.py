@@ -6,8 +6,6 @@ Source: READ (2412.17741), card and claims in `assets/recipes/read.toml`.
 
 from __future__ import annotations
 
-import time
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +19,13 @@ from sklearn.linear_model import LogisticRegression
 
 from backend.bench._embedded_data import MOSAICS, read_rows
 from backend.bench._embedded_measures import encode_files, read_pictures, scale_scores
+from backend.bench.claims import Table, mean_of, of_tables
 from backend.bench.reports import Row, row
 from backend.contracts import Encoder
 from backend.numerics import masks, points
 from backend.pipeline import load_encoder
 from backend.recipes import load_recipe
-from backend.settings import Settings, assets_folder
+from backend.settings import Settings
 from backend.types import Kind
 
 Say = Callable[[str], None]
@@ -222,9 +221,7 @@ def objects(whole: Gallery, pictures: Sequence[int], *, walks: bool) -> list[Obj
     ]
 
 
-def figures(
-    whole: Gallery, known: dict[int, list[Object]], seed: int
-) -> dict[str, dict[str, float]]:
+def figures(whole: Gallery, known: dict[int, list[Object]], seed: int) -> Table:
     """The table of one seed: by arm, then by figure. `known` keeps what was measured before."""
     chosen, measured = whole.halves(seed)
     for at in measured:
@@ -290,9 +287,7 @@ def gates(
     )
 
 
-def measured_on(
-    name: str, settings: Settings, *, seeds: int, say: Say
-) -> list[dict[str, dict[str, float]]]:
+def measured_on(name: str, settings: Settings, *, seeds: int, say: Say) -> list[Table]:
     """The tables of a pack, one per seed."""
     recipe = load_recipe("default")
     encoder = load_encoder(recipe.default_encoder(Kind.IMAGE), settings)
@@ -317,54 +312,12 @@ def reproduce(*, seeds: int, train: bool, data: Path, progress: Say) -> dict[str
     Returns:
         The promised report; `figures` holds the table of each pack, mean of the seeds.
     """
-    started = time.monotonic()
     settings = Settings.from_environ()
-    runs = {
-        name: measured_on(name, settings, seeds=seeds, say=progress) for name in (MOSAICS, COCO)
-    }
-    path = assets_folder() / "recipes" / f"{NAME}.toml"
-    claims = tomllib.loads(path.read_text(encoding="utf-8"))["claims"]
-    return {
-        "name": NAME,
-        "source": "Qian et al., CVPR 2025",
-        "seconds": round(time.monotonic() - started, 1),
-        "claims": [claim_of(each, runs[each["data"]]) for each in claims],
-        "figures": {name: mean_of(tables) for name, tables in runs.items()},
-    }
-
-
-def claim_of(
-    claim: dict[str, Any], tables: Sequence[dict[str, dict[str, float]]]
-) -> dict[str, Any]:
-    """One claim: holds where the mean difference over the seeds is at least `reach`."""
-    figure = claim["figure"]
-    ours = np.array([table[claim["arm"]][figure] for table in tables])
-    theirs = np.array([table[claim["baseline"]][figure] for table in tables])
-    return {
-        "claim": claim["claim"],
-        "data": claim["data"],
-        "metric": figure,
-        "arm": claim["arm"],
-        "baseline_arm": claim["baseline"],
-        "baseline": round(float(theirs.mean()), 4),
-        "measured": round(float(ours.mean()), 4),
-        "difference": round(float((ours - theirs).mean()), 4),
-        "spread": round(float((ours - theirs).std()), 4),
-        "seeds": len(tables),
-        "holds": bool((ours - theirs).mean() >= claim["reach"]),
-        "expected": claim["expected"],
-    }
-
-
-def mean_of(tables: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
-    """The table, mean of the seeds."""
-    return {
-        arm: {
-            name: round(float(np.mean([table[arm][name] for table in tables])), 4)
-            for name in tables[0][arm]
-        }
-        for arm in tables[0]
-    }
+    return of_tables(
+        NAME,
+        "Qian et al., CVPR 2025",
+        lambda name: measured_on(name, settings, seeds=seeds, say=progress),
+    )
 
 
 def mask_rows(settings: Settings, say: Say) -> Iterator[Row]:

@@ -6,8 +6,6 @@ Source: Henriksson et al., Untangling the Unrestricted Web, 2024; claims in
 
 from __future__ import annotations
 
-import time
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,15 +16,14 @@ from sklearn.metrics import average_precision_score
 
 from backend import catalogue
 from backend.bench._audit_data import AuditedSet, audited_set
+from backend.bench.claims import Table, of_tables
 from backend.bench.planted_errors import case_of, nearest, plant, ranked
-from backend.bench.read import claim_of, mean_of
-from backend.bench.teaching import mean_ap
-from backend.cross_fit import STEPS, cross_fitted, folds_of
-from backend.settings import Settings, assets_folder
-from backend.types import AuditCase, Features, Lessons
+from backend.bench.teaching import mean_ap, taught_as
+from backend.cross_fit import cross_fitted, folds_of
+from backend.settings import Settings
+from backend.types import AuditCase, Features
 
 Say = Callable[[str], None]
-Table = dict[str, dict[str, float]]
 
 NAME = "registers"
 NOISE, FIXED = 0.10, 0.05
@@ -69,24 +66,22 @@ def reproduce(*, seeds: int, train: bool, data: Path, progress: Say) -> dict[str
     Returns:
         The promised report; `figures` holds the table of each pack, mean of the seeds.
     """
-    started = time.monotonic()
     settings = Settings.from_environ()
-    path = assets_folder() / "recipes" / f"{NAME}.toml"
-    claims = tomllib.loads(path.read_text(encoding="utf-8"))["claims"]
-    runs: dict[str, list[Table]] = {}
-    for name in dict.fromkeys(claim["data"] for claim in claims):
-        whole = audited_set(name, settings, say=progress)
-        runs[name] = []
-        for seed in range(seeds):
-            runs[name].append(figures(whole, seed))
-            progress(f"{name}, seed {seed}: {runs[name][-1]}")
-    return {
-        "name": NAME,
-        "source": "Henriksson et al. 2024",
-        "seconds": round(time.monotonic() - started, 1),
-        "claims": [claim_of(each, runs[each["data"]]) for each in claims],
-        "figures": {name: mean_of(tables) for name, tables in runs.items()},
-    }
+    return of_tables(
+        NAME,
+        "Henriksson et al. 2024",
+        lambda name: measured_on(name, settings, seeds=seeds, say=progress),
+    )
+
+
+def measured_on(name: str, settings: Settings, *, seeds: int, say: Say) -> list[Table]:
+    """The tables of a pack, one per seed."""
+    whole = audited_set(name, settings, say=say)
+    tables = []
+    for seed in range(seeds):
+        tables.append(figures(whole, seed))
+        say(f"{name}, seed {seed}: {tables[-1]}")
+    return tables
 
 
 def figures(whole: AuditedSet, seed: int) -> Table:
@@ -133,20 +128,7 @@ def _part(
     seed: int,
 ) -> AuditCase:
     """The case of some rows alone."""
-    features = Features(
-        whole.features.pooled[rows],
-        whole.features.global_scores[rows],
-        whole.features.local_scores[rows],
-    )
-    part = AuditedSet(
-        whole.name,
-        whole.names,
-        features,
-        whole.truth[rows],
-        whole.vectors[rows],
-        [whole.rows[row] for row in rows],
-        [whole.splits[row] for row in rows],
-    )
+    part = whole.of(rows)
     return case_of(part, nearest(part.vectors, NEIGHBOURS), given[rows], seed=seed)
 
 
@@ -157,12 +139,7 @@ def _map(
     given: Int8[np.ndarray, "r l"],
 ) -> float:
     """MAP on samples that nothing was planted in, after heads learned these labels."""
-    learner = catalogue.load("learners/logistic")()
-    rows, columns = np.nonzero(given >= 0)
-    lessons = Lessons(taught[rows], columns, (given[rows, columns] == 1).astype(np.float32))
-    start = learner.start(given.shape[1], whole.features.pooled.shape[1])
-    state, _ = learner.learn(start, whole.features, lessons, steps=STEPS)
-    return mean_ap(learner.score(state, whole.features), whole.truth, asked)
+    return mean_ap(taught_as(whole.features, taught, given), whole.truth, asked)
 
 
 def _pruned(case: AuditCase, seed: int) -> tuple[Bool[np.ndarray, "n l"], Bool[np.ndarray, "n l"]]:

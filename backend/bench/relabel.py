@@ -7,8 +7,7 @@ claims, data and how long it takes: `assets/recipes/relabel.toml`.
 from __future__ import annotations
 
 import time
-import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,13 @@ from jaxtyping import Float
 from backend.bench._embedded_data import MOSAICS
 from backend.bench._lane_data import COCO
 from backend.bench._relabel_data import CROPS, SEEN, CroppedSet, cropped_set
+from backend.bench.claims import compared, read_claims, report
 from backend.bench.teaching import mean_ap
 from backend.methods.learners._heads import LogisticHeads
 from backend.numerics import label_maps
 from backend.pipeline import Pipeline, load_encoder
 from backend.recipes import load_recipe
-from backend.settings import Settings, assets_folder
+from backend.settings import Settings
 from backend.types import Features, Kind, Lessons
 
 Say = Callable[[str], None]
@@ -72,13 +72,13 @@ def reproduce(*, seeds: int, train: bool, data: Path, progress: Say) -> dict[str
         }
         figures[pack] = {name: value for name, value in means.items() if name.startswith("mAP")}
         figures[pack] |= {"labels of crops": right}
-    return {
-        "name": NAME,
-        "source": "Yun et al., CVPR 2021",
-        "seconds": round(time.monotonic() - started, 1),
-        "claims": [claim_of(each, runs) for each in read_claims()],
-        "figures": figures,
-    }
+    return report(
+        NAME,
+        "Yun et al., CVPR 2021",
+        started=started,
+        claims=[claim_of(each, runs) for each in read_claims(NAME)],
+        figures=figures,
+    )
 
 
 def measured(known: CroppedSet, *, seed: int) -> dict[str, float]:
@@ -185,37 +185,12 @@ def _relabelled(known: CroppedSet, crop: int) -> Float[np.ndarray, "m l"]:
     return out
 
 
-def read_claims() -> list[dict[str, Any]]:
-    """The claims of the recipe: what is measured, what is asked, what is expected."""
-    path = assets_folder() / "recipes" / f"{NAME}.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8"))["claims"]
-
-
-def claim_of(claim: dict[str, Any], runs: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
-    """One claim with its figures.
-
-    `reach` is the least difference to the baseline on the mean of the seeds, or with `each_seed` on
-    every one of them.
-    """
+def claim_of(
+    claim: Mapping[str, Any], runs: Mapping[str, Sequence[Mapping[str, float]]]
+) -> dict[str, Any]:
+    """One claim with its figures, on each seed as well."""
     of_set, metric = runs[claim["data"]], claim["metric"]
-    values, against = (
-        np.array([run[f"{metric} {arm}"] for run in of_set])
-        for arm in (claim["arm"], claim["baseline"])
+    ours, theirs = (
+        np.array([run[f"{metric} {claim[side]}"] for run in of_set]) for side in ("arm", "baseline")
     )
-    apart = values - against
-    least = apart.min() if claim.get("each_seed") else apart.mean()
-    return {
-        "claim": claim["claim"],
-        "data": claim["data"],
-        "metric": metric,
-        "arm": claim["arm"],
-        "baseline_arm": claim["baseline"],
-        "baseline": round(float(against.mean()), 4),
-        "measured": round(float(values.mean()), 4),
-        "difference": round(float(apart.mean()), 4),
-        "of_each_seed": [round(float(value), 4) for value in apart],
-        "spread": round(float(apart.std()), 4),
-        "seeds": len(of_set),
-        "holds": bool(least >= claim["reach"]),
-        "expected": claim["expected"],
-    }
+    return compared(claim, ours, theirs, metric=metric, tells_seeds=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Int8
 
+from backend import catalogue
 from backend.contracts import Learner
+from backend.cross_fit import STEPS
 from backend.numerics.scores import mean_average_precision
 from backend.types import Features, Lessons
 
@@ -26,6 +28,24 @@ def taught(
     """Scores of all samples after a person answered for these."""
     start = learner.start(truth.shape[1], features.pooled.shape[1])
     state, _ = learner.learn(start, features, lessons_on(truth, rows))
+    return learner.score(state, features)
+
+
+def taught_as(
+    features: Features, rows: Int[np.ndarray, " r"], given: Int8[np.ndarray, "r l"]
+) -> Float[np.ndarray, "n l"]:
+    """Scores of all samples after plain heads learned labels that may be wrong or missing.
+
+    Args:
+        features: of all samples.
+        rows: those that are taught.
+        given: what each of them is taught: 1 YES, 0 NO, -1 nothing.
+    """
+    learner = catalogue.load("learners/logistic")()
+    at, columns = np.nonzero(given >= 0)
+    lessons = Lessons(rows[at], columns, (given[at, columns] == 1).astype(np.float32))
+    start = learner.start(given.shape[1], features.pooled.shape[1])
+    state, _ = learner.learn(start, features, lessons, steps=STEPS)
     return learner.score(state, features)
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
-
 import numpy as np
 import pytest
 
 from backend.bench import doubt, lp_icp
 from backend.bench._label_set_trials import Trial, by_bonferroni, by_mass, by_sets, by_threshold
+from backend.bench.claims import read_claims
 from backend.bench.reports import BENCHES, EXPERIMENTS
 from backend.errors import NotFoundError
-from backend.settings import Settings, assets_folder
+from backend.settings import Settings
 
 
 def drawn(seed, *, labels=4, count=120, sharpness=2.5, lie=1.0):
@@ -98,10 +97,8 @@ def test_unknown_parts_are_refused_and_both_are_reached_by_name():
 
 
 def test_claims_name_arms_and_figures_that_there_are():
-    path = assets_folder() / "recipes" / "lp-icp.toml"
-    claims = tomllib.loads(path.read_text("utf-8"))["claims"]
     tables = [lp_icp.figures(drawn(seed, count=30, labels=4)) for seed in range(2)]
-    for claim in claims:
+    for claim in read_claims(lp_icp.NAME):
         told = lp_icp.claim_of(claim, tables)
         assert told["holds"] == (told["difference"] >= claim["reach"])
         sign = -1 if claim["figure"] == lp_icp.AWAY else 1

@@ -8,6 +8,7 @@ from sklearn.metrics import average_precision_score
 
 from backend.bench import instructions
 from backend.bench._instruction_data import MOST_PHOTOS, SETS, Shown, chosen_photos
+from backend.bench.claims import read_claims
 
 
 def made(pictures: int = 60, side: int = 4, dim: int = 12) -> Shown:
@@ -38,7 +39,7 @@ def test_every_arm_is_measured_on_all_labels() -> None:
     assert found["labels"] == 2
     arms = set(found) - {"labels"}
     assert all(0 < found[arm] <= 1 for arm in arms)
-    claims = instructions.read_claims()
+    claims = read_claims(instructions.NAME)
     assert {claim["data"] for claim in claims} == set(SETS)
     assert {claim[side] for claim in claims for side in ("arm", "baseline")} <= arms
     assert instructions.measured(known, seed=0) == found

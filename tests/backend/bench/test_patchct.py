@@ -15,6 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from backend.bench import _patchct_arms as arms
 from backend.bench import patchct
 from backend.bench._patchct_arms import Arm, Cloud, Scorer, Space
+from backend.bench.claims import read_claims
 from backend.numerics import transport
 from backend.numerics.pooling import attended_scores, best_part_scores
 
@@ -227,7 +228,7 @@ def test_differences_are_told_of_the_same_seeds_with_their_spread():
 
 
 def test_every_claim_of_the_recipe_names_arms_sets_and_figures_that_are_measured():
-    for claim in patchct.read_claims():
+    for claim in read_claims(patchct.NAME):
         assert {claim["arm"], claim["baseline"]} <= set(patchct.ARMS)
         assert claim["figure"] in patchct.FIGURES
         assert claim["data"] in patchct.SETS

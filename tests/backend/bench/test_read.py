@@ -67,16 +67,6 @@ def test_the_threshold_is_the_best_one_of_the_chosen_pictures(gallery):
     assert table[read.THRESHOLD]["mask IoU"] == pytest.approx(max(each))
 
 
-def test_a_claim_holds_by_the_mean_of_the_seeds():
-    tables = [{"a": {"f": value}, "b": {"f": 0.5}} for value in (0.58, 0.64)]
-    claim = {
-        "claim": "c", "data": "d", "arm": "a", "baseline": "b", "figure": "f", "expected": True
-    }  # fmt: skip
-    held = read.claim_of({**claim, "reach": 0.1}, tables)
-    assert (held["holds"], held["difference"], held["spread"]) == (True, 0.11, 0.03)
-    assert not read.claim_of({**claim, "reach": 0.12}, tables)["holds"]
-
-
 def test_overlap_of_nothing_with_nothing_is_whole():
     empty, one = np.zeros((2, 2), bool), np.eye(2, dtype=bool)
     assert read.overlap(empty, empty) == 1

@@ -8,6 +8,7 @@ import pytest
 from backend.bench import relabel
 from backend.bench._evidence_crops import iou
 from backend.bench._relabel_data import CroppedSet, View, seen_of
+from backend.bench.claims import read_claims
 from backend.methods.learners._heads import LogisticHeads
 from backend.types import Features, Lessons
 
@@ -96,7 +97,7 @@ def test_every_claim_of_the_recipe_names_figures_that_are_measured():
     known = made()
     arms = {f"mAP {arm}" for arm in relabel.measured(known, seed=0)}
     arms |= {f"{relabel.RIGHT} {name}" for name in relabel.agreement(known)}
-    for claim in relabel.read_claims():
+    for claim in read_claims(relabel.NAME):
         assert {f"{claim['metric']} {claim[side]}" for side in ("arm", "baseline")} <= arms
 
 
