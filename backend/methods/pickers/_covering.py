@@ -9,11 +9,13 @@ Source: Wei, Iyer and Bilmes, Submodularity in Data Subset Selection and Active 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
+
+from backend.methods.pickers._openings import Pick
 
 NEAR = 0.2
 """Share of its largest value below which a gain is not worth telling."""
@@ -49,6 +51,30 @@ class Covering:
     sharpness: float
     num_anchors: int
     few: int = 256
+
+    def queue(
+        self,
+        worth: Float[np.ndarray, " n"],
+        pooled: Float[np.ndarray, "n d"],
+        is_open: Bool[np.ndarray, " n"],
+        touched: Bool[np.ndarray, " n"],
+        *,
+        k: int,
+        seed: int,
+        reason: Callable[[int], str] | None = None,
+    ) -> list[Pick]:
+        """What `take` takes, each with why; `reason` tells it of a row whose worth weighed more."""
+        has_verdicts = bool(touched.any())
+        return [
+            (
+                each.row,
+                each.value,
+                reason(each.row)
+                if reason is not None and each.is_by_worth
+                else cover_reason(each.share, has_verdicts=has_verdicts),
+            )
+            for each in self.take(worth, pooled, is_open, touched, k=k, seed=seed)
+        ]
 
     def take(
         self,

@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float, Int
 
 from backend.contracts import NO_FACTS
 from backend.fingerprints import fingerprint_of
-from backend.methods.pickers._covering import Covering, cover_reason
+from backend.methods.pickers._covering import Covering
 from backend.methods.pickers._openings import open_pairs, open_rows, told, touched_rows
 from backend.numerics.questions import doubts
 from backend.types import PickFacts
@@ -64,24 +64,17 @@ class DoubtPicker:
     ) -> list[tuple[int, float, str]]:
         is_open = open_rows(decided, facts)
         touched = touched_rows(decided)
-        has_verdicts = bool(touched.any())
         doubt = doubts(scores, open_pairs(decided, is_open))
         set_ = self.settings
         covering = Covering(
-            set_.doubt_share if has_verdicts else 0.0, set_.sharpness, set_.num_anchors, FEW
+            set_.doubt_share if touched.any() else 0.0, set_.sharpness, set_.num_anchors, FEW
         )
         worth = doubt.max(axis=1, initial=0)
-        found = covering.take(worth, pooled, is_open, touched, k=k, seed=seed)
-        return [
-            (
-                each.row,
-                each.value,
-                _doubt_reason(doubt[each.row], scores[each.row], label_names)
-                if each.is_by_worth
-                else cover_reason(each.share, has_verdicts=has_verdicts),
-            )
-            for each in found
-        ]
+
+        def reason(row: int) -> str:
+            return _doubt_reason(doubt[row], scores[row], label_names)
+
+        return covering.queue(worth, pooled, is_open, touched, k=k, seed=seed, reason=reason)
 
 
 def _doubt_reason(

@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float
 
 from backend.contracts import NO_FACTS
 from backend.fingerprints import fingerprint_of
-from backend.methods.pickers._covering import Covering, cover_reason
+from backend.methods.pickers._covering import Covering
 from backend.methods.pickers._openings import answers_of, named, open_pairs, open_rows, touched_rows
 from backend.numerics.questions import MOST, NEAR, answered, asked, values
 from backend.types import PickFacts
@@ -76,17 +76,11 @@ class StagesPicker:
             per_label / (per_label + set_.halfway), set_.sharpness, set_.num_anchors
         )
         scaled = total / (float(total.max(initial=0)) or 1.0)
-        found = covering.take(scaled, pooled, is_open, touched, k=k, seed=seed)
-        return [
-            (
-                each.row,
-                each.value,
-                question(scores[each.row], worth[each.row], is_asked[each.row], label_names)
-                if each.is_by_worth
-                else cover_reason(each.share, has_verdicts=bool(touched.any())),
-            )
-            for each in found
-        ]
+
+        def reason(row: int) -> str:
+            return question(scores[row], worth[row], is_asked[row], label_names)
+
+        return covering.queue(scaled, pooled, is_open, touched, k=k, seed=seed, reason=reason)
 
 
 def question(

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 
 from backend.contracts import NO_FACTS
 from backend.fingerprints import fingerprint_of
-from backend.methods.pickers._covering import Covering, cover_reason
+from backend.methods.pickers._covering import Covering
 from backend.methods.pickers._openings import open_rows, touched_rows
 from backend.types import PickFacts
 
@@ -54,9 +54,5 @@ class TypicalityPicker:
         is_open = open_rows(decided, facts)
         touched = touched_rows(decided)
         covering = Covering(0.0, self.settings.sharpness, self.settings.num_anchors)
-        found = covering.take(np.zeros(len(scores)), pooled, is_open, touched, k=k, seed=seed)
-        has_verdicts = bool(touched.any())
-        return [
-            (each.row, each.value, cover_reason(each.share, has_verdicts=has_verdicts))
-            for each in found
-        ]
+        worth = np.zeros(len(scores))
+        return covering.queue(worth, pooled, is_open, touched, k=k, seed=seed)
