@@ -8,18 +8,18 @@ what they say of the live version's chances rests all that is said here (`method
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from threading import RLock
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from backend import catalogue, drawer, realised, replay, views
+from backend import accepting, catalogue, drawer, realised, replay, views
 from backend.board import Board
-from backend.contracts import SetCalibrator, State
-from backend.drawer import Decided
+from backend.contracts import SetCalibrator
 from backend.errors import BadInputError, NotFoundError
+from backend.fitted import Fitted
 from backend.learning import Learned
 from backend.live import Live
 from backend.numerics import label_sets
@@ -34,7 +34,6 @@ from backend.types import (
     Drawer,
     DrawerReport,
     LabelSets,
-    LikelySet,
     QueueEntry,
     Realised,
     Receipt,
@@ -58,34 +57,6 @@ MOST_PAIRS = 500_000
 """Verdicts of one acceptance."""
 MOST_CLAIMS, MOST_CLAIMED_LABELS = 200, 1000
 """Samples of one action, and labels, of which claims are noted; a larger action is no decision."""
-FOLDS = 20
-"""Parts that the drawer's samples are left out in, to see how often what is certain is wrong."""
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What follows from one version and one state of the drawer."""
-
-    board: Board
-    learned: Learned
-    decided: Decided
-    states: Mapping[str, State]
-    is_stale: bool
-    flaw: str
-
-    def chances(self, rows: Int[np.ndarray, " k"]) -> Float[np.ndarray, "k c"]:
-        """Of the covered labels."""
-        return views.chances(self.board, rows)[:, self.decided.columns]
-
-    def why(self, method: SetCalibrator, level: float) -> str:
-        """One sentence where nothing can be certain at a level, else ""."""
-        if self.flaw:
-            return self.flaw
-        more = method.needed(level) - len(self.decided.rows)
-        if more <= 0:
-            return ""
-        samples = "sample" if more == 1 else "samples"
-        return f"{level:.0%} needs {more} more decided {samples} of the calibration drawer"
 
 
 class Certainty:
@@ -171,7 +142,7 @@ class Certainty:
             key = (guarantee, level)
             if key not in self._sets:
                 rows = np.arange(len(fitted.board.samples))
-                self._sets[key] = self._of_rows(fitted, rows, level, guarantee, method)
+                self._sets[key] = fitted.sets(rows, level, guarantee, method)
             return replace(self._sets[key], is_stale=self._is_stale(fitted))
 
     def of(
@@ -193,7 +164,7 @@ class Certainty:
         if row is None:
             raise NotFoundError(f"there is no sample {sample} in this project")
         rows = np.array([row])
-        found = self._of_rows(fitted, rows, level, guarantee, method)
+        found = fitted.sets(rows, level, guarantee, method)
         ids = np.array([label.id for label in board.labels], np.int64)
         nothing = SampleSets(
             sample=sample,
@@ -221,7 +192,7 @@ class Certainty:
             no=tuple(ids[_ordered(state == -1, present, chance)].tolist()),
             present=dict(zip(ids[p_known].tolist(), present[p_known].tolist(), strict=True)),
             absent=dict(zip(ids[p_known].tolist(), absent[p_known].tolist(), strict=True)),
-            **(self._likely(fitted, rows, ids, level, k) if guarantee == "joint" else {}),
+            **(fitted.likely(row, ids, level, k, self._powerset) if guarantee == "joint" else {}),
         )
 
     def told(self, found: Sequence[SampleSuggestions]) -> list[SampleSuggestions]:
@@ -233,7 +204,7 @@ class Certainty:
         rows = np.array([board.row_of.get(one.sample, -1) for one in found], np.int64)
         if fitted.why(method, LEVEL) or not len(rows) or (rows < 0).any():
             return list(found)
-        sets = self._of_rows(fitted, rows, LEVEL, "joint", method)
+        sets = fitted.sets(rows, LEVEL, "joint", method)
         out = []
         for at, one in enumerate(found):
             if board.in_drawer[rows[at]] or not board.encoded[rows[at]]:
@@ -365,24 +336,7 @@ class Certainty:
         noted = self._live.store.noted(ACCEPTED, op=op)
         if not noted:
             raise NotFoundError(f"nothing was accepted in bulk by the action {op!r}")
-        board = self._live.board
-        counts: dict[int, int] = {}
-        for sample, label, _ in noted[0].pairs:
-            current = board.verdicts.get((sample, label))
-            if sample in board.row_of and current is not None and current.is_accepted:
-                counts[sample] = counts.get(sample, 0) + 1
-        level = float(noted[0].told["level"])
-        order = np.random.default_rng(noted[0].offset).permutation(sorted(counts)).tolist()
-        return [
-            QueueEntry(
-                sample=sample,
-                name=board.samples[board.row_of[sample]].name,
-                picker="spot-check",
-                reason=f"accepted at {level:.0%} without a look: {counts[sample]} labels",
-                score=1 / (1 + place),
-            )
-            for place, sample in enumerate(order[:k])
-        ]
+        return accepting.spot_check(noted[0], self._live.board, k)
 
     # --- claimed and realised ----------------------------------------------------------------
 
@@ -511,151 +465,18 @@ class Certainty:
         lanes = [lane for lane in live.learned.lanes if lane.share > 0]
         return replay.saw_drawer(live.store, lanes, live.board.drawer)
 
-    def _of_rows(
-        self,
-        fitted: Fitted,
-        rows: Int[np.ndarray, " k"],
-        level: float,
-        guarantee: str,
-        method: SetCalibrator,
-    ) -> LabelSets:
-        """The sets of some rows, in their order."""
-        board, columns = fitted.board, fitted.decided.columns
-        shape = (len(rows), len(board.labels))
-        state = np.zeros(shape, np.int8)
-        present, absent = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
-        why = fitted.why(method, level)
-        usable = np.flatnonzero(board.encoded[rows] & ~board.in_drawer[rows])
-        if not fitted.flaw and len(columns) and len(usable):
-            chances, own = fitted.chances(rows[usable]), fitted.states[guarantee]
-            cells = np.ix_(usable, columns)
-            present[cells], absent[cells] = method.p_values(own, chances)
-            if not why:
-                state[cells] = method.certificates(own, chances, level)
-        covered = np.zeros(len(board.labels), bool)
-        covered[columns] = True
-        return LabelSets(
-            level=level,
-            guarantee=guarantee,
-            version=fitted.learned.version,
-            counted=len(fitted.decided.rows),
-            state=state,
-            present=present,
-            absent=absent,
-            covered=covered,
-            why=why,
-            is_stale=fitted.is_stale,
-        )
-
-    def _likely(
-        self,
-        fitted: Fitted,
-        rows: Int[np.ndarray, " one"],
-        ids: Int[np.ndarray, " l"],
-        level: float,
-        k: int,
-    ) -> dict[str, Any]:
-        """The fields of a sample's sets that only joint sets have."""
-        state, columns = fitted.states["joint"], fitted.decided.columns
-        flips = self._powerset.flips(state, fitted.chances(rows))
-        costs, likely = flips.costs[0], flips.likely[0]
-        best = label_sets.best_sets(costs, k)
-        distances = flips.base[0] + flips.unit * np.array([cost for cost, _ in best], np.int64)
-        found = []
-        for p_value, (_, flipped) in zip(
-            label_sets.p_values(state["distances"], distances).tolist(), best, strict=True
-        ):
-            has = likely.copy()
-            has[list(flipped)] ^= True
-            found.append(LikelySet(tuple(ids[columns[has]].tolist()), p_value))
-        within = self._powerset.radius(state, level)
-        confidence, credibility = label_sets.confidence(state["distances"], flips)
-        return {
-            "num_sets": label_sets.count_within(costs, int(flips.budgets(within)[0])),
-            "confidence": float(confidence[0]),
-            "credibility": float(credibility[0]),
-            "likely": tuple(found),
-        }
-
     def _planned(
         self, level: float, guarantee: str, ids: Sequence[int] | None
     ) -> tuple[AcceptPlan, list[NewCorrection]]:
         """What to accept, and its rows."""
-        sets = self.sets(level, guarantee)
+        sets, method = self.sets(level, guarantee), self._method(guarantee)
         with self._lock:
             fitted = self._fit()
-        board = fitted.board
-        asked = board.encoded & ~board.in_drawer
-        asked &= np.array([sample.split == Split.TRAIN for sample in board.samples], bool)
-        if ids is not None:
-            asked &= np.isin(board.ids, np.array(list(ids), np.int64))
         hidden = muted(self._live.store)
-        shown = np.array([label.pack not in hidden for label in board.labels], bool)
-        cells = (sets.state != 0) & asked[:, None] & shown & ~board.decided
-        rows, columns = np.nonzero(cells)
-        is_yes = sets.state[rows, columns] > 0
-        new = [
-            NewCorrection(board.samples[row].id, board.labels[column].id, verdict)
-            for row, column, verdict in zip(
-                rows.tolist(),
-                columns.tolist(),
-                [Verdict.YES if yes else Verdict.NO for yes in is_yes.tolist()],
-                strict=True,
-            )
-        ]
-        samples = int(cells.any(axis=1).sum())
-        at_most = min(samples, round((1 - level) * int(asked.sum()), 6))
-        told = AcceptPlan(
-            level=level,
-            guarantee=guarantee,
-            samples=samples,
-            yes=int(is_yes.sum()),
-            no=int((~is_yes).sum()),
-            wrong_samples=float(at_most) if guarantee == "joint" else None,
-            wrong_verdicts=len(new) * self._wrong_share(fitted, level, guarantee) if new else 0.0,
-        )
-        return told, new
-
-    def _wrong_share(self, fitted: Fitted, level: float, guarantee: str) -> float:
-        """How much of what is certain is wrong, as seen on the drawer's samples left out in turns.
-
-        With half a mistake in one more, so that none among few is not called none.
-        """
-        method, decided = self._method(guarantee), fitted.decided
-        chances = fitted.chances(decided.rows)
-        wrong = said = 0
-        for part in np.array_split(np.arange(len(decided.rows)), min(FOLDS, len(decided.rows))):
-            rest = np.setdiff1d(np.arange(len(decided.rows)), part)
-            state = method.fit(chances[rest], decided.truth[rest])
-            sure = method.certificates(state, chances[part], level)
-            truth = decided.truth[part]
-            known = (sure != 0) & (truth >= 0)
-            said += int(known.sum())
-            wrong += int((known & ((sure > 0) != (truth > 0))).sum())
-        return (wrong + 0.5) / (said + 1)
+        return accepting.planned(sets, fitted, method, muted=hidden, ids=ids)
 
     def _acceptance(self, noted: Noted) -> Acceptance:
-        told = dict(noted.told)
-        version = int(told.pop("version"))
-        checked = wrong = 0
-        verdicts = self._live.board.verdicts
-        for sample, label, accepted in noted.pairs:
-            now = verdicts.get((sample, label))
-            if now is None or now.is_accepted or now.verdict in (None, Verdict.UNSURE):
-                continue
-            checked += 1
-            wrong += now.verdict != accepted
-        return Acceptance(
-            op=noted.op,
-            when=noted.when,
-            who=noted.who,
-            version=version,
-            plan=AcceptPlan(**told),
-            checked=checked,
-            wrong=wrong,
-            is_undone=noted.is_undone,
-            offset=noted.offset,
-        )
+        return accepting.acceptance_of(noted, self._live.board.verdicts)
 
 
 def checked_level(level: float) -> float:
