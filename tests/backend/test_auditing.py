@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend import api, auditing
+from backend import api, audit_case, auditing
 from backend.errors import BadInputError, NotFoundError
 from backend.settings import Settings
 from backend.types import Verdict
@@ -272,13 +272,13 @@ def test_imported_labels_are_judged_by_text_prototype_heads_and_neighbours(
 
 def test_words_beside_pictures_are_found_in_their_metadata() -> None:
     told = {"captions": ["a cat", "on a mat"], "tags": "grey", "size": 3, "title": None}
-    assert auditing.beside(told) == "a cat on a mat grey"
-    assert auditing.beside({}) == ""
+    assert audit_case.beside(told) == "a cat on a mat grey"
+    assert audit_case.beside({}) == ""
 
 
 def test_every_sample_has_its_nearest_others(bench: api.Workbench) -> None:
     vectors = bench.board.pooled
-    near = auditing._neighbours(bench, vectors)
+    near = audit_case.neighbours(bench, vectors)
     assert (near != np.arange(len(vectors))[:, None]).all()
     cosines = vectors @ vectors.T
     np.fill_diagonal(cosines, -2)
