@@ -19,7 +19,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from backend.errors import BadInputError, PatchlaneError, SaveError
-from backend.guide_search import Place
+from backend.guide_places import Place
 from backend.guides import ENOUGH, Drift, Guide
 from backend.images import cut_out
 from backend.types import Kind, Region

@@ -8,25 +8,22 @@ no part: they are not NO.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from backend import catalogue
 from backend.board import Board
 from backend.contracts import Writer
+from backend.guide_places import Material, Place, Seen, look, placed, read_parts, window
+from backend.guide_words import UsualWord, count_words, usual_words
 from backend.numerics import exemplars
-from backend.numerics.boxes import boxes_of, smoothed
-from backend.numerics.regions import parts_of
 from backend.numerics.scores import average_precision
-from backend.numerics.sentences import sentence_span, sentence_starts, sentence_vectors
-from backend.part_lessons import PartLessons
-from backend.pipeline import Pipeline
+from backend.numerics.sentences import sentence_starts, sentence_vectors
 from backend.store.guide_book import Said
-from backend.store.project import ProjectStore
-from backend.types import Correction, Kind, Layout, Region, Sample, Verdict
+from backend.types import Correction, Layout, Region, Verdict
 
 WRITER = "writers/greedy"
 TYPICAL = "writers/medoids"
@@ -36,47 +33,12 @@ MOST_EXEMPLARS = 5
 MOST_CANDIDATES = 50
 MOST_MISSES = 6
 MOST_PARTS = 4
-MOST_WORDS = 8
 MOST_YES, MOST_NO = 200, 400
 """Samples of a kind that are searched: about 70 MB of parts to read."""
 NEAREST_NO = 100
 """Further NO that the model takes for the label: near misses are sought among them, too."""
 MOST_LATE = 100
 """Verdicts given since an edition that are compared with it."""
-PICTURES, TEXTS = 64, 4
-"""Samples whose parts are read at a time: a text may have 2,048."""
-OFTENER = 1.5
-"""A usual word stands that much oftener in texts with the label than in others."""
-LONGEST_WORD = 40
-"""Characters; what is longer is several words of a very long text."""
-
-
-@dataclass(frozen=True)
-class Material:
-    """Where a guide is made from: the open project at one moment."""
-
-    store: ProjectStore
-    pipeline: Pipeline
-    lessons: PartLessons
-    board: Board
-    column: int
-
-
-@dataclass(frozen=True)
-class Place:
-    """A place in a sample that is shown in a guide.
-
-    Attributes:
-        region: a box, or a span of characters; None for the whole sample.
-        quote: of a text, what stands there; "" for pictures.
-        words: of a text, spans within `quote` that carry the label most.
-    """
-
-    sample: int
-    name: str
-    region: Region | None
-    quote: str = ""
-    words: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,15 +90,6 @@ class UsualPart:
 
 
 @dataclass(frozen=True)
-class UsualWord:
-    """A word that carries the label; in how many of the samples with and without it it stands."""
-
-    word: str
-    in_yes: float
-    in_no: float
-
-
-@dataclass(frozen=True)
 class Found:
     """All that was found of one label.
 
@@ -158,20 +111,6 @@ class Found:
     fits: Mapping[int, float] | None = None
     usual_yes: float | None = None
     usual_no: float | None = None
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """A candidate as its parts were read: where it is cut out, and what is strongest there."""
-
-    row: int
-    region: Region | None
-    vector: Float[np.ndarray, " d"]
-    heat: Float[np.ndarray, " p"]
-    peak: int
-    peak_vector: Float[np.ndarray, " d"]
-    layout: Layout
-    is_marked: bool
 
 
 def search(material: Material, said: Mapping[int, Said], *, since: int) -> Found:
@@ -215,7 +154,7 @@ def search(material: Material, said: Mapping[int, Said], *, since: int) -> Found
         exemplars=_told(material, [seen[one] for one in chosen], best, at, among, said),
         misses=_misses(material, told, no, best, at, is_named=not chosen),
         parts=_usual_parts(material, seen),
-        words=_usual_words(words, sum(row in has_label for row in rows), len(rows)),
+        words=usual_words(words, sum(row in has_label for row in rows), len(rows)),
         held_out=_precision(nearest, at, held, has_label),
         held_out_of=len(held),
         yes_of=len(among),
@@ -248,7 +187,7 @@ def _candidates(
     yes: Sequence[int],
     no: Sequence[int],
     said: Mapping[int, Said],
-) -> list[_Seen]:
+) -> list[Seen]:
     """Samples that may stand for the label: pinned ones, and the most different YES."""
     board = material.board
     refused = {sample for sample, one in said.items() if not one.is_pinned}
@@ -280,8 +219,8 @@ def _candidates(
         return []
     wanted = material.lessons.vectors(material.store, material.pipeline, board, [material.column])
     return [
-        _look(material, row, parts, layout, wanted, told.get(row), said)
-        for row, parts, layout in _read(material, rows)
+        look(material, row, parts, layout, wanted, told.get(row), said)
+        for row, parts, layout in read_parts(material, rows)
     ]
 
 
@@ -304,86 +243,6 @@ def _searched(
     return sorted(kept)
 
 
-def _read(
-    material: Material, rows: Sequence[int]
-) -> Iterator[tuple[int, Float[np.ndarray, "p d"], Layout]]:
-    """The parts of some rows, a few at a time, in their order; none of rows without vectors."""
-    board = material.board
-    step = PICTURES if material.store.kind == Kind.IMAGE else TEXTS
-    for at in range(0, len(rows), step):
-        some = rows[at : at + step]
-        hashes = [board.samples[row].content_hash for row in some]
-        fingerprint = material.pipeline.encoder.fingerprint
-        for batch in material.store.vectors.iter_parts(hashes, fingerprint, len(hashes)):
-            pairs = zip(batch.parts, batch.layouts, strict=True)
-            found = dict(zip(batch.hashes, pairs, strict=True))
-            for row, digest in zip(some, hashes, strict=True):
-                if digest in found:
-                    yield row, *found[digest]
-
-
-# Where in them ------------------------------------------------------------------------------------
-
-
-def _look(
-    material: Material,
-    row: int,
-    parts: Float[np.ndarray, "p d"],
-    layout: Layout,
-    wanted: Float[np.ndarray, "1 d"],
-    told: Correction | None,
-    said: Mapping[int, Said],
-) -> _Seen:
-    """Where a candidate is cut out: where a person says, else around the evidence."""
-    sample = material.board.samples[row]
-    asked = said.get(sample.id)
-    marks = [one for one in (told.regions if told else ()) if one.is_here]
-    given = asked.region if asked and asked.region else (marks[0] if marks else None)
-    shown = material.pipeline.shown(parts, wanted, layout)
-    if layout.grid is not None:
-        heat = smoothed(shown.similarity[0, :, 0].reshape(layout.grid)).ravel()
-        frames = boxes_of(shown.similarity[0, :, 0].reshape(layout.grid))
-        region = given or (Region("box", frames[0]) if frames else None)
-        inside = parts_of(region, layout) if region else np.zeros(0, np.int64)
-        peak = int(inside[heat[inside].argmax()]) if len(inside) else int(heat.argmax())
-        around = parts_of(Region("box", _window(peak, layout.grid)), layout)
-        peak_vector = exemplars.crop_vector(parts, around)
-        vector = exemplars.crop_vector(parts, inside)
-        return _Seen(row, region, vector, heat, peak, peak_vector, layout, given is not None)
-    heat = shown.backward[0, :, 0]
-    spans = layout.spans or ()
-    starts = sentence_starts(sample.text or "", spans)
-    inside = parts_of(given, layout) if given else np.zeros(0, np.int64)
-    at = int(inside[0]) if len(inside) else int(_heaviest(heat, starts))
-    number = int(np.searchsorted(starts, at, side="right")) - 1
-    span = sentence_span(sample.text or "", spans, starts, number)
-    vector = sentence_vectors(parts, starts)[number]
-    return _Seen(
-        row,
-        Region("span", span),
-        vector,
-        heat,
-        int(heat.argmax()),
-        vector,
-        layout,
-        given is not None,
-    )
-
-
-def _heaviest(heat: Float[np.ndarray, " p"], starts: Int[np.ndarray, " s"]) -> int:
-    """The first part of the sentence that holds most of a map."""
-    return int(starts[np.add.reduceat(heat, starts).argmax()])
-
-
-def _window(cell: int, grid: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The box of a cell and its neighbours: x, y, width, height in 0..1."""
-    rows, cols = grid
-    down, right = divmod(cell, cols)
-    top, bottom = max(down - 1, 0), min(down + 2, rows)
-    left, end = max(right - 1, 0), min(right + 2, cols)
-    return left / cols, top / rows, (end - left) / cols, (bottom - top) / rows
-
-
 def _fits(
     material: Material,
     vectors: Float[np.ndarray, "c d"],
@@ -395,36 +254,16 @@ def _fits(
     at = {row: place for place, row in enumerate(rows)}
     words: dict[str, list[float]] = {}
     own = material.board.label_vectors[[material.column]]
-    for row, parts, layout in _read(material, rows):
+    for row, parts, layout in read_parts(material, rows):
         text = material.board.samples[row].text
         if text is not None and layout.spans:
             starts = sentence_starts(text, layout.spans)
             out[:, at[row]] = exemplars.fit(vectors, sentence_vectors(parts, starts))
             heat = material.pipeline.shown(parts, own, layout).backward[0, :, 0]
-            _count_words(words, text, layout.spans, heat, is_yes=row in has_label)
+            count_words(words, text, layout.spans, heat, is_yes=row in has_label)
         else:
             out[:, at[row]] = exemplars.fit(vectors, parts)
     return out, words
-
-
-def _count_words(
-    words: dict[str, list[float]],
-    text: str,
-    spans: Sequence[tuple[int, int]],
-    heat: Float[np.ndarray, " p"],
-    *,
-    is_yes: bool,
-) -> None:
-    """Add one text to the counts: [texts with YES, texts with NO, evidence in texts with YES]."""
-    carried: dict[str, float] = {}
-    for (start, end), mass in zip(spans, heat, strict=True):
-        word = text[start:end].casefold()
-        if len(word) <= LONGEST_WORD:  # several words together are none
-            carried[word] = carried.get(word, 0.0) + float(mass)
-    for word, mass in carried.items():
-        counts = words.setdefault(word, [0.0, 0.0, 0.0])
-        counts[0 if is_yes else 1] += 1
-        counts[2] += mass if is_yes else 0.0
 
 
 # What is told -------------------------------------------------------------------------------------
@@ -432,7 +271,7 @@ def _count_words(
 
 def _chosen(
     board: Board,
-    seen: Sequence[_Seen],
+    seen: Sequence[Seen],
     vectors: Float[np.ndarray, "c d"],
     fits: Float[np.ndarray, "c n"],
     at: Mapping[int, int],
@@ -454,7 +293,7 @@ def _chosen(
 
 def _told(
     material: Material,
-    shown: Sequence[_Seen],
+    shown: Sequence[Seen],
     best: Float[np.ndarray, "k n"],
     at: Mapping[int, int],
     among: Sequence[int],
@@ -465,7 +304,7 @@ def _told(
     nearest = best[:, places].argmax(axis=0) if places else np.zeros(0, np.int64)
     return tuple(
         Exemplar(
-            place=_placed(board.samples[one.row], one.region, one.heat, one.layout),
+            place=placed(board.samples[one.row], one.region, one.heat, one.layout),
             is_pinned=_is_pinned(board, one.row, said),
             covers=int((nearest == number).sum()),
             is_marked=one.is_marked,
@@ -489,12 +328,12 @@ def _misses(
     order = sorted(rows, key=lambda row: -best[:, at[row]].max())[:MOST_MISSES]
     own = material.board.label_vectors[[material.column]]
     found = []
-    for row, parts, layout in _read(material, order):
+    for row, parts, layout in read_parts(material, order):
         column = best[:, at[row]]
         region, heat = _likest(material, row, parts, layout, own)
         found.append(
             NearMiss(
-                place=_placed(board.samples[row], region, heat, layout),
+                place=placed(board.samples[row], region, heat, layout),
                 like=-1 if is_named else int(column.argmax()),
                 fit=float(column.max()),
                 who=told[row].who,
@@ -513,7 +352,7 @@ def _likest(
     own: Float[np.ndarray, "1 d"],
 ) -> tuple[Region | None, Float[np.ndarray, " p"]]:
     """What in a near miss is most like the label: by its map, as a person would be shown it."""
-    looked = _look(material, row, parts, layout, own, None, {})
+    looked = look(material, row, parts, layout, own, None, {})
     return looked.region, looked.heat
 
 
@@ -526,7 +365,7 @@ def _precision(
     return average_precision(nearest[[at[row] for row in held]], targets)
 
 
-def _usual_parts(material: Material, seen: Sequence[_Seen]) -> tuple[UsualPart, ...]:
+def _usual_parts(material: Material, seen: Sequence[Seen]) -> tuple[UsualPart, ...]:
     """The looks of the strongest cells of candidates, one crop for each group of them."""
     shown = [one for one in seen if one.layout.grid is not None]
     if len(shown) < 2:
@@ -541,48 +380,9 @@ def _usual_parts(material: Material, seen: Sequence[_Seen]) -> tuple[UsualPart, 
     for number, one in enumerate(picked):
         grid = shown[one].layout.grid or (1, 1)
         sample = material.board.samples[shown[one].row]
-        place = Place(sample.id, sample.name, Region("box", _window(shown[one].peak, grid)))
+        place = Place(sample.id, sample.name, Region("box", window(shown[one].peak, grid)))
         found.append(UsualPart(place, float((nearest == number).mean())))
     return tuple(sorted(found, key=lambda part: -part.share))
-
-
-def _usual_words(
-    words: Mapping[str, list[float]], num_yes: int, num_texts: int
-) -> tuple[UsualWord, ...]:
-    """Words that carry the label and that texts without it seldom have.
-
-    Ranked by the evidence they hold times how much oftener they stand in texts with the label.
-    """
-    all_yes, all_no = max(num_yes, 1), max(num_texts - num_yes, 1)
-    ranked = [
-        (mass * (in_yes / all_yes - in_no / all_no), word, in_yes / all_yes, in_no / all_no)
-        for word, (in_yes, in_no, mass) in words.items()
-        if in_yes > 1 and in_yes / all_yes > OFTENER * in_no / all_no
-    ]
-    ranked.sort(key=lambda each: (-each[0], each[1]))
-    return tuple(UsualWord(*each[1:]) for each in ranked[:MOST_WORDS])
-
-
-def _placed(
-    sample: Sample, region: Region | None, heat: Float[np.ndarray, " p"], layout: Layout
-) -> Place:
-    """A place with what stands there; of a text its strongest words."""
-    place = Place(sample.id, sample.name, region)
-    if sample.text is None or region is None or layout.spans is None:
-        return place
-    begin, end = int(region.points[0]), int(region.points[1])
-    own = [
-        (float(mass), (start - begin, stop - begin))
-        for (start, stop), mass in zip(layout.spans, heat, strict=True)
-        if start >= begin and stop <= end
-    ]
-    strong = sorted(own, key=lambda each: -each[0])[:3]
-    level = strong[0][0] / 2 if strong else 0.0
-    return replace(
-        place,
-        quote=sample.text[begin:end],
-        words=tuple(sorted(span for mass, span in strong if mass >= level)),
-    )
 
 
 def _is_pinned(board: Board, row: int, said: Mapping[int, Said]) -> bool:

@@ -19,7 +19,9 @@ import numpy as np
 from backend import views
 from backend.board import Board
 from backend.errors import BadInputError, NotFoundError
-from backend.guide_search import Exemplar, Found, Material, NearMiss, UsualPart, UsualWord, search
+from backend.guide_places import Material
+from backend.guide_search import Exemplar, Found, NearMiss, UsualPart, search
+from backend.guide_words import UsualWord
 from backend.part_lessons import PartLessons
 from backend.pipeline import Pipeline
 from backend.store.guide_book import MOST_NOTES, Edition, GuideBook, GuideSaid, Said
