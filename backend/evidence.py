@@ -63,8 +63,9 @@ def explanation(
     vectors = board.label_vectors[columns]
     accepted, own = board.rivals(row, columns)
     rivals = board.label_vectors[accepted]
+    claiming = np.flatnonzero(board.claimers(row)).tolist() if label is None else []
     if lessons is not None:
-        wanted = columns if label is not None else np.flatnonzero(board.claimers(row)).tolist()
+        wanted = columns if label is not None else claiming
         vectors = vectors.copy()
         vectors[[columns.index(column) for column in wanted]] = lessons.vectors(
             store, pipeline, board, wanted
@@ -72,15 +73,11 @@ def explanation(
         rivals = lessons.vectors(store, pipeline, board, accepted)
     alignment = pipeline.shown(parts, vectors, layout, rivals=rivals, own=own)
     temperature = getattr(getattr(pipeline.aligner, "settings", None), "temperature", None)
-    left, claimers = None, ()
+    left = None
     if label is None:
-        claiming = board.claimers(row)
-        claimers = tuple(board.labels[column].name for column in np.flatnonzero(claiming))
-        left = unclaimed(
-            alignment.similarity[:, :, claiming],
-            np.full((1, len(parts)), 1 / len(parts), np.float32),
-            temperature or pipeline.scale.temperature,
-        )[0]
+        mass = np.full((1, len(parts)), 1 / len(parts), np.float32)
+        heat = temperature or pipeline.scale.temperature
+        left = unclaimed(alignment.similarity[:, :, claiming], mass, heat)[0]
     return Explanation(
         sample=sample.id,
         name=sample.name,
@@ -96,7 +93,7 @@ def explanation(
         lanes={} if room is None else _looks(room, board, learned, row, columns, len(parts)),
         temperature=temperature,
         unclaimed=left,
-        claimers=claimers,
+        claimers=tuple(board.labels[column].name for column in claiming),
     )
 
 

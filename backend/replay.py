@@ -188,11 +188,15 @@ def again(
     before: Learned,
     step: LearnStep,
 ) -> Learned:
-    """Repeat one step of the log on the version it started from."""
+    """Repeat one step of the log on the version it started from.
+
+    Raises:
+        BusyError: samples that it learned from have no vectors now.
+        MissingLaneError: a lane that it imported is gone.
+    """
     if step.kind == "revert":
         return replace(before, version=step.version, offset=step.offset, unread=frozenset())
-    drawer = drawer_in(step.detail.get(DRAWER))
-    board = board.with_drawer(drawer)
+    board = board.with_drawer(drawer_in(step.detail.get(DRAWER)))
     verdicts = store.log.current(upto=step.offset)
     rows = taught_rows(board, readable(verdicts, _unread_of(step)))
     if not board.encoded[rows].all():
@@ -210,31 +214,60 @@ def again(
             offset=step.offset,
         )
     if step.kind in PLACING:
-        file = None
-        if "file" in step.detail:
-            file = store.lanes.load_import(str(step.detail.get("file", "")))
-            if file is None:
-                raise MissingLaneError(
-                    f"the lane of {step.detail['pack']!r} that version {step.version} imported is "
-                    f"gone from {store.lanes.folder}; import it again"
-                )
-        lane = store.lanes.load(str(step.detail["digest"])) if file is None else file.lane
-        if lane is None:
-            then = board.with_drawer(drawer_in(step.detail.get(TAUGHT_DRAWER)))
-            lane = retrained(store, pipeline, then, room, before, step)
-        labels = tuple(int(label) for label in step.detail["labels"])
-        lane = replace(lane, pack=str(step.detail["pack"]), labels=labels)
-        board = room.filled(board, (*before.lanes, lane), rows=rows)
-        return swap_in(
-            pipeline,
-            board,
-            before,
-            lane,
-            verdicts=verdicts,
-            version=step.version,
-            offset=step.offset,
-            heads=None if file is None else heads_of(file, step),
-        )
+        return _placed_again(store, pipeline, board, room, before, step, verdicts)
+    return _folded_again(store, pipeline, board, before, step, verdicts)
+
+
+def _placed_again(
+    store: ProjectStore,
+    pipeline: Pipeline,
+    board: Board,
+    room: LaneRoom,
+    before: Learned,
+    step: LearnStep,
+    verdicts: Mapping[tuple[int, int], Correction],
+) -> Learned:
+    """Put the lane of a step in place again: from its file, or trained once more.
+
+    Raises:
+        MissingLaneError: it was imported, and its file is gone.
+    """
+    file = None
+    if "file" in step.detail:
+        file = store.lanes.load_import(str(step.detail.get("file", "")))
+        if file is None:
+            raise MissingLaneError(
+                f"the lane of {step.detail['pack']!r} that version {step.version} imported is "
+                f"gone from {store.lanes.folder}; import it again"
+            )
+    lane = store.lanes.load(str(step.detail["digest"])) if file is None else file.lane
+    if lane is None:
+        then = board.with_drawer(drawer_in(step.detail.get(TAUGHT_DRAWER)))
+        lane = retrained(store, pipeline, then, room, before, step)
+    labels = tuple(int(label) for label in step.detail["labels"])
+    lane = replace(lane, pack=str(step.detail["pack"]), labels=labels)
+    rows = taught_rows(board, readable(verdicts, _unread_of(step)))
+    return swap_in(
+        pipeline,
+        room.filled(board, (*before.lanes, lane), rows=rows),
+        before,
+        lane,
+        verdicts=verdicts,
+        version=step.version,
+        offset=step.offset,
+        heads=None if file is None else heads_of(file, step),
+    )
+
+
+def _folded_again(
+    store: ProjectStore,
+    pipeline: Pipeline,
+    board: Board,
+    before: Learned,
+    step: LearnStep,
+    verdicts: Mapping[tuple[int, int], Correction],
+) -> Learned:
+    """Learn the labels again that had changed by a step, with its number of optimiser steps."""
     unread = _unread_of(step)
     changed = _labels_between(store, board, before.offset, step.offset)
     changed |= _labels_on(board, verdicts, before.unread - unread)
