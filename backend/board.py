@@ -6,7 +6,7 @@ when samples or labels come and go, so that nothing is computed twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -15,14 +15,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from backend.numerics import leftover
-from backend.numerics.regions import marked_parts
 from backend.types import (
     Correction,
     Drawer,
     Label,
-    Layout,
     Lessons,
-    PartLessons,
     Sample,
     Split,
     Verdict,
@@ -308,47 +305,6 @@ class Board:
             columns=table[:, 1].astype(np.int64),
             targets=table[:, 2].astype(np.float32),
             weights=None if (table[:, 3] == 1).all() else table[:, 3].astype(np.float32),
-        )
-
-    def part_lessons(
-        self,
-        verdicts: Mapping[tuple[int, int], Correction],
-        columns: Mapping[int, int],
-        rows: Bool[np.ndarray, " n"],
-        layout_of: Callable[[Sample], Layout],
-    ) -> PartLessons:
-        """Marks on places of encoded rows as parts, in a fixed order; only pairs that have any.
-
-        On a sample that is NO as a whole, marks that say "here" are passed over: they sleep until
-        the verdict is another.
-
-        Args:
-            verdicts: the folded log at some offset, not necessarily the newest.
-            columns: label id -> column number in the learner's state.
-            rows: which rows count, e.g. `trainable` or `held_back`.
-            layout_of: where the parts of a sample are; asked of samples with marks only.
-        """
-        row_of = self.row_of
-        marked = [
-            (row_of[sample], columns[label], correction)
-            for (sample, label), correction in verdicts.items()
-            if correction.regions and label in columns and sample in row_of
-        ]
-        marked.sort(key=lambda each: each[:2])
-        found: list[tuple[int, int, np.ndarray, np.ndarray]] = []
-        for row, column, correction in marked:
-            if not (rows[row] and self.encoded[row]):
-                continue
-            here, absent = marked_parts(correction.regions, layout_of(self.samples[row]))
-            if correction.verdict is Verdict.NO:
-                here = here[:0]
-            if len(here) or len(absent):
-                found.append((row, column, here, absent))
-        return PartLessons(
-            rows=np.array([each[0] for each in found], np.int64),
-            columns=np.array([each[1] for each in found], np.int64),
-            here=tuple(each[2] for each in found),
-            absent=tuple(each[3] for each in found),
         )
 
 

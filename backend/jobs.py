@@ -116,11 +116,6 @@ class Ticket:
         self._jobs.report(self.id, done, total, note)
         time.sleep(0)  # let a waiting page have its turn
 
-    @property
-    def is_cancelled(self) -> bool:
-        """True once somebody asked the job to stop."""
-        return self._stop.is_set()
-
     def stop(self) -> None:
         """Ask the job to stop at its next report of progress."""
         self._stop.set()

@@ -12,7 +12,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from backend.errors import BadInputError, NotFoundError
@@ -109,11 +109,6 @@ def load_recipe(name: str) -> Recipe:
         settings=content.get("settings", {}),
         what=content.get("what", ""),
     )
-
-
-def recipe_as_json(recipe: Recipe) -> dict[str, object]:
-    """What is saved beside everything the recipe made."""
-    return {**asdict(recipe), "fingerprint": recipe.fingerprint}
 
 
 def parse_encoder_id(encoder_id: str) -> list[EncoderName]:

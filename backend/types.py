@@ -399,27 +399,6 @@ class Lessons:
 
 
 @dataclass(frozen=True)
-class PartLessons:
-    """Verdicts on places as a learner takes them: M (row, column) pairs with marks on parts.
-
-    A part is in one of the two lists of a pair at most; all other parts are unknown.
-
-    Attributes:
-        rows, columns: (M,) indices into the samples and labels of `Features`, as in `Lessons`.
-        here: per pair, the parts that show the label, ascending; none where the sample is NO.
-        absent: per pair, the parts that do not, ascending.
-    """
-
-    rows: Int[np.ndarray, " m"]
-    columns: Int[np.ndarray, " m"]
-    here: tuple[Int[np.ndarray, " _"], ...]
-    absent: tuple[Int[np.ndarray, " _"], ...]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-
-@dataclass(frozen=True)
 class LaneLessons:
     """Verdicts as a lane is trained on them: N samples, the L labels of its pack.
 

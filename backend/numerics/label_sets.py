@@ -181,11 +181,6 @@ def confidence(
     return 1 - p_values(decided, next_best), p_values(decided, found.base)
 
 
-def most_errors(costs: Int[np.ndarray, " l"], budget: int) -> int:
-    """In how many labels sets of a ball can differ from r at most."""
-    return int((np.cumsum(np.sort(costs)) <= budget).sum())
-
-
 def sets_within(
     costs: Int[np.ndarray, " l"], budget: int, *, most: int | None = None
 ) -> list[tuple[int, ...]]:

@@ -36,31 +36,6 @@ KEPT_EVERY = 25
 _LEASE = "versions"
 
 
-class Lease:
-    """The right to write versions, while it lasts."""
-
-    def __init__(self, database: Database, token: str, owner: str, seconds: float) -> None:
-        self.token = token
-        self.owner = owner
-        self._database = database
-        self._seconds = seconds
-
-    def renew(self) -> None:
-        """Begin the full time anew; for work that takes longer than was thought.
-
-        Raises:
-            BusyError: it expired, and another process has it now.
-        """
-        with self._database.write() as connection:
-            changed = connection.execute(
-                t.leases.update()
-                .where(t.leases.c.name == _LEASE, t.leases.c.token == self.token)
-                .values(expires=time.time() + self._seconds)
-            ).rowcount
-        if not changed:
-            raise BusyError("another process learns this project now; this run was too slow")
-
-
 def _step_of(row: Any) -> LearnStep:
     return LearnStep(
         version=row.version,
@@ -158,7 +133,7 @@ class VersionStore:
         return None if row is None else _step_of(row)
 
     @contextmanager
-    def lease(self, owner: str, seconds: float = 60.0) -> Generator[Lease]:
+    def lease(self, owner: str, seconds: float = 60.0) -> Generator[None]:
         """Hold the right to write versions; freed at the end, or when `seconds` are over.
 
         A lease whose process was killed on this host is taken over at once.
@@ -187,7 +162,7 @@ class VersionStore:
             )
         self._held.add(token)
         try:
-            yield Lease(self._database, token, owner, seconds)
+            yield
         finally:
             self._held.discard(token)
             # if this cannot be written the lease expires by itself

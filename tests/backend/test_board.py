@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backend.board import HELD_BACK_SHARE, Board, is_held_back
-from backend.types import Correction, Kind, Label, Layout, Region, Sample, Split, Verdict
+from backend.types import Correction, Kind, Label, Region, Sample, Split, Verdict
 
 
 def sample(number: int, split: Split = Split.TRAIN) -> Sample:
@@ -84,7 +84,7 @@ def test_the_split_is_decided_by_content_and_seed() -> None:
     assert drawn[0] != drawn[2]
 
 
-def test_marks_on_places_are_lessons_of_parts_and_decide_no_sample(board: Board) -> None:
+def test_marks_on_places_decide_no_sample(board: Board) -> None:
     left, right = Region("box", (0, 0, 0.5, 1)), Region("box", (0.5, 0, 0.5, 1), Verdict.NO)
 
     def marked(number: int, about: int, verdict: Verdict | None, *regions: Region) -> Correction:
@@ -99,15 +99,6 @@ def test_marks_on_places_are_lessons_of_parts_and_decide_no_sample(board: Board)
     }
     full = replace(board, verdicts=verdicts)
     assert full.decided.tolist() == [[False, True], [True, True]]
-    every = np.array([True, True])
-    lessons = full.part_lessons(verdicts, {7: 0, 8: 1}, every, lambda _: Layout(grid=(1, 2)))
-    found = zip(lessons.rows, lessons.columns, lessons.here, lessons.absent, strict=True)
-    assert [(r, c, h.tolist(), a.tolist()) for r, c, h, a in found] == [
-        (0, 0, [], [1]),
-        (1, 0, [], [1]),  # "here" sleeps while the sample is NO
-        (1, 1, [0], [1]),
-    ]
-    assert len(full.part_lessons(verdicts, {7: 0}, ~every, lambda _: Layout(grid=(1, 2)))) == 0
 
 
 def test_rivals_are_the_labels_accepted_here_and_each_knows_itself_among_them(board: Board) -> None:

@@ -55,10 +55,6 @@ class PackagedWeights:
             self._check(folder / name, sha256)
         return folder
 
-    def is_installed(self) -> bool:
-        """Whether the package is there at all; its files are not read."""
-        return find_spec(self.module) is not None
-
     def _folder(self) -> Path:
         spec = find_spec(self.module)
         if spec is None or not spec.submodule_search_locations:

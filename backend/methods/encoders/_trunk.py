@@ -16,7 +16,6 @@ MEAN = 0.498
 STD = 0.502
 STRIDE = 32
 WIDTH = 1280
-CLASSES = 1000
 
 
 def random_trunk() -> nn.Module:
