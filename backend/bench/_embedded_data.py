@@ -180,7 +180,7 @@ def compose(photos: Photos, rng: np.random.Generator, size: int, stride: int) ->
     if kind < 0.15:
         _paste_one(canvas, photos, rng, (0, 0, size, size), whole=True)
     elif kind < 0.6:
-        for box in _guillotine(rng, size, int(rng.integers(2, MAX_TILES + 1))):
+        for box in guillotine(rng, size, int(rng.integers(2, MAX_TILES + 1))):
             _paste_one(canvas, photos, rng, box)
     else:
         _scatter(canvas, photos, rng)
@@ -221,13 +221,25 @@ def _fit(
     return x, y, min(x + w, right), min(y + h, bottom)
 
 
-def _guillotine(rng: np.random.Generator, size: int, count: int) -> list[tuple[int, int, int, int]]:
-    """Cut the largest box again and again until there are `count`."""
+def guillotine(
+    rng: np.random.Generator, size: int, count: int, *, shares: tuple[float, float] = (0.35, 0.65)
+) -> list[tuple[int, int, int, int]]:
+    """Cut the largest box of a square again and again until there are `count`.
+
+    Args:
+        rng: of the cuts.
+        size: side of the square, pixels.
+        count: of the boxes.
+        shares: a cut leaves a share between these two, 0..1, on one side.
+
+    Returns:
+        Left, top, right and bottom of each box.
+    """
     boxes = [(0, 0, size, size)]
     while len(boxes) < count:
         boxes.sort(key=lambda b: (b[2] - b[0]) * (b[3] - b[1]))
         left, top, right, bottom = boxes.pop()
-        share = rng.uniform(0.35, 0.65)
+        share = rng.uniform(*shares)
         if right - left >= bottom - top:
             cut = left + round((right - left) * share)
             boxes += [(left, top, cut, bottom), (cut, top, right, bottom)]

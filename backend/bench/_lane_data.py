@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float16
 from PIL import Image
 
-from backend.bench._embedded_data import MOSAICS, PACK, read_rows
+from backend.bench._embedded_data import MOSAICS, PACK, guillotine, read_rows
 from backend.bench._embedded_measures import read_pictures
 from backend.contracts import LaneHost
 from backend.errors import BadInputError
@@ -161,17 +161,7 @@ Tile = tuple[int, tuple[int, int, int, int], tuple[int, int, int] | None]
 def _layout(draw: np.random.Generator, photos: Sequence[tuple[str, str]]) -> list[Tile]:
     """A random guillotine layout; a label first, then one of its photos."""
     count = int(draw.choice(COUNTS, p=SHARES))
-    cells = [(0, 0, SIDE, SIDE)]
-    while len(cells) < count:
-        cells.sort(key=lambda c: (c[2] - c[0]) * (c[3] - c[1]))
-        left, top, right, bottom = cells.pop()
-        share = draw.uniform(0.3, 0.7)
-        if right - left >= bottom - top:
-            cut = left + round((right - left) * share)
-            cells += [(left, top, cut, bottom), (cut, top, right, bottom)]
-        else:
-            cut = top + round((bottom - top) * share)
-            cells += [(left, top, right, cut), (left, cut, right, bottom)]
+    cells = guillotine(draw, SIDE, count, shares=(0.3, 0.7))
     labels = sorted({label for _, label in photos})
     ground = tuple(int(x) for x in draw.integers(0, 256, 3))
     tiles: list[Tile] = []
