@@ -1,0 +1,146 @@
+"""The nouns of Patchlane, one class each, and the letters of the shapes.
+
+Letters: N samples, P parts, D width, L labels, K neighbours, M corrections. Arrays between rooms
+are NumPy float32 unless said; tensors stay inside a method. A noun that a screen shows is the
+same object the backend works with: there is no second copy for the screen.
+"""
+
+from __future__ import annotations
+
+from backend.types.answers import (
+    Evaluation,
+    Explanation,
+    Forecast,
+    Hit,
+    Interval,
+    LabelMap,
+    MapPoints,
+    QueueEntry,
+    SampleSuggestions,
+    Suggestion,
+)
+from backend.types.cases import (
+    AuditCase,
+    Finding,
+    PickFacts,
+)
+from backend.types.certain import (
+    Acceptance,
+    AcceptPlan,
+    CoveragePoint,
+    Drawer,
+    DrawerReport,
+    LabelSets,
+    LikelySet,
+    Realised,
+    SampleSets,
+)
+from backend.types.files import (
+    BroughtVectors,
+    Draft,
+    ExportReport,
+    ExportRow,
+    ExportSource,
+    FileProblem,
+    ImportReport,
+    MachineBox,
+    Progress,
+    RegionVerdict,
+    no_boxes,
+    no_label_map,
+)
+from backend.types.lanes import (
+    FrozenBlock,
+    FrozenStack,
+    Lane,
+    LaneReading,
+    Linear,
+    Norm,
+)
+from backend.types.lessons import (
+    LaneLessons,
+    LearnReport,
+    LearnStep,
+    Lessons,
+)
+from backend.types.samples import (
+    CERTAIN,
+    Correction,
+    Deed,
+    Kind,
+    Label,
+    Receipt,
+    Region,
+    Sample,
+    Split,
+    Verdict,
+)
+from backend.types.vectors import (
+    Alignment,
+    Encoded,
+    Features,
+    Layout,
+    ScoreScale,
+)
+
+__all__ = [
+    "CERTAIN",
+    "AcceptPlan",
+    "Acceptance",
+    "Alignment",
+    "AuditCase",
+    "BroughtVectors",
+    "Correction",
+    "CoveragePoint",
+    "Deed",
+    "Draft",
+    "Drawer",
+    "DrawerReport",
+    "Encoded",
+    "Evaluation",
+    "Explanation",
+    "ExportReport",
+    "ExportRow",
+    "ExportSource",
+    "Features",
+    "FileProblem",
+    "Finding",
+    "Forecast",
+    "FrozenBlock",
+    "FrozenStack",
+    "Hit",
+    "ImportReport",
+    "Interval",
+    "Kind",
+    "Label",
+    "LabelMap",
+    "LabelSets",
+    "Lane",
+    "LaneLessons",
+    "LaneReading",
+    "Layout",
+    "LearnReport",
+    "LearnStep",
+    "Lessons",
+    "LikelySet",
+    "Linear",
+    "MachineBox",
+    "MapPoints",
+    "Norm",
+    "PickFacts",
+    "Progress",
+    "QueueEntry",
+    "Realised",
+    "Receipt",
+    "Region",
+    "RegionVerdict",
+    "Sample",
+    "SampleSets",
+    "SampleSuggestions",
+    "ScoreScale",
+    "Split",
+    "Suggestion",
+    "Verdict",
+    "no_boxes",
+    "no_label_map",
+]
