@@ -1,0 +1,139 @@
+"""Store verdicts, learn from them, say what is certain and what to look at next."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from backend import api
+from backend.commands.speaking import as_json, json_lines, progress, project, say
+from backend.errors import BadInputError
+from backend.intake import answers
+
+
+def correct(args: Namespace) -> dict[str, Any]:
+    """Store verdicts from JSONL, durably, all or none."""
+    rows = list(json_lines(Path(args.source)))
+    with project(args) as workbench:
+        if args.adjudicate:
+            receipt = workbench.people.adjudicate(_decisions(workbench, rows), who=args.who)
+        else:
+            receipt = workbench.correct(rows, who=args.who)
+        return {"stored": len(receipt.pairs), "op": receipt.op, "offset": receipt.offset}
+
+
+def _decisions(
+    workbench: api.Workbench, rows: Sequence[Mapping[str, object]]
+) -> list[tuple[int, int, api.Verdict | None]]:
+    """Rows of `correct` as verdicts for everybody.
+
+    Raises:
+        BadInputError: a row says more or less than one verdict.
+    """
+    for number, row in enumerate(rows, 1):
+        if set(row) != {"sample", "label", "verdict"}:
+            raise BadInputError(
+                f"row {number}: an adjudication has sample, label and verdict, nothing else"
+            )
+    return [
+        (workbench.sample(asked.sample).id, workbench.label(asked.label or "").id, asked.verdict)
+        for asked in answers(rows)
+    ]
+
+
+def agreement(args: Namespace) -> dict[str, Any]:
+    """How far people agree, and where they do not."""
+    with project(args) as workbench:
+        people = workbench.people
+        if args.blind is not None:
+            people.set_blind(args.blind == "on")
+        found = people.agreement(with_files=args.with_files)
+        if found.why:
+            say(f"no alpha: {found.why}.")
+        label = None if args.label is None else workbench.label(args.label).id
+        disputes, _ = people.disputes(args.k, label=label)
+        told = as_json(found)
+        if args.label is not None:
+            told["labels"] = [one for one in told["labels"] if one["label_id"] == label]
+        return {**told, "is_blind": people.is_blind, "disputes": [as_json(d) for d in disputes]}
+
+
+def learn(args: Namespace) -> dict[str, Any]:
+    """Fold all corrections in and refine, lanes that are due included."""
+    started = time.monotonic()
+    with project(args) as workbench:
+        report = as_json(workbench.learn(until=args.until, progress=progress))
+        lanes = []
+        for pack in workbench.packs.due():
+            left = None if args.until is None else args.until - (time.monotonic() - started)
+            if left is not None and left <= 0:
+                say(f"no time left to teach the lane of {pack}; run `packs teach {pack}`")
+                continue
+            lanes.append(as_json(workbench.packs.teach(pack, until=left, progress=progress)))
+            report |= {"version": workbench.version}
+        report |= {"forecast": as_json(workbench.forecast())}
+    return report | ({"lanes": lanes} if lanes else {})
+
+
+def drawer(args: Namespace) -> dict[str, Any]:
+    """The calibration drawer: how far it is decided, what to decide next; open or close it."""
+    with project(args) as workbench:
+        certainty = workbench.certainty
+        match args.action:
+            case "open":
+                certainty.open_drawer(share=args.share, samples=args.samples, who=args.who)
+            case "close":
+                certainty.close_drawer(who=args.who)
+        report = as_json(certainty.drawer())
+        asked = [{"sample": e.name, "reason": e.reason} for e in certainty.ask(args.k)]
+    return {**report, "next": asked}
+
+
+def certain(args: Namespace) -> dict[str, Any]:
+    """What is certain at a level; with --accept stored as verdicts, one action."""
+    with project(args) as workbench:
+        certainty = workbench.certainty
+        if args.accept:
+            certainty.accept(args.level, args.guarantee, who=args.who)
+        sets = certainty.sets(args.level, args.guarantee)
+        if sets.why:
+            say(f"nothing is certain: {sets.why}")
+        seen = sets.state[workbench.board.encoded & ~workbench.board.in_drawer]
+        return {
+            "level": args.level,
+            "guarantee": args.guarantee,
+            "why": sets.why,
+            "counted": sets.counted,
+            "certified": float((seen != 0).mean()) if seen.size else 0.0,
+            "mean_width": float((seen == 0).sum(axis=1).mean()) if len(seen) else None,
+            "plan": as_json(certainty.plan(args.level, args.guarantee)),
+            "accepted": [as_json(one) for one in certainty.acceptances()],
+            "realised": [
+                {
+                    "claimed": point.level,
+                    "realised": point.realised,
+                    "low": point.low,
+                    "high": point.high,
+                    "n": point.n,
+                }
+                for point in certainty.coverage(groups=1)
+            ],
+        }
+
+
+def next_(args: Namespace) -> dict[str, Any]:
+    """What to look at next."""
+    with project(args) as workbench:
+        entries = workbench.next(args.k, picker=args.picker)
+        forecast = workbench.forecast()
+    return {
+        "next": [
+            {"sample": e.name, "picker": e.picker, "reason": e.reason, "score": e.score}
+            for e in entries
+        ],
+        "asks": {e.name: list(e.labels) for e in entries},
+        "forecast": as_json(forecast),
+    }

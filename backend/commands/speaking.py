@@ -1,0 +1,108 @@
+"""What every command needs: its project, lines for the person, results as plain JSON.
+
+Nothing in these rooms writes to the screen except through `say`, which goes to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backend import api
+from backend.errors import BadInputError, NotFoundError
+
+
+def say(text: str) -> None:
+    """A line for the person, beside the result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def progress(done: int, total: int, note: str) -> None:
+    """Every fiftieth step and the last one, on stderr."""
+    if total and (done % 50 == 0 or done == total):
+        say(f"  {done}/{total} {note}")
+
+
+@contextmanager
+def project(args: Namespace) -> Iterator[api.Workbench]:
+    """The project a command names, closed afterwards."""
+    workbench = api.open_project(args.project)
+    try:
+        yield workbench
+    finally:
+        workbench.close()
+
+
+def as_json(value: Any) -> Any:
+    """Dataclasses, arrays and paths as plain JSON values; NaN becomes null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: as_json(item) for name, item in asdict(value).items()}
+    if isinstance(value, Mapping):
+        return {str(name): as_json(item) for name, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return as_json(value.tolist())
+    if isinstance(value, list | tuple | set):
+        return [as_json(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value) if isinstance(value, Path) else value
+
+
+def json_lines(path: Path) -> Iterator[Mapping[str, object]]:
+    """Objects of a JSONL file, one per line.
+
+    Raises:
+        NotFoundError: no such file.
+        BadInputError: names the line that is not a JSON object.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"there is no file {path}")
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise BadInputError(f"{path.name} line {number} is not JSON: {error}") from error
+            if not isinstance(row, dict):
+                raise BadInputError(f"{path.name} line {number} is not a JSON object")
+            yield row
+
+
+def names_in(given: str | None) -> list[str]:
+    """A file with one name per line, or names with commas between them."""
+    if not given:
+        return []
+    path = Path(given)
+    try:
+        is_file = path.is_file()
+    except OSError:  # a list longer than a file name may be
+        is_file = False
+    names = path.read_text(encoding="utf-8").splitlines() if is_file else given.split(",")
+    return [name.strip() for name in names if name.strip()]
+
+
+def exactly(values: Sequence[str], count: int, usage: str) -> Sequence[str]:
+    """The values of an action, when there are as many as it takes.
+
+    Args:
+        values: as they were given.
+        count: how many it takes.
+        usage: what to say instead.
+
+    Raises:
+        BadInputError: there are more or fewer.
+    """
+    if len(values) != count:
+        raise BadInputError(f"say: patchlane {usage}")
+    return values
