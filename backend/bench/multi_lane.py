@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 from backend.bench._lane_arms import Classroom, Course, Stage
 from backend.bench._lane_data import ReadSet, coco, mosaics, read_set
 from backend.bench.claims import read_claims, report
+from backend.numerics.logistic import logistic
 from backend.numerics.scores import (
     label_average_precisions,
     label_f1,
@@ -58,7 +59,7 @@ class Run:
         last = self.stages[-1]
         targets = self._targets(last)
         known = np.ones_like(targets, bool)
-        chances = 0.5 * (1 + np.tanh(0.5 * last.scores))
+        chances = logistic(last.scores)
         likely, sure = chances > 0.5, chances > SURE
         return {
             "average mAP": float(np.mean([self.quality(stage) for stage in self.stages])),

@@ -25,6 +25,7 @@ from backend.bench._audit_data import SETS, AuditedSet, audited_set
 from backend.bench.reports import Row, row
 from backend.cross_fit import cross_fitted, folds_of
 from backend.errors import BadInputError
+from backend.numerics.logistic import logistic
 from backend.settings import Settings
 from backend.types import AuditCase
 
@@ -184,7 +185,7 @@ def _rivals(
     multilabel: ModuleType, case: AuditCase, given: Bool[np.ndarray, "n l"]
 ) -> dict[str, Float[np.ndarray, "n l"]]:
     """Cleanlab's rankings of pairs: each label's quality, and that after what its filter flags."""
-    chance = 0.5 * (1 + np.tanh(0.5 * np.nan_to_num(case.logits.astype(np.float64))))
+    chance = logistic(np.nan_to_num(case.logits.astype(np.float64)))
     scorer = import_module("cleanlab.internal.multilabel_scorer")
     out = {}
     for way in ("SELF_CONFIDENCE", "NORMALIZED_MARGIN", "CONFIDENCE_WEIGHTED_ENTROPY"):

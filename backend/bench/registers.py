@@ -20,6 +20,7 @@ from backend.bench.claims import Table, of_tables
 from backend.bench.planted_errors import case_of, nearest, plant, ranked
 from backend.bench.teaching import mean_ap, taught_as
 from backend.cross_fit import cross_fitted, folds_of
+from backend.numerics.logistic import logistic
 from backend.settings import Settings
 from backend.types import AuditCase, Features
 
@@ -92,7 +93,7 @@ def figures(whole: AuditedSet, seed: int) -> Table:
     given[taught] = plant(whole.truth[taught], NOISE, "swaps", seed)
     wrong = (given != whole.truth)[taught]
     noisy = _part(whole, taught, given, seed)
-    chance = 0.5 * (1 + np.tanh(0.5 * np.nan_to_num(noisy.logits)))
+    chance = logistic(np.nan_to_num(noisy.logits))
     draw = np.random.default_rng((3, seed))
     queue = {
         "label doctor": ranked(noisy, "auditors/noise_rates"),
@@ -200,7 +201,7 @@ def _parents(
     )
     fold = folds_of([str(at) for at in range(len(taught))], seed=seed)
     logits = cross_fitted(features, of_children(given).astype(np.int8), fold)
-    own = 0.5 * (1 + np.tanh(0.5 * np.nan_to_num(logits, nan=-9.0)))
+    own = logistic(np.nan_to_num(logits, nan=-9.0))
     real = of_children(whole.truth[taught])
     children = of_children(chance >= SAID)
     out: Table = {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from backend.numerics.logistic import logistic
+
 LEAST_SLOPE = 1e-3
 """Smallest slope, per standard deviation of the scores: flat, but never falling."""
 
@@ -64,7 +66,7 @@ def _newton(
         )
 
     for _ in range(100):
-        chance = 0.5 * (1 + np.tanh(0.5 * (x @ point)))
+        chance = logistic(x @ point)
         gradient = (x.T @ (chance - targets) + precision * (point - centre))[free]
         if np.abs(gradient).max() < 1e-10:
             break

@@ -30,6 +30,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
 
+from backend.numerics.logistic import logistic
+
 ROUNDS = 40
 FIRST_RATE = 0.03
 RATE_PAIRS, PRIOR_PAIRS = 100.0, 50.0
@@ -86,12 +88,12 @@ def wrong_labels(
     weights, offsets = start.copy(), np.zeros(labels)
     false_rate, missed_rate = np.full(labels, FIRST_RATE), np.full(labels, FIRST_RATE)
     for _ in range(rounds if len(x) else 0):
-        chance = _logistic(x @ weights + offsets[columns])
+        chance = logistic(x @ weights + offsets[columns])
         truth = _posterior(chance, said, false_rate[columns], missed_rate[columns])
         false_rate = _rates((1 - truth) * said, 1 - truth, columns, labels)
         missed_rate = _rates(truth * ~said, truth, columns, labels)
         weights, offsets = _step(x, columns, truth, chance, weights, offsets, start)
-    chance = _logistic(x @ weights + offsets[columns])
+    chance = logistic(x @ weights + offsets[columns])
     truth = _posterior(chance, said, false_rate[columns], missed_rate[columns])
     return WrongLabels(
         np.where(said, 1 - truth, truth), truth, chance, weights, false_rate, missed_rate
@@ -102,7 +104,7 @@ def self_confidence_doubt(
     logits: Float[np.ndarray, " m"], said: Bool[np.ndarray, " m"]
 ) -> Float[np.ndarray, " m"]:
     """One minus the chance of what was given: the plain ranking."""
-    chance = _logistic(logits)
+    chance = logistic(logits.astype(np.float64))
     return np.where(said, 1 - chance, chance)
 
 
@@ -180,7 +182,3 @@ def _step(
     move = np.linalg.solve(reduced, by_weight - (mixed / offset_block) @ by_offset)
     shift = (by_offset - mixed.T @ move) / offset_block
     return weights + np.clip(move, -2, 2), offsets + np.clip(shift, -3, 3)
-
-
-def _logistic(x: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(0.5 * np.asarray(x, np.float64)))

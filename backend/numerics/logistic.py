@@ -21,6 +21,11 @@ MAX_STEPS = 100
 Vector = Float[np.ndarray, " q"]
 
 
+def logistic(logits: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
+    """1 / (1 + exp(-x)) in 0..1, as half a tangent: no large number overflows, NaN stays NaN."""
+    return 0.5 * (1 + np.tanh(0.5 * logits))
+
+
 def fit(
     features: Float[np.ndarray, "m q"],
     offsets: Float[np.ndarray, " m"],
@@ -41,7 +46,7 @@ def fit(
     light = features.astype(np.float32)
     for step in range(max_steps):
         logits = offsets + features @ point
-        chance = _logistic(logits)
+        chance = logistic(logits)
         gradient = features.T @ (weights * (chance - targets)) + point
         length = float(np.linalg.norm(gradient))
         if length <= TOLERANCE:
@@ -92,7 +97,3 @@ def _objective(
 ) -> float:
     loss = np.logaddexp(0, logits) - targets * logits
     return float(weights @ loss + 0.5 * (point @ point))
-
-
-def _logistic(logits: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
-    return 0.5 * (1 + np.tanh(0.5 * logits))

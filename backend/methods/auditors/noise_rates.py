@@ -17,6 +17,7 @@ from jaxtyping import Float
 from backend.fingerprints import fingerprint_of
 from backend.methods.auditors._pairs import Pairs, findings, scored_pairs
 from backend.numerics.label_errors import neighbour_votes, wrong_labels
+from backend.numerics.logistic import logistic
 from backend.types import AuditCase, Finding
 
 
@@ -56,8 +57,8 @@ class NoiseRatesAuditor:
         doubt = np.where(said, 1 - found.by_evidence, found.by_evidence)
         told = {
             "chance": found.chance,
-            "heads": 0.5 * (1 + np.tanh(0.5 * kinds["heads"])),
-            "neighbours": 0.5 * (1 + np.tanh(0.5 * kinds["neighbours"])),
+            "heads": logistic(kinds["heads"]),
+            "neighbours": logistic(kinds["neighbours"]),
             "whole": kinds["whole"],
             "transport": kinds["transport"],
         }

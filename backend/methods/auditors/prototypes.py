@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from backend.fingerprints import fingerprint_of
+from backend.numerics.logistic import logistic
 from backend.types import AuditCase, Finding
 
 
@@ -67,7 +68,7 @@ class PrototypesAuditor:
         anchors = self.anchors(match, given)
         seen = self.seen(case.vectors, match, anchors)
         scored = np.isfinite(case.logits)
-        heads = np.where(scored, 0.5 * (1 + np.tanh(0.5 * np.nan_to_num(case.logits))), 0.5)
+        heads = np.where(scored, logistic(np.nan_to_num(case.logits)), 0.5)
         weight = np.where(scored, self.settings.heads, 0.0)
         weight = np.where(np.isfinite(seen), weight, 1.0 * scored)
         soft = weight * heads + (1 - weight) * np.nan_to_num(seen, nan=0.5)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from backend.fingerprints import fingerprint_of
 from backend.methods.auditors._pairs import findings, scored_pairs
 from backend.numerics.label_errors import self_confidence_doubt
+from backend.numerics.logistic import logistic
 from backend.types import AuditCase, Finding
 
 
@@ -38,6 +37,6 @@ class SelfConfidenceAuditor:
     def audit(self, case: AuditCase, *, seed: int = 0) -> list[Finding]:  # noqa: ARG002
         pairs = scored_pairs(case)
         said, logits = case.given[pairs] == 1, case.logits[pairs]
-        heads = 0.5 * (1 + np.tanh(0.5 * logits))
+        heads = logistic(logits)
         doubt = self_confidence_doubt(logits, said)
         return findings(case, pairs, said, doubt, {"heads": heads}, least=self.settings.least)

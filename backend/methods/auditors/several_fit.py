@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backend.fingerprints import fingerprint_of
+from backend.numerics.logistic import logistic
 from backend.types import AuditCase, Finding
 
 
@@ -45,7 +46,7 @@ class SeveralFitAuditor:
         scored = np.isfinite(case.logits)
         if scored.shape[1] < 2 or not len(scored):
             return []
-        chance = 0.5 * (1 + np.tanh(0.5 * np.nan_to_num(case.logits)))
+        chance = logistic(np.nan_to_num(case.logits))
         bits = np.where(scored, _entropy(chance), 0.0)
         best = np.argsort(-bits, axis=1, kind="stable")
         second = np.take_along_axis(bits, best[:, 1:2], axis=1)[:, 0]

@@ -22,6 +22,7 @@ from backend.contracts import State
 from backend.errors import BadInputError
 from backend.fingerprints import fingerprint_of
 from backend.numerics import calibration
+from backend.numerics.logistic import logistic
 from backend.types import Lessons
 
 
@@ -71,4 +72,4 @@ class PlattCalibrator:
                 f"got scores of {scores.shape[1]} labels for curves of {len(curves)}; fit again"
             )
         logits = scores * curves[:, 0] + curves[:, 1]
-        return (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32)
+        return logistic(logits).astype(np.float32)

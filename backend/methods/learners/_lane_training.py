@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from backend.methods.learners._lane_network import LaneNetwork, LaneWeights
+from backend.numerics.logistic import logistic
 from backend.types import LaneLessons, LaneReading
 
 GAIN = 10.0
@@ -215,7 +216,7 @@ class _Head:
         """No weights, and the bias that makes the mean chance of a label its share of YES."""
         known = np.maximum(taught.known.sum(axis=0), 1)
         share = (taught.targets * taught.known).sum(axis=0) / known
-        chance = (_logistic(taught.base) * taught.known).sum(axis=0) / known
+        chance = (logistic(taught.base) * taught.known).sum(axis=0) / known
         bias = _logit(share) - _logit(chance)
         weight = np.zeros((1, len(bias), network.width), np.float32)[0]
         return cls(_variable(network, weight), _variable(network, bias.astype(np.float32)))
@@ -252,10 +253,6 @@ def _kept(lane: LaneWeights, steps: int) -> TrainedLane:
 
 def _variable(network: LaneNetwork, array: np.ndarray) -> Tensor:
     return torch.from_numpy(array.copy()).to(network.device).requires_grad_()
-
-
-def _logistic(x: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(0.5 * x))
 
 
 def _logit(p: np.ndarray) -> np.ndarray:
