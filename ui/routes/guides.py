@@ -84,22 +84,9 @@ def router(context: Context) -> APIRouter:
     ) -> Response:
         """A box of a picture with a little around it, as WebP."""
         bench = context.of(request)
-        found = bench.sample(sample)
         longest = next((one for one in SIZES if one >= size), SIZES[-1])
-        is_named = bool(v) and found.content_hash.startswith(v)
-        tag = f'"{found.content_hash[:16]}-{x:.4f}-{y:.4f}-{w:.4f}-{h:.4f}-{longest}"'
-        headers = {
-            "ETag": tag,
-            "Cache-Control": f"private, max-age={31536000 if is_named else 0}"
-            + (", immutable" if is_named else ", must-revalidate"),
-            "Content-Security-Policy": "default-src 'none'; sandbox",
-        }
-        if request.headers.get("if-none-match") == tag:
-            return Response(status_code=304, headers=headers)
-        buffer = io.BytesIO()
-        picture = api.cut_out(bench.media(found.id)[0], (x, y, w, h), longest)
-        picture.save(buffer, "WEBP", quality=85, method=0)
-        return Response(buffer.getvalue(), media_type="image/webp", headers=headers)
+        known = request.headers.get("if-none-match")
+        return _cropped(bench, bench.sample(sample), (x, y, w, h), longest, named=v, known=known)
 
     @routes.get("/guide/file")
     def file(
@@ -108,21 +95,61 @@ def router(context: Context) -> APIRouter:
         label: Annotated[int | None, Query(ge=1)] = None,
     ) -> Response:
         """The guide of one label or of all as a download: HTML, or a zip of Markdown."""
-        bench = context.of(request)
-        with tempfile.TemporaryDirectory(prefix="patchlane-") as folder:
-            files = api.write_guide(bench, Path(folder) / f"guide.{format}", label)
-            if format == "html":
-                # Not shown on our own address: whatever is in it, it is a file to save.
-                headers = {"Content-Disposition": 'attachment; filename="guide.html"'}
-                return Response(files[0].read_bytes(), media_type="text/html", headers=headers)
-            packed = io.BytesIO()
-            with zipfile.ZipFile(packed, "w") as archive:
-                for one in files:
-                    archive.write(one, one.relative_to(folder).as_posix())
-        headers = {"Content-Disposition": 'attachment; filename="guide.zip"'}
-        return Response(packed.getvalue(), media_type="application/zip", headers=headers)
+        return _download(context.of(request), format, label)
 
     return routes
+
+
+def _cropped(
+    bench: api.Workbench,
+    sample: api.Sample,
+    box: tuple[float, float, float, float],
+    longest: int,
+    *,
+    named: str,
+    known: str | None,
+) -> Response:
+    """A box of a picture, or that it has not changed.
+
+    Args:
+        bench: the project.
+        sample: the picture.
+        box: x, y, w, h in 0..1.
+        longest: side of what is sent, pixels.
+        named: the beginning of the content's hash, if the address has it: it never changes then.
+        known: the tag of what the browser has.
+    """
+    is_named = bool(named) and sample.content_hash.startswith(named)
+    place = "-".join(f"{each:.4f}" for each in box)
+    tag = f'"{sample.content_hash[:16]}-{place}-{longest}"'
+    headers = {
+        "ETag": tag,
+        "Cache-Control": f"private, max-age={31536000 if is_named else 0}"
+        + (", immutable" if is_named else ", must-revalidate"),
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+    if known == tag:
+        return Response(status_code=304, headers=headers)
+    buffer = io.BytesIO()
+    picture = api.cut_out(bench.media(sample.id)[0], box, longest)
+    picture.save(buffer, "WEBP", quality=85, method=0)
+    return Response(buffer.getvalue(), media_type="image/webp", headers=headers)
+
+
+def _download(bench: api.Workbench, format: Literal["html", "md"], label: int | None) -> Response:
+    """A guide as one HTML file, or as a zip of Markdown and its pictures."""
+    with tempfile.TemporaryDirectory(prefix="patchlane-") as folder:
+        files = api.write_guide(bench, Path(folder) / f"guide.{format}", label)
+        if format == "html":
+            # Not shown on our own address: whatever is in it, it is a file to save.
+            headers = {"Content-Disposition": 'attachment; filename="guide.html"'}
+            return Response(files[0].read_bytes(), media_type="text/html", headers=headers)
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for one in files:
+                archive.write(one, one.relative_to(folder).as_posix())
+    headers = {"Content-Disposition": 'attachment; filename="guide.zip"'}
+    return Response(packed.getvalue(), media_type="application/zip", headers=headers)
 
 
 def _do(bench: api.Workbench, body: Change, who: str) -> Any:

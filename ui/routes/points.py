@@ -138,6 +138,13 @@ def router(context: Context) -> APIRouter:
     """The routes, for one server."""
     desk = Desk(context)
     routes = APIRouter(prefix="/pl/api")
+    _add_map(routes, desk)
+    _add_lists(routes, desk, is_read_only=context.is_read_only)
+    return routes
+
+
+def _add_map(routes: APIRouter, desk: Desk) -> None:
+    """Where samples are on the map, and which of them are inside a shape."""
 
     @routes.get("/points", response_class=Response)
     def points(
@@ -190,6 +197,10 @@ def router(context: Context) -> APIRouter:
             ids = [int(i) for i in np.asarray(ids, np.int64)[np.isin(ids, allowed)]]
         return Inside(count=len(ids), ids=ids)
 
+
+def _add_lists(routes: APIRouter, desk: Desk, *, is_read_only: bool) -> None:
+    """The grid's order and what there is to filter by."""
+
     @routes.get("/order", response_class=Response)
     def order(
         request: Request, order: Order = "name", label: Label = None, only: Filter = ""
@@ -227,14 +238,12 @@ def router(context: Context) -> APIRouter:
             is_projecting=is_projecting,
             version=bench.version,
             offset=bench.offset,
-            read_only=context.is_read_only,
+            read_only=is_read_only,
             brought=bench.brought(),
             labels=label_counts(census),
             splits=census.splits_counted(),
             sources=census.sources_counted(),
         )
-
-    return routes
 
 
 def ordered(
