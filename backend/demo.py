@@ -93,7 +93,11 @@ def _make(
 
 
 def write_photos(folder: Path, *, leave_out: Collection[str] = ()) -> list[dict[str, str]]:
-    """Write the demo's pictures with a line of JSON each; returns the labels."""
+    """Write the demo's pictures with a line of JSON each; returns the labels.
+
+    Raises:
+        NotFoundError: none of the photographs is on this machine.
+    """
     listing = api.assets_folder() / "demo" / "photos.toml"
     labels = tomllib.loads(listing.read_text(encoding="utf-8"))["labels"]
     rows = []

@@ -185,6 +185,9 @@ class Jobs:
             owner: the person, for `list`.
             key: while a job with the same key is queued or running, that one is returned.
             device: jobs of one device wait for each other.
+
+        Raises:
+            PatchlaneError: the project is being closed.
         """
         with self._lock:
             if self._is_closed:

@@ -129,7 +129,11 @@ def swap(
 
 
 def drop(bench: Bench, pack: str) -> int:
-    """Take the lane of a pack away, as a new version; its heads stay. Returns the version."""
+    """Take the lane of a pack away, as a new version; its heads stay. Returns the version.
+
+    Raises:
+        NotFoundError: the pack has no lane.
+    """
     labels = [label.id for label in labels_of(bench, pack)]
     with one_step(bench, "drop"):
         before = bench.learned

@@ -23,7 +23,11 @@ MOST_LANE_FILE = 256 * 2**20
 
 
 def export(bench: Bench, pack: str, dest: str | Path) -> Path:
-    """Write the lane of a pack with the heads that read it as one safetensors file."""
+    """Write the lane of a pack with the heads that read it as one safetensors file.
+
+    Raises:
+        NotFoundError: no such pack, or it has no lane yet.
+    """
     learned = bench.learned
     labels = labels_of(bench, pack)
     lane = lane_of(learned, {label.id for label in labels})

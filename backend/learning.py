@@ -164,6 +164,9 @@ def swap_in(
         version: number of the new version.
         offset: log offset it stands for.
         heads: of its labels, where the lane came with heads that read it; its share is kept then.
+
+    Raises:
+        NotFoundError: the recipe has no lanes.
     """
     teacher = pipeline.teacher
     if teacher is None:
@@ -265,7 +268,11 @@ def without_labels(lanes: tuple[Lane, ...], labels: Collection[int]) -> tuple[La
 
 
 def new_lane(pipeline: Pipeline, arrays: State, *, pack: str, labels: tuple[int, ...]) -> Lane:
-    """Arrays as a lane of this encoder and learner; its share is set by `swap_in`."""
+    """Arrays as a lane of this encoder and learner; its share is set by `swap_in`.
+
+    Raises:
+        NotFoundError: there are no lanes with this encoder.
+    """
     host, teacher = pipeline.host, pipeline.teacher
     if host is None or teacher is None:
         raise NotFoundError("there are no lanes with this encoder")

@@ -387,7 +387,11 @@ def padded(
 
 
 def kind_of_encoder(encoder_id: str) -> Kind:
-    """The kind of samples an encoder id takes, without loading it."""
+    """The kind of samples an encoder id takes, without loading it.
+
+    Raises:
+        BadInputError: it mixes encoders of images and of texts, or names an unknown family.
+    """
     image = {"encoders/embedded", "encoders/clip", "encoders/vision"}
     kinds = {Kind.IMAGE if n.key in image else Kind.TEXT for n in parse_encoder_id(encoder_id)}
     if len(kinds) > 1:

@@ -80,7 +80,11 @@ class Settings:
 
 
 def assets_folder() -> Path:
-    """The folder `assets/`: beside the code in a checkout, `patchlane_assets` in a wheel."""
+    """The folder `assets/`: beside the code in a checkout, `patchlane_assets` in a wheel.
+
+    Raises:
+        BadInputError: the installation lacks it.
+    """
     beside = CHECKOUT / "assets"
     if beside.is_dir():
         return beside

@@ -37,7 +37,11 @@ class RemovedProject:
 
 
 def put_aside(path: Path, settings: Settings) -> Path:
-    """Move a project out of sight; gives where it is now."""
+    """Move a project out of sight; gives where it is now.
+
+    Raises:
+        SaveError: it cannot be moved.
+    """
     folder = settings.home / REMOVED
     stamp = f"{path.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     # Two of one name within a second must not land in one another.

@@ -65,7 +65,11 @@ def colours(
     brought: Brought | None = None,
     source: str | None = None,
 ) -> Float[np.ndarray, " n"]:
-    """One number per encoded row; see `Workbench.colours`."""
+    """One number per encoded row; see `Workbench.colours`.
+
+    Raises:
+        BadInputError: an unknown `by`, or one that lacks its label or source.
+    """
     rows = np.flatnonzero(board.encoded)
     if by == "brought" and column is not None and source is not None:
         return brought_chances(board, brought or {}, source)[rows, column]

@@ -101,7 +101,12 @@ def bench(args: Namespace) -> dict[str, Any]:
 
 
 def reproduce(args: Namespace) -> dict[str, Any]:
-    """Run one experiment or all; `exit` is 1 where a claim does not come out as expected."""
+    """Run one experiment or all; `exit` is 1 where a claim does not come out as expected.
+
+    Raises:
+        BadInputError: neither a name nor `--all` was given.
+        NotFoundError: there are no data packs, or no experiment of that name.
+    """
     if not args.all and not args.name:
         raise BadInputError(f"name an experiment or say --all; there are {', '.join(EXPERIMENTS)}")
     settings = Settings.from_environ()

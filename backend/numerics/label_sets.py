@@ -85,6 +85,9 @@ def flips(
         power: 1 is -log of the probability of t with labels taken as independent. The larger it
             is, the more the one worst answer decides, and the more can be certain of each label:
             many small losses, which every sample has, use less of the radius up.
+
+    Raises:
+        ValueError: an unknown measure.
     """
     if measure == EUCLIDEAN:
         at = np.rint(chances * GRID).astype(np.int64)

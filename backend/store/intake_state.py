@@ -106,7 +106,11 @@ class NameIndex:
         return self.resolve(names[0])
 
     def resolve(self, name: str) -> int:
-        """The sample that an annotation names."""
+        """The sample that an annotation names.
+
+        Raises:
+            BadInputError: none has this name, or several have.
+        """
         sample = self.whole.get(name)
         if sample is not None:
             return sample

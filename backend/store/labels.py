@@ -158,7 +158,12 @@ class LabelBook:
     def move(
         self, labels: Sequence[int | str | Label], pack: str, *, who: str, op: str | None = None
     ) -> Receipt:
-        """Put labels into a pack; one undo takes all of it back."""
+        """Put labels into a pack; one undo takes all of it back.
+
+        Raises:
+            BadInputError: no label was named, or the pack has no possible name.
+            NotFoundError: a label is unknown.
+        """
         name = clean_label(pack, self._limit)
         if not labels:
             raise BadInputError(f"say which labels go into the pack {name!r}")
@@ -172,7 +177,12 @@ class LabelBook:
     def remove(
         self, labels: Sequence[int | str | Label], *, who: str, op: str | None = None
     ) -> Receipt:
-        """Remove labels; one undo brings them back with their verdicts, until `compact`."""
+        """Remove labels; one undo brings them back with their verdicts, until `compact`.
+
+        Raises:
+            BadInputError: no label was named.
+            NotFoundError: a label is unknown.
+        """
         if not labels:
             raise BadInputError("say which labels to remove")
 
@@ -300,7 +310,11 @@ def by_name(labels: Sequence[Label]) -> dict[str, Label]:
 
 
 def find_label(connection: Connection, wanted: int | str | Label) -> Label:
-    """`LabelBook.find` inside a transaction."""
+    """`LabelBook.find` inside a transaction.
+
+    Raises:
+        NotFoundError: there is none; lists some that there are.
+    """
     labels = live_labels(connection)
     if isinstance(wanted, Label):
         wanted = wanted.id

@@ -187,7 +187,11 @@ class LaneStore:
         return self.path(name).with_suffix(".import.safetensors")
 
     def path(self, digest: str) -> Path:
-        """Where the lane with this digest lies."""
+        """Where the lane with this digest lies.
+
+        Raises:
+            BadInputError: it is no digest.
+        """
         if not digest.isalnum():
             raise BadInputError(f"{digest!r} names no lane")
         return self.folder / f"{digest}.safetensors"

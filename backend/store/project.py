@@ -169,7 +169,11 @@ class ProjectStore:
         return default if found is None else json.loads(found)
 
     def set(self, key: str, value: object) -> None:
-        """Keep a value under a key; anything that JSON holds."""
+        """Keep a value under a key; anything that JSON holds.
+
+        Raises:
+            BadInputError: the key belongs to the store.
+        """
         if key in _OWN_KEYS:
             raise BadInputError(f"the key {key!r} belongs to the store; choose another one")
         packed = json.dumps(value)

@@ -41,7 +41,11 @@ from backend.store.voices import ADJUDICATION, people_from, spoken_by, voice
 
 
 def toggle(connection: Connection, root: Operation, *, who: str, op: str | None) -> int:
-    """Switch an operation off (undo) or on again (redo); returns the place of the new row."""
+    """Switch an operation off (undo) or on again (redo); returns the place of the new row.
+
+    Raises:
+        BadInputError: nothing of the operation is left to switch.
+    """
     if root.is_final:
         raise BadInputError(
             f"there is nothing left of action {root.id} to take back or bring back; the project "

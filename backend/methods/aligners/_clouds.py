@@ -11,7 +11,11 @@ from backend.types import Alignment
 
 
 def check_temperature(temperature: float) -> None:
-    """Refuse what no softmax can be divided by."""
+    """Refuse what no softmax can be divided by.
+
+    Raises:
+        BadInputError: it is 0 or below, or no number.
+    """
     if not temperature > 0:
         raise BadInputError(f"temperature is {temperature}; give one above 0")
 
@@ -23,7 +27,11 @@ def check(
     weights: np.ndarray | None = None,
     saliency: np.ndarray | None = None,
 ) -> None:
-    """Refuse widths that differ and weights below 0."""
+    """Refuse widths that differ and weights below 0.
+
+    Raises:
+        BadInputError: tells both widths, or the weight.
+    """
     if parts.shape[2] != labels.shape[1]:
         raise BadInputError(
             f"parts are {parts.shape[2]} wide and labels {labels.shape[1]}; "

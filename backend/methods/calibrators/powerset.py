@@ -78,7 +78,11 @@ class PowersetCalibrator:
         return label_sets.samples_needed(level)
 
     def flips(self, state: State, chances: Float[np.ndarray, "n l"]) -> label_sets.Flips:
-        """Distances of all label sets of some samples."""
+        """Distances of all label sets of some samples.
+
+        Raises:
+            BadInputError: the chances are of another number of labels than was fitted.
+        """
         if state["labels"][0] != chances.shape[1]:
             raise BadInputError(
                 f"got chances of {chances.shape[1]} labels for sets of {state['labels'][0]}; "

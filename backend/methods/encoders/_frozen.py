@@ -155,7 +155,11 @@ def array(tensor: Tensor) -> np.ndarray:
 
 
 def linear_of(layer: object, *, gain: object = None) -> Linear:
-    """A linear layer; `gain` is a module with one factor per output (layer scale), or none."""
+    """A linear layer; `gain` is a module with one factor per output (layer scale), or none.
+
+    Raises:
+        NotPlainError: it is another kind of layer, or a gain without factors stands behind it.
+    """
     if not isinstance(layer, nn.Linear):
         raise NotPlainError(f"it has a {type(layer).__name__} where a linear map is expected")
     bias = layer.bias if layer.bias is not None else torch.zeros(layer.out_features)
@@ -177,7 +181,11 @@ def three_of(weight: Tensor, bias: Tensor | None) -> tuple[Linear, Linear, Linea
 
 
 def norm_of(layer: object) -> Norm:
-    """A layer norm over the last axis."""
+    """A layer norm over the last axis.
+
+    Raises:
+        NotPlainError: it is another kind of norm.
+    """
     if not isinstance(layer, nn.LayerNorm) or layer.weight is None:
         raise NotPlainError(f"its norm is a {type(layer).__name__}, not a layer norm")
     bias = layer.bias if layer.bias is not None else torch.zeros_like(layer.weight)
@@ -185,7 +193,11 @@ def norm_of(layer: object) -> Norm:
 
 
 def activation_of(module: Callable[[Tensor], Tensor]) -> str:
-    """The name of an activation, found by its values."""
+    """The name of an activation, found by its values.
+
+    Raises:
+        NotPlainError: it is none of those that lanes know.
+    """
     x = torch.linspace(-6, 6, 241)
     with torch.inference_mode():
         values = module(x.clone())

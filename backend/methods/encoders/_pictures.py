@@ -124,7 +124,11 @@ class PictureNetwork:
         return self._host().stack
 
     def prepared(self, picture: object) -> Float[np.ndarray, "3 h w"]:
-        """A picture in the network's form: stretched, never cropped."""
+        """A picture in the network's form: stretched, never cropped.
+
+        Raises:
+            BadInputError: it is no picture.
+        """
         if not isinstance(picture, Image.Image):
             raise BadInputError(f"{self.encoder_id} takes pictures, not {type(picture).__name__}")
         height, width = self.form.size

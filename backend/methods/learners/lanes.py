@@ -256,6 +256,9 @@ class LanesLearner:
             seed: of the start and of the order of samples.
             threads: PyTorch's, while this runs.
             on_epoch: called with (epoch, epochs at most, held-back loss); False stops early.
+
+        Raises:
+            BadInputError: there is no YES or NO to learn from.
         """
         own = self.settings
         if own.is_paper_protocol:
