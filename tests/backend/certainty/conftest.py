@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import shutil
 
 import numpy as np
 import pytest
 
-from backend import api, pipeline
+from backend import api
 from backend.settings import Settings
-from backend.types import Kind
+from tests.backend.text_projects import loaded, made_project, told
 
 LABELS = ("apple", "river", "engine", "violin")
 WORDS = {
@@ -22,8 +20,6 @@ WORDS = {
 }
 COUNT = 160
 
-loaded = functools.cache(pipeline.load_encoder)
-
 
 def texts():
     """Name, text and what it is about; each is about one thing or more."""
@@ -32,8 +28,7 @@ def texts():
     for number in range(COUNT):
         about = {label for label in LABELS if draw.random() < 0.35}
         about |= {LABELS[number % 4]}
-        told = ", ".join(str(draw.choice(WORDS[label])) for label in sorted(about))
-        rows.append((f"t{number}", f"{number}: {told}", about))
+        rows.append(told(number, about, WORDS, draw))
     return rows
 
 
@@ -58,14 +53,10 @@ def settings(text_settings):
 @pytest.fixture(scope="session")
 def made(text_settings, tmp_path_factory):
     """A project without a verdict, never opened by a test itself."""
-    file = tmp_path_factory.mktemp("in") / "texts.jsonl"
-    file.write_text("\n".join(json.dumps({"sample": n, "text": t}) for n, t, _ in texts()))
+    folder = tmp_path_factory.mktemp("in")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("backend.live.load_encoder", loaded)
-        bench = api.create_project(
-            "made", labels=LABELS, kind=Kind.TEXT, encoder="words", settings=text_settings
-        )
-        bench.add(file)
+        bench = made_project(texts(), folder, text_settings, labels=LABELS, encoder="words")
         bench.close()
     return bench.path
 

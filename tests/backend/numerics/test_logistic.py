@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from backend.numerics import logistic
@@ -24,6 +25,14 @@ def test_equals_sklearn_without_offsets(case):
     found, steps = logistic.fit(x, np.zeros(70), y, np.ones(70), np.zeros(9))
     np.testing.assert_allclose(found, expected.coef_[0], atol=1e-6)
     assert 0 < steps < 20
+
+
+def test_the_logistic_is_that_of_scipy_and_overflows_nowhere():
+    x = np.array([-1e4, -30.0, -1.5, 0.0, 2.0, 40.0, 1e4, np.nan])
+    np.testing.assert_allclose(logistic.logistic(x), expit(x), atol=1e-15)
+    light = logistic.logistic(x.astype(np.float32))
+    assert light.dtype == np.float32
+    np.testing.assert_allclose(light, expit(x), atol=1e-7)
 
 
 def test_weights_count_like_repeated_rows(case):

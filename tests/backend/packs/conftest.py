@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import shutil
 
 import numpy as np
 import pytest
 
-from backend import api, pipeline
+from backend import api
 from backend.methods.learners.lanes import LanesLearner
 from backend.settings import Settings
-from backend.types import Kind
+from tests.backend.text_projects import loaded, made_project, told
 
 THINGS = ("apple", "river", "engine", "violin")
 MOODS = ("gladness", "fear")
@@ -34,13 +32,8 @@ def texts():
         about = {THINGS[number % 4]}
         if number % 3:
             about.add(MOODS[number % 2])
-        told = ", ".join(str(draw.choice(WORDS[label])) for label in sorted(about))
-        rows.append((f"t{number}", f"{number}: {told}", about))
+        rows.append(told(number, about, WORDS, draw))
     return rows
-
-
-# The encoder is compiled once a run: what takes seconds here is nothing that is tested.
-loaded = functools.cache(pipeline.load_encoder)
 
 
 @pytest.fixture(autouse=True)
@@ -64,15 +57,17 @@ def settings(text_settings):
 @pytest.fixture(scope="session")
 def made(text_settings, tmp_path_factory):
     """A project that was answered in full, never opened by a test itself."""
-    file = tmp_path_factory.mktemp("in") / "texts.jsonl"
-    file.write_text("\n".join(json.dumps({"sample": n, "text": t}) for n, t, _ in texts()))
+    folder = tmp_path_factory.mktemp("in")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("backend.live.load_encoder", loaded)
-        bench = api.create_project(
-            "made", labels=THINGS, kind=Kind.TEXT, encoder="sentence:minilm", settings=text_settings
+        bench = made_project(
+            texts(),
+            folder,
+            text_settings,
+            labels=THINGS,
+            encoder="sentence:minilm",
+            packs={"moods": MOODS},
         )
-        bench.add_labels(MOODS, pack="moods")
-        bench.add(file)
         bench.correct(answers(range(32)))
         bench.learn()
         bench.close()
