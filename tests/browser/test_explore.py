@@ -136,6 +136,17 @@ def place_on_screen(page: Any, sample: int) -> tuple[float, float]:
     )
 
 
+def first_results(page: Any, count: int) -> list[str]:
+    """The first results, by their place: a tile says nothing until its card is there."""
+    found = page.wait_for_function(
+        """count => { const first = Array.from({length: count}, (_, k) =>
+                document.querySelector(`[data-testid=result][data-k="${k}"][data-sample]`));
+            return first.every(Boolean) && first.map(tile => tile.dataset.sample); }""",
+        arg=count,
+    )
+    return found.json_value()
+
+
 def test_lasso_then_yes_to_all_and_one_undo(explore: Callable[..., Any]) -> None:
     page = explore("&colour=doubt")
     shown = map_ready(page)
@@ -214,14 +225,10 @@ def test_search_shows_results_and_opens_one(explore: Callable[..., Any]) -> None
     page = explore()
     page.locator("[data-testid=search-box]").fill("bread")
     page.keyboard.press("Enter")
-    results = page.locator("[data-testid=result][data-sample]")
-    results.first.wait_for()
-    assert "query=bread" in page.url
+    results = page.locator("[data-testid=result]")
     best = [hit.name for hit in page.bench.search(text="bread", k=5)]
-    page.wait_for_function(
-        "n => document.querySelector('[data-testid=result]')?.dataset.sample === n", arg=best[0]
-    )
-    assert [results.nth(k).get_attribute("data-sample") for k in range(5)] == best
+    assert first_results(page, 5) == best
+    assert "query=bread" in page.url
     assert results.first.locator("mark").count() > 0
     # a search for markup, and a text that is markup
     page.locator("[data-testid=explore-search]").fill(HOSTILE)
@@ -238,10 +245,8 @@ def test_search_shows_results_and_opens_one(explore: Callable[..., Any]) -> None
 
 def test_an_address_with_a_query_opens_on_its_results(explore: Callable[..., Any]) -> None:
     page = explore("&query=fresh+bread")
-    page.locator("[data-testid=result][data-sample]").first.wait_for()
     best = [hit.name for hit in page.bench.search(text="fresh bread", k=3)]
-    results = page.locator("[data-testid=result][data-sample]")
-    assert [results.nth(k).get_attribute("data-sample") for k in range(3)] == best
+    assert first_results(page, 3) == best
     assert page.locator("[data-testid=search-box]").input_value() == "fresh bread"
 
 

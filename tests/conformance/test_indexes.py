@@ -73,6 +73,23 @@ def test_adding_again_replaces(index, stored):
     assert cosine[0, 0] < 0.99  # the old vector is gone
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_of_equal_ones_the_lower_id_comes_first_however_they_were_added(index, seed):
+    """Eight copies each of 5 vectors: wherever k cuts, the order is the one that a sort gives."""
+    random = np.random.default_rng(seed)
+    vectors = random.normal(size=(5, 33)).astype(np.float32)
+    ids = random.permutation(400)[:40].astype(np.int64)
+    of = np.arange(40) % 5
+    index.add(ids, vectors[of])
+    index.remove(ids[:7])
+    index.add(ids[:7], vectors[of[:7]])  # now they lie elsewhere
+    query = random.normal(size=(1, 33)).astype(np.float32)
+    cosine = (vectors @ query[0] / np.linalg.norm(vectors, axis=1))[of]
+    order = sorted(range(40), key=lambda at: (-cosine[at], ids[at]))
+    for k in (1, 3, 8, 11, 39, 40, 50):
+        assert index.search(query, k)[0][0].tolist() == ids[order][:k].tolist()
+
+
 def test_fewer_columns_if_fewer_are_stored(index, stored):
     ids, vectors = stored
     assert len(index) == 0

@@ -14,12 +14,16 @@ from jaxtyping import Float, Int
 from backend.errors import BadInputError
 from backend.fingerprints import fingerprint_of
 
+TIED = 1e-6
+"""Cosines that FAISS says are this near may be one number."""
+
 
 class ExactIndex:
     """Brute force, fast; without `dim` the first vectors added decide the width.
 
     Vectors are brought to unit length on the way in, so the inner product is the cosine whatever
-    was added. Adding an id again replaces its vector.
+    was added. Adding an id again replaces its vector. Of equal cosines the lower id comes first,
+    in whatever order they were added: copies of a sample have one order in every search.
     """
 
     @dataclass(frozen=True)
@@ -59,8 +63,30 @@ class ExactIndex:
         k = max(0, min(k, len(self)))
         if self._index is None or k == 0 or len(queries) == 0:
             return np.zeros((len(queries), k), np.int64), np.zeros((len(queries), k), np.float32)
-        cosine, ids = self._index.search(self._unit(queries), k)
-        return ids, np.clip(cosine, -1, 1)  # rounding may say 1.0000001
+        unit = self._unit(queries)
+        # One more than asked for: it says whether the last place is shared.
+        cosine, ids = self._index.search(unit, min(k + 1, len(self)))
+        for row in np.flatnonzero((cosine[:, :-1] - cosine[:, 1:] <= TIED).any(axis=1)):
+            ids[row, :k], cosine[row, :k] = self._ordered(unit[row], k)
+        return ids[:, :k], np.clip(cosine[:, :k], -1, 1)  # rounding may say 1.0000001
+
+    def _ordered(
+        self, query: Float[np.ndarray, " _"], k: int
+    ) -> tuple[Int[np.ndarray, " k"], Float[np.ndarray, " k"]]:
+        """The k best, equal ones by id, wherever among them the last place is."""
+        assert self._index is not None  # noqa: S101  the caller has looked
+        wanted = min(2 * k, len(self))
+        while True:
+            found, ids = (each[0] for each in self._index.search(query[None], wanted))
+            if wanted == len(self) or found[-1] < found[k - 1] - TIED:
+                break
+            wanted = min(2 * wanted, len(self))
+        # FAISS adds up in another order depending on where a vector lies, so equal ones may differ
+        # in the last bit: measured again, all in one way.
+        exact = self._index.reconstruct_batch(ids).astype(np.float64) @ query.astype(np.float64)
+        cosine = exact.astype(np.float32)
+        order = np.lexsort((ids, -cosine))[:k]
+        return ids[order], cosine[order]
 
     def _unit(self, vectors: Float[np.ndarray, "n _"]) -> Float[np.ndarray, "n _"]:
         if self._index is not None and vectors.shape[1] != self._index.d:
