@@ -72,6 +72,7 @@ def _build_encoder(name: EncoderName, settings: Settings) -> Encoder:
         "device": settings.device,
         "dtype": settings.dtype,
         "threads": settings.threads,
+        "cache": str(settings.cache),
         "is_offline": settings.is_offline,
     }
     if name.model:

@@ -2,12 +2,12 @@
 
 `Settings.from_environ()` is called at the edge (command line, server, `open_project`) and handed
 down; nothing below reads `os.environ` again. Variables: PATCHLANE_HOME, PATCHLANE_DATA,
-PATCHLANE_DEVICE (auto, cpu, cuda), PATCHLANE_ENGINE (auto, openvino, torch), PATCHLANE_DTYPE
-(auto, float32, bfloat16), PATCHLANE_THREADS, PATCHLANE_OFFLINE (1: never download, the default),
-PATCHLANE_TOKEN_CACHE_BYTES (the most a project's cache of tokens for lanes may take, 4 GiB),
-PATCHLANE_TOKEN_PRECISION (float16, int8), and the most that is taken from outside:
-PATCHLANE_MAX_LABEL_CHARACTERS, PATCHLANE_MAX_TEXT_CHARACTERS, PATCHLANE_MAX_UPLOAD_BYTES,
-PATCHLANE_MAX_ARCHIVE_MEMBERS, PATCHLANE_MAX_PIXELS.
+PATCHLANE_CACHE (compiled networks), PATCHLANE_DEVICE (auto, cpu, cuda), PATCHLANE_ENGINE (auto,
+openvino, torch), PATCHLANE_DTYPE (auto, float32, bfloat16), PATCHLANE_THREADS, PATCHLANE_OFFLINE
+(1: never download, the default), PATCHLANE_TOKEN_CACHE_BYTES (the most a project's cache of tokens
+for lanes may take, 4 GiB), PATCHLANE_TOKEN_PRECISION (float16, int8), and the most that is taken
+from outside: PATCHLANE_MAX_LABEL_CHARACTERS, PATCHLANE_MAX_TEXT_CHARACTERS,
+PATCHLANE_MAX_UPLOAD_BYTES, PATCHLANE_MAX_ARCHIVE_MEMBERS, PATCHLANE_MAX_PIXELS.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Settings:
 
     home: Path = field(default_factory=lambda: Path.home() / ".patchlane")
     data: Path = CHECKOUT.parent / "shared" / "data"
+    cache: Path = field(default_factory=lambda: _cache_folder(os.environ))
     device: str = "auto"
     engine: str = "auto"
     dtype: str = "auto"
@@ -61,6 +62,7 @@ class Settings:
         return cls(
             home=Path(env.get("PATCHLANE_HOME") or defaults.home).expanduser(),
             data=Path(env.get("PATCHLANE_DATA") or defaults.data).expanduser(),
+            cache=_cache_folder(env),
             device=_choice(env, "PATCHLANE_DEVICE", ("auto", "cpu", "cuda")),
             engine=_choice(env, "PATCHLANE_ENGINE", ("auto", "openvino", "torch")),
             dtype=_choice(env, "PATCHLANE_DTYPE", ("auto", "float32", "bfloat16")),
@@ -92,6 +94,14 @@ def assets_folder() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise BadInputError("Patchlane's assets are missing; install it again")
     return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _cache_folder(env: Mapping[str, str]) -> Path:
+    """PATCHLANE_CACHE, or a folder where this person's programs keep what may be deleted."""
+    named = env.get("PATCHLANE_CACHE")
+    if named:
+        return Path(named).expanduser()
+    return Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "patchlane"
 
 
 def _number(env: Mapping[str, str], name: str, default: int) -> int:

@@ -10,6 +10,10 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Compiled networks, for all processes of this run and the next: named by their code and weights.
+os.environ.setdefault(
+    "PATCHLANE_CACHE", str(Path(__file__).parents[1] / ".pytest_cache" / "engines")
+)
 
 from backend.settings import Settings
 

@@ -11,7 +11,9 @@ from backend.errors import BadInputError
 from backend.settings import Limits, Settings
 
 
-def test_without_variables_the_defaults_stand() -> None:
+def test_without_variables_the_defaults_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PATCHLANE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
     found = Settings.from_environ({})
     assert found == Settings()
     assert (found.token_cache_bytes, found.token_precision) == (4 * 2**30, "float16")

@@ -1,7 +1,8 @@
 """Run a torch module on arrays: with OpenVINO on a CPU (2 to 10 times faster), or with PyTorch.
 
 Both engines take and return float32 NumPy arrays. In one dtype they agree within a tested bound,
-so an engine is no part of an encoder's fingerprint; the dtype is.
+so an engine is no part of an encoder's fingerprint; the dtype is. What OpenVINO compiled may be
+kept on disk (`_engine_cache`), where it gives the same numbers, bit by bit.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import queue
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +21,7 @@ import torch
 from torch import nn
 
 from backend.errors import BadInputError
+from backend.methods.encoders._engine_cache import EngineCache, key_of
 
 try:
     import openvino as ov
@@ -62,7 +65,7 @@ def choose_engine(engine: str, device: str) -> Literal["openvino", "torch"]:
 
 
 def compile_engine(
-    module: nn.Module,
+    module: nn.Module | Callable[[], nn.Module],
     example_inputs: Sequence[np.ndarray],
     *,
     engine: str = "auto",
@@ -71,6 +74,8 @@ def compile_engine(
     threads: int = 0,
     varying: int = 1,
     streams: int = 1,
+    cache: str = "",
+    identity: str = "",
 ) -> Engine:
     """A callable that runs `module` on arrays shaped like the examples; the first axis may vary.
 
@@ -78,7 +83,8 @@ def compile_engine(
     `streams` says run at once.
 
     Args:
-        module: A module that takes tensors and returns one tensor or a tuple of tensors.
+        module: A module that takes tensors and returns one tensor or a tuple of tensors, or what
+            gives one: it is asked only if nothing compiled is in the cache.
         example_inputs: One array per input; the first axis is the batch.
         engine: "openvino", "torch" or "auto".
         device: A torch device such as "cpu" or "cuda", or "auto".
@@ -89,6 +95,9 @@ def compile_engine(
         varying: How many leading axes may vary; 2 for texts of any length.
         streams: Calls that OpenVINO runs at once, its threads divided among them. PyTorch runs
             one call at a time.
+        cache: Folder where OpenVINO's networks are kept, "" to keep none.
+        identity: What decides the module's weights and form, beside the code in this room; needed
+            for the cache.
 
     Raises:
         BadInputError: the engine cannot run on the device, or a choice is not known.
@@ -96,17 +105,19 @@ def compile_engine(
     device, dtype = choose_device(device), choose_dtype(dtype)
     if dtype not in ("float32", "bfloat16"):
         raise BadInputError(f"the dtype {dtype!r} is not known; there are float32, bfloat16, auto")
-    module = module.eval()
+    load = (lambda: module) if isinstance(module, nn.Module) else module
     if choose_engine(engine, device) == "openvino":
         return _compile_openvino(
-            module,
+            load,
             example_inputs,
             dtype=dtype,
             threads=threads,
             varying=varying,
             streams=streams,
+            cache=EngineCache(Path(cache)) if cache and identity else None,
+            identity=identity,
         )
-    return _compile_torch(module, device=device, dtype=dtype)
+    return _compile_torch(load().eval(), device=device, dtype=dtype)
 
 
 def lazy_engine(
@@ -115,7 +126,7 @@ def lazy_engine(
     """`compile_engine` on the first call: a project whose vectors are stored opens without it.
 
     Args:
-        load: Gives the module; called once.
+        load: Gives the module; called once at most.
         example_inputs: As for `compile_engine`.
         options: As for `compile_engine`.
     """
@@ -125,42 +136,60 @@ def lazy_engine(
     def run(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         with lock:
             if not made:
-                made.append(compile_engine(load(), example_inputs, **options))
+                made.append(compile_engine(load, example_inputs, **options))
         return made[0](*arrays)
 
     return run
 
 
 def _compile_openvino(
-    module: nn.Module,
+    load: Callable[[], nn.Module],
     example_inputs: Sequence[np.ndarray],
     *,
     dtype: str,
     threads: int,
     varying: int,
     streams: int,
+    cache: EngineCache | None,
+    identity: str,
 ) -> Engine:
     if ov is None:  # choose_engine has refused this already
         raise BadInputError("openvino is not installed")
-    examples = tuple(_example(array) for array in example_inputs)
-    shapes = [
-        ov.PartialShape([-1] * varying + list(array.shape[varying:])) for array in example_inputs
-    ]
-    with _traceable(), torch.no_grad():
-        # Traced here, since OpenVINO's own call runs the module three more times to check itself.
-        traced = torch.jit.trace(module, examples, check_trace=False)
-        model = ov.convert_model(traced, input=shapes)
     options: dict[str, object] = {
         "INFERENCE_PRECISION_HINT": "bf16" if dtype == "bfloat16" else "f32",
         # Left to itself, OpenVINO took one of two virtual cores.
         "INFERENCE_NUM_THREADS": usable_threads(threads),
         **({"PERFORMANCE_HINT": "LATENCY"} if streams == 1 else {"NUM_STREAMS": str(streams)}),
     }
-    compiled = ov.Core().compile_model(model, "CPU", options)
+    core = ov.Core()
+    key = ""
+    compiled: Any = None
+    if cache is not None:
+        key = key_of(
+            {
+                "identity": identity,
+                "inputs": [[str(array.dtype), *array.shape[varying:]] for array in example_inputs],
+                "varying": varying,
+                "options": options,
+                "made by": [ov.get_version(), torch.__version__],
+                "for": [
+                    core.get_property("CPU", "FULL_DEVICE_NAME"),
+                    sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
+                ],
+            }
+        )
+        blob = cache.load(key)
+        if blob is not None:
+            with suppress(RuntimeError):  # whole, and yet not what this OpenVINO reads
+                compiled = core.import_model(blob, "CPU", options)
+    if compiled is None:
+        compiled = core.compile_model(_converted(load(), example_inputs, varying), "CPU", options)
+        if cache is not None:
+            cache.store(key, compiled.export_model().getvalue())
     free: queue.SimpleQueue[Any] = queue.SimpleQueue()
     for _ in range(streams):
         free.put(compiled.create_infer_request())
-    count = len(model.outputs)
+    count = len(compiled.outputs)
 
     def run(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         request = free.get()
@@ -176,6 +205,19 @@ def _compile_openvino(
             free.put(request)
 
     return run
+
+
+def _converted(module: nn.Module, example_inputs: Sequence[np.ndarray], varying: int) -> Any:
+    """The module as OpenVINO's graph, its first axes free."""
+    module = module.eval()
+    examples = tuple(_example(array) for array in example_inputs)
+    shapes = [
+        ov.PartialShape([-1] * varying + list(array.shape[varying:])) for array in example_inputs
+    ]
+    with _traceable(), torch.no_grad():
+        # Traced here, since OpenVINO's own call runs the module three more times to check itself.
+        traced = torch.jit.trace(module, examples, check_trace=False)
+        return ov.convert_model(traced, input=shapes)
 
 
 def usable_threads(threads: int) -> int:

@@ -66,7 +66,7 @@ def load_text_model(name: str, *, is_offline: bool) -> TextModel:
         OfflineError: the model is neither packaged nor on this machine, and downloads are off.
         BadInputError: the folder holds no sentence-transformers model, or the name is unknown.
     """
-    if name.lower() in (*PACKAGED, *_ALIASES):
+    if is_packaged(name):
         return _load_packaged()
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -74,6 +74,11 @@ def load_text_model(name: str, *, is_offline: bool) -> TextModel:
     if name.startswith((".", "/", "~")):
         raise BadInputError(f"there is no folder {name!r} with a sentence-transformers model")
     return _load_with_library(name, name, is_offline=is_offline)
+
+
+def is_packaged(name: str) -> bool:
+    """Whether the name is one of the packaged model's."""
+    return name.lower() in (*PACKAGED, *_ALIASES)
 
 
 def _load_packaged() -> TextModel:

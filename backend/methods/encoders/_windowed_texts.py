@@ -71,7 +71,15 @@ class WindowedTexts:
     input_size = 0
     plain_dim = 0
 
-    def __init__(self, settings: HowToRun, model: TextModel, *, encoder_id: str, family: str):
+    def __init__(
+        self,
+        settings: HowToRun,
+        model: TextModel,
+        *,
+        encoder_id: str,
+        family: str,
+        cache: str = "",
+    ):
         """Read texts by a network.
 
         Args:
@@ -79,6 +87,7 @@ class WindowedTexts:
             model: the network, and what it takes to feed it.
             encoder_id: the name that people use.
             family: what fingerprints begin with.
+            cache: where compiled networks are kept; only where the fingerprint says all of them.
         """
         self.settings = settings
         self.id = encoder_id
@@ -96,14 +105,17 @@ class WindowedTexts:
             "dtype": dtype,
             "threads": settings.threads,
             "varying": 2,
+            "cache": cache,
         }
-        self._run = lazy_engine(model.load_module, [example, example], **options)
-        self._watch = lazy_engine(self._watched, [example, example], **options)
         self._model = model
         self.lane_refusal = refusal(self.id, model.no_lanes) if model.no_lanes else ""
         facts = {**model.identity, "dtype": dtype}
         self.lane_key = "" if model.no_lanes else encoder_fingerprint(f"{family}-stream", facts)
         self.fingerprint = encoder_fingerprint(family, {**facts, "parts": "words, mean of tokens"})
+        inputs = [example, example]
+        plain, watched = (f"{family} {form} {self.fingerprint}" for form in ("plain", "watched"))
+        self._run = lazy_engine(model.load_module, inputs, identity=plain, **options)
+        self._watch = lazy_engine(self._watched, inputs, identity=watched, **options)
 
     def encode(self, samples: Sequence[object]) -> Encoded:
         """One vector per text and one per word, in windows of similar length."""

@@ -177,6 +177,7 @@ class EmbeddedEncoder:
             threads: 0 for all cores this process may use.
             batch_size: pictures per run of the network; OpenVINO runs several smaller ones at once.
             folder: where the weights lie, "" for those that ship.
+            cache: where compiled networks are kept, "" for nowhere.
         """
 
         engine: str = "auto"
@@ -185,6 +186,7 @@ class EmbeddedEncoder:
         threads: int = 0
         batch_size: int = 16
         folder: str = ""
+        cache: str = ""
 
     id = "embedded"
     kind = Kind.IMAGE
@@ -350,29 +352,32 @@ class EmbeddedEncoder:
             if self._watch is not None:
                 return self._watch
             if self._run is None:
-                self._run = self._compiled(self.network())
+                self._run = self._compiled(self.network, "plain")
             return self._run
 
     def _watching_engine(self) -> Engine:
         """The network that gives its stream as well, compiled on first use."""
         with self._lock:
             if self._watch is None:
-                network = self.network()
-                self._watch = self._compiled(
-                    Watched(WithMeanCell(network), freeze(network.transformer))
-                )
+                self._watch = self._compiled(self._watched, "watched")
             return self._watch
 
-    def _compiled(self, network: nn.Module) -> Engine:
+    def _watched(self) -> Watched:
+        network = self.network()
+        return Watched(WithMeanCell(network), freeze(network.transformer))
+
+    def _compiled(self, load: Callable[[], nn.Module], form: str) -> Engine:
         size = self.output.size
         return compile_engine(
-            network,
+            load,
             [np.zeros((2, size, size, 3), np.uint8)],
             engine=self.settings.engine,
             device=self.settings.device,
             dtype=self.settings.dtype,
             threads=self.settings.threads,
             streams=self._streams,
+            cache=self.settings.cache,
+            identity=f"embedded {form} {self.fingerprint} {self.lane_key}",
         )
 
     def network(self) -> EmbeddedNetwork:

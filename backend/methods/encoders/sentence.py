@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backend.methods.encoders._text_models import load_text_model
+from backend.methods.encoders._text_models import is_packaged, load_text_model
 from backend.methods.encoders._windowed_texts import WindowedTexts
 from backend.types import ScoreScale
 
@@ -32,6 +32,7 @@ class SentenceEncoder(WindowedTexts):
             model: "minilm" (packaged), a local folder, or a name that may be downloaded.
             batch_size: windows per run.
             is_offline: never download.
+            cache: where compiled networks are kept, "" for nowhere; of the packaged model alone.
         """
 
         model: str = "minilm"
@@ -41,11 +42,17 @@ class SentenceEncoder(WindowedTexts):
         threads: int = 0
         batch_size: int = 64
         is_offline: bool = True
+        cache: str = ""
 
     scale = SCALES["minilm"]
 
     def __init__(self, settings: Settings = Settings()):
         model = load_text_model(settings.model, is_offline=settings.is_offline)
         super().__init__(
-            settings, model, encoder_id=f"sentence:{settings.model}", family="sentence"
+            settings,
+            model,
+            encoder_id=f"sentence:{settings.model}",
+            family="sentence",
+            # A folder may hold the same weights in another network the next time.
+            cache=settings.cache if is_packaged(settings.model) else "",
         )
