@@ -53,6 +53,7 @@ from backend.intake import preview as read_preview
 from backend.jobs import Cancelled, Job, Jobs, Ticket
 from backend.lane_steps import PackChange, TeachReport
 from backend.lane_travel import MOST_LANE_FILE
+from backend.open_project import ProjectInfo
 from backend.pack_facts import CurvePoint, PackInfo, VersionChange
 from backend.people import Agreement, Dispute, LabelAgreement, PersonFacts, Word
 from backend.pipeline import kind_of_encoder, load_encoder
@@ -94,7 +95,7 @@ from backend.types import (
     Suggestion,
     Verdict,
 )
-from backend.workbench import ProjectInfo, Workbench
+from backend.workbench import Workbench
 
 __all__ = [
     "AUDIT_KINDS",
@@ -326,7 +327,12 @@ def preview(
 
 
 def remove_project(name: str | Path, *, settings: Settings | None = None) -> Path:
-    """Put a project aside; `restore_project` brings it back until `delete_project`."""
+    """Put a project aside; `restore_project` brings it back until `delete_project`.
+
+    Raises:
+        NotFoundError: there is no such project.
+        SaveError: it cannot be moved.
+    """
     settings = settings or Settings.from_environ()
     path = project_path(name, settings)
     if not (path / DATABASE).is_file():

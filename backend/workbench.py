@@ -1,71 +1,40 @@
 """One open project: add, suggest, explain, correct, learn, pick, search, export.
 
-The workbench answers people and programs from the board that `live.py` keeps in step with the log,
-and appends every correction to the log before it answers. It is safe to call from many threads;
-whatever takes long is a job.
+What a project answers is in `open_project.py`; here is what changes it. Every correction is in the
+log before it is answered. It is safe to call from many threads; whatever takes long is a job.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
-import numpy as np
-from jaxtyping import Float
-
-from backend import catalogue, encoding, evidence, intake, learning, localising, picking, views
-from backend.board import Board
-from backend.certainty import Certainty
+from backend import catalogue, encoding, intake, learning, localising
 from backend.contracts import Encoder
-from backend.errors import BadInputError, MissingTruthError, NotFoundError, PatchlaneError
-from backend.evaluating import Evaluator, Question
-from backend.finding import inside, matching_parts, nearest_brought, query_vector
+from backend.errors import BadInputError, PatchlaneError
 from backend.guides import Guides
-from backend.jobs import Jobs, Ticket
-from backend.learning import Learned
-from backend.live import Live
-from backend.packs import Packs
-from backend.part_lessons import PartLessons
-from backend.people import People
+from backend.jobs import Ticket
+from backend.open_project import OpenProject
 from backend.pipeline import DeferredEncoder, EncoderFacts, Pipeline, load_encoder
 from backend.pointing import Pointer
 from backend.settings import Settings
 from backend.store.compaction import CompactReport
-from backend.store.corrections import NewCorrection, NewMark
 from backend.store.project import ProjectStore
 from backend.store.token_cache import TokenCache
 from backend.types import (
     Correction,
-    Evaluation,
-    Explanation,
     ExportReport,
     ExportRow,
     ExportSource,
-    Forecast,
-    Hit,
     ImportReport,
-    Kind,
     Label,
-    LabelMap,
-    Layout,
     LearnReport,
-    LearnStep,
-    MapPoints,
     Progress,
-    QueueEntry,
     Receipt,
-    Region,
-    Sample,
-    SampleSuggestions,
-    Split,
-    Verdict,
 )
-from backend.unseen import score_unseen
 
 log = logging.getLogger("patchlane.workbench")
 
@@ -83,25 +52,8 @@ SHOW_ENCODED = 4.0
 """Seconds between looks at what an encode job has stored so far."""
 
 
-@dataclass(frozen=True)
-class ProjectInfo:
-    """A project at a glance."""
-
-    name: str
-    path: Path
-    kind: Kind
-    encoder: str
-    samples: int
-    encoded: int
-    labels: int
-    verdicts: int
-    version: int
-    offset: int
-    modified: float
-
-
-class Workbench:
-    """One open project.
+class Workbench(OpenProject):
+    """One open project, and what changes it.
 
     Args:
         store: the project's memory.
@@ -118,19 +70,8 @@ class Workbench:
         learns: bool = False,
         encoder: Encoder | None = None,
     ):
-        self.store = store
-        self.settings = settings
-        self.jobs = Jobs(store)
-        self.live = Live(store, settings, self.jobs, learns=learns, encoder=encoder)
-        self.packs = Packs(self.live)
-        self.certainty = Certainty(self.live)
-        self.people = People(self.live)
+        super().__init__(store, settings, learns=learns, encoder=encoder)
         self.pointer = Pointer(self)
-        self.evaluator = Evaluator(self.live)
-        self._brought: tuple[object, dict[tuple[int, int, str], float]] | None = None
-        self._rivals: tuple[str, ...] = ()
-        self._forecast: tuple[int, Forecast] | None = None
-        self._part_lessons = PartLessons()
         self.guides = Guides(self, self._part_lessons, self.live.resync)
         self._warming = Thread(target=self._warm_up_quietly, name="warm-up", daemon=True)
         self.live.start(self._teach_what_is_due)
@@ -142,102 +83,7 @@ class Workbench:
             self._put_lanes_back()
         self.live.complete_lanes()
 
-    # --- facts -------------------------------------------------------------------------------
-
-    @property
-    def name(self) -> str:
-        """The project's name."""
-        return self.store.name
-
-    @property
-    def kind(self) -> Kind:
-        """Images or texts."""
-        return self.store.kind
-
-    @property
-    def path(self) -> Path:
-        """The project's folder."""
-        return self.store.path
-
-    @property
-    def encoder_id(self) -> str:
-        """The encoder by the name people use."""
-        return str(self.store.get("encoder"))
-
-    @property
-    def version(self) -> int:
-        """The newest learned version; 0 before anything was learned."""
-        return self.live.learned.version
-
-    @property
-    def offset(self) -> int:
-        """The log offset that this workbench has seen."""
-        return self.live.offset
-
-    @property
-    def pipeline(self) -> Pipeline:
-        """The chosen methods."""
-        return self.live.pipeline
-
-    @property
-    def board(self) -> Board:
-        """Rows, columns and scores as they are now; never changed in place."""
-        return self.live.board
-
-    @property
-    def learned(self) -> Learned:
-        """The live version."""
-        return self.live.learned
-
-    @property
-    def num_encoded(self) -> int:
-        """Samples that have vectors."""
-        return int(self.board.encoded.sum())
-
-    def info(self) -> ProjectInfo:
-        """Counts for a list of projects."""
-        with self.live.lock:
-            board, version, offset = self.board, self.version, self.offset
-        return ProjectInfo(
-            name=self.name,
-            path=self.path,
-            kind=self.kind,
-            encoder=self.encoder_id,
-            samples=len(board.samples),
-            encoded=int(board.encoded.sum()),
-            labels=len(board.labels),
-            verdicts=sum(c.verdict is not None for c in board.verdicts.values()),
-            version=version,
-            offset=offset,
-            modified=self.path.stat().st_mtime,
-        )
-
-    # --- what is in it -----------------------------------------------------------------------
-
-    def samples(self, ids: Iterable[int] | None = None) -> list[Sample]:
-        """Live samples in order, or those with the given ids."""
-        board = self.board
-        if ids is None:
-            return list(board.samples)
-        return [board.samples[self._row(board, i)] for i in ids]
-
-    def sample(self, id_or_name: int | str) -> Sample:
-        """One sample by id, name or unique basename."""
-        board = self.board
-        known = board.row_of if isinstance(id_or_name, int) else board.row_named
-        row = known.get(id_or_name)  # pyright: ignore[reportArgumentType]
-        return self.store.find(id_or_name) if row is None else board.samples[row]
-
-    def labels(self) -> list[Label]:
-        """Live labels in order."""
-        return list(self.board.labels)
-
-    def label(self, id_or_name: int | str) -> Label:
-        """One label by id, name or alias."""
-        board = self.board
-        known = board.column_of if isinstance(id_or_name, int) else board.column_named
-        column = known.get(id_or_name)  # pyright: ignore[reportArgumentType]
-        return self.store.find_label(id_or_name) if column is None else board.labels[column]
+    # --- labels and samples ------------------------------------------------------------------
 
     def add_labels(
         self, names: Sequence[str], *, pack: str = "main", who: str = "me"
@@ -309,10 +155,6 @@ class Workbench:
         return self.jobs.submit(
             "compact", "Deleting for good", lambda _ticket: self.compact(who=who), owner=who
         )
-
-    def media(self, sample: int | str, *, size: int | None = None) -> tuple[Path, str, str]:
-        """A file to send: path, content type, etag; `size` asks for a thumbnail."""
-        return self.store.media.served(self.sample(sample), size=size)
 
     # --- taking in ---------------------------------------------------------------------------
 
@@ -406,191 +248,42 @@ class Workbench:
 
         return self.jobs.submit("encode", "Reading samples", work, key="encode")
 
-    # --- look --------------------------------------------------------------------------------
+    def change_encoder(self, encoder_id: str, *, progress: Progress | None = None) -> int:
+        """Use another encoder from now on: encodes everything again, keeps every verdict.
 
-    def suggest(self, ids: Iterable[int | str] | None = None) -> list[SampleSuggestions]:
-        """All suggestions of the given samples (all by default), best first."""
-        with self.live.lock:
-            board, version = self.board, self.version
-        samples = board.samples if ids is None else [self.sample(i) for i in ids]
-        brought = self._brought_scores()
-        found = [
-            views.suggestions_of(
-                board,
-                self._row(board, sample.id),
-                version=version,
-                encoder=self.encoder_id,
-                brought=brought,
+        Returns:
+            The number of samples that were encoded.
+
+        Raises:
+            BadInputError: it takes another kind of samples than this project has.
+            NotFoundError, OfflineError: it cannot be loaded.
+        """
+        encoder = load_encoder(encoder_id, self.settings)
+        if encoder.kind != self.kind:
+            raise BadInputError(
+                f"{encoder_id} takes {encoder.kind}s; this project has {self.kind}s"
             )
-            for sample in samples
-        ]
-        return self.certainty.told(found)
-
-    def explain(
-        self, sample: int | str, *, label: int | str | None = None, with_lanes: bool = False
-    ) -> Explanation:
-        """Which part carries which label; with lanes also where each pack's lane looked.
-
-        Raises:
-            NotFoundError: the sample is unknown or has no vectors yet.
-        """
-        with self.live.lock:
-            board, learned = self.board, self.learned
-        return evidence.explanation(
+        pipeline = Pipeline(self.pipeline.recipe, encoder)
+        count = encoding.encode_missing(
             self.store,
-            self.pipeline,
-            board,
-            learned,
-            self._row(board, self.sample(sample).id),
-            label=None if label is None else self.label(label),
-            room=self.live.room if with_lanes else None,
-            lessons=self._part_lessons,
+            encoder,
+            self.samples(),
+            tokens=self.store.tokens if pipeline.teacher is not None else None,
+            progress=progress,
         )
+        self.store.set("encoder", encoder_id)
+        self.store.set("encoder_facts", EncoderFacts.of(encoder).as_json())
+        self.live.change_encoder(pipeline)
+        self._put_lanes_back()
+        return count
 
-    def label_map(self, sample: int | str) -> LabelMap:
-        """Where the accepted and likely labels of a sample are, the strongest few of each part.
-
-        Raises:
-            NotFoundError: the sample is unknown or has no vectors yet.
-        """
-        board = self.board
-        row = self._row(board, self.sample(sample).id)
-        return localising.label_map(self.store, self.pipeline, self._part_lessons, board, row)
-
-    def score_unseen(self, samples: Sequence[Any]) -> Float[np.ndarray, "n l"]:
-        """Scores of pictures or texts that are in no project, columns in the order of `labels`."""
-        with self.live.lock:
-            board, learned = self.board, self.learned
-        return score_unseen(self.pipeline, board, learned, self.live.room, samples)
-
-    def neighbours(self, sample: int | str, k: int = 8, *, vectors: str | None = None) -> list[Hit]:
-        """The samples most like this one, itself left out.
-
-        Args:
-            sample: id or name.
-            k: the most to return.
-            vectors: by the vectors of another model that were imported under this name.
-
-        Raises:
-            NotFoundError: the sample is unknown, or has no vector of that name.
-        """
-        found = self.sample(sample)
-        if vectors is not None:
-            ids, brought = self.store.brought_vectors.get(vectors)
-            return nearest_brought(self.board, found, ids, brought, k, source=vectors)
-        board = self.board
-        row = board.row_of.get(found.id)
-        if row is None or not board.encoded[row]:
-            return []
-        return self.live.finder.nearest(board, board.pooled[row], k, leave_out=found.id)
-
-    def search(
-        self,
-        *,
-        text: str | None = None,
-        image: str | Path | bytes | None = None,
-        region: Sequence[float] | None = None,
-        sample: int | str | None = None,
-        vectors: str | None = None,
-        like: Sequence[int | str] = (),
-        k: int = 25,
-    ) -> list[Hit]:
-        """Search by text, by a picture from anywhere, or by samples; a region cuts one out first.
-
-        Args:
-            text: words to look for.
-            image: a file or the bytes of one (image projects).
-            region: x, y, w, h in 0..1 of the displayed picture.
-            sample: a sample of this project.
-            vectors: search a sample by vectors that were imported under this name.
-            like: several samples; what is like all of them together, themselves left out.
-            k: the most hits to return.
-        """
-        if like:
-            return self.live.finder.like(self.board, [self.sample(i).id for i in like], k)
-        if sample is not None and region is None:
-            found = self.sample(sample)
-            self_hit = Hit(found.id, found.name, 1.0)
-            return [self_hit, *self.neighbours(found.id, k - 1, vectors=vectors)][:k]
-        if vectors is not None:
-            raise BadInputError(f"{vectors!r} holds vectors of samples only; search it by a sample")
-        if text is None and image is None and sample is None:
-            raise BadInputError("say what to search for: a text, a picture or a sample")
-        if self.kind != Kind.IMAGE and text is None:
-            raise BadInputError("this project holds texts; search it by text or by a sample")
-        source = image if sample is None else self.store.media.path(self.sample(sample))
-        query = query_vector(self.pipeline.encoder, text=text, image=source, region=region)
-        board = self.board
-        hits = self.live.finder.nearest(board, query, k)
-        fingerprint = self.pipeline.encoder.fingerprint
-        return [
-            replace(hit, parts=matching_parts(self._parts_of(board, hit, fingerprint), query))
-            for hit in hits
-        ]
-
-    def brought(self) -> dict[str, list[str]]:
-        """Names under which other models' `predictions` and `vectors` were imported."""
-        self._brought_scores()
-        return {"predictions": list(self._rivals), "vectors": self.store.brought_vectors.sources()}
-
-    def layout(self, sample: int | str) -> Layout:
-        """Where the parts of an encoded sample are, as hits of a search number them."""
-        content = self.sample(sample).content_hash
-        return self.store.vectors.parts(content, self.pipeline.encoder.fingerprint)[1]
-
-    def chances(self, ids: Iterable[int] | None = None) -> Float[np.ndarray, "n l"]:
-        """Probability of each label per sample, or a logistic of the score before it is calibrated.
-
-        Rows are in the order of `ids` (all samples by default), columns in that of `labels`; NaN
-        where a sample is not encoded yet.
-        """
-        board = self.board
-        rows = range(len(board.samples)) if ids is None else [self._row(board, i) for i in ids]
-        rows = np.asarray(rows, np.int64)
-        return np.where(board.encoded[rows, None], views.chances(board, rows), np.nan)
-
-    def map(self) -> MapPoints:
-        """Where everything sits: PCA at once, the recipe's projection when its job is done."""
-        board = self.board
-        if self.live.learns and self.live.finder.needs_projection(board):
-            self.project_soon()
-        return self.live.finder.points(board)
-
-    def project(self) -> None:
-        """Fit the recipe's projection now."""
-        board = self.board
-        self.live.finder.project(board)
-
-    def project_soon(self) -> str:
+    def change_encoder_soon(self, encoder_id: str) -> str:
         """The same as a job; returns its id."""
 
         def work(ticket: Ticket) -> None:
-            ticket.progress(0, 1, "placing samples on the map")
-            self.project()
-            ticket.progress(1, 1, "")
+            self.change_encoder(encoder_id, progress=ticket.progress)
 
-        return self.jobs.submit("map", "Drawing the map", work, key="map")
-
-    def inside(self, kind: str, x: Sequence[float], y: Sequence[float]) -> list[int]:
-        """Ids of the samples in a box or lasso drawn on the map."""
-        return inside(self.map(), kind, x, y)
-
-    def colours(
-        self, by: str, *, label: int | str | None = None, source: str | None = None
-    ) -> Float[np.ndarray, " n"]:
-        """One number per point of `map`, for colouring.
-
-        Args:
-            by: "label" (probability, or a logistic of the score before it is calibrated), "doubt"
-                (0 sure, 1 undecided) or "verdict" (1 YES, 0 NO, 0.5 UNSURE, NaN unknown; without a
-                label the share of decided labels).
-            label: the label; for doubt None means the most doubtful one of each sample.
-            source: the other model for "brought" (its score of the label as 0..1) and "disagree"
-                (how far it is from ours; without a label the furthest, without a source any).
-        """
-        board = self.board
-        column = None if label is None else board.column_of[self.label(label).id]
-        return views.colours(board, by, column, brought=self._brought_scores(), source=source)
+        return self.jobs.submit("encode", f"Changing the encoder to {encoder_id}", work)
 
     # --- decide ------------------------------------------------------------------------------
 
@@ -627,15 +320,6 @@ class Workbench:
         self.live.catch_up()
         return receipt
 
-    def stored(self, op: str) -> tuple[Receipt, dict[tuple[int, int], Verdict]] | None:
-        """The receipt of an action that is stored already, and what its pairs said before it."""
-        receipt = self.store.log.receipt(op)
-        if receipt is None:
-            return None
-        before = self.store.log.current(upto=receipt.offset - len(receipt.pairs))
-        known = {pair: before[pair].verdict for pair in receipt.pairs if pair in before}
-        return receipt, {pair: verdict for pair, verdict in known.items() if verdict is not None}
-
     def undo(
         self, who: str = "me", *, op: str | None = None, request: str | None = None
     ) -> Receipt | None:
@@ -650,82 +334,6 @@ class Workbench:
         if receipt is not None:
             self.live.resync()
         return receipt
-
-    def verdicts(
-        self, ids: Iterable[int | str] | None = None, *, who: str | None = None
-    ) -> dict[int, dict[int, Verdict]]:
-        """What counts: sample id -> label id -> verdict; with `who` as that person sees it."""
-        wanted = None if ids is None else [self.sample(i).id for i in ids]
-        if who is not None:
-            return self.people.seen_by(who, wanted)
-        return views.verdicts_by_sample(self.board, wanted)
-
-    def marks(self, ids: Iterable[int | str]) -> dict[int, dict[int, tuple[Region, ...]]]:
-        """Verdicts on places: sample id -> label id -> marks, oldest first; empty ones left out."""
-        wanted = {self.sample(i).id for i in ids}
-        out: dict[int, dict[int, tuple[Region, ...]]] = {i: {} for i in wanted}
-        for (sample, label), correction in self.board.verdicts.items():
-            if correction.regions and sample in wanted:
-                out[sample][label] = correction.regions
-        return out
-
-    def refresh(self, since: int, timeout: float = 1.0) -> int:
-        """The version now; waits until it is above `since`, at most `timeout` seconds."""
-        self.live.catch_up()
-        return self.live.wait_beyond(since, timeout)
-
-    def next(
-        self, k: int = 20, *, picker: str | None = None, who: str | None = None
-    ) -> list[QueueEntry]:
-        """What to look at next, each with a reason; validation and test samples are left out.
-
-        While people label blind, everybody (`who`) is asked for what they have not said themselves.
-        """
-        with self.live.lock:
-            board, seed = self.board, self.live.offset
-        asked = np.array([sample.split == Split.TRAIN for sample in board.samples], bool)
-        rows = np.flatnonzero(board.encoded & asked & ~board.in_drawer)
-        muted = self.packs.muted()
-        columns = [c for c, label in enumerate(board.labels) if label.pack not in muted]
-        name = picker or self.pipeline.recipe.methods["picker"]
-        is_blind = who is not None and self.people.is_blind
-        answered = self.people.decided_by(who or "") if is_blind else None
-        table = picking.Table(board, rows, columns, answered=answered)
-        if name.endswith("/disagreement") or name == "disagreement":
-            table = replace(table, opinions=picking.opinions(table, self._brought_scores()))
-        if name.endswith("/width") or name == "width":
-            certain = self.certainty.sets()
-            if not certain.why and certain.state.shape == board.decided.shape:
-                table = replace(table, undecided=(certain.state == 0)[rows][:, columns])
-        encoder = self.pipeline.encoder.fingerprint
-
-        def parts(chosen: Sequence[int]) -> list[np.ndarray]:
-            hashes = [board.samples[rows[row]].content_hash for row in chosen]
-            return [self.store.vectors.parts(each, encoder)[0] for each in hashes]
-
-        method = self.pipeline.other_picker(picker)
-        return picking.queue(table, method, name, k=k, seed=seed, parts=parts)
-
-    def forecast(self) -> Forecast:
-        """What the next answers will probably bring, by the versions so far; one look a version."""
-        known = self._forecast
-        if known is None or known[0] != self.version:
-            steps = [s for s in self.versions() if s.recipe == self.pipeline.fingerprint]
-            spaced = picking.spaced([step.offset for step in steps])
-            points = self.packs.curve(only={steps[at].version for at in spaced})
-            told = [(float(p.offset), p.mAP) for p in points if p.mAP is not None]
-            table = np.array(told, float).reshape(-1, 2)
-            known = self._forecast = (self.version, picking.forecast(table[:, 0], table[:, 1]))
-        return known[1]
-
-    def disagreements(self, k: int = 20) -> list[QueueEntry]:
-        """Samples on which an imported model and ours are furthest apart, undecided labels only."""
-        board = self.board
-        asked = np.array([sample.split == Split.TRAIN for sample in board.samples], bool)
-        rows = np.flatnonzero(board.encoded & asked & ~board.in_drawer)
-        found = views.disagreements(board, self._brought_scores(), rows, k)
-        at = board.samples
-        return [QueueEntry(at[r].id, at[r].name, "disagree", why, gap) for r, why, gap in found]
 
     # --- learn -------------------------------------------------------------------------------
 
@@ -765,62 +373,17 @@ class Workbench:
             changed=learning.changed_samples(board.logits, self.board.logits),
         )
 
-    def versions(self) -> list[LearnStep]:
-        """All learn steps, oldest first."""
-        return self.store.versions.steps()
-
-    def evaluate(
-        self,
-        split: str = "held-back",
-        *,
-        truth: Mapping[tuple[int, int], Verdict] | None = None,
-        filters: Sequence[str] = (),
-        unknown: str = "masked",
-    ) -> Evaluation:
-        """Quality on decided pairs of a split, or on `truth`, which is not stored.
-
-        Args:
-            split: "held-back", "train", "val" or "test".
-            truth: (sample id, label id) -> verdict, in place of the project's own.
-            filters: only samples that match all of these; see `backend/slices.py`.
-            unknown: what an undecided pair is; see `Evaluation`.
-
-        Raises:
-            MissingTruthError: nothing is decided there.
-            BadInputError: an unknown split or filter.
-        """
-        self.live.resync()
-        asked = Question(split, tuple(filters), unknown)
-        comparison = self.evaluator.compare(asked, truth=truth)
-        board = self.board
-        rows = np.isin([sample.id for sample in board.samples], comparison.table.ids)
-        pairs = truth if truth is not None else views.looked_at(board)
-        coverage, size = self.certainty.measured(pairs, rows)
-        result = replace(comparison.evaluation(), coverage=coverage, mean_set_size=size)
-        if result.n == 0:
-            where = "the file" if truth is not None else f"the {split} samples"
-            where += " in this slice" if filters else ""
-            raise MissingTruthError(
-                f"there is nothing to evaluate: no encoded sample of {where} has a YES or NO; "
-                "label some samples first or give a file of verdicts"
-            )
-        return result
-
-    def truth_from(self, rows: Iterable[Mapping[str, object]]) -> dict[tuple[int, int], Verdict]:
-        """Rows as in `correct`, by name or id, as truth for one evaluation."""
-        new = self._new_corrections(list(rows), None)
-        return {
-            (c.sample, c.label): c.verdict
-            for c in new
-            if isinstance(c, NewCorrection) and c.verdict is not None
-        }
-
     # --- take home ---------------------------------------------------------------------------
 
     def export(self, dest: str | Path, format: str = "jsonl") -> ExportReport:
         """Write samples, verdicts and regions from the log; says what the format cannot hold.
 
         The report's files are those of the folder itself; media lie in a folder below it.
+
+        Raises:
+            BadInputError: an unknown format.
+            RefusedError: the destination is neither new nor an empty folder.
+            SaveError: nothing was written.
         """
         if format not in EXPORTS:
             raise BadInputError(
@@ -843,38 +406,7 @@ class Workbench:
             lost=lost,
         )
 
-    def change_encoder(self, encoder_id: str, *, progress: Progress | None = None) -> int:
-        """Use another encoder from now on: encodes everything again, keeps every verdict.
-
-        Returns:
-            The number of samples that were encoded.
-        """
-        encoder = load_encoder(encoder_id, self.settings)
-        if encoder.kind != self.kind:
-            raise BadInputError(
-                f"{encoder_id} takes {encoder.kind}s; this project has {self.kind}s"
-            )
-        pipeline = Pipeline(self.pipeline.recipe, encoder)
-        count = encoding.encode_missing(
-            self.store,
-            encoder,
-            self.samples(),
-            tokens=self.store.tokens if pipeline.teacher is not None else None,
-            progress=progress,
-        )
-        self.store.set("encoder", encoder_id)
-        self.store.set("encoder_facts", EncoderFacts.of(encoder).as_json())
-        self.live.change_encoder(pipeline)
-        self._put_lanes_back()
-        return count
-
-    def change_encoder_soon(self, encoder_id: str) -> str:
-        """The same as a job; returns its id."""
-
-        def work(ticket: Ticket) -> None:
-            self.change_encoder(encoder_id, progress=ticket.progress)
-
-        return self.jobs.submit("encode", f"Changing the encoder to {encoder_id}", work)
+    # --- open and close ----------------------------------------------------------------------
 
     def warm_up(self, *, compiles: bool = False) -> None:
         """Load the encoder's weights ahead of the first search or import.
@@ -911,12 +443,6 @@ class Workbench:
         """Where what lanes read is kept while samples are encoded; None without lanes."""
         return None if self.pipeline.teacher is None else self.store.tokens
 
-    def _row(self, board: Board, sample: int) -> int:
-        row = board.row_of.get(sample)
-        if row is None:
-            raise NotFoundError(f"there is no sample {sample} in {self.name}")
-        return row
-
     def _put_lanes_back(self) -> None:
         """With a screen, as a job; a script does it when it learns."""
         if self.live.learns and self.live.is_restored:
@@ -925,48 +451,6 @@ class Workbench:
     def _teach_what_is_due(self) -> None:
         for pack in self.packs.due()[:1]:
             self.packs.teach_soon(pack, by_itself=True)
-
-    def _brought_scores(self) -> dict[tuple[int, int, str], float]:
-        """Scores of other models, read anew when an import may have changed them."""
-        if self._brought is None or self._brought[0] != self.live.stamp:
-            self._brought = (self.live.stamp, self.store.predictions())
-            self._rivals = tuple(sorted({source for _, _, source in self._brought[1]}))
-        return self._brought[1]
-
-    def _parts_of(self, board: Board, hit: Hit, fingerprint: str) -> np.ndarray:
-        content = board.samples[board.row_of[hit.sample]].content_hash
-        return self.store.vectors.parts(content, fingerprint)[0]
-
-    def _new_corrections(
-        self, rows: Sequence[Mapping[str, object]], who: str | None
-    ) -> list[NewCorrection | NewMark]:
-        new: list[NewCorrection | NewMark] = []
-        board = self.board
-        for asked in intake.answers(rows):
-            sample = self.sample(asked.sample)
-            for region in (*(asked.regions or ()), *([asked.part] if asked.part else [])):
-                intake.check_fits(region, sample)
-            if asked.label is not None:
-                label = self.label(asked.label)
-                new.append(
-                    NewCorrection(sample.id, label.id, asked.verdict, asked.regions)
-                    if asked.part is None
-                    else NewMark(sample.id, label.id, asked.part, asked.is_gone)
-                )
-                continue
-            seen = self.verdicts([sample.id], who=who)[sample.id]
-            decided = {(sample.id, label) for label in seen}
-            decided |= {
-                (row.sample, row.label)
-                for row in new
-                if isinstance(row, NewCorrection) or row.region.is_here
-            }
-            new += [
-                NewCorrection(sample.id, label.id, Verdict.NO)
-                for label in board.labels
-                if (sample.id, label.id) not in decided
-            ]
-        return new
 
     def _export_source(self) -> ExportSource:
         with self.live.lock:
