@@ -73,6 +73,13 @@ def test_no_file_has_a_name_that_says_nothing() -> None:
     assert [path for path in named if path.name in EMPTY_NAMES] == []
 
 
+def test_the_map_in_the_readme_names_every_room() -> None:
+    told = (ROOT / "README.md").read_text("utf-8").partition("## The house")[2]
+    rooms = [*(ROOT / "backend").glob("[a-z_]*.py"), *(ROOT / "backend").glob("*/__init__.py")]
+    names = {path.parent.name + "/" if path.stem == "__init__" else path.name for path in rooms}
+    assert sorted(name for name in names - {"backend/"} if name not in told) == []
+
+
 def test_nothing_is_pickled_and_weights_are_only_weights() -> None:
     """The name of pickle's error may be used: torch raises it for a checkpoint with code in it."""
     for path in (*(ROOT / "backend").rglob("*.py"), *(ROOT / "ui").rglob("*.py")):
