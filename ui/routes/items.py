@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import orjson
 from fastapi import APIRouter, Query, Request
@@ -20,7 +20,7 @@ from backend import api
 from ui import present
 from ui.context import Context
 
-PICKERS = (
+Chosen = Literal[
     "stages",
     "doubt",
     "margin",
@@ -34,27 +34,12 @@ PICKERS = (
     "typicality",
     "random",
     "order",
-)
+]
+PICKERS: tuple[str, ...] = get_args(Chosen)
 """What a person may choose on the queue; `disagree` only where predictions were imported, `drawer`
 where a drawer is open."""
 
-PickerName = Literal[
-    "stages",
-    "doubt",
-    "margin",
-    "entropy",
-    "width",
-    "gradients",
-    "centres",
-    "part_centres",
-    "disagreement",
-    "rarity",
-    "typicality",
-    "random",
-    "order",
-    "disagree",
-    "drawer",
-]
+PickerName = Literal[Chosen, "disagree", "drawer"]
 NEIGHBOURS = 8
 MOST_IDS = 32
 """Samples one refresh may ask for: the one in view and those read ahead."""
