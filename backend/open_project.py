@@ -78,6 +78,11 @@ class OpenProject:
         settings: device, engine, limits.
         learns: fold corrections in by itself, as a screen wants.
         encoder: the project's encoder, where it is loaded already.
+
+    Attributes:
+        live: board, version and offset, in step with the log.
+        jobs: what takes long.
+        packs, certainty, people, evaluator: what else can be asked, each with questions of its own.
     """
 
     def __init__(
