@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
 
 import numpy as np
 import orjson
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from jaxtyping import Int
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +22,7 @@ from backend import api
 from ui.context import Context
 from ui.desk import lines
 from ui.routes.points import Filter
+from ui.tables import csv_file
 
 MOST_ROWS = 200
 MOST_PAIRS = 100
@@ -40,6 +40,16 @@ Sort = Literal[
     "name", "yes", "no", "ap", "precision", "recall", "f1", "misses", "alarms", "threshold", "ece"
 ]
 Op = Annotated[str, Field(min_length=8, max_length=64, pattern=r"^[\w-]+$")]
+
+
+def _question(
+    split: SplitName = "held-back", only: Filter = "", unknown: Unknown = "masked"
+) -> api.Question:
+    return api.Question(split, tuple(lines(only)), unknown)
+
+
+Asked = Annotated[api.Question, Depends(_question)]
+"""What a request compares: its split, its filters and what an undecided pair is."""
 
 
 class Thresholds(BaseModel):
@@ -70,21 +80,11 @@ def router(context: Context) -> APIRouter:
     return routes
 
 
-def _asked(split: str, only: str, unknown: str) -> api.Question:
-    return api.Question(split, tuple(lines(only)), unknown)
-
-
 def _add_comparison(routes: APIRouter, context: Context) -> None:
     @routes.get("")
-    def summary(
-        request: Request,
-        split: SplitName = "held-back",
-        only: Filter = "",
-        unknown: Unknown = "masked",
-    ) -> Response:
+    def summary(request: Request, asked: Asked) -> Response:
         """All numbers of the comparison, and how its samples are found in Explore."""
         bench = context.of(request)
-        asked = _asked(split, only, unknown)
         told = asdict(bench.evaluator.compare(asked).evaluation())
         aps = told.pop("ap")
         told.pop("ap_intervals")
@@ -111,9 +111,7 @@ def _add_comparison(routes: APIRouter, context: Context) -> None:
     @routes.get("/labels")
     def labels(
         request: Request,
-        split: SplitName = "held-back",
-        only: Filter = "",
-        unknown: Unknown = "masked",
+        asked: Asked,
         sort: Sort = "yes",
         is_rising: bool = False,
         find: Annotated[str, Query(max_length=200)] = "",
@@ -121,7 +119,7 @@ def _add_comparison(routes: APIRouter, context: Context) -> None:
         limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 50,
     ) -> Response:
         """A piece of the labels in some order; what cannot be told comes last."""
-        found = context.of(request).evaluator.compare(_asked(split, only, unknown)).labels()
+        found = context.of(request).evaluator.compare(asked).labels()
         wanted = find.strip().casefold()
         found = [one for one in found if wanted in one.name.casefold()]
         known = [one for one in found if getattr(one, sort) is not None]
@@ -133,39 +131,28 @@ def _add_comparison(routes: APIRouter, context: Context) -> None:
 
     @routes.get("/label")
     def label(
-        request: Request,
-        of: Annotated[int, Query(ge=0, alias="id")],
-        split: SplitName = "held-back",
-        only: Filter = "",
-        unknown: Unknown = "masked",
+        request: Request, of: Annotated[int, Query(ge=0, alias="id")], asked: Asked
     ) -> Response:
         """One label over every threshold."""
-        comparison = context.of(request).evaluator.compare(_asked(split, only, unknown))
+        comparison = context.of(request).evaluator.compare(asked)
         return _json(_curve(comparison.label(of)))
 
     @routes.get("/calibration")
-    def calibration(
-        request: Request,
-        split: SplitName = "held-back",
-        only: Filter = "",
-        unknown: Unknown = "masked",
-    ) -> Response:
+    def calibration(request: Request, asked: Asked) -> Response:
         """Stated against observed."""
-        found = context.of(request).evaluator.compare(_asked(split, only, unknown)).calibration()
+        found = context.of(request).evaluator.compare(asked).calibration()
         return _json(asdict(found))
 
     @routes.get("/certainty")
     def certainty(
         request: Request,
+        asked: Asked,
         level: Annotated[float, Query(ge=0.5, le=0.999)] = 0.9,
-        split: SplitName = "held-back",
-        only: Filter = "",
-        unknown: Unknown = "masked",
     ) -> Response:
         """Claimed against realised coverage over time, how much is left to people, and errors."""
         bench = context.of(request)
         sets = bench.certainty.sets(level)
-        told = _abstention(bench, _asked(split, only, unknown))
+        told = _abstention(bench, asked)
         return _json(
             {
                 "level": level,
@@ -181,27 +168,18 @@ def _add_comparison(routes: APIRouter, context: Context) -> None:
 
     @routes.get("/slices")
     def slices(
-        request: Request,
-        by: Annotated[str, Query(max_length=300)],
-        split: SplitName = "held-back",
-        only: Filter = "",
-        unknown: Unknown = "masked",
+        request: Request, by: Annotated[str, Query(max_length=300)], asked: Asked
     ) -> Response:
         """The samples in groups."""
-        found = context.of(request).evaluator.slices(by, _asked(split, only, unknown))
+        found = context.of(request).evaluator.slices(by, asked)
         return _json({"by": by, "rows": [asdict(one) for one in found]})
 
 
 def _add_pairs(routes: APIRouter, context: Context) -> None:
     @routes.get("/instead")
-    def instead(
-        request: Request,
-        split: SplitName = "held-back",
-        only: Filter = "",
-        unknown: Unknown = "masked",
-    ) -> Response:
+    def instead(request: Request, asked: Asked) -> Response:
         """What was said instead of what: the most frequent pairs, and a matrix."""
-        comparison = context.of(request).evaluator.compare(_asked(split, only, unknown))
+        comparison = context.of(request).evaluator.compare(asked)
         found, table = comparison.instead(), comparison.table
         shown = _most(found.missed + found.alarms)
         return _json(
@@ -226,14 +204,9 @@ def _add_pairs(routes: APIRouter, context: Context) -> None:
         )
 
     @routes.get("/together")
-    def together(
-        request: Request,
-        split: SplitName = "held-back",
-        only: Filter = "",
-        unknown: Unknown = "masked",
-    ) -> Response:
+    def together(request: Request, asked: Asked) -> Response:
         """Which labels go together: the most frequent pairs, and shares as a matrix."""
-        comparison = context.of(request).evaluator.compare(_asked(split, only, unknown))
+        comparison = context.of(request).evaluator.compare(asked)
         found, table = comparison.together(), comparison.table
         yes = table.counts.yes
         in_pairs = np.zeros(len(yes), np.int64)
@@ -267,15 +240,12 @@ def _add_tables(routes: APIRouter, context: Context) -> None:
     def table(
         request: Request,
         name: Annotated[str, Query(max_length=40)],
-        split: SplitName = "held-back",
-        only: Filter = "",
-        unknown: Unknown = "masked",
+        asked: Asked,
         by: Annotated[str, Query(max_length=300)] = "label",
         of: Annotated[int, Query(ge=0, alias="id")] = 0,
     ) -> Response:
         """A table as CSV; its first line names the columns."""
         bench, tables = context.of(request), api.score_tables
-        asked = _asked(split, only, unknown)
         if name == "curve":
             rows = tables.learning_curve(bench.packs.curve())
         elif name == "coverage":
@@ -288,17 +258,7 @@ def _add_tables(routes: APIRouter, context: Context) -> None:
             rows = tables.trade_off(bench.evaluator.compare(asked).label(of))
         else:
             rows = tables.table(name, bench.evaluator.compare(asked))
-        # A spreadsheet takes UTF-8 for what it is only with this mark before it.
-        content = "\ufeff" + tables.csv_of(rows)
-        file = quote(f"{bench.name}-{name}.csv", safe="")
-        return Response(
-            content.encode(),
-            media_type="text/csv; charset=utf-8",
-            headers={
-                "Content-Disposition": f"attachment; filename*=UTF-8''{file}",
-                "X-Content-Type-Options": "nosniff",
-            },
-        )
+        return csv_file(bench, name, rows)
 
 
 def _add_deeds(routes: APIRouter, context: Context) -> None:
