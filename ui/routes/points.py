@@ -139,7 +139,7 @@ def router(context: Context) -> APIRouter:
     desk = Desk(context)
     routes = APIRouter(prefix="/pl/api")
     _add_map(routes, desk)
-    _add_lists(routes, desk, is_read_only=context.is_read_only)
+    _add_lists(routes, desk, context)
     return routes
 
 
@@ -198,7 +198,7 @@ def _add_map(routes: APIRouter, desk: Desk) -> None:
         return Inside(count=len(ids), ids=ids)
 
 
-def _add_lists(routes: APIRouter, desk: Desk, *, is_read_only: bool) -> None:
+def _add_lists(routes: APIRouter, desk: Desk, context: Context) -> None:
     """The grid's order and what there is to filter by."""
 
     @routes.get("/order", response_class=Response)
@@ -238,7 +238,7 @@ def _add_lists(routes: APIRouter, desk: Desk, *, is_read_only: bool) -> None:
             is_projecting=is_projecting,
             version=bench.version,
             offset=bench.offset,
-            read_only=is_read_only,
+            read_only=context.is_read_only,
             brought=bench.brought(),
             labels=label_counts(census),
             splits=census.splits_counted(),
