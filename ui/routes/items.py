@@ -113,12 +113,13 @@ def router(context: Context) -> APIRouter:
     """The routes below /pl/api that the Label page uses."""
     routes = APIRouter(prefix="/pl/api")
     _add_looks(routes, context)
+    _add_sample(routes, context)
     _add_deeds(routes, context)
     return routes
 
 
 def _add_looks(routes: APIRouter, context: Context) -> None:
-    """What only reads."""
+    """The queue, and what is new since a version."""
 
     @routes.get("/queue")
     def queue(
@@ -135,6 +136,30 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
     def forecast(request: Request) -> Response:
         """What the next answers will probably bring; scores some versions, so it comes alone."""
         return _json(asdict(context.of(request).forecast()))
+
+    @routes.get("/refresh")
+    def refresh(
+        request: Request,
+        since: Annotated[int, Query(ge=0)],
+        ids: Annotated[str, Query(max_length=24 * MOST_IDS, pattern=r"^(\d+(,\d+)*)?$")] = "",
+        hold: Annotated[float, Query(ge=0, le=1)] = 1.0,
+    ) -> Response:
+        """Wait up to `hold` seconds for a version after `since`; new suggestions of `ids`."""
+        bench = context.of(request)
+        wanted = [int(text) for text in ids.split(",") if text][:MOST_IDS]
+        version = bench.refresh(since, timeout=hold)
+        items = {}
+        if version > since and wanted:
+            items = {
+                str(found.sample): present.suggestions_handle(found)
+                for found in bench.suggest(wanted)
+            }
+        lanes = _with_lanes(bench)
+        return _json({"version": version, "offset": bench.offset, "items": items, "lanes": lanes})
+
+
+def _add_sample(routes: APIRouter, context: Context) -> None:
+    """What is drawn of one sample; a browser that has it is told so."""
 
     @routes.get("/item")
     def item(request: Request, sample: str) -> Response:
@@ -178,26 +203,6 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
             wanted=[label] if label else [],
         )
         return Response(body, media_type="application/octet-stream", headers=tag)
-
-    @routes.get("/refresh")
-    def refresh(
-        request: Request,
-        since: Annotated[int, Query(ge=0)],
-        ids: Annotated[str, Query(max_length=24 * MOST_IDS, pattern=r"^(\d+(,\d+)*)?$")] = "",
-        hold: Annotated[float, Query(ge=0, le=1)] = 1.0,
-    ) -> Response:
-        """Wait up to `hold` seconds for a version after `since`; new suggestions of `ids`."""
-        bench = context.of(request)
-        wanted = [int(text) for text in ids.split(",") if text][:MOST_IDS]
-        version = bench.refresh(since, timeout=hold)
-        items = {}
-        if version > since and wanted:
-            items = {
-                str(found.sample): present.suggestions_handle(found)
-                for found in bench.suggest(wanted)
-            }
-        lanes = _with_lanes(bench)
-        return _json({"version": version, "offset": bench.offset, "items": items, "lanes": lanes})
 
 
 def _add_deeds(routes: APIRouter, context: Context) -> None:
