@@ -1,9 +1,9 @@
 """What is probably wrong in a project: suspects with their evidence, in groups to decide at once.
 
 Verdicts are judged by heads that did not see them (`cross_fit.py`), never by the version on the
-screen. Auditors say what they find; here suspects that share a label and the same evidence part
-become one group, findings that a person put aside stay aside, and what was decided otherwise since
-is no finding any more. Nothing is changed but by `accept` and `dismiss`, an action each.
+screen. Auditors say what they find, `suspects.py` tells it by ids and in groups. Findings that a
+person put aside stay aside, and what was decided otherwise since is no finding any more. Nothing is
+changed but by `accept` and `dismiss`, an action each.
 """
 
 from __future__ import annotations
