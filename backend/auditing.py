@@ -131,9 +131,12 @@ def audit(
     )
 
 
-def still_open(bench: Workbench, report: AuditReport) -> AuditReport:
-    """The report without what was decided, removed, merged or put aside since it was made."""
-    board, aside = bench.board, bench.store.dismissals.current()
+def still_open(bench: Workbench, report: AuditReport, *, who: str | None = None) -> AuditReport:
+    """The report without what was decided, removed, merged or put aside since it was made.
+
+    With `who` also without what is said of verdicts that this person may not see.
+    """
+    board, aside = bench.people.board_of(who), bench.store.dismissals.current()
 
     def is_open(one: Suspect) -> bool:
         return (

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -43,6 +44,15 @@ def drawer_place(content_hash: str, seed: int) -> float:
     """
     digest = blake2b(f"drawer:{seed}:{content_hash}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
+
+
+@runtime_checkable
+class Sight(Protocol):
+    """Who may see what; `people.People` is it."""
+
+    def board_of(self, who: str | None, board: Board | None = None) -> Board:
+        """The board as one person sees it."""
+        ...
 
 
 @dataclass(frozen=True)

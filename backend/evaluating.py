@@ -29,7 +29,15 @@ from backend.numerics.trade_off import (
     trade_off,
 )
 from backend.scorecard import FOLDS, Judged, claims, evaluation, judged
-from backend.slices import Claims, Condition, matching, meta_of, parse_conditions, source_of
+from backend.slices import (
+    Certain,
+    Claims,
+    Condition,
+    matching,
+    meta_of,
+    parse_conditions,
+    source_of,
+)
 from backend.types import Evaluation, Interval, Lessons, Receipt, Verdict
 
 KEPT = 6
@@ -293,8 +301,10 @@ class Comparison:
 class Evaluator:
     """Comparisons of one open project, and the thresholds that people choose by them."""
 
-    def __init__(self, live: Live):
+    def __init__(self, live: Live, certain: Certain | None = None):
+        """Of an open project; `certain` answers filters on what is certain."""
         self._live = live
+        self._certain = certain
         self._kept: OrderedDict[tuple[object, ...], tuple[Board, Comparison]] = OrderedDict()
         self._lock = RLock()
 
@@ -375,12 +385,16 @@ class Evaluator:
         ]
         return keys
 
-    def matching(self, conditions: Sequence[Condition]) -> np.ndarray:
-        """Ids of the samples that match; for filters that need what the model says."""
-        with self._live.lock:
-            board = self._live.board
-        keep = matching(board, conditions, lambda: claims(board, self.thresholds()))
-        return board.ids[keep]
+    def matching(self, conditions: Sequence[Condition], board: Board | None = None) -> np.ndarray:
+        """Ids of the samples that match; for filters that need what the model says.
+
+        Args:
+            conditions: from `parse_conditions`.
+            board: with the verdicts that count here; None: the present one.
+        """
+        seen = self._live.board if board is None else board
+        keep = matching(seen, conditions, lambda: claims(seen, self.thresholds()), self._certain)
+        return seen.ids[keep]
 
     def conditions(self, filters: Sequence[str]) -> list[Condition]:
         """Filters whose labels may be named."""
@@ -438,7 +452,7 @@ class Evaluator:
         rows = views.rows_of_split(board, asked.split) if truth is None else board.encoded
         if asked.filters:
             wanted = self.conditions(asked.filters)
-            rows = rows & matching(board, wanted, lambda: claims(board, thresholds))
+            rows = rows & matching(board, wanted, lambda: claims(board, thresholds), self._certain)
         table = judged(
             board,
             views.looked_at(board) if truth is None else truth,

@@ -32,6 +32,7 @@ def explanation(
     label: Label | None = None,
     room: LaneRoom | None = None,
     lessons: PartLessons | None = None,
+    seen: Board | None = None,
 ) -> Explanation:
     """Why one row of the board has its labels.
 
@@ -49,10 +50,12 @@ def explanation(
         label: only this label; None for all, which also says what no label claims.
         room: where lanes look, None leaves them out.
         lessons: what verdicts taught about where labels are; None: the labels' own vectors.
+        seen: the same board with the verdicts that who asks may see; None: with all.
 
     Raises:
         NotFoundError: the sample has no vectors yet, or the project no labels.
     """
+    seen = board if seen is None else seen
     sample = board.samples[row]
     if not board.encoded[row]:
         raise NotFoundError(f"{sample.name} is not encoded yet; wait for its job or run `encode`")
@@ -61,9 +64,9 @@ def explanation(
         raise NotFoundError("this project has no labels yet; add one to see where it is")
     parts, layout = store.vectors.parts(sample.content_hash, pipeline.encoder.fingerprint)
     vectors = board.label_vectors[columns]
-    accepted, own = board.rivals(row, columns)
+    accepted, own = seen.rivals(row, columns)
     rivals = board.label_vectors[accepted]
-    claiming = np.flatnonzero(board.claimers(row)).tolist() if label is None else []
+    claiming = np.flatnonzero(seen.claimers(row)).tolist() if label is None else []
     if lessons is not None:
         wanted = columns if label is not None else claiming
         vectors = vectors.copy()

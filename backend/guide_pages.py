@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 
 from backend.errors import BadInputError, PatchlaneError, SaveError
 from backend.guide_places import Place
-from backend.guides import ENOUGH, Drift, Guide
+from backend.guides import ENOUGH, MOST_CHANGES, Drift, Guide
 from backend.images import cut_out
 from backend.types import Kind, Region
 from backend.workbench import Workbench
@@ -60,8 +60,12 @@ class Chapter:
     sections: tuple[Section, ...] = field(default_factory=tuple)
 
 
-def write_guide(bench: Workbench, dest: str | Path, label: int | str | None = None) -> list[Path]:
+def write_guide(
+    bench: Workbench, dest: str | Path, label: int | str | None = None, *, who: str | None = None
+) -> list[Path]:
     """Write the guide of one label, or of all, as .html or .md; gives the files.
+
+    With `who` it is as this person may see it while people label blind.
 
     Raises:
         BadInputError: another ending, or a project without labels.
@@ -73,7 +77,7 @@ def write_guide(bench: Workbench, dest: str | Path, label: int | str | None = No
     labels = bench.labels() if label is None else [bench.label(label)]
     if not labels:
         raise BadInputError(f"{bench.name} has no labels, so there is no guide to write")
-    chapters = [chapter(bench, bench.guides.of(each.id)) for each in labels]
+    chapters = [chapter(bench, bench.guides.of(each.id, who=who)) for each in labels]
     when = time.strftime("%Y-%m-%d", time.localtime())
     about = f"Project {bench.name}, version {bench.version}, {when}."
     try:
@@ -208,6 +212,21 @@ def changes(drift: Drift) -> list[str]:
         f"{one.name} got {_said(one.now)} ({one.who}), and it is {one.why}."
         for one in drift.against
     ]
+    return told + _disputes(drift)
+
+
+def _disputes(drift: Drift) -> list[str]:
+    """What people differ on: each that is new, and how many there were before."""
+    fresh = [one for one in drift.disputed if one.is_new]
+    told = [
+        f"People differ on {one.name}: "
+        f"{', '.join(f'{who} {_said(verdict)}' for who, verdict in one.words)}."
+        for one in fresh[:MOST_CHANGES]
+    ]
+    if len(fresh) > MOST_CHANGES:
+        told.append(f"And on {len(fresh) - MOST_CHANGES:,} more samples.")
+    if older := len(drift.disputed) - len(fresh):
+        told.append(f"They still differ on {older:,} sample{'s' if older > 1 else ''} from before.")
     return told
 
 

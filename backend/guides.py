@@ -17,7 +17,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from backend import views
-from backend.board import Board
+from backend.board import Board, Sight
 from backend.errors import BadInputError, NotFoundError
 from backend.guide_places import Material
 from backend.guide_search import Exemplar, Found, NearMiss, UsualPart, search
@@ -27,6 +27,7 @@ from backend.pipeline import Pipeline
 from backend.store.guide_book import MOST_NOTES, Edition, GuideBook, GuideSaid, Said
 from backend.store.naming import checked_text
 from backend.store.project import ProjectStore
+from backend.store.voices import is_disputed, voters
 from backend.types import Correction, Label, Receipt, Region, Sample, Verdict
 
 ENOUGH = 20
@@ -45,6 +46,11 @@ class Bench(Protocol):
     """What guides need of an open project; `Workbench` is one."""
 
     store: ProjectStore
+
+    @property
+    def people(self) -> Sight:
+        """Who may see what."""
+        ...
 
     @property
     def pipeline(self) -> Pipeline:
@@ -108,6 +114,21 @@ class Turned:
 
 
 @dataclass(frozen=True)
+class Disputed:
+    """A sample on which people differ about the label, and nobody decided it for everybody.
+
+    Attributes:
+        words: who said what, the last who spoke last.
+        is_new: somebody spoke since the edition was kept.
+    """
+
+    sample: int
+    name: str
+    words: tuple[tuple[str, Verdict], ...]
+    is_new: bool
+
+
+@dataclass(frozen=True)
 class Drift:
     """What changed since an edition of a guide.
 
@@ -117,6 +138,7 @@ class Drift:
         moved: exemplars of the edition whose probability changed by `MOVED` or more.
         turned: verdicts reversed.
         against: later verdicts that contradict the exemplars.
+        disputed: samples on which people differ, those that are new first.
     """
 
     is_redefined: bool
@@ -125,12 +147,13 @@ class Drift:
     moved: tuple[Moved, ...]
     turned: tuple[Turned, ...]
     against: tuple[Turned, ...]
+    disputed: tuple[Disputed, ...] = ()
 
     @property
     def is_any(self) -> bool:
         """Something changed."""
         lists = (self.gone, self.new, self.moved, self.turned, self.against)
-        return self.is_redefined or any(lists)
+        return self.is_redefined or any(lists) or any(one.is_new for one in self.disputed)
 
 
 @dataclass(frozen=True)
@@ -167,6 +190,60 @@ class Guide:
     drift: Drift | None
 
 
+def blinded(guide: Guide, seen: Board, who: str) -> Guide:
+    """A guide for who labels blind: only what people wrote and pinned, and their own verdicts.
+
+    An example would tell of its sample that somebody said YES, a near miss that somebody said NO.
+    A pin stays: whoever pins a sample wants it to be seen.
+
+    Args:
+        guide: as everybody sees it.
+        seen: the board as this person sees it.
+        who: the person.
+    """
+    label = guide.label.id
+
+    def says(sample: int, verdict: Verdict) -> bool:
+        own = seen.verdicts.get((sample, label))
+        return own is not None and own.verdict is verdict
+
+    shown = [
+        at
+        for at, one in enumerate(guide.exemplars)
+        if one.is_pinned or says(one.place.sample, Verdict.YES)
+    ]
+    number = {-1: -1} | {at: place for place, at in enumerate(shown)}
+    pinned = {one.place.sample for one in guide.exemplars if one.is_pinned}
+    drift = guide.drift
+    if drift is not None:
+        own = [[t for t in told if t.who == who] for told in (drift.turned, drift.against)]
+        drift = Drift(drift.is_redefined, (), (), (), tuple(own[0]), tuple(own[1]))
+    return replace(
+        guide,
+        exemplars=tuple(
+            replace(one, also=_others(seen, one.place.sample, label))
+            for one in (guide.exemplars[at] for at in shown)
+        ),
+        misses=tuple(
+            replace(
+                one,
+                like=number[one.like],
+                who=who,
+                instead=_others(seen, one.place.sample, label),
+            )
+            for one in guide.misses
+            if one.like in number and says(one.place.sample, Verdict.NO)
+        ),
+        parts=tuple(
+            one
+            for one in guide.parts
+            if one.place.sample in pinned or says(one.place.sample, Verdict.YES)
+        ),
+        lapsed=tuple(one for one in guide.lapsed if says(one.sample, Verdict.NO)),
+        drift=drift,
+    )
+
+
 class Guides:
     """Guides of one open project; safe to call from many threads."""
 
@@ -194,8 +271,8 @@ class Guides:
                 kinds[one.verdict] = kinds.get(one.verdict, 0) + 1
         return found
 
-    def of(self, label: int | str) -> Guide:
-        """The guide of one label as it is now.
+    def of(self, label: int | str, *, who: str | None = None) -> Guide:
+        """The guide of one label as it is now; with `who` as this person may see it, see `blinded`.
 
         Raises:
             NotFoundError: there is no such label.
@@ -214,7 +291,7 @@ class Guides:
         drift = None
         if said.edition is not None:
             drift = self._drift(board, found, said, said.edition, result)
-        return Guide(
+        guide = Guide(
             label=found,
             parent=names.get(found.parent or 0, ""),
             yes=yes,
@@ -248,6 +325,8 @@ class Guides:
             edition=said.edition,
             drift=drift,
         )
+        seen = board if who is None else self._bench.people.board_of(who, board)
+        return guide if who is None or seen is board else blinded(guide, seen, who)
 
     # --- what people say ---------------------------------------------------------------------
 
@@ -377,6 +456,7 @@ class Guides:
             moved=tuple(_moved(board, label.id, edition.exemplars)),
             turned=_turned(board, before, now),
             against=_against(board, before, now, found, edition.offset),
+            disputed=_disputed(board, label.id, edition.offset),
         )
 
 
@@ -461,6 +541,18 @@ def _against(
             continue
         told.append(_turn(board, sample, None, one, why))
     return _newest(told)
+
+
+def _disputed(board: Board, label: int, offset: int) -> tuple[Disputed, ...]:
+    """What people do not agree on, what somebody spoke of after `offset` in the log first."""
+    found = []
+    for (sample, each), voices in board.said.items():
+        if each == label and sample in board.row_of and is_disputed(voices):
+            newest = max(row.offset for row in voices.values())
+            asked = tuple(voters(voices).items())
+            told = Disputed(sample, _name(board, sample), asked, is_new=newest > offset)
+            found.append((-newest, told))
+    return tuple(told for _, told in sorted(found, key=lambda one: one[0]))
 
 
 def _turn(board: Board, sample: int, before: Verdict | None, row: Correction, why: str) -> Turned:

@@ -100,7 +100,7 @@ class OpenProject:
         self.packs = Packs(self.live)
         self.certainty = Certainty(self.live)
         self.people = People(self.live)
-        self.evaluator = Evaluator(self.live)
+        self.evaluator = Evaluator(self.live, self.certainty)
         self._brought: tuple[object, dict[tuple[int, int, str], float]] | None = None
         self._rivals: tuple[str, ...] = ()
         self._forecast: tuple[int, Forecast] | None = None
@@ -216,11 +216,16 @@ class OpenProject:
             return self.people.seen_by(who, wanted)
         return views.verdicts_by_sample(self.board, wanted)
 
-    def marks(self, ids: Iterable[int | str]) -> dict[int, dict[int, tuple[Region, ...]]]:
-        """Verdicts on places: sample id -> label id -> marks, oldest first; empty ones left out."""
+    def marks(
+        self, ids: Iterable[int | str], *, who: str | None = None
+    ) -> dict[int, dict[int, tuple[Region, ...]]]:
+        """Verdicts on places: sample id -> label id -> marks, oldest first; empty ones left out.
+
+        With `who` those that this person may see.
+        """
         wanted = {self.sample(i).id for i in ids}
         out: dict[int, dict[int, tuple[Region, ...]]] = {i: {} for i in wanted}
-        for (sample, label), correction in self.board.verdicts.items():
+        for (sample, label), correction in self.people.board_of(who).verdicts.items():
             if correction.regions and sample in wanted:
                 out[sample][label] = correction.regions
         return out
@@ -240,10 +245,16 @@ class OpenProject:
 
     # --- look --------------------------------------------------------------------------------
 
-    def suggest(self, ids: Iterable[int | str] | None = None) -> list[SampleSuggestions]:
-        """All suggestions of the given samples (all by default), best first."""
+    def suggest(
+        self, ids: Iterable[int | str] | None = None, *, who: str | None = None
+    ) -> list[SampleSuggestions]:
+        """All suggestions of the given samples (all by default), best first.
+
+        With `who` the verdicts beside them are those that this person may see.
+        """
         with self.live.lock:
             board, version = self.board, self.version
+        board = self.people.board_of(who, board)
         samples = board.samples if ids is None else [self.sample(i) for i in ids]
         brought = self._brought_scores()
         found = [
@@ -259,9 +270,16 @@ class OpenProject:
         return self.certainty.told(found)
 
     def explain(
-        self, sample: int | str, *, label: int | str | None = None, with_lanes: bool = False
+        self,
+        sample: int | str,
+        *,
+        label: int | str | None = None,
+        with_lanes: bool = False,
+        who: str | None = None,
     ) -> Explanation:
         """Which part carries which label; with lanes also where each pack's lane looked.
+
+        With `who` a map yields only to accepted labels that this person may see.
 
         Raises:
             NotFoundError: the sample is unknown or has no vectors yet.
@@ -277,6 +295,7 @@ class OpenProject:
             label=None if label is None else self.label(label),
             room=self.live.room if with_lanes else None,
             lessons=self._part_lessons,
+            seen=self.people.board_of(who, board),
         )
 
     def label_map(self, sample: int | str) -> LabelMap:
@@ -414,7 +433,12 @@ class OpenProject:
         return inside(self.map(), kind, x, y)
 
     def colours(
-        self, by: str, *, label: int | str | None = None, source: str | None = None
+        self,
+        by: str,
+        *,
+        label: int | str | None = None,
+        source: str | None = None,
+        who: str | None = None,
     ) -> Float[np.ndarray, " n"]:
         """One number per point of `map`, for colouring.
 
@@ -425,8 +449,9 @@ class OpenProject:
             label: the label; for doubt None means the most doubtful one of each sample.
             source: the other model for "brought" (its score of the label as 0..1) and "disagree"
                 (how far it is from ours; without a label the furthest, without a source any).
+            who: only verdicts that this person may see.
         """
-        board = self.board
+        board = self.people.board_of(who)
         column = None if label is None else board.column_of[self.label(label).id]
         return views.colours(board, by, column, brought=self._brought_scores(), source=source)
 

@@ -9,8 +9,8 @@ accepted in bulk are the model's and never count here, nor does what was adjudic
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,13 +23,14 @@ from backend.store.voices import (
     IMPORT,
     Settled,
     adjudicated,
+    is_disputed,
     is_person,
     settled,
     voice_of,
     voters,
     words_of,
 )
-from backend.types import Correction, Receipt, Verdict
+from backend.types import Correction, ExportRow, Receipt, Verdict
 
 BLIND = "is_blind"
 VALUES = tuple(Verdict)
@@ -117,6 +118,7 @@ class People:
 
     def __init__(self, live: Live):
         self._live = live
+        self._own: tuple[Board, dict[str, Board]] | None = None
 
     # --- look --------------------------------------------------------------------------------
 
@@ -161,7 +163,7 @@ class People:
         board = self._live.board
         found: list[tuple[float, int, Pair, Settled]] = []
         for pair, voices in board.said.items():
-            if not _is_disputed(voices) or (label is not None and pair[1] != label):
+            if not is_disputed(voices) or (label is not None and pair[1] != label):
                 continue
             if pair[0] in board.row_of and pair[1] in board.column_of:
                 asked = voters(voices)
@@ -229,6 +231,31 @@ class People:
         """
         board = self._live.board
         return seen_by(board, who, is_blind=self.is_blind, ids=ids)
+
+    def board_of(self, who: str | None, board: Board | None = None) -> Board:
+        """The board (the present one) as one person sees it; `own_board` while people label blind.
+
+        The scores are the same for everybody: they are the model's. Without `who` it is the whole.
+        """
+        board = self._live.board if board is None else board
+        if who is None or not self.is_blind:
+            return board
+        known = self._own
+        if known is None or known[0] is not board:
+            self._own = known = (board, {})
+        if who not in known[1]:
+            known[1][who] = own_board(board, who)
+        return known[1][who]
+
+    def is_hidden(self, who: str) -> bool:
+        """Whether people label blind and somebody else has said something."""
+        if not self.is_blind:
+            return False
+        board = self._live.board
+        return any(
+            {*words_of(board.verdicts, board.said, pair)} - {who}
+            for pair in (*board.verdicts, *board.said)
+        )
 
     def decided_by(self, who: str) -> np.ndarray:
         """(N, L) the cells that one person sees decided."""
@@ -308,6 +335,67 @@ def seen_by(board: Board, who: str, *, is_blind: bool, ids: Iterable[int] | None
     return out
 
 
+def own_board(board: Board, who: str) -> Board:
+    """A board that knows the words of one person alone.
+
+    Marks on places belong to the pair and not to a person: they are left where nobody else has
+    a say on it.
+    """
+    own: dict[Pair, Correction] = {}
+    for pair, counts in _cells(board, None):
+        voices = words_of(board.verdicts, board.said, pair)
+        if who in voices:
+            own[pair] = voices[who] if len(voices) == 1 else replace(voices[who], regions=())
+        elif counts is not None and not voices and counts.who == who:  # only marked
+            own[pair] = counts
+    return replace(board, verdicts=own, said={})
+
+
+def rows_by_person(board: Board) -> Iterator[ExportRow]:
+    """Every word with who said it, to take home: a sample comes once for each who spoke of it.
+
+    Files that were imported speak, too. What was adjudicated or accepted in bulk is nobody's own
+    word and is left out; `without_person` counts it. Marks on places belong to the pair and not to
+    a person: they go with who spoke last of it.
+    """
+    found: dict[int, dict[str, dict[int, Correction]]] = {}
+    for pair, counts in _cells(board, None):
+        sample, label = pair
+        if label not in board.column_of:
+            continue
+        said = found.setdefault(sample, {})
+        for row in words_of(board.verdicts, board.said, pair).values():
+            if _is_own(row):
+                said.setdefault(row.who, {})[label] = replace(row, regions=())
+        if counts is not None and counts.regions:
+            words = said.setdefault(counts.who, {})
+            own = words.get(label, replace(counts, verdict=None))
+            words[label] = replace(own, regions=counts.regions)
+    for sample in board.samples:
+        said = found.get(sample.id, {})
+        for words in said.values():
+            yield ExportRow(sample, words)
+        if not said:
+            yield ExportRow(sample, {})
+
+
+def without_person(board: Board) -> dict[str, int]:
+    """How many words `rows_by_person` leaves out."""
+    rows = [
+        row
+        for pair, _ in _cells(board, None)
+        for row in words_of(board.verdicts, board.said, pair).values()
+    ]
+    return {
+        "adjudications": sum(row.source == ADJUDICATION for row in rows),
+        "accepted_in_bulk": sum(row.is_accepted for row in rows),
+    }
+
+
+def _is_own(row: Correction) -> bool:
+    return row.source != ADJUDICATION and not row.is_accepted
+
+
 def _cells(board: Board, wanted: set[int] | None) -> Iterable[tuple[Pair, Correction | None]]:
     """Pairs of which something is said, of all samples or of some; whatever is less to look at."""
     cells = len(wanted or ()) * len(board.labels)
@@ -342,12 +430,8 @@ def _word(row: Correction) -> Word:
     return Word(row.who, row.verdict, row.when, row.source == ADJUDICATION)
 
 
-def _is_disputed(voices: Mapping[str, Correction]) -> bool:
-    return adjudicated(voices) is None and len({*voters(voices).values()}) > 1
-
-
 def _is_tied(voices: Mapping[str, Correction]) -> bool:
-    return _is_disputed(voices) and settled(voters(voices).values()).verdict is None
+    return is_disputed(voices) and settled(voters(voices).values()).verdict is None
 
 
 def _number(value: float) -> float | None:
@@ -396,7 +480,7 @@ class _Table:
                 [
                     *(votes[value] for value in VALUES),
                     board.column_of[pair[1]],
-                    _is_disputed(voices),
+                    is_disputed(voices),
                 ]
             )
             for voice, verdict in said.items():

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from PIL import Image
 
 from backend import images
-from backend.board import Board
+from backend.board import Board, Sight
 from backend.contracts import has_text_side
 from backend.errors import BadInputError, NotFoundError
 from backend.numerics import masks, points
@@ -41,6 +41,11 @@ class Bench(Protocol):
     """What pointing needs of an open project; `Workbench` is one."""
 
     store: ProjectStore
+
+    @property
+    def people(self) -> Sight:
+        """Who may see what."""
+        ...
 
     @property
     def pipeline(self) -> Pipeline:
@@ -113,6 +118,7 @@ class Pointer:
         phrase: str | None = None,
         anyway: bool = False,
         most: int = MOST,
+        who: str | None = None,
     ) -> Pointed:
         """Propose points for a label, or for a phrase that is no label.
 
@@ -122,13 +128,16 @@ class Pointer:
             phrase: any words.
             anyway: also where the label is unlikely or was rejected.
             most: points in all; half of them at most say yes.
+            who: the person, where only verdicts that this one may see are asked.
 
         Raises:
             NotFoundError: the sample or label is unknown, or the sample has no vectors yet.
             BadInputError: neither a label nor a phrase, or one that the encoder cannot read.
         """
         heat, layout, score, chance = self._map(sample, label=label, phrase=phrase)
-        why = "" if anyway else self._refusal(sample, label, phrase, score=score, chance=chance)
+        why = ""
+        if not anyway:
+            why = self._refusal(sample, label, phrase, score=score, chance=chance, who=who)
         if why:
             return Pointed(points.none(), (), heat, layout, why)
         if layout.grid is None:
@@ -198,6 +207,7 @@ class Pointer:
         *,
         score: float,
         chance: float,
+        who: str | None,
     ) -> str:
         """The presence gate: why there should be no points, or nothing."""
         bench = self._bench
@@ -205,7 +215,8 @@ class Pointer:
         if label is not None:
             known = bench.label(label)
             name = known.name
-            said = bench.board.verdicts.get((bench.sample(sample).id, known.id))
+            seen = bench.people.board_of(who)
+            said = seen.verdicts.get((bench.sample(sample).id, known.id))
             if said is not None and said.verdict is Verdict.YES:
                 return ""
             if said is not None and said.verdict is Verdict.NO:

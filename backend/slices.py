@@ -6,6 +6,11 @@
     chance:ID:LOW:HIGH  chance:any:LOW:HIGH     decided, and the model's probability in [LOW, HIGH)
     held-back:yes|no  complete:yes|no           verdicts are held back; all labels are decided
     misses:yes|no  alarms:yes|no                a YES that is not suggested, a NO that is
+    certain:LEVEL:answered|wrong|left|complete  of the decided labels one is certain at LEVEL, is
+                                                certain and wrong, is left undecided, or none is
+    claim:LEVEL:kept|broken[:FROM:TO]           what was certain at first came true; of samples
+                                                decided between two moments
+    width:LEVEL:NUMBER                          so many labels are undecided at LEVEL
 
 Values of one key go together with "or", keys with "and". A label may also be given by its name;
 Explore writes its id, which a new name does not change.
@@ -15,13 +20,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from backend.board import Board
 from backend.errors import BadInputError, NotFoundError
-from backend.types import Sample, Verdict
+from backend.types import LabelSets, Realised, Sample, Verdict
 
 STATES = ("unknown", "yes", "no", "unsure")
 """Words for a verdict and for none, in the order of their codes."""
@@ -34,7 +40,9 @@ CODES: Mapping[Verdict | None, int] = {
 """How a cell of a table of verdicts is written; 0 is unknown."""
 ANSWERS = ("yes", "no")
 FLAGS = ("held-back", "complete", "misses", "alarms")
-SAYINGS = ("said", "chance", "misses", "alarms")
+CERTAIN = ("answered", "wrong", "left", "complete")
+CLAIMS = ("kept", "broken")
+SAYINGS = ("said", "chance", "misses", "alarms", "certain", "claim", "width")
 """Filters that follow what the model says now."""
 MOST_SOURCE = 80
 
@@ -72,6 +80,19 @@ class Claims:
     is_known: Bool[np.ndarray, "n l"]
 
 
+@runtime_checkable
+class Certain(Protocol):
+    """What is certain, and what came true of it; `certainty.Certainty` knows."""
+
+    def sets(self, level: float) -> LabelSets:
+        """The label sets of all samples at a level."""
+        ...
+
+    def history(self) -> Sequence[Realised]:
+        """What became of claims on samples that are decided by now."""
+        ...
+
+
 def parse_conditions(
     filters: Sequence[str], *, id_of: Callable[[str], int] | None = None
 ) -> list[Condition]:
@@ -107,6 +128,9 @@ def _read(text: str, id_of: Callable[[str], int] | None) -> tuple[str | int, str
             if verdict not in words:
                 raise BadInputError(f"{verdict!r} is no verdict; use one of {', '.join(words)}")
             return (known if kind == "label" else f"said:{known}"), verdict
+    if kind in ("certain", "claim", "width") and _is_of_level(kind, rest):
+        level, _, what = rest.partition(":")
+        return f"{kind}:{float(level)}", what
     if kind == "chance" and len(parts := rest.rsplit(":", 2)) == 3:
         label, *ends = parts
         known = None if label == "any" else _label(label, id_of)
@@ -114,8 +138,8 @@ def _read(text: str, id_of: Callable[[str], int] | None) -> tuple[str | int, str
             return f"chance:{label if known is None else known}", ":".join(ends)
     raise BadInputError(
         f"the filter {text!r} cannot be read; use split:val, source:NAME, meta:KEY:VALUE, "
-        "label:ID:yes, said:ID:yes, chance:ID:0.2:0.4, held-back:yes, complete:yes, misses:yes "
-        "or alarms:yes"
+        "label:ID:yes, said:ID:yes, chance:ID:0.2:0.4, held-back:yes, complete:yes, misses:yes, "
+        "alarms:yes, certain:0.9:wrong, claim:0.9:broken or width:0.9:2"
     )
 
 
@@ -132,6 +156,28 @@ def _is_range(ends: Sequence[str]) -> bool:
     except ValueError:
         return False
     return 0 <= low <= high <= 2
+
+
+def _is_of_level(kind: str, rest: str) -> bool:
+    """Whether LEVEL:WHAT can be read for one of the filters on what is certain."""
+    level, _, what = rest.partition(":")
+    try:
+        is_level = 0 < float(level) < 1
+    except ValueError:
+        return False
+    if kind == "certain":
+        return is_level and what in CERTAIN
+    if kind == "width":
+        return is_level and what.isascii() and what.isdigit() and len(what) < 7
+    word, *ends = what.split(":")
+    return is_level and word in CLAIMS and (not ends or _are_moments(ends))
+
+
+def _are_moments(ends: Sequence[str]) -> bool:
+    try:
+        return len(ends) == 2 and float(ends[0]) <= float(ends[1])
+    except ValueError:
+        return False
 
 
 def source_of(sample: Sample) -> str:
@@ -154,7 +200,10 @@ def meta_of(sample: Sample, key: str) -> str | None:
 
 
 def matching(
-    board: Board, conditions: Sequence[Condition], claims: Callable[[], Claims]
+    board: Board,
+    conditions: Sequence[Condition],
+    claims: Callable[[], Claims],
+    certain: Certain | None = None,
 ) -> Bool[np.ndarray, " n"]:
     """Rows of the board that match all conditions.
 
@@ -162,14 +211,65 @@ def matching(
         board: samples and verdicts.
         conditions: from `parse_conditions`.
         claims: asked for only where a filter needs what the model says.
+        certain: the same for what is certain; None: nothing is.
 
     Raises:
         NotFoundError: a condition names a label that is not there.
     """
     keep = np.ones(len(board.samples), bool)
     for condition in conditions:
-        keep &= _matches(board, condition, claims)
+        if condition.kind in ("certain", "claim", "width"):
+            keep &= _of_level(board, condition, certain)
+        else:
+            keep &= _matches(board, condition, claims)
     return keep
+
+
+def _of_level(
+    board: Board, condition: Condition, certain: Certain | None
+) -> Bool[np.ndarray, " n"]:
+    kind, _, text = str(condition.key).partition(":")
+    keep = np.zeros(len(board.samples), bool)
+    if certain is None:
+        return keep
+    level = float(text)
+    if kind == "claim":
+        ids = _claimed(certain.history(), level, condition.values)
+        # Who labels blind is told of samples that they decided themselves.
+        return np.isin(board.ids, sorted(ids)) & board.decided.any(axis=1)
+    sets = certain.sets(level)
+    if sets.why or len(sets.state) != len(keep):
+        return keep
+    shown = board.encoded & ~board.in_drawer
+    if kind == "width":
+        return shown & np.isin(sets.width, [int(value) for value in condition.values])
+    codes = _codes(board, is_looked_at=True)
+    known = shown[:, None] & sets.covered & np.isin(codes, (CODES[Verdict.YES], CODES[Verdict.NO]))
+    told = known & (sets.state != 0)
+    left = (known & (sets.state == 0)).any(axis=1)
+    found = {
+        "answered": told.any(axis=1),
+        "wrong": (told & ((sets.state > 0) != (codes == CODES[Verdict.YES]))).any(axis=1),
+        "left": left,
+        "complete": known.any(axis=1) & ~left,
+    }
+    for value in condition.values:
+        keep |= found[value]
+    return keep
+
+
+def _claimed(rows: Sequence[Realised], level: float, values: Sequence[str]) -> set[int]:
+    """Samples whose claim at a level was kept or broken."""
+    found: set[int] = set()
+    for value in values:
+        word, *ends = value.split(":")
+        first, last = (float(end) for end in ends) if ends else (-np.inf, np.inf)
+        found |= {
+            one.sample
+            for one in rows
+            if one.covered.get(level) is (word == "kept") and first <= one.when <= last
+        }
+    return found
 
 
 def _matches(
@@ -226,12 +326,12 @@ def _mistaken(board: Board, kind: str, told: Claims) -> Bool[np.ndarray, " n"]:
     return (wrong & told.is_known).any(axis=1)
 
 
-def _codes(board: Board) -> np.ndarray:
-    """(N, L) codes of the verdicts."""
+def _codes(board: Board, *, is_looked_at: bool = False) -> np.ndarray:
+    """(N, L) codes of the verdicts; with `is_looked_at` without what was accepted in bulk."""
     table = np.zeros((len(board.samples), len(board.labels)), np.int8)
     for (sample, label), correction in board.verdicts.items():
         row, column = board.row_of.get(sample), board.column_of.get(label)
-        if row is not None and column is not None:
+        if row is not None and column is not None and not (is_looked_at and correction.is_accepted):
             table[row, column] = CODES[correction.verdict]
     return table
 

@@ -133,13 +133,15 @@ def _projects(verb: Verb) -> None:
 def _export(verb: Verb) -> None:
     made = verb("export", "write the project in another format")
     made.add_argument("dest", metavar="DEST", help="a folder that is not there yet")
-    formats = ("jsonl", "csv", "coco", "yolo", "label-maps", "coco-boxes")
+    formats = ("jsonl", "csv", "coco", "yolo", "jsonl-by-person", "csv-by-person")
+    formats += ("label-maps", "coco-boxes")
     made.add_argument(
         "--format",
         default="jsonl",
         choices=formats,
-        help="label-maps: jsonl and where the labels are, as NPZ; coco-boxes: coco and boxes that "
-        "the model found for accepted labels, in a file of their own",
+        help="by-person: each one's own verdicts instead of what counts; label-maps: jsonl and "
+        "where the labels are, as NPZ; coco-boxes: coco and boxes that the model found for "
+        "accepted labels, in a file of their own",
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
@@ -18,6 +19,7 @@ from backend.errors import BadInputError, PatchlaneError
 from backend.guides import Guides
 from backend.jobs import Ticket
 from backend.open_project import OpenProject
+from backend.people import rows_by_person, without_person
 from backend.pipeline import DeferredEncoder, EncoderFacts, Pipeline, load_encoder
 from backend.pointing import Pointer
 from backend.settings import Settings
@@ -43,6 +45,8 @@ EXPORTS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "csv": ("exporters/csv_table", {}),
     "coco": ("exporters/coco", {}),
     "yolo": ("exporters/yolo", {}),
+    "jsonl-by-person": ("exporters/jsonl", {}),
+    "csv-by-person": ("exporters/csv_table", {"has_who": True}),
     "label-maps": ("exporters/jsonl", {"has_label_maps": True}),
     "coco-boxes": ("exporters/coco", {"has_machine_boxes": True}),
 }
@@ -391,17 +395,24 @@ class Workbench(OpenProject):
             )
         self.live.resync()
         source, folder = self._export_source(), Path(dest)
+        board, is_by_person = self.board, format.endswith("-by-person")
+        if is_by_person:
+            source = replace(source, rows=lambda: rows_by_person(board))
         key, settings = EXPORTS[format]
         exporter = catalogue.load(key)
         lost = dict(exporter(exporter.Settings(**settings)).write(source, folder))
-        if self.board.said:  # what counts goes out, not who said what
-            lost["words_of_several_people"] = len(self.board.said)
-        written = [row.verdicts for row in source.rows()]
+        if is_by_person:
+            lost |= {what: number for what, number in without_person(board).items() if number}
+        elif board.said:  # what counts goes out, not who said what
+            lost["words_of_several_people"] = len(board.said)
+        rows = list(source.rows())
         return ExportReport(
             files=tuple(sorted(path.name for path in folder.iterdir())),
-            samples=len(written),
+            samples=len({row.sample.id for row in rows}),
             annotations=sum(
-                (c.verdict is not None) + len(c.regions) for row in written for c in row.values()
+                (c.verdict is not None) + len(c.regions)
+                for row in rows
+                for c in row.verdicts.values()
             ),
             lost=lost,
         )

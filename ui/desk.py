@@ -33,12 +33,21 @@ class Desk:
         """The project that a request means."""
         return self.context.of(request)
 
-    def census(self, bench: api.Workbench) -> Census:
-        """All samples counted, as of the present state of the log."""
+    def eyes(self, request: Request) -> str | None:
+        """Whose verdicts may be shown: of who asks while people label blind, else None for all.
+
+        Explore shows what counts; blind, the own words of who asks and nothing of the others.
+        """
+        return self.context.user(request) if self.bench(request).people.is_blind else None
+
+    def census(self, bench: api.Workbench, eyes: str | None = None) -> Census:
+        """All samples counted, as of the present state of the log; `eyes` as `eyes` gives it."""
         labels = bench.labels()
         names = tuple((label.id, label.name) for label in labels)
-        key = ("census", bench.path, bench.offset, bench.info().samples, names)
-        return self._memo(key, lambda: Census.take(bench.samples(), labels, bench.verdicts()))
+        key = ("census", bench.path, bench.offset, bench.info().samples, names, eyes)
+        return self._memo(
+            key, lambda: Census.take(bench.samples(), labels, bench.verdicts(who=eyes))
+        )
 
     def plane(self, bench: api.Workbench) -> Plane:
         """The map's points, shuffled once per version of the map."""
@@ -50,7 +59,11 @@ class Desk:
         )
 
     def keep(
-        self, census: Census, filters: Sequence[str], bench: api.Workbench
+        self,
+        census: Census,
+        filters: Sequence[str],
+        bench: api.Workbench,
+        eyes: str | None = None,
     ) -> Bool[np.ndarray, " n"] | None:
         """Which rows of the census match; None without filters."""
         conditions = parse_conditions(filters)
@@ -58,7 +71,10 @@ class Desk:
             return None
         keep = census.keep([one for one in conditions if one.kind in COUNTED])
         others = [one for one in conditions if one.kind not in COUNTED]
-        return keep & np.isin(census.ids, bench.evaluator.matching(others)) if others else keep
+        if others:
+            found = bench.evaluator.matching(others, bench.people.board_of(eyes))
+            keep &= np.isin(census.ids, found)
+        return keep
 
     def _memo(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives for `key`; the last few are kept."""

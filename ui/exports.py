@@ -19,6 +19,8 @@ FORMATS = {
     "csv": "CSV",
     "coco": "COCO",
     "yolo": "YOLO",
+    "jsonl-by-person": "JSONL by person",
+    "csv-by-person": "CSV by person",
     "label-maps": "JSONL + label maps",
     "coco-boxes": "COCO + machine boxes",
 }
@@ -51,6 +53,19 @@ def formats_of(kind: api.Kind) -> dict[str, str]:
         for key, name in FORMATS.items()
         if kind == api.Kind.IMAGE or not key.startswith(("coco", "yolo"))
     }
+
+
+def check_may_export(bench: api.Workbench, who: str) -> None:
+    """Refuse, to who labels blind, files that hold what others said.
+
+    Raises:
+        RefusedError: people label blind, and somebody else has said something.
+    """
+    if bench.people.is_hidden(who):
+        raise api.RefusedError(
+            "people label blind now, and an export holds what everybody said; switch it off on "
+            "Learn, or export on the command line"
+        )
 
 
 def make_export(

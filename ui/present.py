@@ -31,7 +31,7 @@ MATRIX_CELLS = 1_500_000
 
 @dataclass(frozen=True)
 class LabelHandle:
-    """A label as the chips need it."""
+    """A label as the chips need it; `threshold` where a person chose one."""
 
     id: int
     name: str
@@ -42,6 +42,7 @@ class LabelHandle:
     colour: str
     key: str
     is_muted: bool
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,9 @@ def shown_urls(
     return media_url(sample, project), None
 
 
-def label_handle(label: api.Label, muted: Collection[str] = ()) -> LabelHandle:
+def label_handle(
+    label: api.Label, muted: Collection[str] = (), *, threshold: float | None = None
+) -> LabelHandle:
     """Make the handle of one label; `muted` are the packs that are not suggested."""
     return LabelHandle(
         id=label.id,
@@ -158,6 +161,7 @@ def label_handle(label: api.Label, muted: Collection[str] = ()) -> LabelHandle:
         colour=label.colour,
         key=label.key,
         is_muted=label.pack in muted,
+        threshold=threshold,
     )
 
 
@@ -239,6 +243,7 @@ def dispute_handle(one: api.Dispute) -> dict[str, object]:
         "label": one.label,
         "labelId": one.label_id,
         "verdict": None if one.verdict is None else one.verdict.value,
+        "weight": one.weight,
         "words": [
             {"who": word.who, "verdict": word.verdict.value, "when": word.when}
             for word in one.words

@@ -148,6 +148,11 @@ def adjudicated(voices: Mapping[str, Correction]) -> Correction | None:
     return voices.get(_DECIDED)
 
 
+def is_disputed(voices: Mapping[str, Correction]) -> bool:
+    """Whether those who are asked differ and nobody adjudicated."""
+    return adjudicated(voices) is None and len({*voters(voices).values()}) > 1
+
+
 def settled(verdicts: Iterable[Verdict]) -> Settled:
     """The verdict that more people gave than any other, UNSURE being one of three.
 

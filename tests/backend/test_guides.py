@@ -230,6 +230,32 @@ def test_drift_tells_what_changed_since_an_edition(trips: api.Workbench) -> None
     assert "The definition or the notes were rewritten." in told
 
 
+def test_drift_tells_what_people_dispute(trips: api.Workbench) -> None:
+    def ben(number: int) -> None:
+        trips.correct([{"sample": f"s{number}", "label": "travel", "verdict": "no"}], who="ben")
+
+    ben(0)
+    trips.guides.keep("travel")
+    drift = trips.guides.of("travel").drift
+    assert drift is not None
+    assert [(one.name, one.is_new) for one in drift.disputed] == [("s0", False)]
+    assert not drift.is_any
+    assert api.guide_changes(drift) == ["They still differ on 1 sample from before."]
+    ben(1)
+    drift = trips.guides.of("travel").drift
+    assert drift is not None
+    assert drift.is_any
+    assert [(one.name, one.is_new) for one in drift.disputed] == [("s1", True), ("s0", False)]
+    assert "People differ on s1: me YES, ben NO." in api.guide_changes(drift)
+    of_travel, _ = trips.people.disputes(label=trips.label("travel").id)
+    assert {one.name for one in of_travel} == {one.name for one in drift.disputed}
+    pair = (trips.sample("s1").id, trips.label("travel").id, api.Verdict.YES)
+    trips.people.adjudicate([pair], who="me")
+    drift = trips.guides.of("travel").drift
+    assert drift is not None
+    assert [one.name for one in drift.disputed] == ["s0"]
+
+
 def test_later_verdicts_that_contradict_the_exemplars_are_told(trips: api.Workbench) -> None:
     label = trips.label("travel").id
     said = trips.store.guide_book.verdicts(label)

@@ -16,8 +16,9 @@ from backend import api, learning
 from backend.__main__ import main
 from backend.board import Board
 from backend.errors import BadInputError
+from backend.people import own_board
 from backend.settings import Settings
-from backend.store.voices import Words
+from backend.store.voices import Words, folded, words_of
 from backend.types import Correction, Label, Verdict
 from tests.backend.test_workbench import LABELS, TEXTS
 
@@ -327,3 +328,102 @@ def test_the_command_tells_adjudicates_and_blinds(
     file.write_text('{"sample": "t1", "complete": true}\n')
     assert main(args) == 1
     assert "an adjudication has sample, label and verdict" in capsys.readouterr().err
+
+
+def test_the_board_of_one_person_is_the_fold_of_their_rows_alone(bench: api.Workbench) -> None:
+    say(bench, "ann", "animal", yes="0 1 2", no="3")
+    say(bench, "ben", "animal", yes="3", no="0 1")
+    say(bench, "ben", "food", yes="4 5")
+    bench.correct([{"sample": "t1", "label": "animal", "verdict": None}], who="ben")
+    bench.people.adjudicate([(bench.sample("t2").id, bench.label("animal").id, NO)], who="ben")
+    say(bench, "ann", "animal", no="2")
+    rows = bench.store.log.since(0)
+    for who in ("ann", "ben", "eve"):
+        own = own_board(bench.board, who)
+        twin = folded(row for row in rows if row.who == who and row.source == "person")
+        assert {pair: row.verdict for pair, row in own.verdicts.items()} == {
+            pair: row.verdict for pair, row in twin.verdicts.items()
+        }
+        assert own.said == {}
+        assert own.logits is bench.board.logits
+    assert bench.people.board_of("eve") is bench.board
+    bench.people.set_blind(True)
+    assert bench.people.board_of(None) is bench.board
+    assert bench.people.board_of("eve").verdicts == {}
+    assert bench.people.board_of("ann") is bench.people.board_of("ann")
+    assert bench.people.is_hidden("ann")
+    assert not bench.people.board_of("eve").decided.any()
+
+
+def test_blind_marks_are_ones_own_where_nobody_else_has_a_say(bench: api.Workbench) -> None:
+    part = {"span": [0, 3]}
+    bench.correct([{"sample": "t0", "label": "animal", "part": part, "here": True}], who="ann")
+    bench.correct([{"sample": "t1", "label": "animal", "part": part, "here": True}], who="ann")
+    say(bench, "ann", "animal", yes="1")
+    say(bench, "ben", "animal", yes="1 2")
+    ids = [bench.sample(f"t{i}").id for i in range(2)]
+    label = bench.label("animal").id
+    assert {i: set(found) for i, found in bench.marks(ids, who="ben").items()} == {
+        i: {label} for i in ids
+    }
+    bench.people.set_blind(True)
+    assert bench.marks(ids, who="ben") == {i: {} for i in ids}
+    assert {i: set(found) for i, found in bench.marks(ids, who="ann").items()} == {
+        ids[0]: {label},
+        ids[1]: set(),
+    }
+
+
+def words(bench: api.Workbench) -> dict[tuple[str, str], dict[str, Verdict]]:
+    """(sample, label) -> voice -> verdict, of all that is said; adjudication is nobody's word."""
+    board = bench.board
+    names = {label.id: label.name for label in board.labels}
+    found: dict[tuple[str, str], dict[str, Verdict]] = {}
+    for pair in {*board.verdicts, *board.said}:
+        for row in words_of(board.verdicts, board.said, pair).values():
+            if row.source not in ("adjudication", "certain:0.9"):
+                sample = board.samples[board.row_of[pair[0]]].name
+                found.setdefault((sample, names[pair[1]]), {})[row.who] = row.verdict
+    return found
+
+
+@pytest.mark.parametrize("format", ["jsonl-by-person", "csv-by-person"])
+def test_everybodys_own_word_goes_out_and_comes_back(
+    bench: api.Workbench, settings: Settings, tmp_path: Path, format: str
+) -> None:
+    file = tmp_path / "labels.jsonl"
+    file.write_text('{"sample": "t3", "label": "animal", "verdict": "no"}\n')
+    bench.add(file)
+    say(bench, "ann", "animal", yes="0 1 2 3", no="4")
+    say(bench, "=ben", "animal", yes="4", no="0 1")
+    say(bench, "eve", "food", yes="0 9", no="4")
+    bench.correct([{"sample": "t0", "label": "food", "verdict": "unsure"}], who="ann")
+    bench.correct([{"sample": "t1", "label": "animal", "verdict": None}], who="=ben")
+    part = {"span": [0, 3]}
+    bench.correct([{"sample": "t2", "label": "animal", "part": part, "here": True}], who="eve")
+    bench.people.adjudicate([(bench.sample("t0").id, bench.label("animal").id, YES)], who="eve")
+    report = bench.export(tmp_path / "out", format=format)
+    assert report.lost["adjudications"] == 1
+    assert "words_of_several_people" not in report.lost
+    assert report.samples == len(TEXTS)
+    made = api.create_project("again", labels=LABELS, encoder="words", settings=settings)
+    imported = made.add(tmp_path / "out")
+    assert imported.errors == ()
+    assert [sample.name for sample in made.samples()] == [s.name for s in bench.samples()]
+    assert words(made) == words(bench)
+    assert words(made)["t0", "animal"] == {"ann": YES, "=ben": NO}
+    assert words(made)["t3", "animal"] == {"import:labels.jsonl": NO, "ann": YES}
+    pair = made.sample("t2").id, made.label("animal").id
+    kept = made.marks([pair[0]]).get(pair[0], {})
+    if format.startswith("jsonl"):
+        assert kept == {pair[1]: bench.marks(["t2"])[pair[0]][pair[1]]}
+    else:
+        assert (report.lost["regions"], kept) == (1, {})
+    made.close()
+
+
+def test_a_long_table_keeps_people_apart(bench: api.Workbench, tmp_path: Path) -> None:
+    file = tmp_path / "long.csv"
+    file.write_text("sample,label,verdict,who\nt0,animal,yes,ann\nt0,animal,no,ben\n")
+    assert bench.add(file).errors == ()
+    assert words(bench) == {("t0", "animal"): {"ann": YES, "ben": NO}}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator
 
 import pytest
@@ -134,6 +136,35 @@ def test_the_tables_and_adjudication_with_its_undo(web: TestClient) -> None:
     undone = ask(web, "ben", "/undo", {"op": "decide-it-1"}).json()
     assert undone["verdicts"]["1"]["1"] == "no"
     assert ask(web, "ann", "/people/disputes").json()["total"] == 2
+
+
+def test_every_table_is_a_csv(web: TestClient) -> None:
+    ann, ben, eve = NAMES
+    say(web, ann, (1, 1, "yes"), (1, 2, "no"))
+    say(web, ben, (1, 1, "no"), (1, 2, "no"))
+    say(web, eve, (2, 1, "unsure"))
+
+    def table(name: str) -> list[list[str]]:
+        found = ask(web, ann, f"/people/csv?name={name}")
+        assert found.headers["content-type"].startswith("text/csv")
+        assert f"notes-{name}.csv" in found.headers["content-disposition"]
+        return list(csv.reader(io.StringIO(found.content.decode("utf-8-sig"))))
+
+    assert table("people")[1:] == [
+        ["ann", "2", "2", "0.5"],
+        ["ben", "2", "2", "0.5"],
+        [HOSTILE, "1", "0", ""],
+    ]
+    told = {row[0]: row[2:] for row in table("labels")[1:]}
+    assert told == {"transport": ["1", "0", "1"], "food": ["1", "1", "0"]}
+    assert [row[1:] for row in table("disputes")] == [
+        ["label", "counts", "weight", "who", "verdict"],
+        ["transport", "tie", "0", "ann", "yes"],
+        ["transport", "tie", "0", "ben", "no"],
+    ]
+    ask(web, ann, "/people/blind", {"is_blind": True})
+    assert ask(web, ann, "/people/csv?name=disputes").status_code == 403
+    assert ask(web, ann, "/people/csv?name=nothing").status_code == 422
 
 
 @pytest.mark.parametrize(

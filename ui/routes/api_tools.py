@@ -20,7 +20,7 @@ from gradio.events import api as gradio_api
 
 from backend import api
 from ui.context import Context
-from ui.exports import make_export
+from ui.exports import check_may_export, make_export
 
 MAX_SAMPLES = 10_000
 MAX_ROWS = 10_000
@@ -69,17 +69,26 @@ class Tools:
             )
         return _json(rows)
 
-    def explain(self, sample: str, project: str = "", label: str = "", top: int = 10) -> str:
+    def explain(
+        self,
+        sample: str,
+        request: gr.Request,
+        project: str = "",
+        label: str = "",
+        top: int = 10,
+    ) -> str:
         """Why: the parts of a sample (patches or words) that carry each label, strongest first.
 
         Args:
             sample: id or name of the sample
+            request: who asks; the server fills it in
             project: name of the project; empty means the last opened one
             label: only this label; empty means all
             top: how many parts to give for each label
         """
         bench = self._bench(project)
-        why = bench.explain(_name(sample), label=_name(label) if label else None)
+        who = self._context.user(request)
+        why = bench.explain(_name(sample), label=_name(label) if label else None, who=who)
         text = bench.sample(_name(sample)).text
         labels = []
         for column, name in enumerate(why.labels):
@@ -131,16 +140,18 @@ class Tools:
         receipt = bench.correct(found, who=self._context.user(request), op=op or None)
         return _json({"op": receipt.op, "offset": receipt.offset, "pairs": len(receipt.pairs)})
 
-    def next(self, project: str = "", k: int = 20, picker: str = "") -> str:
+    def next(self, request: gr.Request, project: str = "", k: int = 20, picker: str = "") -> str:
         """What to label next, each with the reason.
 
         Args:
+            request: who asks; the server fills it in
             project: name of the project; empty means the last opened one
             k: how many
             picker: stages, doubt, margin, entropy, width, gradients, centres, part_centres,
                 disagreement, rarity, typicality or random; empty means the project's own
         """
-        entries = self._bench(project).next(_bounded(k), picker=picker or None)
+        who = self._context.user(request)
+        entries = self._bench(project).next(_bounded(k), picker=picker or None, who=who)
         rows = [
             {"sample": e.name, "picker": e.picker, "reason": e.reason, "score": e.score}
             for e in entries
@@ -186,15 +197,18 @@ class Tools:
         )
         return _json(asdict(told))
 
-    def export(self, project: str = "", format: str = "jsonl") -> str:
+    def export(self, request: gr.Request, project: str = "", format: str = "jsonl") -> str:
         """Write the labels into the project's own folder; says what the format cannot hold.
 
         Args:
+            request: who asks; the server fills it in
             project: name of the project; empty means the last opened one
-            format: jsonl, csv, coco or yolo
+            format: jsonl, csv, coco or yolo; jsonl-by-person or csv-by-person for each one's own
+                verdicts instead of what counts
         """
         self._context.writable()
         bench = self._bench(project)
+        check_may_export(bench, self._context.user(request))
         made = make_export(bench, format)
         address = f"/pl/api/exports/{made.name}"
         return _json({**asdict(made), "project": bench.name, "download": address})

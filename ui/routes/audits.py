@@ -84,7 +84,7 @@ def router(context: Context) -> APIRouter:
             "groups": [],
         }
         if report is not None:
-            left = api.open_suspects(bench, report)
+            left = api.open_suspects(bench, report, who=context.user(request))
             body |= {
                 "of": report.version,
                 "notes": report.notes,
@@ -105,8 +105,8 @@ def router(context: Context) -> APIRouter:
         if (known := bench.stored(decision.op)) is not None:
             receipt = known[0]
         else:
-            chosen = api.chosen_suspects(_open(bench), decision.keys)
             who = context.user(request)
+            chosen = api.chosen_suspects(_open(bench, who), decision.keys)
             receipt = api.accept_suspects(bench, chosen, who=who, op=decision.op)
         return Decided(op=receipt.op, offset=receipt.offset, changed=len(receipt.pairs))
 
@@ -117,8 +117,8 @@ def router(context: Context) -> APIRouter:
         bench = context.of(request)
         if (known := bench.stored(decision.op)) is not None:
             return Decided(op=known[0].op, offset=known[0].offset, changed=0)
-        chosen = api.chosen_suspects(_open(bench), decision.keys)
         who = context.user(request)
+        chosen = api.chosen_suspects(_open(bench, who), decision.keys)
         receipt = api.dismiss_suspects(bench, chosen, who=who, op=decision.op)
         return Decided(op=receipt.op, offset=receipt.offset, changed=len(chosen))
 
@@ -135,11 +135,11 @@ def _last(bench: api.Workbench) -> tuple[api.Job | None, float | None, api.Audit
     return (jobs[0] if jobs else None), None, None
 
 
-def _open(bench: api.Workbench) -> api.AuditReport:
+def _open(bench: api.Workbench, who: str) -> api.AuditReport:
     _, _, report = _last(bench)
     if report is None:
         raise api.NotFoundError("there is no audit of this project yet; look for errors first")
-    return api.open_suspects(bench, report)
+    return api.open_suspects(bench, report, who=who)
 
 
 def _counts(report: api.AuditReport) -> dict[str, int]:

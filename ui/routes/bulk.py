@@ -165,7 +165,7 @@ def router(context: Context) -> APIRouter:
     def selection(request: Request, chosen: Chosen) -> Shared:
         """What the samples share; also all that a forecast of a bulk verdict needs."""
         bench = desk.bench(request)
-        return shared(bench, desk.census(bench), chosen.ids)
+        return shared(bench, desk.census(bench, desk.eyes(request)), chosen.ids)
 
     @routes.post("/bulk")
     def bulk(request: Request, order: Bulk) -> Done:
@@ -174,7 +174,7 @@ def router(context: Context) -> APIRouter:
         bench = desk.bench(request)
         if (done := repeated(bench, order)) is not None:
             return done
-        rows, contradicted, unchanged = plan(desk.census(bench), order)
+        rows, contradicted, unchanged = plan(desk.census(bench, desk.eyes(request)), order)
         if not rows:
             return Done(op="", offset=bench.offset, changed=0, contradicted=0, unchanged=unchanged)
         receipt = bench.correct(

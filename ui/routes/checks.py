@@ -79,9 +79,10 @@ def router(context: Context) -> APIRouter:
         done = next((job for job in jobs if bench.jobs.result(job.id) is not None), None)
         result = None if done is None else bench.jobs.result(done.id)
         there = {sample.id: sample for sample in bench.samples()}
+        result = _shown(bench, result, context.user(request)) if isinstance(result, list) else []
         rows = [
             {**asdict(present.sample_handle(there[one.sample], bench.name)), **asdict(one)}
-            for one in (result if isinstance(result, list) else [])
+            for one in result
             if one.sample in there
         ]
         newest = jobs[0] if jobs else None
@@ -96,6 +97,21 @@ def router(context: Context) -> APIRouter:
         )
 
     return routes
+
+
+def _shown(bench: api.Workbench, found: list[api.Doubt], who: str) -> list[api.Doubt]:
+    """Each tells that somebody gave its labels to its sample: blind, only what `who` gave."""
+    if not bench.people.is_blind:
+        return found
+    seen = bench.people.board_of(who)
+    ids = {label.name: label.id for label in seen.labels}
+    return [
+        one
+        for one in found
+        if all(
+            (one.sample, ids.get(name)) in seen.verdicts for name in (one.label, one.other) if name
+        )
+    ]
 
 
 def _json(content: object) -> Response:

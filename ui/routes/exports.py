@@ -10,7 +10,15 @@ from starlette.responses import FileResponse, Response
 
 from backend import api
 from ui.context import Context
-from ui.exports import FORMATS, find_export, formats_of, list_exports, make_export, remove_export
+from ui.exports import (
+    FORMATS,
+    check_may_export,
+    find_export,
+    formats_of,
+    list_exports,
+    make_export,
+    remove_export,
+)
 
 
 class Wanted(BaseModel):
@@ -33,6 +41,7 @@ def router(context: Context) -> APIRouter:
     def start(wanted: Wanted, request: Request) -> dict[str, str]:
         context.writable()
         bench = context.of(request)
+        check_may_export(bench, context.user(request))
         if wanted.format not in FORMATS:
             raise api.BadInputError(f"unknown format {wanted.format!r}")
 
@@ -46,6 +55,7 @@ def router(context: Context) -> APIRouter:
     def download(name: str, request: Request) -> Response:
         bench = context.of(request)
         path = find_export(bench, name)
+        check_may_export(bench, context.user(request))
         return FileResponse(path, media_type="application/zip", filename=f"{bench.name}-{name}")
 
     @routes.delete("/exports/{name}")

@@ -139,16 +139,17 @@ def router(context: Context) -> APIRouter:
         top: Annotated[int, Query(ge=0, le=MOST_GUESSES)] = 0,
     ) -> Page:
         """Cards of the named samples, or of a stretch of an order; unknown ids are left out."""
-        bench = desk.bench(request)
-        census = desk.census(bench)
+        bench, eyes = desk.bench(request), desk.eyes(request)
+        census = desk.census(bench, eyes)
         if ids:
             asked = [int(part) for part in ids.split(",") if part][:MOST_CARDS]
             total = len(asked)
         else:
-            found = ordered(desk, bench, order=order, label=label, filters=lines(only))
+            filters = lines(only)
+            found = ordered(desk, bench, order=order, label=label, filters=filters, eyes=eyes)
             asked, total = [int(i) for i in found[offset : offset + limit]], len(found)
         there = [int(i) for i in census.ids[census.rows(asked)]]
-        return Page(total=total, samples=cards(desk, bench, there, top=top))
+        return Page(total=total, samples=cards(desk, bench, there, top=top, eyes=eyes))
 
     return routes
 
@@ -174,12 +175,15 @@ def results(bench: api.Workbench, hits: list[api.Hit]) -> Results:
     return Results(hits=found, grids=grids, version=bench.version)
 
 
-def cards(desk: Desk, bench: api.Workbench, ids: list[int], *, top: int) -> list[Card]:
+def cards(
+    desk: Desk, bench: api.Workbench, ids: list[int], *, top: int, eyes: str | None = None
+) -> list[Card]:
     """What the grid shows of these samples; with `top` also their likeliest labels."""
-    census = desk.census(bench)
+    census = desk.census(bench, eyes)
     names = [label.name for label in census.labels]
     label_ids = np.array([label.id for label in census.labels], np.int64)
-    guesses = {s.sample: s.suggestions[:top] for s in bench.suggest(ids)} if top else {}
+    told = bench.suggest(ids, who=eyes) if top else []
+    guesses = {one.sample: one.suggestions[:top] for one in told}
     chances = bench.chances(ids) if top else None
     found = []
     for at, (sample, row) in enumerate(zip(bench.samples(ids), census.rows(ids), strict=True)):

@@ -61,7 +61,7 @@ def router(context: Context) -> APIRouter:
     def guide(request: Request, label: Annotated[int, Query(ge=1)]) -> Response:
         """The guide of one label."""
         bench = context.of(request)
-        return _json(_told(bench, bench.guides.of(label)))
+        return _json(_told(bench, bench.guides.of(label, who=context.user(request))))
 
     @routes.post("/guide")
     def change(request: Request, body: Change) -> Response:
@@ -69,7 +69,8 @@ def router(context: Context) -> APIRouter:
         context.writable()
         bench, who = context.of(request), context.user(request)
         receipt = _do(bench, body, who)
-        return _json({"op": receipt.op, "guide": _told(bench, bench.guides.of(body.label))})
+        guide = bench.guides.of(body.label, who=who)
+        return _json({"op": receipt.op, "guide": _told(bench, guide)})
 
     @routes.get("/crop")
     def crop(
@@ -95,7 +96,7 @@ def router(context: Context) -> APIRouter:
         label: Annotated[int | None, Query(ge=1)] = None,
     ) -> Response:
         """The guide of one label or of all as a download: HTML, or a zip of Markdown."""
-        return _download(context.of(request), format, label)
+        return _download(context.of(request), format, label, who=context.user(request))
 
     return routes
 
@@ -136,10 +137,12 @@ def _cropped(
     return Response(buffer.getvalue(), media_type="image/webp", headers=headers)
 
 
-def _download(bench: api.Workbench, format: Literal["html", "md"], label: int | None) -> Response:
+def _download(
+    bench: api.Workbench, format: Literal["html", "md"], label: int | None, *, who: str
+) -> Response:
     """A guide as one HTML file, or as a zip of Markdown and its pictures."""
     with tempfile.TemporaryDirectory(prefix="patchlane-") as folder:
-        files = api.write_guide(bench, Path(folder) / f"guide.{format}", label)
+        files = api.write_guide(bench, Path(folder) / f"guide.{format}", label, who=who)
         if format == "html":
             # Not shown on our own address: whatever is in it, it is a file to save.
             headers = {"Content-Disposition": 'attachment; filename="guide.html"'}

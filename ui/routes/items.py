@@ -187,12 +187,15 @@ def _add_sample(routes: APIRouter, context: Context) -> None:
         bench = context.of(request)
         found = bench.sample(sample)
         # What is left over by the accepted labels follows the verdicts at once.
-        said = sorted(bench.verdicts([found.id]).get(found.id, {}).items())
+        who = context.user(request)
+        seen = bench.people.board_of(who)
+        said = [(one.id, seen.verdicts.get((found.id, one.id))) for one in bench.labels()]
+        said = [(label_id, row.verdict) for label_id, row in said if row is not None]
         tag = _tag(bench, sample, label, lanes, said)
         if _has(request, tag):
             return Response(status_code=304, headers=tag)
         try:
-            explanation = bench.explain(found.id, with_lanes=lanes)
+            explanation = bench.explain(found.id, with_lanes=lanes, who=who)
         except api.NotFoundError:
             return Response(status_code=204)  # no vectors or no labels yet; not an error to log
         body = present.evidence_bytes(
@@ -249,7 +252,7 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
                 "deed": asdict(deed) if deed else None,
                 "marks": {
                     str(sample): present.marks_handle(marks)
-                    for sample, marks in bench.marks(samples).items()
+                    for sample, marks in bench.marks(samples, who=who).items()
                 },
             }
         )
@@ -362,7 +365,7 @@ def _item(bench: api.Workbench, sample: api.Sample, who: str) -> present.ItemHan
         verdicts=present.verdicts_handle(verdicts.get(sample.id, {})),
         others=present.others_handle(bench.people.others(sample.id, who)),
         borrowed=bench.people.borrowed(sample.id, who),
-        marks=present.marks_handle(bench.marks([sample.id]).get(sample.id, {})),
+        marks=present.marks_handle(bench.marks([sample.id], who=who).get(sample.id, {})),
         neighbours=tuple(
             present.neighbour_handle(
                 near[hit.sample],
@@ -389,8 +392,11 @@ def _is_still(bench: api.Workbench, sample: api.Sample) -> bool:
 
 
 def _labels(bench: api.Workbench) -> list[present.LabelHandle]:
-    muted = bench.packs.muted()
-    return [present.label_handle(label, muted) for label in bench.labels()]
+    muted, limits = bench.packs.muted(), bench.evaluator.thresholds()
+    return [
+        present.label_handle(label, muted, threshold=limits.get(label.id))
+        for label in bench.labels()
+    ]
 
 
 def _with_lanes(bench: api.Workbench) -> list[int]:

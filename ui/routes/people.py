@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend import api
 from ui import present
 from ui.context import Context
+from ui.tables import csv_file
 
 MOST_LABELS = 200
 """Labels of a table; those with the most disputes come first."""
 MOST_DECISIONS = 500
+MOST_DISPUTES = 100_000
+"""Rows of the table of disputes to take home."""
 
 Ident = Annotated[int, Field(ge=1, le=2**53)]
 
@@ -58,6 +62,24 @@ def router(context: Context) -> APIRouter:
         """The agreement table; `find` narrows its labels to those with this in their name."""
         return _table(context.of(request), context, with_files=files, find=find)
 
+    @routes.get("/csv")
+    def csv(
+        request: Request, name: Literal["people", "labels", "disputes"], files: bool = False
+    ) -> Response:
+        """A table as CSV: each person, each label that two judged, or each word of a dispute."""
+        bench = context.of(request)
+        if name == "disputes":
+            if bench.people.is_blind:
+                raise api.RefusedError(
+                    "people label blind now, and disputes tell what everybody said; switch it off "
+                    "first"
+                )
+            return csv_file(bench, name, _dispute_rows(bench.people.disputes(MOST_DISPUTES)[0]))
+        found = bench.people.agreement(with_files=files)
+        return csv_file(
+            bench, name, _people_rows(found) if name == "people" else _label_rows(found)
+        )
+
     @routes.get("/disputes")
     def disputes(
         request: Request,
@@ -65,13 +87,16 @@ def router(context: Context) -> APIRouter:
         skip: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
         label: Annotated[int | None, Query(ge=1)] = None,
     ) -> dict[str, object]:
-        """Where people differ and nobody decided; ties first."""
+        """Where people differ and nobody decided, ties first; blind, only how many."""
         bench = context.of(request)
         found, total = bench.people.disputes(k, label=label, skip=skip)
+        if bench.people.is_blind:
+            found = []
         by_id = {sample.id: sample for sample in bench.samples([one.sample for one in found])}
         return {
             "project": bench.name,
             "total": total,
+            "isBlind": bench.people.is_blind,
             "rows": [
                 {
                     **present.dispute_handle(one),
@@ -103,6 +128,28 @@ def router(context: Context) -> APIRouter:
         return _table(bench, context, with_files=False, find="")
 
     return routes
+
+
+def _people_rows(found: api.Agreement) -> list[tuple[object, ...]]:
+    header = ("who", "verdicts", "also judged by others", "others agree")
+    return [header, *((o.who, o.verdicts, o.shared, o.agreeing) for o in found.people)]
+
+
+def _label_rows(found: api.Agreement) -> list[tuple[object, ...]]:
+    header = ("label", "alpha", "judged twice", "all agree", "in dispute")
+    labels = (one for one in found.labels if one.pairs)
+    return [header, *((o.label, o.alpha, o.pairs, o.agreed, o.disputed) for o in labels)]
+
+
+def _dispute_rows(found: list[api.Dispute]) -> list[tuple[object, ...]]:
+    return [
+        ("sample", "label", "counts", "weight", "who", "verdict"),
+        *(
+            (one.name, one.label, one.verdict or "tie", one.weight, word.who, word.verdict)
+            for one in found
+            for word in one.words
+        ),
+    ]
 
 
 def _table(

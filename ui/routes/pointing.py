@@ -51,7 +51,9 @@ def router(context: Context) -> APIRouter:
         anyway: bool = False,
     ) -> Response:
         """Points, or words of a text, and the map they are from; `why` where there are none."""
-        found = context.of(request).pointer.point(sample, label=label, phrase=phrase, anyway=anyway)
+        found = context.of(request).pointer.point(
+            sample, label=label, phrase=phrase, anyway=anyway, who=context.user(request)
+        )
         rows, cols = found.layout.grid or (0, 0)
         return _json(
             {

@@ -79,6 +79,7 @@ class Facets(BaseModel):
     version: int
     offset: int
     read_only: bool
+    is_blind: bool
     brought: dict[str, list[str]]
     labels: list[LabelCount]
     splits: dict[str, int]
@@ -98,7 +99,13 @@ def label_counts(census: Census, rows: Int[np.ndarray, " k"] | None = None) -> l
 
 
 def colours_of(
-    bench: api.Workbench, plane: Plane, by: By, label: int | None, *, source: str = ""
+    bench: api.Workbench,
+    plane: Plane,
+    by: By,
+    label: int | None,
+    *,
+    source: str = "",
+    eyes: str | None = None,
 ) -> tuple[Float[np.ndarray, " n"], list[str]]:
     """One number per point in the plane's order, and the names that "best" numbers.
 
@@ -114,7 +121,8 @@ def colours_of(
     if by == "best":
         return _likeliest(bench, plane)
     asked = "verdict" if by == "decided" else by
-    values = bench.colours(asked, label=label if by != "decided" else None, source=source or None)
+    label = label if by != "decided" else None
+    values = bench.colours(asked, label=label, source=source or None, who=eyes)
     if len(values) != len(plane.ids):
         raise api.BusyError("samples are being added just now; ask again")
     return np.asarray(values, np.float32)[plane.order], []
@@ -158,14 +166,14 @@ def _add_map(routes: APIRouter, desk: Desk) -> None:
     ) -> Response:
         """Points with colours as `ui.plane.Plane.pack` writes them."""
         bench = desk.bench(request)
-        plane = desk.plane(bench)
+        plane, eyes = desk.plane(bench), desk.eyes(request)
         window = _window(box)
         tag = _tag("points", plane.version, plane.method, bench.version, bench.offset,
-                   by, label, most, box, only, source, bench.store.revision)  # fmt: skip
+                   by, label, most, box, only, source, bench.store.revision, eyes)  # fmt: skip
 
         def make() -> tuple[bytes, dict[str, str]]:
-            colours, groups = colours_of(bench, plane, by, label, source=source)
-            keep = _kept(desk, bench, plane, only)
+            colours, groups = colours_of(bench, plane, by, label, source=source, eyes=eyes)
+            keep = _kept(desk, bench, plane, only, eyes)
             body = plane.pack(colours, rows=plane.window(window, keep), limit=most)
             return body, {"X-Pl-Groups": json.dumps(groups)}
 
@@ -190,8 +198,9 @@ def _add_map(routes: APIRouter, desk: Desk) -> None:
         if shape.map_version is not None and shape.map_version != desk.plane(bench).version:
             raise api.BusyError("the map has changed since this shape was drawn; draw it again")
         ids = bench.inside(shape.kind, shape.x, shape.y)
-        census = desk.census(bench)
-        keep = desk.keep(census, shape.filters, bench)
+        eyes = desk.eyes(request)
+        census = desk.census(bench, eyes)
+        keep = desk.keep(census, shape.filters, bench, eyes)
         if keep is not None:
             allowed = census.ids[keep]
             ids = [int(i) for i in np.asarray(ids, np.int64)[np.isin(ids, allowed)]]
@@ -206,16 +215,17 @@ def _add_lists(routes: APIRouter, desk: Desk, context: Context) -> None:
         request: Request, order: Order = "name", label: Label = None, only: Filter = ""
     ) -> Response:
         """Ids (uint32) of the samples that match the filters, in the order asked for."""
-        bench = desk.bench(request)
-        census = desk.census(bench)
+        bench, eyes = desk.bench(request), desk.eyes(request)
+        census = desk.census(bench, eyes)
         says = any(filter_.startswith(api.SAYINGS) for filter_ in lines(only))
         version = bench.version if order in RANKED or says else 0
-        tag = _tag("order", bench.offset, version, len(census.ids), order, label, only,
+        tag = _tag("order", bench.offset, version, len(census.ids), order, label, only, eyes,
                    bench.store.revision if order == "disagree" or says else 0,
                    desk.plane(bench).version if version else 0)  # fmt: skip
 
         def make() -> tuple[bytes, dict[str, str]]:
-            found = ordered(desk, bench, order=order, label=label, filters=lines(only))
+            filters = lines(only)
+            found = ordered(desk, bench, order=order, label=label, filters=filters, eyes=eyes)
             return found.astype("<u4").tobytes(), {}
 
         return binary(request, tag, make)
@@ -223,8 +233,8 @@ def _add_lists(routes: APIRouter, desk: Desk, context: Context) -> None:
     @routes.get("/facets")
     def facets(request: Request) -> Facets:
         """Labels with their verdicts, splits, sources, and the state of the map."""
-        bench = desk.bench(request)
-        census, plane = desk.census(bench), desk.plane(bench)
+        bench, eyes = desk.bench(request), desk.eyes(request)
+        census, plane = desk.census(bench, eyes), desk.plane(bench)
         is_projecting = any(
             job.kind == "map" and job.state in ("queued", "running") for job in bench.jobs.list()
         )
@@ -239,6 +249,7 @@ def _add_lists(routes: APIRouter, desk: Desk, context: Context) -> None:
             version=bench.version,
             offset=bench.offset,
             read_only=context.is_read_only,
+            is_blind=eyes is not None,
             brought=bench.brought(),
             labels=label_counts(census),
             splits=census.splits_counted(),
@@ -247,14 +258,20 @@ def _add_lists(routes: APIRouter, desk: Desk, context: Context) -> None:
 
 
 def ordered(
-    desk: Desk, bench: api.Workbench, *, order: Order, label: int | None, filters: list[str]
+    desk: Desk,
+    bench: api.Workbench,
+    *,
+    order: Order,
+    label: int | None,
+    filters: list[str],
+    eyes: str | None = None,
 ) -> Int[np.ndarray, " k"]:
     """Ids of the samples that match the filters, in the order asked for."""
-    census = desk.census(bench)
-    keep = desk.keep(census, filters, bench)
+    census = desk.census(bench, eyes)
+    keep = desk.keep(census, filters, bench, eyes)
     if order in RANKED:
         plane = desk.plane(bench)
-        values, _ = colours_of(bench, plane, order, label if order != "doubt" else None)
+        values, _ = colours_of(bench, plane, order, label if order != "doubt" else None, eyes=eyes)
         scores = np.full(len(census.ids), np.nan, np.float32)
         rows = np.searchsorted(census.ids, plane.ids).clip(0, max(0, len(census.ids) - 1))
         is_there = census.ids[rows] == plane.ids if len(census.ids) else np.zeros(0, bool)
@@ -268,11 +285,11 @@ def ordered(
 
 
 def _kept(
-    desk: Desk, bench: api.Workbench, plane: Plane, text: str
+    desk: Desk, bench: api.Workbench, plane: Plane, text: str, eyes: str | None
 ) -> Bool[np.ndarray, " n"] | None:
     """Which points of the plane match the filters; None without filters."""
-    census = desk.census(bench)
-    keep = desk.keep(census, lines(text), bench)
+    census = desk.census(bench, eyes)
+    keep = desk.keep(census, lines(text), bench, eyes)
     return None if keep is None else np.isin(plane.ids, census.ids[keep])
 
 

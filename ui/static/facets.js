@@ -11,10 +11,11 @@ export function createFacets(host, { onFilter, onLabel }) {
     autocomplete: 'off' });
   const list = el('ul', { class: 'pl-facet-list', 'aria-label': t('explore.labels.what') });
   const more = el('div', { class: 'pl-facet-more' });
+  const blind = el('p', { class: 'pl-dim pl-small', hidden: true, 'data-testid': 'blind' }, t('explore.blind'));
   const head = el('div', { class: 'pl-facet-head' }, el('h2', { class: 'pl-h2' }, t('explore.labels')), el(
     'span', { class: 'pl-dim pl-small pl-facet-legend', 'aria-hidden': 'true' },
     STATES.slice(0, 3).flatMap(state => [el('i', { class: state }), t(`explore.verdict.${state}`)])));
-  host.append(head, find, list, more);
+  host.append(head, blind, find, list, more);
   let facts = null,
     filters = new Set(),
     label = null,
@@ -61,6 +62,7 @@ export function createFacets(host, { onFilter, onLabel }) {
       by = new Map(facts.labels.map(entry => [entry.id, entry]));
     const rows = order.map(id => by.get(id)).filter(entry => entry && entry.name.toLowerCase().includes(wanted));
     find.hidden = facts.labels.length <= 12;
+    blind.hidden = !facts.is_blind;
     const keep = list.scrollTop;
     list.replaceChildren(...rows.slice(0, MOST_ROWS).map(row));
     if (!facts.labels.length) list.append(el('li', { class: 'pl-dim pl-small' }, t('explore.labels.none')));

@@ -1,6 +1,6 @@
 // Several people: how far they agree, overall and per label, and where they differ. A dispute is
 // decided for everybody here; each one's own word stays in the log, and one undo takes it back.
-import { api, count, debounce, el, listen, newOp, params, percent, t, toast, toastError } from './base.js';
+import { api, count, debounce, el, listen, newOp, params, percent, t, toast, toastError, url } from './base.js';
 
 const PAGE = 20, SAYS = ['yes', 'no', 'unsure'], MARKS = { yes: '✓', no: '✕', unsure: '?' };
 
@@ -9,6 +9,8 @@ export function mountPeople(root) {
   const blind = el('input', { type: 'checkbox', 'data-testid': 'people-blind', onchange: setBlind }), files = el('input', { type: 'checkbox', onchange: () => ask() });
   const find = el('input', { type: 'search', class: 'pl-input', placeholder: t('people.find'), 'aria-label': t('people.find'), oninput: debounce(() => ask(), 200) });
   const voices = el('div', { class: 'pl-table-scroll' }), labels = el('div', { class: 'pl-table-scroll' });
+  const csv = name => el('a', { class: 'pl-button small', download: '', 'data-testid': `csv-${name}` }, t('eval.csv'));
+  const csvs = { people: csv('people'), labels: csv('labels'), disputes: csv('disputes') };
   const list = el('ul', { class: 'pl-disputes' }), title = el('h3', { class: 'pl-h3' }), all = el('button', { type: 'button', class: 'pl-button small', hidden: true, onclick: () => narrow(null) }, t('people.disputes.all'));
   const more = el('button', { type: 'button', class: 'pl-button small', hidden: true, onclick: () => askDisputes(list.childElementCount) }, t('people.next'));
   const check = (input, key, title = null) => el('label', { class: 'pl-people-check', title }, input, ' ', t(key));
@@ -17,8 +19,8 @@ export function mountPeople(root) {
   root.replaceChildren(
     el('header', { class: 'pl-learn-head' }, el('h2', { class: 'pl-h2' }, t('people.title'), ' ', alpha), el('div', { class: 'pl-people-set' }, check(files, 'people.files'), check(blind, 'people.blind', t('people.blind.hint')))),
     el('p', { class: 'pl-dim pl-small' }, t('people.hint')), told,
-    el('div', { class: 'pl-people-tables' }, voices, el('div', {}, find, labels)),
-    el('header', { class: 'pl-learn-head' }, title, all), list, more);
+    el('div', { class: 'pl-people-tables' }, el('div', {}, el('div', { class: 'pl-people-tools' }, csvs.people), voices), el('div', {}, el('div', { class: 'pl-people-tools' }, find, csvs.labels), labels)),
+    el('header', { class: 'pl-learn-head' }, title, all, csvs.disputes), list, more);
   let chosen = null, asked = 0, isDeciding = false;
 
   async function ask() {
@@ -38,19 +40,21 @@ export function mountPeople(root) {
     told.textContent = state.why ? `${state.why[0].toUpperCase()}${state.why.slice(1)}.` : `${facts}.`;
     blind.checked = state.isBlind;
     blind.disabled = state.readOnly;
-    voices.hidden = !state.people.length;
+    voices.hidden = csvs.people.hidden = !state.people.length;
+    for (const name of ['people', 'labels']) csvs[name].href = url('/pl/api/people/csv', { name, files: files.checked || null });
+    csvs.disputes.href = url('/pl/api/people/csv', { name: 'disputes' });
     root.classList.toggle('alone', state.people.length < 2 && !state.disputed);
     voices.replaceChildren(table(['who', 'verdicts', 'shared', 'agreeing'], state.people.map(one =>
       el('tr', { 'data-testid': 'person', 'data-who': one.who }, el('td', {}, one.who), cell(count(one.verdicts)), cell(count(one.shared)), cell(percent(one.agreeing) || '–')))));
     find.hidden = !state.labels.length && !find.value;
-    labels.hidden = !state.labels.length;
+    labels.hidden = csvs.labels.hidden = !state.labels.length;
     labels.replaceChildren(table(['label', 'alpha', 'pairs', 'agreed', 'disputed'], state.labels.map(one => el('tr', { 'data-testid': 'label-agreement', 'data-label': one.label },
       el('td', {}, el('button', { type: 'button', class: 'pl-people-label', onclick: () => narrow(one) }, one.label)), cell(one.alpha === null ? '–' : one.alpha.toFixed(3)), cell(count(one.pairs)), cell(count(one.agreed)), cell(count(one.disputed))))),
     state.more ? el('p', { class: 'pl-dim pl-small' }, t('people.more', { n: count(state.more) })) : '');
   }
 
   async function setBlind() {
-    try { show(await api('/pl/api/people/blind', { json: { is_blind: blind.checked } })); } catch (error) { blind.checked = !blind.checked; toastError(error); }
+    try { show(await api('/pl/api/people/blind', { json: { is_blind: blind.checked } })); await askDisputes(); } catch (error) { blind.checked = !blind.checked; toastError(error); }
   }
 
   function narrow(label) {
@@ -65,8 +69,9 @@ export function mountPeople(root) {
       root.dataset.disputes = found.total;
       all.hidden = !chosen;
       const rows = found.rows.map(row => entry(row, found.project));
-      if (skip) list.append(...rows); else list.replaceChildren(...(rows.length ? rows : [el('li', { class: 'pl-dim none' }, t('people.disputes.none'))]));
-      more.hidden = list.childElementCount >= found.total;
+      if (skip) list.append(...rows); else list.replaceChildren(...(rows.length ? rows : [el('li', { class: 'pl-dim none' }, t(found.isBlind && found.total ? 'people.disputes.blind' : 'people.disputes.none'))]));
+      csvs.disputes.hidden = !found.rows.length;
+      more.hidden = found.isBlind || list.childElementCount >= found.total;
     } catch (error) { toastError(error); }
   }
 

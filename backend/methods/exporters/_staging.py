@@ -72,9 +72,18 @@ class MediaFolder:
         self._stage, self._folder, self._source = stage, folder, source
         self._is_linking, self._has_stems = is_linking, has_stems
         self._taken: set[str] = set()
+        self._newest: tuple[int, str | None] | None = None
 
     def add(self, sample: Sample, lost: Counter[str]) -> str | None:
-        """Copy one sample's file and return its path relative to the stage; None if it is gone."""
+        """Copy one sample's file and return its path relative to the stage; None if it is gone.
+
+        A sample that comes several times in a row is copied once.
+        """
+        if self._newest is None or self._newest[0] != sample.id:
+            self._newest = (sample.id, self._copied(sample, lost))
+        return self._newest[1]
+
+    def _copied(self, sample: Sample, lost: Counter[str]) -> str | None:
         try:
             origin = self._source.media(sample)
         except PatchlaneError:  # linked media are the person's own, and may be gone or changed

@@ -40,11 +40,13 @@ class CsvTableExporter:
             is_long: a row per (sample, label) instead of a column per label.
             is_formula_safe: put an apostrophe before cells that begin like a formula.
             is_linking: hard links of the project's media instead of copies.
+            has_who: also a column for who gave the verdicts of a row.
         """
 
         is_long: bool = False
         is_formula_safe: bool = True
         is_linking: bool = False
+        has_who: bool = False
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or self.Settings()
@@ -52,19 +54,27 @@ class CsvTableExporter:
     def write(self, source: ExportSource, dest: Path) -> Mapping[str, int]:
         lost: Counter[str] = Counter()
         used: set[int] = set()
+        told: set[int] = set()
         what = "image" if source.kind is Kind.IMAGE else "text"
         with staged(dest, source, "csv") as stage:
             media = MediaFolder(stage, "media", source, is_linking=self.settings.is_linking)
             with (stage / "table.csv").open("w", encoding="utf-8", newline="") as out:
                 labels = ["label", "verdict"] if self.settings.is_long else _columns(source)
-                out.write(self._line(["sample", what, "split", *labels], lost))
+                who = ["who"] if self.settings.has_who else []
+                out.write(self._line(["sample", what, "split", *who, *labels], lost))
                 for row in source.rows():
                     path = media.add(row.sample, lost) if what == "image" else row.sample.text
                     fixed = [row.sample.name, path or "", str(row.sample.split)]
+                    if who:
+                        fixed.append(next((c.who for c in row.verdicts.values()), ""))
                     for cells in self._cells(row, source):
                         out.write(self._line([*fixed, *cells], lost))
                     used |= {i for i, c in row.verdicts.items() if c.verdict is not None}
-                    _count_losses(row, lost)
+                    lost["when" if who else "who_and_when"] += sum(
+                        c.verdict is not None for c in row.verdicts.values()
+                    )
+                    _count_losses(row, lost, is_new=row.sample.id not in told)
+                    told.add(row.sample.id)
         count_label_losses(source, used, lost)
         return +lost
 
@@ -93,8 +103,8 @@ def _columns(source: ExportSource) -> list[str]:
     ]
 
 
-def _count_losses(row: ExportRow, lost: Counter[str]) -> None:
+def _count_losses(row: ExportRow, lost: Counter[str], *, is_new: bool) -> None:
     lost["regions"] += sum(len(c.regions) for c in row.verdicts.values())
-    lost["who_and_when"] += sum(c.verdict is not None for c in row.verdicts.values())
-    lost["names"] += sum(name != row.sample.name for name in row.sample.names)
-    lost["metadata"] += bool(row.sample.metadata)
+    if is_new:
+        lost["names"] += sum(name != row.sample.name for name in row.sample.names)
+        lost["metadata"] += bool(row.sample.metadata)

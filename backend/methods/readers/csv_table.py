@@ -43,6 +43,8 @@ _ROLES = {
     "when": ("when",),
 }
 _ROLE_OF = {name: role for role, names in _ROLES.items() for name in names}
+_ONE_DRAFT = ("sample", "media", "name", "text", "who")
+"""Rows that are alike in these are one sample with the words of one person."""
 _PREFIX = "label:"
 _MACHINES = ("machine", "model", "predict", "auto")
 _LABEL_SHARE = 0.9
@@ -132,7 +134,7 @@ class CsvTableReader:
             where = f"line {row.line}"
             try:
                 cells = _fitted(row, plan)
-                key = tuple(plan.cell(cells, r) for r in ("sample", "media", "name", "text"))
+                key = tuple(plan.cell(cells, role) for role in _ONE_DRAFT)
                 if key in refused:
                     continue
                 rough = roughs.get(key)

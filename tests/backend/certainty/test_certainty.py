@@ -315,3 +315,74 @@ def test_the_width_picker_counts_what_the_label_sets_leave_open(sure):
     for entry in found:
         width = sets.width[sure.board.row_of[entry.sample]]
         assert entry.reason.startswith((f"{width} labels undecided", "nothing undecided"))
+
+
+@pytest.fixture
+def decided(sure):
+    """Twelve more decided, four in part, four accepted in bulk, and all of it learned."""
+    names = undecided_names(sure)[:20]
+    sure.correct(answers(names[:12]))
+    sure.correct(answers(names[12:16], LABELS[:2]))
+    sure.certainty.accept(0.8, ids=[sure.sample(name).id for name in names[16:]])
+    sure.learn()
+    return sure
+
+
+def matching(bench, text):
+    return set(bench.evaluator.matching(bench.evaluator.conditions([text])).tolist())
+
+
+def test_filters_find_what_is_certain_and_what_of_it_is_wrong(decided):
+    """A twin by loops over the decided pairs, those of the drawer and in bulk left out."""
+    board, sets = decided.board, decided.certainty.sets(0.8)
+    want = {word: set() for word in ("answered", "wrong", "left", "complete")}
+    for row, sample in enumerate(board.samples):
+        pairs = [(c, board.verdicts.get((sample.id, x.id))) for c, x in enumerate(board.labels)]
+        told = [
+            (sets.state[row, column], said.verdict is Verdict.YES)
+            for column, said in pairs
+            if said is not None and said.source == "person" and not board.in_drawer[row]
+        ]
+        holds = {
+            "answered": any(state for state, _ in told),
+            "wrong": any(state and (state > 0) != is_yes for state, is_yes in told),
+            "left": any(not state for state, _ in told),
+            "complete": bool(told) and all(state for state, _ in told),
+        }
+        for word, is_so in holds.items():
+            want[word] |= {sample.id} if is_so else set()
+    assert all(want[word] for word in ("answered", "left", "complete"))
+    assert {word: matching(decided, f"certain:0.8:{word}") for word in want} == want
+
+
+def test_filters_find_widths_and_what_came_of_claims(decided):
+    board, state = decided.board, decided.certainty.sets(0.8).state
+    shown = [row for row in range(len(board.samples)) if not board.in_drawer[row]]
+    for number in range(len(LABELS) + 1):
+        ids = {board.samples[row].id for row in shown if (state[row] == 0).sum() == number}
+        assert matching(decided, f"width:0.8:{number}") == ids
+    history = decided.certainty.history()
+    assert history
+    for word in ("kept", "broken"):
+        ids = {one.sample for one in history if one.covered[0.9] is (word == "kept")}
+        assert matching(decided, f"claim:0.9:{word}") == ids
+    for point in (p for p in decided.certainty.coverage(3) if p.level == 0.9):
+        ends = f"{point.first}:{point.last}"
+        kept, broken = (matching(decided, f"claim:0.9:{w}:{ends}") for w in ("kept", "broken"))
+        ids = {one.sample for one in history if point.first <= one.when <= point.last}
+        assert kept | broken == ids
+    assert matching(decided, "claim:0.123:kept") == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["certain:2:wrong", "certain:0.9:often", "claim:x:kept", "claim:0.9:kept:5:1", "width:0.9:-1"],
+)
+def test_filters_on_what_is_certain_that_cannot_be_read(sure, text):
+    with pytest.raises(BadInputError, match="cannot be read"):
+        sure.evaluator.conditions([text])
+
+
+def test_without_a_drawer_nothing_is_certain_and_no_sample_matches(bench):
+    conditions = bench.evaluator.conditions(["certain:0.9:answered"])
+    assert bench.evaluator.matching(conditions).tolist() == []
