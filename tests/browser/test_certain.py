@@ -184,3 +184,63 @@ def test_people_differ_one_decides_and_takes_it_back(
     page.wait_for_selector(READY)
     assert page.get_by_test_id("blind").is_visible()
     assert page.locator('.chip[data-label="apple"] [data-testid="said"]').inner_text() == ""
+    # Explore counts what "me" said and nothing of the others; the disputes wait.
+    own = bench.verdicts(who="me")
+    yes = sum(said.get(apple) is api.Verdict.YES for said in own.values())
+    page.goto(f"{base}/explore")
+    page.wait_for_selector('[data-testid="page"][data-page="explore"][data-ready="1"]')
+    assert page.get_by_test_id("blind").is_visible()
+    shown = page.locator('.pl-facet[data-label="apple"] .pl-facet-name .pl-num').inner_text()
+    assert shown == str(yes)
+    page.goto(f"{base}/learn")
+    page.wait_for_selector('[data-testid="people"][data-disputes="1"]')
+    assert page.get_by_test_id("dispute").count() == 0
+    assert page.get_by_test_id("csv-disputes").is_hidden()
+    assert page.get_by_test_id("csv-labels").is_visible()
+
+
+def test_a_chosen_threshold_is_shown_on_the_chips(
+    letters: api.Workbench, serve: Callable[..., str], open_page: Callable[..., Any]
+) -> None:
+    name = others(letters)[60]
+    sample = letters.sample(name).id
+    told = {one.label: one.probability for one in letters.suggest([sample])[0].suggestions}
+    apple, river = told["apple"], told["river"]
+    assert apple is not None
+    assert river is not None
+    letters.evaluator.set_thresholds(
+        {letters.label("apple").id: apple / 2, letters.label("river").id: (1 + river) / 2}
+    )
+    page = open_page(f"{serve(letters)}/?sample={sample}")
+    page.wait_for_selector(READY)
+    chip = page.locator('.chip[data-label="apple"]')
+    assert chip.get_attribute("data-suggested") == "true"
+    assert float(chip.get_attribute("data-threshold")) == pytest.approx(apple / 2)
+    assert chip.locator(".limit").is_visible()
+    assert page.locator('.chip[data-label="river"]').get_attribute("data-suggested") == "false"
+    assert page.locator('.chip[data-label="engine"]').get_attribute("data-threshold") is None
+
+
+def test_the_cells_of_certainty_open_their_samples(
+    letters: api.Workbench, serve: Callable[..., str], open_page: Callable[..., Any]
+) -> None:
+    decide(letters, others(letters)[60:75])
+    letters.learn()
+    base = serve(letters)
+    bench = serve.apps[-1].state.context.open("letters")  # type: ignore[attr-defined]
+    page = open_page(f"{base}/learn?part=certainty#evaluation")
+    page.wait_for_selector('[data-testid="evaluation"][data-shown="certainty"]')
+    cells = page.locator('[data-testid="abstention-row"][data-level="0.8"] td')
+    links = cells.locator("a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
+    assert links
+    assert (
+        page.locator('[data-testid="coverage-row"] td a').count()
+        == 4 * page.get_by_test_id("coverage-row").count()
+    )
+    page.locator('[data-testid="coverage-row"][data-level="0.9"] td a').first.click()
+    page.wait_for_selector('[data-testid="page"][data-page="explore"][data-ready="1"]')
+    point = next(p for p in bench.certainty.coverage() if p.level == 0.9)
+    page.wait_for_function(
+        "n => document.querySelectorAll('[data-testid=result]').length === n", arg=point.n
+    )
+    assert "claim at 90 % came true" in page.locator("body").inner_text()

@@ -64,6 +64,8 @@ export class Chips {
     const bar = el('span', { class: 'bar' }, fill);
     const rivals = el('span', { class: 'rivals', 'aria-hidden': 'true' });
     bar.append(rivals);
+    const limit = el('i', { class: 'limit', 'aria-hidden': 'true', hidden: true });
+    bar.append(limit);
     const chip = el('button', {
       type: 'button', class: 'chip', tabindex: '-1', 'data-testid': 'chip', 'data-id': label.id,
     }, key, mark, el('span', { class: 'middle' }, el('span', { class: 'title' }, name, said, pack), bar), spread, num);
@@ -71,7 +73,7 @@ export class Chips {
       type: 'button', class: `say ${verdict}`, tabindex: '-1', 'data-say': verdict, title: t(`label.say.${verdict}`),
     }, text);
     const node = el('div', { class: 'pl-chip-row', role: 'listitem' }, chip, say('unsure', '?'), say('no', '✕'));
-    return { node, chip, name, pack, key, spread, fill, num, mark, rivals, said };
+    return { node, chip, name, pack, key, spread, fill, num, mark, rivals, limit, said };
   }
 
   #rename(parts, label) {
@@ -148,12 +150,25 @@ export class Chips {
     parts.num.textContent = bar?.text ?? '';
     parts.chip.dataset.probability = bar?.probability ?? '';
     parts.chip.classList.toggle('ranked', Boolean(bar) && bar.probability === null);
-    parts.chip.title = [this.labels.get(id).definition, bar?.title, alsoSaid(bar?.also)].filter(Boolean).join('\n');
+    const limit = this.labels.get(id).threshold, told = this.#limit(parts, bar, limit);
+    parts.chip.title = [this.labels.get(id).definition, bar?.title, told, alsoSaid(bar?.also)].filter(Boolean).join('\n');
     parts.rivals.replaceChildren(...(bar?.also ?? []).filter(({ value }) => value >= 0 && value <= 1).map(({ value }) => {
       const tick = el('i');
       tick.style.left = `${100 * value}%`;
       return tick;
     }));
+  }
+
+  /** Where a person put the threshold of a label, and whether this sample reaches it; in words. */
+  #limit(parts, bar, limit) {
+    const isKnown = limit !== null && limit !== undefined && Number.isFinite(bar?.probability);
+    parts.limit.hidden = !isKnown;
+    if (!isKnown) { delete parts.chip.dataset.threshold; delete parts.chip.dataset.suggested; return ''; }
+    parts.limit.style.left = `${100 * limit}%`;
+    const isSuggested = bar.probability >= limit;
+    parts.chip.dataset.threshold = limit;
+    parts.chip.dataset.suggested = isSuggested;
+    return t(isSuggested ? 'label.limit.over' : 'label.limit.under', { at: Math.round(100 * limit) });
   }
 
   #spread(id, parts) {

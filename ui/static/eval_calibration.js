@@ -22,7 +22,7 @@ export function mountCalibration(node, desk) {
     body.replaceChildren(...shown.counts.map((n, k) => {
       const [low, high] = shown.edges[k], filter = `chance:any:${low.toFixed(6)}:${(high < 1 ? high : 2).toFixed(6)}`;
       return el('tr', { 'data-testid': 'eval-bin' }, el('th', { scope: 'row' }, `${low.toFixed(2)} – ${high.toFixed(2)}`), el('td', { class: 'num' }, desk.link(n, [filter], t('eval.open.bin'))),
-        el('td', { class: 'num' }, number(shown.stated[k])), el('td', { class: 'num' }, number(shown.observed[k])), el('td', { class: 'num' }, between([shown.low[k], shown.high[k]])));
+        ...[number(shown.stated[k]), number(shown.observed[k]), between([shown.low[k], shown.high[k]])].map(text => el('td', { class: 'num' }, desk.open(text, desk.address([filter]), t('eval.open.bin')))));
     }));
     table.hidden = !shown.counts.length;
     tools.replaceChildren(desk.csv('calibration'));

@@ -1,7 +1,8 @@
 // Is what is called certain true, and what does it buy: claimed against realised coverage over time,
 // how many labels are left to people, and errors over the share that is answered by itself.
-import { api, count, el, t } from './base.js';
-import { axis, between, chart, number } from './charts.js';
+import { api, count, el, t, url } from './base.js';
+import { axis, chart } from './charts.js';
+import { filterAddress } from './filter_words.js';
 
 const LEVELS = [0.8, 0.85, 0.9, 0.95, 0.99];
 const percents = share => `${(100 * share).toFixed(share > 0.985 || share < 0.015 ? 1 : 0)} %`;
@@ -11,7 +12,7 @@ export function mountCertainty(node, desk) {
   let level = 0.9;
   const select = el('select', { class: 'pl-input', 'data-testid': 'certainty-level', onchange: () => { level = Number(select.value); show(); } }, LEVELS.map(value => el('option', { value, selected: value === level }, percents(value))));
   const told = el('p', { class: 'pl-dim pl-plain', 'data-testid': 'certainty-told' }), why = el('p', { class: 'pl-note', hidden: true, 'data-testid': 'certainty-why' });
-  const cover = chart(t('eval.chart.coverage'), { test: 'chart-coverage' }), sizes = chart(t('eval.chart.sizes'), { test: 'chart-sizes' }), abstain = chart(t('eval.chart.abstain'), { test: 'chart-abstain' });
+  const cover = chart(t('eval.chart.coverage'), { test: 'chart-coverage' }), sizes = chart(t('eval.chart.sizes'), { test: 'chart-sizes', onPoint: point => location.assign(url('/explore', filterAddress([`width:${level}:${point.x}`]))) }), abstain = chart(t('eval.chart.abstain'), { test: 'chart-abstain' });
   const figure = (words, drawn) => el('figure', { class: 'pl-eval-figure' }, el('figcaption', { class: 'pl-small pl-dim' }, words), drawn.node);
   const grid = (test, columns) => {
     const body = el('tbody', {});
@@ -36,14 +37,18 @@ export function mountCertainty(node, desk) {
     const points = found.coverage.filter(point => point.level === level);
     none.hidden = points.length > 0;
     realised.node.hidden = !found.coverage.length;
-    realised.body.replaceChildren(...found.coverage.map(point => el('tr', { 'data-testid': 'coverage-row', 'data-level': point.level, 'data-realised': point.realised }, el('th', { scope: 'row' }, percents(point.level)), cell(count(point.n)), cell(percents(point.realised)), cell(between([point.low, point.high])), cell(`${day(point.first)} – ${day(point.last)}`))));
+    realised.body.replaceChildren(...found.coverage.map(point => el('tr', { 'data-testid': 'coverage-row', 'data-level': point.level, 'data-realised': point.realised }, el('th', { scope: 'row' }, percents(point.level)), cell(claimed(point, count(point.n), 'kept', 'broken')), cell(claimed(point, percents(point.realised), 'kept')), cell(claimed(point, `${percents(point.low)} – ${percents(point.high)}`, 'broken')), cell(claimed(point, [...new Set([day(point.first), day(point.last)])].join(' – '), 'kept', 'broken')))));
     levels.node.hidden = !abstention.points.length;
-    levels.body.replaceChildren(...abstention.points.map(point => el('tr', { 'data-testid': 'abstention-row', 'data-level': point.level }, el('th', { scope: 'row' }, percents(point.level)), cell(`${percents(point.answered)} (${count(point.num_answered)})`),
-      cell(point.wrong === null ? '–' : `${percents(point.wrong)} (${count(point.num_wrong)})`), cell(percents(point.complete)), cell(point.undecided.toFixed(1)))));
+    levels.body.replaceChildren(...abstention.points.map(point => el('tr', { 'data-testid': 'abstention-row', 'data-level': point.level }, el('th', { scope: 'row' }, percents(point.level)), cell(certain(point, `${percents(point.answered)} (${count(point.num_answered)})`, 'answered', point.num_answered)),
+      cell(point.wrong === null ? '–' : certain(point, `${percents(point.wrong)} (${count(point.num_wrong)})`, 'wrong', point.num_wrong)), cell(certain(point, percents(point.complete), 'complete', point.complete)), cell(certain(point, point.undecided.toFixed(1), 'left', point.undecided)))));
     tools.replaceChildren(...(found.coverage.length ? [desk.csv('coverage')] : []), ...(abstention.points.length ? [desk.csv('abstention')] : []));
     await Promise.all([drawCover(points), found.why ? sizes.clear() : drawSizes(widths), abstention.points.length ? drawAbstain(abstention) : abstain.clear()]);
   }
   const cell = text => el('td', { class: 'num' }, text);
+  // Claims are of all samples that were decided since, whatever is compared above.
+  const claimed = (point, text, ...words) => desk.open(text, url('/explore', filterAddress(words.map(word => `claim:${point.level}:${word}:${point.first}:${point.last}`))), t(`eval.open.claim.${words.length > 1 ? 'all' : words[0]}`));
+  // Where undecided pairs are taken for NO there is no filter for them.
+  const certain = (point, text, word, n) => (n && desk.told().no.length === 1 ? desk.open(text, desk.address([`certain:${point.level}:${word}`]), t(`eval.open.certain.${word}`)) : text);
 
   function drawCover(points) {
     if (!points.length) { cover.clear(); return null; }

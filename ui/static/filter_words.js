@@ -13,6 +13,7 @@ export function filterWords(key, names) {
     const range = percents(Number(rest[1]), Number(rest[2]));
     return rest[0] === 'any' ? t('filter.chance.any', { range }) : t('filter.chance', { name, range });
   }
+  if (kind === 'certain' || kind === 'claim' || kind === 'width') return t(kind === 'width' ? 'filter.width' : `filter.${kind}.${rest[1]}`, { level: Math.round(100 * Number(rest[0])), n: rest[1] });
   if (kind === 'meta') return `${rest[0]}: ${rest.slice(1).join(':')}`;
   if (kind === 'split' || kind === 'source') return `${t(`explore.facet.${kind}`)}: ${rest.join(':') || t('explore.facet.top')}`;
   return t(`filter.${kind}.${rest[0]}`);

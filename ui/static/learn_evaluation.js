@@ -61,6 +61,8 @@ export function mountEvaluation(root) {
       if (!n) return el('span', { class: 'pl-dim' }, '0');
       return el('a', { href: desk.address(filters), 'data-count': n, 'data-testid': 'eval-link', title: words || t('eval.open', { n: count(n) }) }, count(n));
     },
+    /** Any text that opens samples by an address. */
+    open: (text, href, words) => el('a', { href, class: 'pl-quiet-link', 'data-testid': 'eval-link', title: words }, text),
     /** The filters for "this label is NO" in this question. */
     no: id => told.no.map(state => `label:${id}:${state}`),
     csv: (name, more = {}) => el('a', { class: 'pl-button small', href: url('/pl/api/evaluation/table', { ...desk.query(), name, ...more }), download: '', 'data-testid': `csv-${name}` }, t('eval.csv')),
