@@ -19,7 +19,7 @@ from jaxtyping import Bool, Int
 from scipy.stats import binom
 
 from backend import api, catalogue
-from backend.bench import planted_errors
+from backend.bench import people, planted_errors
 from backend.bench._audit_data import SETS, audited_set, rows_of
 from backend.bench._label_set_trials import (
     Found,
@@ -61,6 +61,7 @@ def rows(settings: Settings, *, say: Say, part: str | None = None) -> Iterator[R
         "search": lambda: search_rows(settings, say),
         "recompute": lambda: recompute_rows(settings, say),
         "errors": lambda: planted_errors.rows(settings, say=say),
+        "people": lambda: people.rows(settings, say=say),
     }
     if part is not None and part not in steps:
         raise NotFoundError(f"doubt has no part {part!r}; there are {', '.join(steps)}")

@@ -19,7 +19,7 @@ from backend.bench._instruction_data import SETS, Shown, shown_set
 from backend.bench.claims import compared, read_claims, report
 from backend.contracts import Writer
 from backend.numerics.boxes import boxes_of
-from backend.numerics.exemplars import crop_vector, fit, worth
+from backend.numerics.exemplars import SHARES, crop_vector, fit, mixed, worth
 from backend.numerics.regions import parts_of
 from backend.numerics.scores import average_precision
 from backend.pipeline import load_encoder
@@ -38,6 +38,7 @@ FEWEST = 4
 GREEDY, WHOLE = "greedy exemplars", "greedy exemplars, whole pictures"
 RANDOM, MEDOIDS = "random exemplars", "medoid exemplars"
 LABEL_NAME, MEAN, SEARCHED = "name of the label", "mean of all pictures", "greedy, where searched"
+MIXED = "greedy exemplars beside the name"
 
 
 def reproduce(*, seeds: int, train: bool, data: Path, progress: Say) -> dict[str, Any]:  # noqa: ARG001
@@ -133,7 +134,30 @@ def _label_arms(
         LABEL_NAME: _held_out(outside, wanted, [2 * count]),
         MEAN: _held_out(outside, wanted, [2 * count + 1]),
         SEARCHED: worth(inside[:count], own, truth, chosen[GREEDY]),
+        MIXED: _beside_the_name(known, label, crops, own, given, held),
     }
+
+
+def _beside_the_name(
+    known: Shown,
+    label: int,
+    crops: Float[np.ndarray, "c d"],
+    own: Int[np.ndarray, " c"],
+    given: Int[np.ndarray, " n"],
+    held: Int[np.ndarray, " m"],
+) -> float:
+    """Crops mixed with the name, by the share that is worth most on the half that is decided."""
+    truth, wanted = known.truth[given, label], known.truth[held, label]
+    queries = np.concatenate([mixed(crops, known.labels[label], share) for share in SHARES])
+    inside, outside = (_fits(known, queries, rows) for rows in (given, held))
+    best, found = -1.0, 0.0
+    for at in range(len(SHARES)):
+        mine = slice(at * len(crops), (at + 1) * len(crops))
+        chosen = _writer("greedy", least_gain=-1.0).choose(crops, inside[mine], own, truth, k=SHOWN)
+        value = worth(inside[mine], own, truth, chosen)
+        if value > best:
+            best, found = value, _held_out(outside[mine], wanted, chosen)
+    return found
 
 
 def _writer(name: str, **settings: Any) -> Writer:

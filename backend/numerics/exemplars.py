@@ -20,6 +20,8 @@ from jaxtyping import Bool, Float, Int
 from backend.numerics.scores import average_precision
 
 Fits = Float[np.ndarray, "c n"]
+SHARES = (1.0, 0.75, 0.5, 0.25)
+"""Of the crop in what is searched by, the rest is the label's name; 1 is the crop alone."""
 
 
 def fit(
@@ -29,6 +31,17 @@ def fit(
     if not len(parts):
         return np.full(len(vectors), -1, np.float32)
     return (parts @ vectors.T).max(axis=0)
+
+
+def mixed(
+    vectors: Float[np.ndarray, "c d"], name: Float[np.ndarray, " d"], share: float
+) -> Float[np.ndarray, "c d"]:
+    """What parts are searched by: crops with the name of their label beside them.
+
+    The cosine of a part with the one and with the other, added by their shares, is its product
+    with this sum: w <v, z> + (1 - w) <t, z> = <w v + (1 - w) t, z>. Not of unit length.
+    """
+    return (share * vectors + (1 - share) * name).astype(np.float32)
 
 
 def worth(

@@ -9,6 +9,7 @@ from sklearn.metrics import average_precision_score
 from backend.bench import instructions
 from backend.bench._instruction_data import MOST_PHOTOS, SETS, Shown, chosen_photos
 from backend.bench.claims import read_claims
+from backend.numerics.exemplars import SHARES, mixed
 
 
 def made(pictures: int = 60, side: int = 4, dim: int = 12) -> Shown:
@@ -81,3 +82,14 @@ def test_a_claim_holds_only_if_it_does_on_every_seed() -> None:
     assert not told["holds"]
     assert told["difference"] == pytest.approx(0.0525)
     assert instructions.claim_of({**claim, "reach": 0.001}, runs)["holds"]
+
+
+def test_a_crop_beside_the_name_is_the_sum_of_both_cosines() -> None:
+    draw = np.random.default_rng(0)
+    crops, parts = (draw.normal(size=(n, 6)).astype(np.float32) for n in (3, 9))
+    name = draw.normal(size=6).astype(np.float32)
+    for share in SHARES:
+        told = parts @ mixed(crops, name, share).T
+        want = [[share * p @ c + (1 - share) * p @ name for c in crops] for p in parts]
+        np.testing.assert_allclose(told, want, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(mixed(crops, name, 1.0), crops)
