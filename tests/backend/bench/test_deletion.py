@@ -35,23 +35,36 @@ def made(settings, tmp_path, monkeypatch):
     (tmp_path / "data" / "made" / "annotations.jsonl").write_text(lines)
     monkeypatch.setattr(deletion, "SETS", ("made",))
     monkeypatch.setattr(deletion, "PICTURES", 2)
+    monkeypatch.setattr(deletion, "TAUGHT", 2)
     return replace(settings, data=tmp_path / "data", threads=1)
 
 
 def test_rows_are_the_means_of_the_checks_of_pictures_spread_over_the_set(made, monkeypatch):
-    real, ran = api.check, []
+    real, ran, said = api.check, [], []
 
     def check(bench, sample, label):
         assert {each.name for each in bench.labels()} == {"red", "sky"}
-        assert not bench.verdicts(), "labels are known by name only"
         ran.append((sample, label, real(bench, sample, label, steps=3)))
+        said.append([str(one) for of in bench.verdicts().values() for one in of.values()])
         return ran[-1][2]
 
     monkeypatch.setattr(deletion.api, "check", check)
-    of_map, inverted, holds = list(deletion.rows(made, say=str))
+    rows = list(deletion.rows(made, say=str))
     # Of the four with boxes the first and the last; the labels of a picture take turns.
-    assert [(sample, label) for sample, label, _ in ran] == [("0.png", "red"), ("4.png", "sky")]
-    found = [one for _, _, one in ran]
+    asked = [("0.png", "red"), ("4.png", "sky")]
+    assert [(sample, label) for sample, label, _ in ran] == asked + asked
+    assert said[:2] == [[], []], "labels are known by name only"
+    # Of the three others the first and the last, each label of theirs.
+    assert said[2] == said[3]
+    assert sorted(said[2]) == ["no", "no", "yes", "yes"]
+    assert len(rows) == 6
+    for at, told in enumerate(("names only", "2 pictures taught")):
+        assert all(told in row.name for row in rows[3 * at : 3 * at + 3])
+        are_means_of(rows[3 * at : 3 * at + 3], [one for _, _, one in ran[2 * at : 2 * at + 2]])
+
+
+def are_means_of(rows, found):
+    of_map, inverted, holds = rows
 
     def height(gone, curve):
         return np.trapezoid(curve, gone) / (gone[-1] - gone[0])
