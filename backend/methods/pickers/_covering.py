@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from backend.methods.pickers._openings import Pick
 
@@ -96,22 +96,22 @@ class Covering:
         scale = float(gains.max()) or 1.0
         own, spread = self.worth_share * worth, (1 - self.worth_share) / scale
         bound = np.where(is_open, own + spread * gains, -np.inf)
-        taken: list[int] = []
+        twins = _Twins(vectors)
         for _ in range(min(k, int(is_open.sum()))):
             is_fresh = np.zeros(len(bound), bool)
             # Values only fall as more is taken, so old ones are upper bounds: only the best few
             # are worked out again, until one of them is the best of all.
             while not is_fresh[row := int(bound.argmax())]:
                 few = np.argpartition(bound, -min(self.few, len(bound)))[-self.few :]
-                few = few[np.isfinite(bound[few])]
+                # Among equal values these few need not hold the one that is asked about.
+                few = np.append(few[np.isfinite(bound[few]) & (few != row)], row)
                 gains = _gains(near[few], covered)
-                twins = np.maximum(vectors[few] @ vectors[taken].T, 0).max(axis=1, initial=0) ** 4
-                bound[few] = (own[few] + spread * gains) * (1 - twins)
+                bound[few] = (own[few] + spread * gains) * (1 - twins.cosines(few) ** 4)
                 is_fresh[few] = True
             is_by_worth = own[row] > 0 and own[row] >= spread * _gains(near[[row]], covered)[0]
             share = float((near[row] - covered > NEAR).mean())
             yield Taken(row, float(bound[row]), bool(is_by_worth), share)
-            taken.append(row)
+            twins.taken.append(row)
             bound[row] = -np.inf
             covered = np.maximum(covered, near[row])
 
@@ -122,6 +122,27 @@ class Covering:
         anchors = rng.permutation(len(vectors))[: self.num_anchors]
         cosine = vectors @ vectors[np.sort(anchors)].T
         return np.exp(np.float32(self.sharpness) * (cosine - 1))
+
+
+class _Twins:
+    """How like each sample is to the likest one taken; each pair of the two is compared once."""
+
+    def __init__(self, vectors: Float[np.ndarray, "n d"]):
+        self.taken: list[int] = []
+        self._vectors = vectors
+        self._cosines = np.zeros(len(vectors), np.float32)
+        self._compared = np.zeros(len(vectors), np.int64)
+
+    def cosines(self, rows: Int[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
+        """Of some samples the largest cosine, at least 0."""
+        compared = self._compared[rows]
+        for count in np.unique(compared[compared < len(self.taken)]).tolist():
+            late = rows[compared == count]
+            newer = self._vectors[self.taken[count:]]
+            found = (self._vectors[late] @ newer.T).max(axis=1)
+            self._cosines[late] = np.maximum(self._cosines[late], found)
+        self._compared[rows] = len(self.taken)
+        return self._cosines[rows]
 
 
 def _gains(
