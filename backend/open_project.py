@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from backend import evidence, intake, localising, picking, views
+from backend import evidence, localising, picking, views
 from backend.board import Board
 from backend.certainty import Certainty
 from backend.contracts import Encoder
@@ -51,6 +51,7 @@ from backend.types import (
     Verdict,
 )
 from backend.unseen import score_unseen
+from backend.verdict_rows import log_rows
 
 
 @dataclass(frozen=True)
@@ -471,8 +472,7 @@ class OpenProject:
         """
         with self.live.lock:
             board, seed = self.board, self.live.offset
-        asked = np.array([sample.split == Split.TRAIN for sample in board.samples], bool)
-        rows = np.flatnonzero(board.encoded & asked & ~board.in_drawer)
+        rows = _askable(board)
         muted = self.packs.muted()
         columns = [c for c, label in enumerate(board.labels) if label.pack not in muted]
         name = picker or self.pipeline.recipe.methods["picker"]
@@ -509,8 +509,7 @@ class OpenProject:
     def disagreements(self, k: int = 20) -> list[QueueEntry]:
         """Samples on which an imported model and ours are furthest apart, undecided labels only."""
         board = self.board
-        asked = np.array([sample.split == Split.TRAIN for sample in board.samples], bool)
-        rows = np.flatnonzero(board.encoded & asked & ~board.in_drawer)
+        rows = _askable(board)
         found = views.disagreements(board, self._brought_scores(), rows, k)
         at = board.samples
         return [QueueEntry(at[r].id, at[r].name, "disagree", why, gap) for r, why, gap in found]
@@ -585,30 +584,17 @@ class OpenProject:
     def _new_corrections(
         self, rows: Sequence[Mapping[str, object]], who: str | None
     ) -> list[NewCorrection | NewMark]:
-        new: list[NewCorrection | NewMark] = []
-        board = self.board
-        for asked in intake.answers(rows):
-            sample = self.sample(asked.sample)
-            for region in (*(asked.regions or ()), *([asked.part] if asked.part else [])):
-                intake.check_fits(region, sample)
-            if asked.label is not None:
-                label = self.label(asked.label)
-                new.append(
-                    NewCorrection(sample.id, label.id, asked.verdict, asked.regions)
-                    if asked.part is None
-                    else NewMark(sample.id, label.id, asked.part, asked.is_gone)
-                )
-                continue
-            seen = self.verdicts([sample.id], who=who)[sample.id]
-            decided = {(sample.id, label) for label in seen}
-            decided |= {
-                (row.sample, row.label)
-                for row in new
-                if isinstance(row, NewCorrection) or row.region.is_here
-            }
-            new += [
-                NewCorrection(sample.id, label.id, Verdict.NO)
-                for label in board.labels
-                if (sample.id, label.id) not in decided
-            ]
-        return new
+        """Rows as in `correct`, by name or id, as `who` sees what is decided."""
+        return log_rows(
+            rows,
+            sample_of=self.sample,
+            label_of=self.label,
+            labels=self.board.labels,
+            seen=lambda sample: self.verdicts([sample], who=who)[sample],
+        )
+
+
+def _askable(board: Board) -> Int[np.ndarray, " r"]:
+    """Rows that a queue may show: encoded training samples outside the drawer."""
+    asked = np.array([sample.split == Split.TRAIN for sample in board.samples], bool)
+    return np.flatnonzero(board.encoded & asked & ~board.in_drawer)

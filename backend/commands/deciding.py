@@ -11,7 +11,7 @@ from typing import Any
 from backend import api
 from backend.commands.speaking import as_json, json_lines, progress, project, say
 from backend.errors import BadInputError
-from backend.intake import answers
+from backend.verdict_rows import answers
 
 
 def correct(args: Namespace) -> dict[str, Any]:
