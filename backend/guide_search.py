@@ -99,6 +99,7 @@ class Found:
         yes_of: YES samples that `covers` counts among.
         fits: sample id -> how well it fits its nearest exemplar.
         usual_yes, usual_no: median of those fits, exemplars left out; None where there are none.
+        share: of the crops in what was searched by; the rest is the label's name.
     """
 
     exemplars: tuple[Exemplar, ...] = ()
@@ -111,9 +112,16 @@ class Found:
     fits: Mapping[int, float] | None = None
     usual_yes: float | None = None
     usual_no: float | None = None
+    share: float = 1.0
 
 
-def search(material: Material, said: Mapping[int, Said], *, since: int) -> Found:
+def search(
+    material: Material,
+    said: Mapping[int, Said],
+    *,
+    since: int,
+    shares: Sequence[float] = exemplars.ALONE,
+) -> Found:
     """Look for exemplars, near misses and usual parts of one label.
 
     What follows from other labels and from the model (`chance`, `also`, `instead`) is left open, so
@@ -123,6 +131,8 @@ def search(material: Material, said: Mapping[int, Said], *, since: int) -> Found
         material: the open project and the label.
         said: what people said of samples as exemplars, by sample id.
         since: verdicts after this log offset are looked at whatever their number.
+        shares: of the crop beside the label's name in what is searched by; of several, the one
+            whose examples are worth most on training samples.
     """
     board, column = material.board, material.column
     label = board.labels[column].id
@@ -137,10 +147,17 @@ def search(material: Material, said: Mapping[int, Said], *, since: int) -> Found
     seen = _candidates(material, told, yes, no, said)
     vectors = np.stack([one.vector for one in seen]) if seen else board.label_vectors[[column]]
     rows = _searched(material, yes, no, told, since)
-    fits, words = _fits(material, vectors, rows, has_label)
+    queries = [exemplars.mixed(vectors, board.label_vectors[column], one) for one in shares]
+    told_fits, words = _fits(material, np.concatenate(queries), rows, has_label)
     at = {row: place for place, row in enumerate(rows)}
     pinned = [place for place, one in enumerate(seen) if _is_pinned(board, one.row, said)]
-    chosen = _chosen(board, seen, vectors, fits, at, yes, no, pinned) if seen else []
+    tried = []
+    for share, fits in zip(shares, np.split(told_fits, len(shares)), strict=True):
+        chosen, value = [], 0.0
+        if seen:
+            chosen, value = _chosen(board, seen, vectors, fits, at, yes, no, pinned)
+        tried.append((value, share, chosen, fits))
+    _, share, chosen, fits = max(tried, key=lambda one: one[0])  # the first of several alike
     best = fits[chosen] if chosen else fits[:1]
     own = {seen[one].row for one in chosen}
     nearest = best.max(axis=0)
@@ -161,6 +178,7 @@ def search(material: Material, said: Mapping[int, Said], *, since: int) -> Found
         fits={board.samples[row].id: float(nearest[at[row]]) for row in rows},
         usual_yes=float(np.median(by_kind["yes"])) if len(by_kind["yes"]) else None,
         usual_no=float(np.median(by_kind["no"])) if len(by_kind["no"]) else None,
+        share=share,
     )
 
 
@@ -278,8 +296,8 @@ def _chosen(
     yes: Sequence[int],
     no: Sequence[int],
     pinned: Sequence[int],
-) -> list[int]:
-    """The candidates that are shown, those that people pinned first."""
+) -> tuple[list[int], float]:
+    """The candidates that are shown, those that people pinned first, and what they are worth."""
     rows = [row for row in (*yes, *no) if board.trainable[row] and row in at]
     truth = np.isin(rows, list(yes))
     place = {row: number for number, row in enumerate(rows)}
@@ -288,7 +306,8 @@ def _chosen(
     key = WRITER if truth.any() and not truth.all() else TYPICAL
     writer: Writer = catalogue.load(key)()
     given = fits[:, [at[row] for row in rows]]
-    return writer.choose(vectors, given, own, truth, k=most, kept=pinned)
+    chosen = writer.choose(vectors, given, own, truth, k=most, kept=pinned)
+    return chosen, float(np.nan_to_num(exemplars.worth(given, own, truth, chosen)))
 
 
 def _told(

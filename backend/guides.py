@@ -22,6 +22,7 @@ from backend.errors import BadInputError, NotFoundError
 from backend.guide_places import Material
 from backend.guide_search import Exemplar, Found, NearMiss, UsualPart, search
 from backend.guide_words import UsualWord
+from backend.numerics.exemplars import ALONE, SHARES
 from backend.part_lessons import PartLessons
 from backend.pipeline import Pipeline
 from backend.store.guide_book import MOST_NOTES, Edition, GuideBook, GuideSaid, Said
@@ -247,8 +248,23 @@ def blinded(guide: Guide, seen: Board, who: str) -> Guide:
 class Guides:
     """Guides of one open project; safe to call from many threads."""
 
-    def __init__(self, bench: Bench, lessons: PartLessons, on_label: Callable[[], None]):
-        """Of an open project; `on_label` is called when what is written about a label changed."""
+    def __init__(
+        self,
+        bench: Bench,
+        lessons: PartLessons,
+        on_label: Callable[[], None],
+        *,
+        uses_names: bool = False,
+    ):
+        """Of an open project.
+
+        Args:
+            bench: the project.
+            lessons: what verdicts taught about where labels are.
+            on_label: called when what is written about a label changed.
+            uses_names: examples are searched by beside the label's name, where that is worth more.
+        """
+        self._shares = SHARES if uses_names else ALONE
         self._bench = bench
         self._lessons = lessons
         self._on_label = on_label
@@ -426,7 +442,7 @@ class Guides:
                 self._known.move_to_end(place)
                 return self._known[place]
         material = Material(self._bench.store, self._bench.pipeline, self._lessons, board, column)
-        found = search(material, said.exemplars, since=since)
+        found = search(material, said.exemplars, since=since, shares=self._shares)
         with self._lock:
             self._known[place] = found
             while len(self._known) > KEPT:

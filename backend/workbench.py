@@ -76,7 +76,9 @@ class Workbench(OpenProject):
     ):
         super().__init__(store, settings, learns=learns, encoder=encoder)
         self.pointer = Pointer(self)
-        self.guides = Guides(self, self._part_lessons, self.live.resync)
+        self.guides = Guides(
+            self, self._part_lessons, self.live.resync, uses_names=settings.guide_names
+        )
         self._warming = Thread(target=self._warm_up_quietly, name="warm-up", daemon=True)
         self.live.start(self._teach_what_is_due)
         if self.live.learns:

@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float, Int
 from backend.numerics.scores import average_precision
 
 Fits = Float[np.ndarray, "c n"]
+ALONE = (1.0,)
 SHARES = (1.0, 0.75, 0.5, 0.25)
 """Of the crop in what is searched by, the rest is the label's name; 1 is the crop alone."""
 

@@ -12,9 +12,11 @@ from sklearn.metrics import average_precision_score
 
 from backend import api
 from backend.errors import BadInputError, NotFoundError
-from backend.guide_search import Found
+from backend.guide_search import Found, Material, search
 from backend.guides import ENOUGH, Guide, _against
+from backend.numerics.exemplars import SHARES
 from backend.numerics.sentences import sentence_starts, sentence_vectors
+from backend.part_lessons import PartLessons
 
 TRAVEL = ("bus", "train", "tram", "ferry", "taxi", "plane")
 FOOD = ("soup", "bread", "salad", "pizza", "rice", "cake")
@@ -228,6 +230,26 @@ def test_drift_tells_what_changed_since_an_edition(trips: api.Workbench) -> None
     told = " ".join(api.guide_changes(drift))
     assert f"{name} was YES and is NO now (me)." in told
     assert "The definition or the notes were rewritten." in told
+
+
+def test_of_several_shares_of_the_name_the_one_worth_most_is_taken(trips: api.Workbench) -> None:
+    """A twin with scikit-learn on training samples, those that examples are from left out."""
+    board, column = trips.board, trips.board.column_named["travel"]
+    material = Material(trips.store, trips.pipeline, PartLessons(), board, column)
+    worths = {}
+    for share in SHARES:
+        found = search(material, {}, since=0, shares=(share,))
+        own = {one.place.sample for one in found.exemplars}
+        said = {s: v[board.labels[column].id] for s, v in trips.verdicts().items()}
+        kept = [s for s in said if board.trainable[board.row_of[s]] and s not in own]
+        assert found.fits is not None
+        worths[share] = average_precision_score(
+            [said[s] is api.Verdict.YES for s in kept], [found.fits[s] for s in kept]
+        )
+        assert found.share == share
+    both = search(material, {}, since=0, shares=SHARES)
+    assert worths[both.share] == pytest.approx(max(worths.values()))
+    assert search(material, {}, since=0).share == 1.0
 
 
 def test_drift_tells_what_people_dispute(trips: api.Workbench) -> None:
