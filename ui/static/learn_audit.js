@@ -15,7 +15,7 @@ export function mountAudit(root, desk) {
   root.dataset.testid = 'audit';
   root.id = 'audit';
   root.replaceChildren(el('header', { class: 'pl-learn-head' }, el('h2', { class: 'pl-h2' }, t('audit.title')),
-    el('div', { class: 'pl-row' }, el('label', { class: 'pl-check pl-small' }, prune, t('audit.pruning.ask')), button)), told, lists);
+    el('div', { class: 'pl-row' }, el('label', { class: 'pl-people-check' }, prune, t('audit.pruning.ask')), button)), told, lists);
   const left = new Set(); // what was unticked, by key
   let state = null, asking = false, drawn = '', isGoneTo = location.hash !== '#audit';
 
