@@ -20,7 +20,7 @@ from backend.bench._embedded_data import (
     read_mosaic,
     usable_mosaics,
 )
-from backend.methods.encoders._engine import Engine, compile_engine
+from backend.methods.encoders._engine import Engine, lazy_engine
 from backend.methods.encoders._trunk import MEAN, STD, STRIDE, WIDTH, load_trunk
 from backend.types import Progress
 
@@ -41,9 +41,9 @@ class TrunkCells(nn.Module):
 
 
 def trunk_engine(size: int, threads: int) -> Engine:
-    """The trunk at one input size."""
+    """The trunk at one input size, compiled when it is first run."""
     example = np.zeros((2, size, size, 3), np.uint8)
-    return compile_engine(TrunkCells(load_trunk()), [example], device="cpu", threads=threads)
+    return lazy_engine(lambda: TrunkCells(load_trunk()), [example], device="cpu", threads=threads)
 
 
 @dataclass(frozen=True)
@@ -75,18 +75,19 @@ def cache_mosaics(
         return read_mosaic(*own[i - count], size, STRIDE)
 
     folder.mkdir(parents=True, exist_ok=True)
-    cells = _open(folder / f"mosaics_{size}.npy", (total, parts, WIDTH), np.float16)
-    chosen = _open(folder / f"mosaics_{size}_photos.npy", (total, MAX_TILES), np.int32)
-    cover = _open(folder / f"mosaics_{size}_cover.npy", (total, parts, MAX_TILES), np.float16)
+    cells = open_rows(folder / f"mosaics_{size}.npy", (total, parts, WIDTH), np.float16)
+    chosen = open_rows(folder / f"mosaics_{size}_photos.npy", (total, MAX_TILES), np.int32)
+    cover = open_rows(folder / f"mosaics_{size}_cover.npy", (total, parts, MAX_TILES), np.float16)
     mark = folder / f"mosaics_{size}.json"
+    run = trunk_engine(size, threads)
 
-    def work(run: Engine, start: int, stop: int) -> None:
+    def work(start: int, stop: int) -> None:
         made = [picture(i) for i in range(start, stop)]
         cells[start:stop] = run(np.stack([mosaic.image for mosaic in made]))[0]
         chosen[start:stop] = np.stack([mosaic.photos for mosaic in made])
         cover[start:stop] = np.stack([mosaic.cover for mosaic in made])
 
-    _fill(mark, total, work, size, threads, progress, "mosaics")
+    fill(mark, total, work, progress, "features of mosaics")
     return MosaicCache(cells, chosen, cover)
 
 
@@ -94,13 +95,14 @@ def cache_photos(folder: Path, photos: Photos, *, threads: int, progress: Progre
     """Cells (n, 36, 1280) of every photo alone, stretched to 192 pixels."""
     folder.mkdir(parents=True, exist_ok=True)
     total, parts = len(photos.images), (PHOTO_SIZE // STRIDE) ** 2
-    cells = _open(folder / "photos.npy", (total, parts, WIDTH), np.float16)
+    cells = open_rows(folder / "photos.npy", (total, parts, WIDTH), np.float16)
+    run = trunk_engine(PHOTO_SIZE, threads)
 
-    def work(run: Engine, start: int, stop: int) -> None:
+    def work(start: int, stop: int) -> None:
         pictures = [stretch(photos.images[i], PHOTO_SIZE) for i in range(start, stop)]
         cells[start:stop] = run(np.stack(pictures))[0]
 
-    _fill(folder / "photos.json", total, work, PHOTO_SIZE, threads, progress, "photos")
+    fill(folder / "photos.json", total, work, progress, "features of photos")
     return cells
 
 
@@ -110,7 +112,7 @@ def stretch(picture: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(image)
 
 
-def _open(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+def open_rows(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
     """A memory map that keeps what is in it if its shape is the right one."""
     if path.exists():
         found = np.load(path, mmap_mode="r+")
@@ -119,23 +121,20 @@ def _open(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
     return np.lib.format.open_memmap(path, "w+", dtype, shape)
 
 
-def _fill(
+def fill(
     mark: Path,
     total: int,
-    work: Callable[[Engine, int, int], None],
-    size: int,
-    threads: int,
+    work: Callable[[int, int], None],
     progress: Progress,
     note: str,
+    *,
+    batch: int = BATCH,
 ) -> None:
-    """Do the batches that `mark` does not count as done."""
+    """Do the rows that `mark` does not count as done, a batch (start, stop) at a time."""
     done = json.loads(mark.read_text())["done"] if mark.exists() else 0
-    if done >= total:
-        return
-    run = trunk_engine(size, threads)
-    for start in range(done, total, BATCH):
-        stop = min(start + BATCH, total)
+    for start in range(done, total, batch):
+        stop = min(start + batch, total)
         with torch.inference_mode():
-            work(run, start, stop)
+            work(start, stop)
         mark.write_text(json.dumps({"done": stop}))
-        progress(stop, total, f"features of {note}")
+        progress(stop, total, note)

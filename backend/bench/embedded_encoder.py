@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,20 +25,20 @@ from backend.bench._embedded_assets import (
     write_mean_cells,
     write_scale,
 )
-from backend.bench._embedded_cache import stretch, trunk_engine
-from backend.bench._embedded_data import MOSAICS, load_photos, read_rows, usable_mosaics
+from backend.bench._embedded_data import MOSAICS, PACK, load_photos, read_rows, usable_mosaics
+from backend.bench._embedded_heads import Photos, heads
 from backend.bench._embedded_measures import (
     LOCAL_SHARE,
     PhotoSet,
     Scene,
     encode_files,
     fit_scale,
-    heads,
     measure_scene,
     naming,
     read_pictures,
 )
 from backend.bench._embedded_training import TrainingSettings, train
+from backend.bench._embedded_vectors import TRUNK_SIZE, kept_trunk, kept_vectors
 from backend.bench.claims import read_claims, report
 from backend.bench.reports import Row, row
 from backend.methods.encoders._parts_transformer import Combination, PartsTransformer
@@ -51,7 +51,7 @@ Say = Callable[[str], None]
 
 NAME = "embedded-encoder"
 SCENES = ("coco_mini", MOSAICS)
-TRUNK_SIZE = 160
+TRUNK_ALONE = f"trunk alone, {TRUNK_SIZE} px"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Measured:
     Attributes:
         scenes: by pack.
         named: by "seen" and "unseen", of each val photo whether its label came first.
-        probed: by "linear probe" and "kNN", the same for heads on top; empty if not measured.
+        probed: the same for heads on top, by what they are and read; empty if not measured.
         images_per_second: of `encode`, pictures already decoded.
     """
 
@@ -106,40 +106,64 @@ class RandomEncoder(EmbeddedEncoder):
 
 
 def measure(
-    encoder: EmbeddedEncoder, data: Path, photos: PhotoSet, say: Say, *, with_heads: bool
+    encoder: EmbeddedEncoder,
+    data: Path,
+    photos: PhotoSet,
+    say: Say,
+    *,
+    heads_in: Path | None = None,
 ) -> Measured:
-    """Scenes, names of photos and, where asked, heads on top."""
+    """Scenes, names of photos and, where a folder for their vectors is given, heads on top."""
     scenes = {}
     for pack in SCENES:
         rows = scene_rows(data, pack)
         encoded = encode_files(encoder, data, pack, [r["file"] for r in rows], say)
         scenes[pack] = measure_scene(encoder, encoded, rows)
-    val = _pooled(encoder, data, photos.val, say)
+    files = [each["file"] for each in photos.val]
+    val = encode_files(encoder, data, PACK, files, say).pooled
     named = {
         f"top-1 {word}": naming(encoder, val, photos, unseen=word == "unseen")
         for word in ("seen", "unseen")
     }
-    probed = {}
-    if with_heads:
-        linear, nearest = heads(_pooled(encoder, data, photos.train, say), val, photos)
-        probed = {"linear probe": linear, "kNN": nearest}
+    probed = {} if heads_in is None else measure_heads(encoder, data, photos, heads_in, say)
     found = Measured(scenes, named, probed, speed(encoder, data))
     figures = ", ".join(f"{name} {value:.3f}" for name, value in found.figures().items())
     say(f"{figures}, {found.images_per_second:.1f} images/s")
     return found
 
 
+def measure_heads(
+    encoder: EmbeddedEncoder, data: Path, photos: PhotoSet, folder: Path, say: Say
+) -> dict[str, Bool[np.ndarray, " n"]]:
+    """Heads on pooled beside plain, as a project's heads read them, and on each alone."""
+    train, val = (
+        kept_vectors(encoder, data, PACK, [each["file"] for each in rows], folder, say)
+        for rows in (photos.train, photos.val)
+    )
+    found = {}
+    for read, take in (
+        ("", lambda each: each.both),
+        (", pooled alone", lambda each: each.pooled),
+        (", plain alone", lambda each: each.plain),
+    ):
+        say(f"heads on top{read}")
+        found |= heads(*_labelled(take(train), take(val), photos), photos.few, read)
+    return found
+
+
+def _labelled(
+    train: Float[np.ndarray, "n d"], val: Float[np.ndarray, "m d"], photos: PhotoSet
+) -> tuple[Photos, Photos]:
+    return (
+        Photos(train, photos.indices(photos.train)),
+        Photos(val, photos.indices(photos.val)),
+    )
+
+
 def scene_rows(data: Path, pack: str) -> list[dict]:
     """Rows to measure on: all of coco_mini, which nothing learns from, and val of the mosaics."""
     rows = read_rows(data, pack)
     return rows if pack != MOSAICS else [each for each in rows if each["split"] == "val"]
-
-
-def _pooled(
-    encoder: EmbeddedEncoder, data: Path, rows: Sequence[dict], say: Say
-) -> Float[np.ndarray, "n d"]:
-    files = [each["file"] for each in rows]
-    return encode_files(encoder, data, "pretrain_openphotos", files, say).pooled
 
 
 def speed(encoder: EmbeddedEncoder, data: Path, *, count: int = 16) -> float:
@@ -154,29 +178,32 @@ def speed(encoder: EmbeddedEncoder, data: Path, *, count: int = 16) -> float:
     return count / min(seconds)
 
 
-def measure_trunk(data: Path, photos: PhotoSet, say: Say) -> dict[str, Bool[np.ndarray, " n"]]:
+def measure_trunk(
+    data: Path, photos: PhotoSet, folder: Path, say: Say
+) -> dict[str, Bool[np.ndarray, " n"]]:
     """Heads on the trunk's mean feature at 160 pixels: what the packaged weights give alone."""
-    run = trunk_engine(TRUNK_SIZE, Settings().threads)
+    train, val = (
+        kept_trunk(data, PACK, [each["file"] for each in rows], folder, say)
+        for rows in (photos.train, photos.val)
+    )
+    say("heads on the trunk alone")
+    return heads(*_labelled(train, val, photos), photos.few)
 
-    def features(rows: Sequence[dict]) -> Float[np.ndarray, "n c"]:
-        found = []
-        for start in range(0, len(rows), 64):
-            files = [each["file"] for each in rows[start : start + 64]]
-            pictures = read_pictures(data, "pretrain_openphotos", files)
-            found.append(
-                run(np.stack([stretch(np.asarray(each), TRUNK_SIZE) for each in pictures]))[0].mean(
-                    1
-                )
-            )
-        say(f"trunk at {TRUNK_SIZE} px: {len(rows)} photos")
-        return np.concatenate(found)
 
-    linear, nearest = heads(features(photos.train), features(photos.val), photos)
-    return {"linear probe": linear, "kNN": nearest}
+def kept_in(home: Path) -> Path:
+    """Where vectors of the measured photos are kept."""
+    return home / "training" / NAME / "vectors"
 
 
 def untrained(folder: Path, encoder: EmbeddedEncoder, data: Path) -> EmbeddedEncoder:
     """The combination alone, at the same input size: labels by name, equal shares of the scores."""
+    settings = without_learning(folder, encoder)
+    write_scale(folder, measure_scale(settings, data, every=3, local_share=0.5))
+    return EmbeddedEncoder(settings)
+
+
+def without_learning(folder: Path, encoder: EmbeddedEncoder) -> EmbeddedEncoder.Settings:
+    """Settings of the combination alone, on the scale of the encoder; its files are in `folder`."""
     constants = json.loads((encoder.folder / CONSTANTS).read_text(encoding="utf-8"))
     constants["output"] |= {
         "learned_parts": 0.0,
@@ -187,9 +214,7 @@ def untrained(folder: Path, encoder: EmbeddedEncoder, data: Path) -> EmbeddedEnc
     constants.pop("dictionary", None)
     (folder / constants["file"]).symlink_to((encoder.folder / constants["file"]).resolve())
     (folder / CONSTANTS).write_text(json.dumps(constants), encoding="utf-8")
-    settings = EmbeddedEncoder.Settings(folder=str(folder))
-    write_scale(folder, measure_scale(settings, data, every=3, local_share=0.5))
-    return EmbeddedEncoder(EmbeddedEncoder.Settings(folder=str(folder)))
+    return EmbeddedEncoder.Settings(folder=str(folder), threads=encoder.settings.threads)
 
 
 def measure_scale(
@@ -255,31 +280,32 @@ def reproduce(*, seeds: int, train: bool, data: Path, progress: Say) -> dict[str
     folder = train_again(data, progress) if train else Path()
     settings = EmbeddedEncoder.Settings(folder=str(folder) if train else "")
     photos = PhotoSet.read(data)
-    measured = measure_all(settings, data, photos, progress)
+    kept = kept_in(Settings.from_environ().home)
+    measured = measure_all(settings, data, photos, kept, progress)
     figures = {name: each.figures() for name, each in measured.items()}
     for name, each in measured.items():
         figures[name]["images/s"] = each.images_per_second
-    trunk = measure_trunk(data, photos, progress)
+    trunk = measure_trunk(data, photos, kept, progress)
     alone = {name: float(right.mean()) for name, right in trunk.items()}
-    figures["trunk alone, 160 px"] = alone
+    figures[TRUNK_ALONE] = alone
     claims = [claim_of(each, measured, alone, seeds) for each in read_claims(NAME)]
     return report(NAME, "own", started=started, claims=claims, figures=figures)
 
 
 def measure_all(
-    settings: EmbeddedEncoder.Settings, data: Path, photos: PhotoSet, say: Say
+    settings: EmbeddedEncoder.Settings, data: Path, photos: PhotoSet, kept: Path, say: Say
 ) -> dict[str, Measured]:
     """The encoder, the untrained combination and a random network, one after the other."""
     encoder = EmbeddedEncoder(settings)
     found = {}
     say("the encoder that ships")
-    found["encoder"] = measure(encoder, data, photos, say, with_heads=True)
+    found["encoder"] = measure(encoder, data, photos, say, heads_in=kept)
     with TemporaryDirectory(prefix="patchlane-untrained-") as folder:
         say("the untrained combination")
         plain = untrained(Path(folder), encoder, data)
-        found["untrained"] = measure(plain, data, photos, say, with_heads=False)
+        found["untrained"] = measure(plain, data, photos, say)
     say("a random network")
-    found["random"] = measure(RandomEncoder(settings), data, photos, say, with_heads=False)
+    found["random"] = measure(RandomEncoder(settings), data, photos, say)
     return found
 
 
@@ -309,18 +335,17 @@ def claim_of(
     }
 
 
-def rows(settings: Settings) -> Iterator[Row]:
-    """The encoder's rows of `patchlane bench foundation`."""
+def rows(settings: Settings, say: Say, *, home: Path) -> Iterator[Row]:
+    """The encoder's rows of `patchlane bench foundation`; photos' vectors are kept in `home`."""
     photos = PhotoSet.read(settings.data)
     encoder = EmbeddedEncoder(EmbeddedEncoder.Settings(threads=settings.threads))
-    figures = measure(encoder, settings.data, photos, lambda _: None, with_heads=True).figures()
+    kept = kept_in(home)
+    figures = measure(encoder, settings.data, photos, say, heads_in=kept).figures()
     with TemporaryDirectory(prefix="patchlane-untrained-") as folder:
         plain = untrained(Path(folder), encoder, settings.data)
-        base = measure(plain, settings.data, photos, lambda _: None, with_heads=False).figures()
-    base |= {
-        name: float(right.mean())
-        for name, right in measure_trunk(settings.data, photos, lambda _: None).items()
-    }
+        base = measure(plain, settings.data, photos, say).figures()
+    trunk = measure_trunk(settings.data, photos, kept, say)
+    base |= {name: float(right.mean()) for name, right in trunk.items()}
     for claim in read_claims(NAME):
         yield row(
             f"embedded encoder, {claim['data']}, {claim['metric']}",
@@ -329,4 +354,23 @@ def rows(settings: Settings) -> Iterator[Row]:
             at_least=claim["reach"],
             baseline=claim["baseline"],
             baseline_value=base[claim["figure"]],
+        )
+
+
+def head_rows(settings: Settings, say: Say, *, home: Path) -> Iterator[Row]:
+    """Heads on the encoder's vectors and on the trunk alone: the part `heads` of that bench."""
+    photos, kept = PhotoSet.read(settings.data), kept_in(home)
+    encoder = EmbeddedEncoder(EmbeddedEncoder.Settings(threads=settings.threads))
+    found = measure_heads(encoder, settings.data, photos, kept, say)
+    trunk = measure_trunk(settings.data, photos, kept, say)
+    reach = {each["figure"]: each["reach"] for each in read_claims(NAME)}
+    for name, right in found.items():
+        like = name.replace(", pooled alone", "").replace(", plain alone", "")
+        yield row(
+            f"pretrain_openphotos val, {len(photos.names)} labels: {name}",
+            float(right.mean()),
+            "top-1",
+            at_least=reach.get(name),
+            baseline=TRUNK_ALONE,
+            baseline_value=float(trunk[like].mean()),
         )

@@ -53,7 +53,7 @@ def rows(settings: Settings, *, say: Say, part: str | None = None) -> Iterator[R
     if not settings.data.is_dir():
         raise NotFoundError(f"no data packs in {settings.data}; set PATCHLANE_DATA")
     with TemporaryDirectory(prefix="patchlane-bench-") as folder:
-        settings = replace(settings, home=Path(folder))
+        home, settings = settings.home, replace(settings, home=Path(folder))
         photos = list(islice(_photos(settings), PHOTOS))
         steps: tuple[tuple[str, Callable[[], Iterator[Row]]], ...] = (
             ("starting", lambda: _starting(settings)),
@@ -64,7 +64,8 @@ def rows(settings: Settings, *, say: Say, part: str | None = None) -> Iterator[R
             ("store", lambda: store_costs.rows(settings)),
             ("alignment", lambda: alignment.rows(settings)),
             ("texts", lambda: text_default.rows(settings)),
-            ("encoder", lambda: embedded_encoder.rows(settings)),
+            ("heads", lambda: embedded_encoder.head_rows(settings, say, home=home)),
+            ("encoder", lambda: embedded_encoder.rows(settings, say, home=home)),
         )
         names = [name for name, _ in steps]
         if part is not None and part not in names:
