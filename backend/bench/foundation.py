@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from backend import api, catalogue
-from backend.bench import alignment, embedded_encoder, store_costs, text_default
+from backend.bench import alignment, embedded_encoder, store_costs, text_default, words
 from backend.bench.reports import Row, row
 from backend.errors import NotFoundError
 from backend.images import decode
@@ -65,6 +65,7 @@ def rows(settings: Settings, *, say: Say, part: str | None = None) -> Iterator[R
             ("alignment", lambda: alignment.rows(settings)),
             ("texts", lambda: text_default.rows(settings)),
             ("heads", lambda: embedded_encoder.head_rows(settings, say, home=home)),
+            ("words", lambda: words.rows(settings, say, home=home)),
             ("encoder", lambda: embedded_encoder.rows(settings, say, home=home)),
         )
         names = [name for name, _ in steps]

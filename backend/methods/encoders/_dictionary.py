@@ -38,7 +38,7 @@ class Dictionary:
         with self._lock:
             if self._senses is None:
                 self._senses = _by_name()
-        for form in _forms(" ".join(name.lower().split())):
+        for form in forms(" ".join(name.lower().split())):
             if form in self._senses:
                 return self._senses[form][:MOST_SENSES]
         return ()
@@ -59,7 +59,7 @@ def _by_name() -> dict[str, list[str]]:
     return found
 
 
-def _forms(name: str) -> Iterator[str]:
+def forms(name: str) -> Iterator[str]:
     """The name, then what it may be the plural of."""
     yield name
     if name.endswith("ies"):
