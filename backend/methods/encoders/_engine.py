@@ -209,6 +209,7 @@ def _compile_openvino(
 
 def _converted(module: nn.Module, example_inputs: Sequence[np.ndarray], varying: int) -> Any:
     """The module as OpenVINO's graph, its first axes free."""
+    assert ov is not None  # noqa: S101  the caller has looked
     module = module.eval()
     examples = tuple(_example(array) for array in example_inputs)
     shapes = [
