@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from backend.api import Settings, open_project
 from tests.browser.serving import FLAGS, chromium_path, served
 
 
@@ -55,12 +58,14 @@ class _Blank(BaseHTTPRequestHandler):
         """Nothing on stderr."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def warm(chromium: Any) -> Iterator[Warm]:
-    """A context for the first page of every test: its scripts stay compiled, as a person's do.
+    """A context for the tests of one server: its scripts stay compiled, as a person's do.
 
     A page in a new context reads and compiles Gradio's scripts anew, 3.5 CPU seconds instead of
-    1.1. A page that is kept open keeps the process of the site.
+    1.1. A page that is kept open keeps the process of the site. Fixtures of a file's one server ask
+    for it; no two servers may share it, since Chromium gives a function compiled for the one to the
+    other, with the address of the one in it.
     """
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Blank)
     Thread(target=server.serve_forever, daemon=True).start()
@@ -94,8 +99,10 @@ class Warm:
 
 
 @pytest.fixture
-def open_page(chromium: Any, warm: Warm) -> Iterator[Callable[..., Any]]:
+def open_page(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
     """`open_page(url, **context options)`: a page that knows nothing of any other.
+
+    The first page of a test is one of the `warm` context, where its server has one.
 
     The test fails on any console error, page error or request off 127.0.0.1, but for messages
     that hold one of the strings a test puts into `page.expected` (a 403 that it provokes).
@@ -103,9 +110,11 @@ def open_page(chromium: Any, warm: Warm) -> Iterator[Callable[..., Any]]:
     contexts: list[Any] = []
     pages: list[Any] = []
     origins: set[str] = set()
+    is_warm = "warm" in request.fixturenames
+    warm: Warm | None = request.getfixturevalue("warm") if is_warm else None
 
     def opened(options: dict[str, Any]) -> Any:
-        if pages or options.keys() - PAGE_OPTIONS:
+        if warm is None or pages or options.keys() - PAGE_OPTIONS:
             contexts.append(chromium.new_context(**options))
             return contexts[-1].new_page()
         page = warm.context.new_page()
@@ -147,12 +156,34 @@ def open_page(chromium: Any, warm: Warm) -> Iterator[Callable[..., Any]]:
     ]
     for context in contexts:
         context.close()
-    warm.forget(origins)
+    if warm is not None:
+        warm.forget(origins)
     assert not problems, problems
 
 
 def _origin(url: str) -> str:
     return "/".join(url.split("/")[:3])
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Settings of a home where a file makes its project once; see `copied`."""
+    home = str(tmp_path_factory.mktemp("once"))
+    return Settings.from_environ({**os.environ, "PATCHLANE_HOME": home})
+
+
+@pytest.fixture
+def copied(settings: Settings) -> Callable[[Path], Any]:
+    """`copied(folder)`: a copy of a closed project, open, in this test's home.
+
+    Copying takes a hundredth of the time of making one.
+    """
+
+    def copy(made: Path) -> Any:
+        shutil.copytree(made, settings.home / made.name)
+        return open_project(made.name, settings=settings)
+
+    return copy
 
 
 @pytest.fixture

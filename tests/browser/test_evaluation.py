@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import pytest
 
 from backend import api
 from tests.browser.label_projects import HOSTILE
+from tests.browser.serving import served
+from ui.app import build_app
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -21,8 +25,8 @@ THINGS = ("cat", "dog", "bread", "soup", "bus", "train", "river", "violin")
 SHOTS = os.environ.get("PATCHLANE_SHOTS", "")
 
 
-@pytest.fixture
-def judged(settings: api.Settings, tmp_path: Path) -> api.Workbench:
+@pytest.fixture(scope="module")
+def made(once: api.Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two hundred texts of things, mostly decided, some of them wrongly, from two places."""
     random, rows, answers = np.random.default_rng(3), [], []
     names = (*THINGS, HOSTILE)
@@ -43,14 +47,32 @@ def judged(settings: api.Settings, tmp_path: Path) -> api.Workbench:
                 is_so = (name in about) != (draw > 0.93)
                 said = "yes" if is_so or name == HOSTILE else "no"
                 answers.append({"sample": rows[-1]["sample"], "label": name, "verdict": said})
-    file = tmp_path / "texts.jsonl"
+    file = tmp_path_factory.mktemp("texts") / "texts.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    bench = api.create_project("judged", labels=names, encoder="words", settings=settings)
+    bench = api.create_project("judged", labels=names, encoder="words", settings=once)
     bench.add(file)
     bench.correct(answers)
     bench.learn()
     bench.packs.pause(True)
-    return bench
+    bench.project()  # Explore would make the map in every test
+    bench.close()
+    return bench.path
+
+
+@pytest.fixture(scope="module")
+def looked_at(
+    made: Path, once: api.Settings, warm: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of one server for the tests that change nothing."""
+    settings = replace(once, home=tmp_path_factory.mktemp("looked-at"))
+    shutil.copytree(made, settings.home / "judged")
+    with served(build_app(settings, default_project="judged")) as base:
+        yield base
+
+
+@pytest.fixture
+def judged(made: Path, copied: Callable[[Path], api.Workbench]) -> api.Workbench:
+    return copied(made)
 
 
 def ready(page: Any, part: str = "labels") -> None:
@@ -78,10 +100,8 @@ def grid_count(page: Any) -> int:
     return int(shown.replace(",", ""))
 
 
-def test_every_number_opens_its_samples(
-    serve: Callable[..., str], open_page: Callable[..., Any], judged: api.Workbench
-) -> None:
-    page = open_page(serve(judged) + "/learn?split=val#evaluation")
+def test_every_number_opens_its_samples(looked_at: str, open_page: Callable[..., Any]) -> None:
+    page = open_page(looked_at + "/learn?split=val#evaluation")
     ready(page)
     told = page.get_by_test_id("eval-how").inner_text()
     assert "50 samples" in told
@@ -144,10 +164,8 @@ def test_a_threshold_is_chosen_on_its_curve_kept_and_undone(
     assert float(shown.split()[0]) > 0
 
 
-def test_slices_filters_and_tables(
-    serve: Callable[..., str], open_page: Callable[..., Any], judged: api.Workbench
-) -> None:
-    page = open_page(serve(judged) + "/learn?split=val&part=slices#evaluation")
+def test_slices_filters_and_tables(looked_at: str, open_page: Callable[..., Any]) -> None:
+    page = open_page(looked_at + "/learn?split=val&part=slices#evaluation")
     ready(page, "slices")
     page.get_by_test_id("slice-by").select_option("meta:season")
     autumn = page.locator("[data-testid=slice-row][data-slice=autumn]")
@@ -180,15 +198,14 @@ def test_slices_filters_and_tables(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_evaluation_fits_desk_and_phone(
-    serve: Callable[..., str],
-    open_page: Callable[..., Any],
-    judged: api.Workbench,
-    scheme: str,
+    looked_at: str, open_page: Callable[..., Any], scheme: str
 ) -> None:
-    bench_id = judged.label("soup").id
-    address = f"{serve(judged)}/learn?label={bench_id}#evaluation"
+    soup = 1 + THINGS.index("soup")
+    page = open_page(color_scheme=scheme)
     for name, width, height in (("desk", 1440, 900), ("phone", 390, 844)):
-        page = open_page(address, viewport={"width": width, "height": height}, color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": height})
+        page.goto(f"{looked_at}/healthz")  # then anew, as on a screen of that size
+        page.goto(f"{looked_at}/learn?label={soup}#evaluation")
         for tab in ("labels", "instead", "together", "calibration", "slices", "certainty"):
             if tab == "labels":
                 ready(page)

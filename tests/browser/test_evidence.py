@@ -71,7 +71,7 @@ def with_texts(settings: api.Settings, file: Path, name: str, labels: list[str])
 
 
 @pytest.fixture(scope="module")
-def server(home: Path) -> Iterator[tuple[str, Any]]:
+def server(home: Path, warm: Any) -> Iterator[tuple[str, Any]]:
     """One server for all tests of this file: its address and its context."""
     app = build_app(replace(api.Settings.from_environ(), home=home), default_project="coco")
     with served(app) as base:

@@ -36,7 +36,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(home: Path) -> Iterator[tuple[str, Any]]:
+def server(home: Path, warm: Any) -> Iterator[tuple[str, Any]]:
     """One server for all tests of this file: its address and its context."""
     app = build_app(replace(api.Settings.from_environ(), home=home), default_project="coco")
     with served(app) as base:
