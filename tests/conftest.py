@@ -18,6 +18,12 @@ os.environ.setdefault(
 from backend.settings import Settings
 
 
+@pytest.hookimpl(trylast=True)  # after the files were shuffled
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests first: few in a file, and long; a worker that got one last ended alone."""
+    items.sort(key=lambda item: "browser" not in item.path.parts)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings with a home that belongs to this test."""
