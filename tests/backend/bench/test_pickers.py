@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -99,3 +101,29 @@ def test_a_set_whose_names_are_enough_is_labelled_as_if_they_said_nothing(small)
     assert not strange.pool.global_scores.any()
     assert not strange.test.local_scores.any()
     assert strange.pool.pooled is small.pool.pooled
+
+
+def test_where_names_are_enough_what_answers_add_to_them_is_counted(small):
+    def well_named(features, truth):
+        hint = (2.0 * truth + 0.8 * np.random.default_rng(1).normal(size=truth.shape)).astype(
+            np.float32
+        )
+        return replace(features, global_scores=hint, local_scores=hint)
+
+    known = replace(
+        small,
+        pool=well_named(small.pool, small.truth),
+        test=well_named(small.test, small.test_truth),
+    )
+    full, start = full_quality(known), Labelling(known).quality()
+    assert 0.9 * full < start < full
+    rows = list(pickers.of_course(known, str, seeds=1))
+    by_name = {(row.name, row.baseline): row for row in rows}
+    told = "small: answers to 90 % of what all answers add to names, default"
+    default = by_name[told, "whole samples at random"]
+    until = start + 0.9 * (full - start)
+    points = labelled(known, pickers.few_of("stages"), until=until, seed=0)
+    assert default.value == pytest.approx(reached(points, until)[0])
+    nameless = "small, names unknown: answers to 90 % of full mAP, default"
+    assert by_name[nameless, "whole samples at random"].value > 0
+    assert not any("names unknown" in row.name and "entropy" in row.name for row in rows)
