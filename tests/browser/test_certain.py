@@ -195,8 +195,8 @@ def test_people_differ_one_decides_and_takes_it_back(
     page.goto(f"{base}/learn")
     page.wait_for_selector('[data-testid="people"][data-disputes="1"]')
     assert page.get_by_test_id("dispute").count() == 0
-    assert page.get_by_test_id("csv-disputes").is_hidden()
-    assert page.get_by_test_id("csv-labels").is_visible()
+    assert page.get_by_test_id("people-csv-disputes").is_hidden()
+    assert page.get_by_test_id("people-csv-labels").is_visible()
 
 
 def test_a_chosen_threshold_is_shown_on_the_chips(

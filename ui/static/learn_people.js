@@ -9,7 +9,7 @@ export function mountPeople(root) {
   const blind = el('input', { type: 'checkbox', 'data-testid': 'people-blind', onchange: setBlind }), files = el('input', { type: 'checkbox', onchange: () => ask() });
   const find = el('input', { type: 'search', class: 'pl-input', placeholder: t('people.find'), 'aria-label': t('people.find'), oninput: debounce(() => ask(), 200) });
   const voices = el('div', { class: 'pl-table-scroll' }), labels = el('div', { class: 'pl-table-scroll' });
-  const csv = name => el('a', { class: 'pl-button small', download: '', 'data-testid': `csv-${name}` }, t('eval.csv'));
+  const csv = name => el('a', { class: 'pl-button small', download: '', 'data-testid': `people-csv-${name}` }, t('eval.csv'));
   const csvs = { people: csv('people'), labels: csv('labels'), disputes: csv('disputes') };
   const list = el('ul', { class: 'pl-disputes' }), title = el('h3', { class: 'pl-h3' }), all = el('button', { type: 'button', class: 'pl-button small', hidden: true, onclick: () => narrow(null) }, t('people.disputes.all'));
   const more = el('button', { type: 'button', class: 'pl-button small', hidden: true, onclick: () => askDisputes(list.childElementCount) }, t('people.next'));
