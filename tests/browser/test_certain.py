@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,18 +21,33 @@ CERTAIN = '[data-testid="certain"]'
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
-@pytest.fixture
-def letters(settings: api.Settings, tmp_path: Path) -> api.Workbench:
-    """Texts about four things: a drawer of 40 decided ones, 60 others learned from, 60 left."""
-    file = tmp_path / "texts.jsonl"
+@pytest.fixture(scope="module")
+def bare(once: api.Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Texts about four things without a verdict."""
+    file = tmp_path_factory.mktemp("texts") / "texts.jsonl"
     file.write_text("\n".join(json.dumps({"sample": n, "text": t}) for n, t, _ in texts()))
-    bench = api.create_project("letters", labels=LABELS, encoder="words", settings=settings)
+    bench = api.create_project("bare", labels=LABELS, encoder="words", settings=once)
     bench.add(file)
+    bench.close()
+    return bench.path
+
+
+@pytest.fixture(scope="module")
+def made(bare: Path, once: api.Settings) -> Path:
+    """The same with a drawer of 40 decided ones, 60 others learned from, 60 left."""
+    shutil.copytree(bare, once.home / "letters")
+    bench = api.open_project("letters", settings=once)
     bench.certainty.open_drawer(share=0.25)
     bench.correct(answers(others(bench)[:60]))
     decide(bench, drawer_names(bench))
     bench.learn()
-    return bench
+    bench.close()
+    return bench.path
+
+
+@pytest.fixture
+def letters(made: Path, copied: Callable[[Path], api.Workbench]) -> api.Workbench:
+    return copied(made)
 
 
 def groups(page: Any) -> dict[str, list[str]]:
@@ -129,16 +145,12 @@ def test_a_drawer_sample_says_that_it_measures_the_model(
 
 
 def test_without_a_drawer_it_says_what_is_missing_and_opens_one(
-    settings: api.Settings,
-    tmp_path: Path,
+    bare: Path,
+    copied: Callable[[Path], api.Workbench],
     serve: Callable[..., str],
     open_page: Callable[..., Any],
 ) -> None:
-    file = tmp_path / "texts.jsonl"
-    file.write_text("\n".join(json.dumps({"sample": n, "text": t}) for n, t, _ in texts()))
-    bench = api.create_project("bare", labels=LABELS, encoder="words", settings=settings)
-    bench.add(file)
-    page = open_page(f"{serve(bench)}/?certain=95")
+    page = open_page(f"{serve(copied(bare))}/?certain=95")
     page.wait_for_selector(f'{CERTAIN}[data-state="wanting"]')
     assert "no calibration drawer yet" in page.get_by_test_id("certain-told").inner_text()
     assert page.get_by_test_id("certain-accept").is_hidden()

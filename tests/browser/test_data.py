@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from PIL import Image
 from skimage import data as photographs
 
 from backend import api
+from tests.browser.serving import served
+from ui.app import build_app
 
 # Encoding loads weights in a job of low priority: seconds, but minutes on a busy machine.
 pytestmark = pytest.mark.timeout(900)
@@ -39,18 +43,33 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def notes(settings: api.Settings, tmp_path: Path) -> str:
+@pytest.fixture(scope="module")
+def made(once: api.Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A closed project of texts."""
-    file = tmp_path / "notes.jsonl"
+    file = tmp_path_factory.mktemp("texts") / "notes.jsonl"
     rows = [{"sample": f"n{i}", "text": text} for i, text in enumerate(TEXTS)]
     file.write_text("\n".join(json.dumps(row) for row in rows))
-    bench = api.create_project(
-        "notes", labels=["food", HOSTILE], encoder="words", settings=settings
-    )
+    bench = api.create_project("notes", labels=["food", HOSTILE], encoder="words", settings=once)
     bench.add(file)
     bench.close()
+    return bench.path
+
+
+@pytest.fixture
+def notes(made: Path, copied: Callable[[Path], api.Workbench]) -> str:
+    copied(made).close()
     return "notes"
+
+
+@pytest.fixture(scope="module")
+def looked_at(
+    made: Path, once: api.Settings, warm: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of one server for the tests that change nothing."""
+    settings = replace(once, home=tmp_path_factory.mktemp("looked-at"))
+    shutil.copytree(made, settings.home / "notes")
+    with served(build_app(settings, default_project="notes")) as base:
+        yield base
 
 
 def ready(page: Any, name: str = "data") -> None:
@@ -276,10 +295,10 @@ def test_keys_theme_and_search(
     "size", [(1440, 900), (390, 844), (360, 740)], ids=["desk", "phone", "small phone"]
 )
 def test_the_window_is_filled_and_nothing_sticks_out(
-    serve: Callable[..., str], open_page: Callable[..., Any], notes: str, size: tuple[int, int]
+    looked_at: str, open_page: Callable[..., Any], size: tuple[int, int]
 ) -> None:
     width, height = size
-    page = open_page(serve(notes) + "/data", viewport={"width": width, "height": height})
+    page = open_page(looked_at + "/data", viewport={"width": width, "height": height})
     ready(page)
     box = page.get_by_test_id("page").bounding_box()
     assert box["x"] == 0
@@ -301,10 +320,10 @@ def test_the_window_is_filled_and_nothing_sticks_out(
 
 @pytest.mark.parametrize("name", ["label", "explore", "learn", "data"])
 def test_the_bar_fits_a_phone_and_a_finger(
-    serve: Callable[..., str], open_page: Callable[..., Any], notes: str, name: str
+    looked_at: str, open_page: Callable[..., Any], name: str
 ) -> None:
     page = open_page(viewport={"width": 390, "height": 844})
-    page.goto(f"{serve(notes)}/{name.replace('label', '')}")
+    page.goto(f"{looked_at}/{name.replace('label', '')}")
     ready(page, name)
     said = "kept => window.dispatchEvent(new CustomEvent('pl:saved', { detail: kept }))"
     for width in (390, 360):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,13 +24,11 @@ PATIENT = 120_000
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prepared(once: api.Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of 46 texts, made once; every test works on a copy."""
-    home = tmp_path_factory.mktemp("explore")
-    settings = api.Settings.from_environ({**os.environ, "PATCHLANE_HOME": str(home)})
-    made = api.create_project("texts", labels=LABELS, encoder="words", settings=settings)
+    made = api.create_project("texts", labels=LABELS, encoder="words", settings=once)
     texts = [form.format(word) for forms in SUBJECTS for form in forms for word in WORDS]
-    file = home / "texts.jsonl"
+    file = tmp_path_factory.mktemp("texts") / "texts.jsonl"
     file.write_text(
         "".join(
             json.dumps({"sample": f"t{i:02d}", "text": text}) + "\n"
@@ -46,9 +42,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(prepared: Path, settings: api.Settings) -> api.Workbench:
-    shutil.copytree(prepared, settings.home / "texts")
-    return api.open_project("texts", settings=settings)
+def project(prepared: Path, copied: Callable[[Path], api.Workbench]) -> api.Workbench:
+    return copied(prepared)
 
 
 @pytest.fixture

@@ -19,14 +19,14 @@ FOOD = ("soup", "bread", "salad", "pizza", "rice", "cake")
 WAYS = ("The {} was late again", "We waited for the {} in the rain", "My {} cost too much")
 
 
-@pytest.fixture
-def letters(settings: api.Settings, tmp_path: Path) -> api.Workbench:
+@pytest.fixture(scope="module")
+def made(once: api.Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Texts on travel (YES) and food (NO), all decided; another label is markup."""
     rows = [way.format(thing) for thing in (*TRAVEL, *FOOD) for way in WAYS]
-    file = tmp_path / "letters.jsonl"
+    file = tmp_path_factory.mktemp("texts") / "letters.jsonl"
     file.write_text("\n".join(json.dumps({"text": text}) for text in rows), "utf-8")
     bench = api.create_project(
-        "letters", labels=["travel", HOSTILE], encoder="words", settings=settings
+        "letters", labels=["travel", HOSTILE], encoder="words", settings=once
     )
     bench.add(file)
     bench.correct(
@@ -41,7 +41,13 @@ def letters(settings: api.Settings, tmp_path: Path) -> api.Workbench:
         who="import:annotations",
     )
     bench.learn()
-    return bench
+    bench.close()
+    return bench.path
+
+
+@pytest.fixture
+def letters(made: Path, copied: Callable[[Path], api.Workbench]) -> api.Workbench:
+    return copied(made)
 
 
 def ready(page: Any, name: str) -> None:

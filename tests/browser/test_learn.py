@@ -25,8 +25,8 @@ TOPICS = {
 TONES = {"praise": "was lovely", "blame": "was awful"}
 
 
-@pytest.fixture
-def letters(settings: api.Settings, tmp_path: Path) -> api.Workbench:
+@pytest.fixture(scope="module")
+def made(once: api.Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Texts about transport and food, with verdicts on two packs; nothing is taught by itself."""
     rows = [
         (f"The {thing} {said} on day {day}", topic, tone)
@@ -35,10 +35,10 @@ def letters(settings: api.Settings, tmp_path: Path) -> api.Workbench:
         for tone, said in TONES.items()
         for day in (1, 2)
     ]
-    file = tmp_path / "letters.jsonl"
+    file = tmp_path_factory.mktemp("texts") / "letters.jsonl"
     file.write_text("\n".join(json.dumps({"text": text}) for text, _, _ in rows), "utf-8")
     bench = api.create_project(
-        "letters", labels=list(TOPICS), encoder="sentence:minilm", settings=settings
+        "letters", labels=list(TOPICS), encoder="sentence:minilm", settings=once
     )
     bench.add(file)
     bench.add_labels(list(TONES), pack="tone")
@@ -55,7 +55,13 @@ def letters(settings: api.Settings, tmp_path: Path) -> api.Workbench:
         )
     bench.learn()
     bench.packs.pause(True)
-    return bench
+    bench.close()
+    return bench.path
+
+
+@pytest.fixture
+def letters(made: Path, copied: Callable[[Path], api.Workbench]) -> api.Workbench:
+    return copied(made)
 
 
 def ready(page: Any, name: str) -> None:
