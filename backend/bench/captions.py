@@ -190,7 +190,7 @@ def memory(present: Way, captions: Rows) -> Iterator[Way]:
             yield Way("captions as a memory", name, present.labels, drawn)
 
 
-def recalled(rows: Rows, captions: Rows, temperature: float) -> Rows:
+def recalled(rows: Rows, captions: Float[np.ndarray, "c d"], temperature: float) -> Rows:
     """Unit mean of the captions, weighted by a softmax of their cosine with each row."""
     found = [
         softmax(rows[at : at + 64] @ captions.T / temperature, axis=1) @ captions

@@ -63,4 +63,4 @@ def test_no_caption_is_of_a_photograph_that_measures_the_encoder(packs):
     }
     assert len(own) > 1000
     # A few people wrote the same few words under two photographs.
-    assert sum(each in own for each in captions) < 30
+    assert sum(each in own for each in captions) < 100
