@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -63,12 +64,13 @@ def heads(
 def chosen_probe(train: Photos, val: Photos) -> Bool[np.ndarray, " m"]:
     """Is each val photo's label right by a probe whose strength a part of train has chosen."""
     scaler = StandardScaler().fit(train.vectors)
-    x, y = scaler.transform(train.vectors), train.labels
-    kept, held = train_test_split(
+    x, y = np.asarray(scaler.transform(train.vectors)), train.labels
+    split: Any = train_test_split(
         np.arange(len(y)), test_size=HELD_BACK, random_state=0, stratify=y
     )
+    kept, held = split
     # Every fit starts where the one before it ended, which saves most of the rounds.
-    model = LogisticRegression(max_iter=ROUNDS, warm_start=True)
+    model: Any = LogisticRegression(max_iter=ROUNDS, warm_start=True)
     found: list[tuple[float, float, np.ndarray, np.ndarray]] = []
     for strength in STRENGTHS:
         model.set_params(C=strength).fit(x[kept], y[kept])
@@ -82,7 +84,7 @@ def chosen_probe(train: Photos, val: Photos) -> Bool[np.ndarray, " m"]:
 def probe(train: Photos, val: Photos, strength: float) -> Bool[np.ndarray, " m"]:
     """Is each val photo's label right by a probe of this strength."""
     scaler = StandardScaler().fit(train.vectors)
-    model = LogisticRegression(C=strength, max_iter=ROUNDS)
+    model: Any = LogisticRegression(C=strength, max_iter=ROUNDS)
     model.fit(scaler.transform(train.vectors), train.labels)
     return model.predict(scaler.transform(val.vectors)) == val.labels
 

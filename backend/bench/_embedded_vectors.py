@@ -117,7 +117,7 @@ def _kept(
     read: Callable[[int, int], np.ndarray],
     note: str,
     say: Say,
-) -> Float[np.ndarray, n * _]:
+) -> Float[np.ndarray, "n ..."]:
     stem.parent.mkdir(parents=True, exist_ok=True)
     rows = open_rows(stem.with_suffix(".npy"), shape, np.float32)
 

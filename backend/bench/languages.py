@@ -16,6 +16,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -190,7 +191,7 @@ def english_nouns() -> list[str]:
 
 def taught(names: Sequence[str], vectors: Rows, strength: float) -> Callable[[Sequence[str]], Rows]:
     """A ridge regression from groups of letters to vectors, solved in closed form."""
-    letters = HashingVectorizer(
+    letters: Any = HashingVectorizer(
         analyzer="char_wb", ngram_range=GROUPS, n_features=BUCKETS, lowercase=True
     )
     x = letters.transform(names).astype(np.float32)
