@@ -17,6 +17,7 @@ from jaxtyping import Float
 from backend import catalogue
 from backend.bench import deletion, part_ways
 from backend.bench._evidence_crops import crop_rows
+from backend.bench._evidence_layers import layer_rows
 from backend.bench._evidence_scores import score_rows
 from backend.bench._evidence_words import word_rows
 from backend.bench.pointing import correction_rows, pointing_rows
@@ -50,6 +51,7 @@ def rows(
         "corrections": lambda: correction_rows(settings, say),
         "masks": lambda: mask_rows(settings, say),
         "words": lambda: word_rows(settings),
+        "layers": lambda: layer_rows(settings, say),
     }
     if part is not None and part not in steps:
         raise NotFoundError(f"evidence has no part {part!r}; there are {', '.join(steps)}")
