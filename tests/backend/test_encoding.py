@@ -119,7 +119,7 @@ def test_with_a_token_cache_one_pass_gives_vectors_and_readings(texts):
 def test_without_a_token_cache_nothing_is_read(pictures):
     encoder = Colours()
     encoding.encode_missing(pictures, encoder, pictures.samples())
-    assert (encoder.encoded, encoder.read_in) == ([10], [])
+    assert (encoder.encoded, encoder.read_in) == ([8, 2], [])
     assert not pictures.tokens.folder.exists()
 
 
@@ -127,7 +127,7 @@ def test_an_encoder_without_lanes_is_only_encoded(pictures):
     encoder = Colours()
     encoder.lane_refusal = "no lanes with colours: it is a toy; its labels learn by heads alone"
     encoding.encode_missing(pictures, encoder, pictures.samples(), tokens=pictures.tokens)
-    assert (encoder.encoded, encoder.read_in) == ([10], [])
+    assert (encoder.encoded, encoder.read_in) == ([8, 2], [])
     with pytest.raises(BadInputError, match="it is a toy"):
         encoding.read_missing(pictures, encoder, pictures.samples(), pictures.tokens)
 
@@ -136,7 +136,7 @@ def test_a_stream_reads_in_pieces_that_fit_into_memory(pictures, monkeypatch):
     encoder = Colours()
     monkeypatch.setattr(encoding, "PIECE_BYTES", 3 * 64 * 3 * 2)
     encoding.encode_missing(pictures, encoder, pictures.samples(), tokens=pictures.tokens)
-    assert encoder.read_in == [4, 3, 3]
+    assert encoder.read_in == [4, 3, 1, 2]  # of a first batch of 8, and the rest
     assert pictures.tokens.missing(hashes_of(pictures), encoder.lane_key) == []
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,22 +20,26 @@ CERTAIN = '[data-testid="certain"]'
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
+def about_four_things(name: str, folder: Path, settings: api.Settings) -> api.Workbench:
+    """Texts about four things without a verdict."""
+    file = folder / "texts.jsonl"
+    file.write_text("\n".join(json.dumps({"sample": n, "text": t}) for n, t, _ in texts()))
+    bench = api.create_project(name, labels=LABELS, encoder="words", settings=settings)
+    bench.add(file)
+    return bench
+
+
 @pytest.fixture(scope="module")
 def bare(once: api.Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Texts about four things without a verdict."""
-    file = tmp_path_factory.mktemp("texts") / "texts.jsonl"
-    file.write_text("\n".join(json.dumps({"sample": n, "text": t}) for n, t, _ in texts()))
-    bench = api.create_project("bare", labels=LABELS, encoder="words", settings=once)
-    bench.add(file)
+    bench = about_four_things("bare", tmp_path_factory.mktemp("texts"), once)
     bench.close()
     return bench.path
 
 
 @pytest.fixture(scope="module")
-def made(bare: Path, once: api.Settings) -> Path:
+def made(once: api.Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with a drawer of 40 decided ones, 60 others learned from, 60 left."""
-    shutil.copytree(bare, once.home / "letters")
-    bench = api.open_project("letters", settings=once)
+    bench = about_four_things("letters", tmp_path_factory.mktemp("texts"), once)
     bench.certainty.open_drawer(share=0.25)
     bench.correct(answers(others(bench)[:60]))
     decide(bench, drawer_names(bench))
@@ -185,7 +188,7 @@ def test_people_differ_one_decides_and_takes_it_back(
     bench = serve.apps[-1].state.context.open("letters")  # type: ignore[attr-defined]
     apple = bench.label("apple").id
     assert bench.verdicts([sample])[sample][apple] is api.Verdict.YES
-    page.locator(".pl-toast button", has_text="Undo").click()
+    page.keyboard.press("u")  # the toast that offers it has its own time
     page.wait_for_selector('[data-testid="people"][data-disputes="1"]')
     assert apple not in bench.verdicts([sample])[sample]
     page.get_by_test_id("people-blind").check()

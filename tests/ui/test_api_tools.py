@@ -175,5 +175,5 @@ def test_a_read_only_server_takes_no_verdict_from_programs(home: api.Settings) -
     with pytest.raises(api.RefusedError, match="read-only"):
         tools.correct("[]", request=None)  # type: ignore[arg-type]
     with pytest.raises(api.RefusedError, match="read-only"):
-        tools.export()
+        tools.export(request=None)  # type: ignore[arg-type]
     assert {path.name for path in Path(home.home).rglob("*.zip")} == before

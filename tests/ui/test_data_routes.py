@@ -352,7 +352,8 @@ def test_an_export_is_packed_and_says_what_it_lost(
     job = mine.post("/pl/api/exports", json={"format": "jsonl"}).json()["job"]
     assert wait(mine, job)["state"] == "done"
     told = mine.get("/pl/api/exports").json()
-    assert set(told["formats"]) == {"jsonl", "csv", "label-maps"}, "COCO holds no texts"
+    by_person = {"jsonl-by-person", "csv-by-person"}
+    assert set(told["formats"]) == {"jsonl", "csv", "label-maps"} | by_person, "COCO holds no texts"
     export = told["exports"][0]
     assert (export["format"], export["samples"]) == ("jsonl", len(NOTES))
     answer = mine.get(f"/pl/api/exports/{export['name']}")

@@ -451,6 +451,7 @@ class LabelPage {
     if (version <= this.version) return;
     this.setLanes(lanes);
     this.setVersion(version);
+    this.queue.tellForecastSoon();
     this.certain.renew();
     this.samples.renew(items);
     const { current } = this, found = items[current?.item.sample];

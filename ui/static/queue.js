@@ -1,6 +1,8 @@
 // What to look at next, each with its picture or first words and the reason it is in the queue.
 
-import { api, el, t } from './base.js';
+import { api, debounce, el, t } from './base.js';
+
+const FORECAST_PAUSE = 3000;
 
 export const thumb = handle => handle.thumb
   ? el('img', { class: 'thumb', src: handle.thumb, alt: '', loading: 'lazy', decoding: 'async', fetchpriority: 'low', draggable: 'false', width: 56, height: 56 })
@@ -26,6 +28,9 @@ export class Queue {
     this.picker.replaceChildren(...names.map(name =>
       el('option', { value: name, selected: name === current, title: t(`label.picker.${name}.hint`) }, t(`label.picker.${name}`))));
   }
+
+  /** After news of a version, once answers pause: to ask after each would score versions in vain. */
+  tellForecastSoon = debounce(() => this.tellForecast(), FORECAST_PAUSE);
 
   /** What the next answers will probably bring; it is no reason to wait, nor to tell an error. */
   async tellForecast() {
