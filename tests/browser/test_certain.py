@@ -256,6 +256,6 @@ def test_the_cells_of_certainty_open_their_samples(
     page.wait_for_selector('[data-testid="page"][data-page="explore"][data-ready="1"]')
     point = next(p for p in bench.certainty.coverage() if p.level == 0.9)
     page.wait_for_function(
-        "n => document.querySelectorAll('[data-testid=result]').length === n", arg=point.n
+        "n => document.querySelectorAll('[data-testid=tile]').length === n", arg=point.n
     )
     assert "claim at 90 % came true" in page.locator("body").inner_text()
