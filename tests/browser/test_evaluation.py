@@ -114,6 +114,13 @@ def test_every_number_opens_its_samples(looked_at: str, open_page: Callable[...,
     assert page.locator("img[src=x]").count() == 0
     links = page.locator("[data-testid=eval-labels] [data-testid=eval-link]")
     found = [(link.get_attribute("href"), link.get_attribute("data-count")) for link in links.all()]
+    cells = page.locator("[data-testid=eval-label][data-label=soup] td")
+    yes, no, misses, alarms = (int(cells.nth(k).inner_text()) for k in (0, 1, 6, 7))
+    # AP of all that are decided, precision of what is suggested, recall of what is there.
+    figures = [
+        (cells.nth(k).get_by_test_id("eval-figure").get_attribute("href"), number)
+        for k, number in ((2, yes + no), (3, yes - misses + alarms), (4, yes))
+    ]
     part(page, "instead")
     links = page.locator("[data-testid=eval-instead] [data-testid=eval-link]")
     found += [(one.get_attribute("href"), one.get_attribute("data-count")) for one in links.all()]
@@ -122,7 +129,7 @@ def test_every_number_opens_its_samples(looked_at: str, open_page: Callable[...,
     found += [(one.get_attribute("href"), one.get_attribute("data-count")) for one in links.all()]
     assert len(found) > 40
     base = page.url.split("/learn")[0]
-    for href, count in [*found[:: len(found) // 3], found[-1]]:
+    for href, count in [*figures, *found[:: len(found) // 3], found[-1]]:
         page.goto(base + href)
         assert grid_count(page) == int(count)
         assert page.locator(".pl-x-chips .pl-chip").count() > 1

@@ -51,14 +51,15 @@ export function mountLabels(node, desk) {
   function row(entry) {
     const { id } = entry, said = `said:${id}:yes`, unsaid = `said:${id}:no`, yes = `label:${id}:yes`;
     const cell = (...parts) => el('td', { class: 'num' }, parts);
+    const decided = [yes, ...desk.no(id)], figure = (value, filters) => desk.from(value, number(value), filters);
     return el('tr', { 'data-testid': 'eval-label', 'data-label': entry.name, 'data-id': id, class: id === label ? 'on' : null },
       el('th', { scope: 'row' }, el('button', { type: 'button', class: 'pl-link-button', onclick: () => look(id) }, entry.name)),
       cell(desk.link(entry.yes, [yes])), cell(desk.link(entry.no, desk.no(id))),
-      cell(number(entry.ap), entry.interval ? el('span', { class: 'pl-dim pl-small' }, ` ${between(entry.interval)}`) : null),
-      cell(number(entry.precision)), cell(number(entry.recall)), cell(number(entry.f1)),
+      cell(figure(entry.ap, decided), entry.interval ? el('span', { class: 'pl-dim pl-small' }, ` ${between(entry.interval)}`) : null),
+      cell(figure(entry.precision, [...decided, said])), cell(figure(entry.recall, [yes])), cell(figure(entry.f1, decided)),
       cell(desk.link(entry.misses, [yes, unsaid], t('eval.open.misses'))), cell(desk.link(entry.alarms, [...desk.no(id), said], t('eval.open.alarms'))),
       cell(el('span', { class: entry.is_chosen ? 'pl-eval-chosen' : 'pl-dim', title: t(entry.is_chosen ? 'eval.threshold.chosen' : 'eval.threshold.half') }, entry.threshold.toFixed(2))),
-      cell(number(entry.ece)));
+      cell(figure(entry.ece, decided)));
   }
 
   function drawPages(total) {

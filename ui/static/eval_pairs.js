@@ -52,7 +52,7 @@ export function mountInstead(node, desk) {
     const both = (a, b) => [`label:${a.id}:yes`, `said:${a.id}:no`, ...desk.no(b.id), `said:${b.id}:yes`];
     const alone = a => [`label:${a.id}:yes`, `said:${a.id}:no`, 'alarms:no'], idle = b => [...desk.no(b.id), `said:${b.id}:yes`, 'misses:no'];
     const rows = found.rows.map(pair => el('tr', { 'data-testid': 'instead-row', 'data-missed': pair.missed.name, 'data-said': pair.said.name }, el('th', { scope: 'row' }, pair.missed.name), el('td', {}, pair.said.name),
-      el('td', { class: 'num' }, desk.link(pair.count, both(pair.missed, pair.said))), el('td', { class: 'num' }, `${Math.round(100 * pair.share)} %`)));
+      el('td', { class: 'num' }, desk.link(pair.count, both(pair.missed, pair.said))), el('td', { class: 'num' }, desk.from(pair.share, `${Math.round(100 * pair.share)} %`, [`label:${pair.missed.id}:yes`, `said:${pair.missed.id}:no`]))));
     const sentence = found.missed + found.alarms ? t('eval.instead.what', { missed: count(found.missed), alarms: count(found.alarms), pairs: count(found.total) }) : t('eval.instead.none');
     its.fill(rows, sentence);
     // With "no" taken for undecided, "alarms:no" knows only real NO, so nothing is linked there.
@@ -82,7 +82,7 @@ export function mountTogether(node, desk) {
     const both = (a, b) => [`label:${a.id}:yes`, `label:${b.id}:yes`], decided = a => [`label:${a.id}:yes`, ...desk.no(a.id)];
     const said = (a, b) => [...decided(a), ...decided(b), `said:${a.id}:yes`, `said:${b.id}:yes`];
     its.fill(found.rows.map(pair => el('tr', { 'data-testid': 'together-row', 'data-one': pair.one.name, 'data-other': pair.other.name }, el('th', { scope: 'row' }, pair.one.name), el('td', {}, pair.other.name),
-      el('td', { class: 'num' }, desk.link(pair.count, both(pair.one, pair.other))), el('td', { class: 'num' }, percent(pair.of_one)), el('td', { class: 'num' }, percent(pair.of_other)),
+      el('td', { class: 'num' }, desk.link(pair.count, both(pair.one, pair.other))), el('td', { class: 'num' }, desk.from(pair.of_one, percent(pair.of_one), [`label:${pair.one.id}:yes`])), el('td', { class: 'num' }, desk.from(pair.of_other, percent(pair.of_other), [`label:${pair.other.id}:yes`])),
       el('td', { class: 'num' }, desk.link(pair.said, said(pair.one, pair.other))))), found.total ? t('eval.together.what', { pairs: count(found.total) }) : t('eval.together.none'));
     const cells = labels.map((a, i) => labels.map((b, j) => (i === j ? null : {
       value: found.matrix[i][j] / a.yes || null, address: found.matrix[i][j] ? desk.address(both(a, b)) : null,

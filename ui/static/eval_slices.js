@@ -29,9 +29,9 @@ export function mountSlices(node, desk) {
   }
 
   function row(one) {
-    const cell = (...parts) => el('td', { class: 'num' }, parts);
+    const cell = (...parts) => el('td', { class: 'num' }, parts), figure = value => desk.from(value, number(value), [one.filter]);
     return el('tr', { 'data-testid': 'slice-row', 'data-slice': one.name, 'data-filter': one.filter }, el('th', { scope: 'row' }, one.name || t('explore.facet.top')), cell(desk.link(one.n, [one.filter])),
-      cell(number(one.mAP), one.interval ? el('span', { class: 'pl-dim pl-small' }, ` ${between(one.interval)}`) : null), cell(number(one.CF1)), cell(number(one.OF1)), cell(number(one.ece)),
+      cell(figure(one.mAP), one.interval ? el('span', { class: 'pl-dim pl-small' }, ` ${between(one.interval)}`) : null), cell(figure(one.CF1)), cell(figure(one.OF1)), cell(figure(one.ece)),
       el('td', {}, el('button', { type: 'button', class: 'pl-button small', 'data-testid': 'slice-only', onclick: () => desk.only(one.filter) }, t('eval.slices.only'))));
   }
 

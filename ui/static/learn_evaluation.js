@@ -61,6 +61,8 @@ export function mountEvaluation(root) {
       if (!n) return el('span', { class: 'pl-dim' }, '0');
       return el('a', { href: desk.address(filters), 'data-count': n, 'data-testid': 'eval-link', title: words || t('eval.open', { n: count(n) }) }, count(n));
     },
+    /** A figure that opens the samples it is worked out of; a dash where there is none. */
+    from: (value, text, filters) => (value === null || value === undefined ? '–' : el('a', { href: desk.address(filters), class: 'pl-quiet-link', 'data-testid': 'eval-figure', title: t('eval.open.these') }, text)),
     /** Any text that opens samples by an address. */
     open: (text, href, words) => el('a', { href, class: 'pl-quiet-link', 'data-testid': 'eval-link', title: words }, text),
     /** The filters for "this label is NO" in this question. */
