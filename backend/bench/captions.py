@@ -1,4 +1,4 @@
-"""Could captions of photographs tell the encoder more about words? Tried on what it ships with.
+"""What captions of photographs tell the encoder about words, and what else was tried with them.
 
 Labels are names; captions are how people write of photographs. Three things are tried with the
 captions of `coco_captions_text` (train, without any photo of `coco_mini`):
@@ -6,7 +6,8 @@ captions of `coco_captions_text` (train, without any photo of `coco_mini`):
 - statistics: labels and pictures with the captions' mean taken away, without their main directions
   (all-but-the-top, Mu and Viswanath, ICLR 2018) or partly whitened;
 - memory: a picture drawn towards the captions it is closest to (DeCap, Li et al., ICLR 2023);
-- names: a label drawn towards where captions with its name lie, by the captions themselves, by the
+- names: a label drawn towards where captions with its name lie, by the captions themselves (which
+  ships, but for the labels that are kept out to measure unseen ones), by the
   mean difference (CLOSE, Gu et al., ICCV 2023), by a ridge map learned on all nouns of the
   captions, or said as captions say it.
 
@@ -15,29 +16,31 @@ Each kind's share is chosen on training mosaics; see `_wordings`.
 
 from __future__ import annotations
 
-import gzip
-import json
-import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from jaxtyping import Float
 from scipy.special import softmax
 from sklearn.linear_model import RidgeCV
 
-from backend.bench._embedded_data import read_rows
+from backend.bench._caption_data import (
+    among_captions,
+    captions_by_noun,
+    read_captions,
+    without_names,
+)
 from backend.bench._embedded_vectors import kept_texts
 from backend.bench._wordings import COCO, Rows, Say, Trial, Way
+from backend.bench.embedded_encoder import changed
 from backend.bench.reports import Row, row
-from backend.errors import NotFoundError
-from backend.methods.encoders._dictionary import Dictionary, forms
+from backend.methods.encoders._captioned_nouns import draw
 from backend.methods.encoders._words import unit_rows
 from backend.methods.encoders.embedded import EmbeddedEncoder
 
-PACK = "coco_captions_text"
-PRESENT = "as it is"
+PRESENT = "names and definitions alone"
 TEMPLATES = (
     "a {} in a photo",
     "there is a {} in the picture",
@@ -51,11 +54,6 @@ TEMPLATES = (
 FEWEST = 5
 """Captions that a noun must be in to be learned from."""
 
-CLOSENESS = 0.03
-"""Temperature between a name and the captions that hold it, as between a name and its senses."""
-
-_WORD = re.compile(r"[a-z]+")
-
 
 def rows(
     encoder: EmbeddedEncoder, data: Path, folder: Path, trial: Trial, say: Say
@@ -64,6 +62,14 @@ def rows(
     texts = read_captions(data)
     say(f"{len(texts)} captions")
     vectors = kept_texts(encoder, texts, folder, say)
+    with TemporaryDirectory(prefix="patchlane-uncaptioned-") as place:
+        plain = EmbeddedEncoder(changed(Path(place), encoder, without=("captions",)))
+        yield from _rows(plain, texts, vectors, trial, say)
+
+
+def _rows(
+    encoder: EmbeddedEncoder, texts: Sequence[str], vectors: Rows, trial: Trial, say: Say
+) -> Iterator[Row]:
     present = present_way(encoder)
     base, chosen_by = trial.figures(present), trial.choosing(present)
     say(f"{PRESENT}: chosen by {chosen_by:.4f}, {_told(base)}")
@@ -104,28 +110,8 @@ def _told(figures: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
 
 
-def read_captions(data: Path) -> list[str]:
-    """Captions of train photos of which none is in `coco_mini`.
-
-    Raises:
-        NotFoundError: the pack is not there.
-    """
-    path = data / PACK / "data.jsonl.gz"
-    if not path.is_file():
-        raise NotFoundError(f"the data pack {PACK} is not in {data}: set PATCHLANE_DATA")
-    measured = {int(Path(each["file"]).stem) for each in read_rows(data, COCO)}
-    with gzip.open(path, "rt", encoding="utf-8") as stream:
-        groups = [json.loads(line) for line in stream]
-    return [
-        " ".join(caption.split())
-        for group in groups
-        if group["split"] == "train" and group["id"] not in measured
-        for caption in group["captions"]
-    ]
-
-
 def present_way(encoder: EmbeddedEncoder) -> Way:
-    """Labels and pictures as the encoder ships them; names are read once."""
+    """Labels as an encoder says them and pictures as they are; names are read once."""
 
     @lru_cache(maxsize=64)
     def read(names: tuple[str, ...]) -> Rows:
@@ -216,17 +202,15 @@ def names(
 
         return Way(family, name, labels)
 
-    def held(names: Sequence[str]) -> Rows:
-        own = present.labels(names)
-        found = own.copy()
-        for i, name in enumerate(names):
-            rows = captions[holders.get(name.lower(), [])]
-            if len(rows):
-                found[i] = softmax(rows @ own[i] / CLOSENESS) @ rows
-        return unit_rows(found)
+    honest = without_names(holders, kept_out)
+    nouns = {noun: row for row, noun in enumerate(honest)}
+    held = among_captions(present.labels(list(nouns)), list(honest.values()), captions)
+    for share in (0.1, 0.25, 0.35, 0.5):
 
-    for share in (0.1, 0.25, 0.5):
-        yield mixed("captions that hold the name", f"share {share}", share, Way("", "", held))
+        def drawn(names: Sequence[str], share: float = share) -> Rows:
+            return draw(names, present.labels(names), nouns, held, share)
+
+        yield Way("captions that hold the name", f"share {share}", drawn)
     said = Way("", "", lambda names: _by_templates(encoder, tuple(names)))
     for share in (0.5, 1.0):
         yield mixed("said as captions say it", f"share {share}", share, said)
@@ -253,23 +237,3 @@ def names(
 def _by_templates(encoder: EmbeddedEncoder, names: tuple[str, ...]) -> Rows:
     found = [encoder.encode_texts([each.format(name) for name in names]) for each in TEMPLATES]
     return unit_rows(np.mean(found, axis=0))
-
-
-def captions_by_noun(texts: Sequence[str]) -> dict[str, list[int]]:
-    """Which captions hold which name of a thing, of up to three words, in either number."""
-    dictionary = Dictionary(share=1.0, temperature=CLOSENESS)
-    known: dict[str, list[str]] = {}
-    found: dict[str, list[int]] = {}
-    for number, text in enumerate(texts):
-        words = _WORD.findall(text.lower())
-        said = {
-            " ".join(words[at : at + count])
-            for count in (1, 2, 3)
-            for at in range(len(words) - count + 1)
-        }
-        for name in said:
-            if name not in known:
-                known[name] = [each for each in forms(name) if dictionary.senses(each)]
-            for noun in known[name]:
-                found.setdefault(noun, []).append(number)
-    return {noun: sorted(set(numbers)) for noun, numbers in found.items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from backend.bench._embedded_assets import (
+    write_captions,
     write_dictionary,
     write_encoder,
     write_mean_cells,
@@ -204,14 +205,27 @@ def untrained(folder: Path, encoder: EmbeddedEncoder, data: Path) -> EmbeddedEnc
 
 def without_learning(folder: Path, encoder: EmbeddedEncoder) -> EmbeddedEncoder.Settings:
     """Settings of the combination alone, on the scale of the encoder; its files are in `folder`."""
-    constants = json.loads((encoder.folder / CONSTANTS).read_text(encoding="utf-8"))
-    constants["output"] |= {
+    nothing = {
         "learned_parts": 0.0,
         "learned_whole": 0.0,
         "smooth": False,
         "whole_from_parts": 0.0,
     }
-    constants.pop("dictionary", None)
+    return changed(folder, encoder, output=nothing, without=("dictionary", "captions"))
+
+
+def changed(
+    folder: Path,
+    encoder: EmbeddedEncoder,
+    *,
+    output: Mapping[str, object] | None = None,
+    without: Sequence[str] = (),
+) -> EmbeddedEncoder.Settings:
+    """Settings of the same encoder with some constants changed or taken away, in `folder`."""
+    constants = json.loads((encoder.folder / CONSTANTS).read_text(encoding="utf-8"))
+    constants["output"] |= output or {}
+    for name in without:
+        constants.pop(name, None)
     (folder / constants["file"]).symlink_to((encoder.folder / constants["file"]).resolve())
     (folder / CONSTANTS).write_text(json.dumps(constants), encoding="utf-8")
     return EmbeddedEncoder.Settings(folder=str(folder), threads=encoder.settings.threads)
@@ -258,6 +272,7 @@ def train_again(data: Path, say: Say) -> Path:
     facts = {**asdict(settings), "seconds": round(time.monotonic() - started)}
     write_encoder(out, transformer, space, shipped.output, scale=shipped.scale, training=facts)
     write_dictionary(out)
+    write_captions(out, data, PhotoSet.read(data).kept_out)
     write_mean_cells(out, np.load(folder / "photos.npy", mmap_mode="r"))
     write_scale(out, measure_scale(EmbeddedEncoder.Settings(folder=str(out)), data))
     say(f"trained weights are in {out}; the shipped ones were left as they are")

@@ -17,8 +17,7 @@ import numpy as np
 from jaxtyping import Float
 from safetensors.numpy import load_file, save_file
 
-from backend.errors import NotFoundError, RefusedError
-from backend.methods.encoders._packaged import sha256_of
+from backend.methods.encoders._packaged import check_shipped, sha256_of
 from backend.methods.encoders._words import unit_rows
 
 FILE = "mean-cell.safetensors"
@@ -38,13 +37,7 @@ class MeanCellProjection:
     def __call__(self, cells: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n f"]:
         """Raises NotFoundError or RefusedError if the file is missing or not the pinned one."""
         if self._arrays is None:
-            if not self._path.is_file():
-                raise NotFoundError(f"{self._path.name} is missing; install Patchlane again")
-            if sha256_of(self._path) != self.sha256:
-                raise RefusedError(
-                    f"{self._path.name} is not the file that was shipped (its SHA-256 differs); "
-                    "install Patchlane again"
-                )
+            check_shipped(self._path, self.sha256)
             self._arrays = {
                 name: array.astype(np.float32) for name, array in load_file(self._path).items()
             }

@@ -139,6 +139,22 @@ CLASS_NAMES = PackagedWeights(
 )
 """No weights: what the classes of ImageNet-21k are called, and what these names mean."""
 
+
+def check_shipped(path: Path, sha256: str) -> None:
+    """Whether a file of our own assets is there and is the one that was shipped.
+
+    Raises:
+        NotFoundError, RefusedError: it is not.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"{path.name} is missing; install Patchlane again")
+    if sha256_of(path) != sha256:
+        raise RefusedError(
+            f"{path.name} is not the file that was shipped (its SHA-256 differs) and was not "
+            "loaded; install Patchlane again"
+        )
+
+
 _hashes: dict[tuple[Path, int, int], str] = {}
 _hashes_lock = threading.Lock()
 

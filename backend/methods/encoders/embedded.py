@@ -26,8 +26,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from backend.errors import BadInputError, NotFoundError, RefusedError
+from backend.errors import BadInputError, NotFoundError
 from backend.fingerprints import fingerprint_of
+from backend.methods.encoders._captioned_nouns import CaptionedNouns
 from backend.methods.encoders._dictionary import Dictionary
 from backend.methods.encoders._engine import (
     Engine,
@@ -44,7 +45,7 @@ from backend.methods.encoders._packaged import (
     CLASS_NAMES,
     EFFICIENTNET_LITE0,
     MINILM,
-    sha256_of,
+    check_shipped,
 )
 from backend.methods.encoders._parts_transformer import (
     Combination,
@@ -212,6 +213,8 @@ class EmbeddedEncoder:
         self.dim = self.shape.out
         words = constants.get("dictionary")
         self._dictionary = None if words is None else Dictionary(**words)
+        said = constants.get("captions")
+        self._captions = None if said is None else CaptionedNouns(self.folder, said)
         self.fingerprint = fingerprint_of(
             "encoders/embedded",
             Identity(
@@ -219,7 +222,7 @@ class EmbeddedEncoder:
                 self.shape,
                 trunk=next(iter(EFFICIENTNET_LITE0.files.values())),
                 text=MINILM.files["model.safetensors"],
-                words=json.dumps(words and [words, dict(CLASS_NAMES.files)], sort_keys=True),
+                words=json.dumps([words, said, dict(CLASS_NAMES.files)], sort_keys=True),
                 dtype=choose_dtype(self.settings.dtype),
             ),
             weights=self._sha256,
@@ -306,7 +309,8 @@ class EmbeddedEncoder:
 
     def encode_labels(self, names: Sequence[str]) -> Float[np.ndarray, "l d"]:
         names = [name.replace("_", " ") for name in check_texts(names, self.id)]
-        return encode_label_names(self._text_side(), self._mean(), names, self._dictionary)
+        labels = encode_label_names(self._text_side(), self._mean(), names, self._dictionary)
+        return labels if self._captions is None else self._captions.drawn(names, labels)
 
     def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
         texts = check_texts(texts, self.id)
@@ -331,13 +335,7 @@ class EmbeddedEncoder:
     def _loaded(self) -> dict[str, Tensor]:
         """The shipped tensors, hash checked; callers hold the lock."""
         if self._tensors is None:
-            if not self._weights.is_file():
-                raise NotFoundError(f"{self._weights.name} is missing; install Patchlane again")
-            if sha256_of(self._weights) != self._sha256:
-                raise RefusedError(
-                    f"{self._weights.name} is not the file that {CONSTANTS} names (its SHA-256 "
-                    "differs) and was not loaded; install Patchlane again"
-                )
+            check_shipped(self._weights, self._sha256)
             stored = load_file(self._weights)
             self._tensors = {name: tensor.float() for name, tensor in stored.items()}
         return self._tensors

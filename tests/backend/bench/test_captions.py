@@ -1,14 +1,12 @@
 import numpy as np
 import pytest
 
-from backend.bench._embedded_data import read_rows
-from backend.bench.captions import (
+from backend.bench._caption_data import (
     captions_by_noun,
-    partly_whitening,
     read_captions,
-    recalled,
-    without_top,
 )
+from backend.bench._embedded_data import read_rows
+from backend.bench.captions import partly_whitening, recalled, without_top
 
 
 @pytest.fixture
@@ -64,3 +62,19 @@ def test_no_caption_is_of_a_photograph_that_measures_the_encoder(packs):
     assert len(own) > 1000
     # A few people wrote the same few words under two photographs.
     assert sum(each in own for each in captions) < 100
+
+
+def test_a_name_is_left_out_with_what_it_may_be_the_plural_of():
+    holders = {"short": [1], "shorts": [2], "pony": [3], "grand piano": [4], "piano": [5]}
+    left = without_names(holders, ["Shorts", "ponies", "grand_piano"])
+    assert left == {"piano": [5]}
+
+
+def test_a_noun_lies_where_the_captions_lie_that_are_closest_to_its_label():
+    captions = np.array([[1, 0, 0], [0, 1, 0], [0, 0.6, 0.8], [0, 0, 1]], np.float32)
+    labels = np.array([[0.8, 0.6, 0], [0, 0, 1]], np.float32)
+    found = among_captions(labels, [[0, 1], [3]], captions)
+    weights = np.exp(np.array([0.8, 0.6]) / 0.03)
+    expected = np.array([*weights, 0]) / np.linalg.norm(weights)
+    np.testing.assert_allclose(found[0], expected, atol=1e-5)
+    np.testing.assert_allclose(found[1], captions[3], atol=1e-6)
