@@ -348,7 +348,9 @@ def _jobs_from(rows: list[dict[str, object]]) -> dict[str, Job]:
 
 def _step_back() -> None:
     """Run this thread, and the threads it starts, after those that answer pages."""
+    thread = threading.get_native_id()
     try:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        own = os.getpriority(os.PRIO_PROCESS, thread)  # the process may stand back already
+        os.setpriority(os.PRIO_PROCESS, thread, max(own, _NICENESS))
     except (AttributeError, OSError):
         return  # only Linux has a priority per thread
