@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from backend.bench._caption_data import (
+    among_captions,
     captions_by_noun,
     read_captions,
+    without_names,
 )
 from backend.bench._embedded_data import read_rows
 from backend.bench.captions import partly_whitening, recalled, without_top
