@@ -90,6 +90,14 @@ ENTRIES: tuple[Entry, ...] = (
         aka=("PatchCT",),
     ),
     Entry(
+        "aligners/layered_transport",
+        "LayeredTransportAligner",
+        "transport averaged over an encoder's blocks: better on separate things side by side, "
+        "worse on photographs of scenes",
+        status="trial",
+        source="Li et al., PatchCT, ICCV 2023 (2307.09066)",
+    ),
+    Entry(
         "aligners/cosine",
         "CosineAligner",
         "cosine of the mean part: right for whole scenes; a small thing drowns in the rest",

@@ -13,6 +13,15 @@ the entropic optimal one at regularisation t. A label's CT-pooled score is minus
 up to a constant: sum_n pi_b[n, m] S[n, m]; towards the best part for small t, towards the
 mean part for large t.
 
+Layer-wise, an image is K clouds, one for each of some layers of an encoder, each layer brought to
+the labels' space by a projection of its own, and what is said of it is the mean over the layers:
+
+    CT = 1/K sum_k CT_k,   pi_f = 1/K sum_k pi_f^k,   pi_b = 1/K sum_k pi_b^k,
+    score[m] = 1/K sum_k sum_n pi_b^k[n, m] S^k[n, m]
+
+theta and beta are the same for all layers, so that the plans are the means of the layers' plans and
+keep their marginals. With one layer this is what is above, number by number.
+
 `sinkhorn_potentials` is what the literature compares with: one entropic optimal plan that keeps
 both marginals at once. What no label claims is `leftover.py`'s to say.
 
@@ -25,7 +34,7 @@ NeurIPS 2013 (1306.0895), on logarithms as in Peyre and Cuturi, Computational Op
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -164,6 +173,62 @@ def _pooled(
         cosine *= weights
         scores[some, chosen] = cosine.sum(axis=1) / np.maximum(total, 1e-30)
     return scores
+
+
+@dataclass(frozen=True)
+class LayeredPlans:
+    """Means over the layers of each sample.
+
+    Attributes:
+        forward, backward: the navigators.
+        cosine: of parts and labels.
+        scores: CT-pooled.
+    """
+
+    forward: Similarity
+    backward: Similarity
+    cosine: Similarity
+    scores: Float[np.ndarray, "n l"]
+
+
+def layers_of(parts: Float[np.ndarray, "n p w"], width: int) -> list[Float[np.ndarray, "n p d"]]:
+    """The layers that lie side by side in the width of the parts, as views."""
+    count = parts.shape[2] // width if width else 1
+    return [parts[:, :, at * width : (at + 1) * width] for at in range(count)]
+
+
+def layered_plans(
+    layers: Sequence[Float[np.ndarray, "n p d"]],
+    labels: Float[np.ndarray, "l _"],
+    theta: Float[np.ndarray, "n p"],
+    beta: Float[np.ndarray, "n l"],
+    temperature: float,
+) -> LayeredPlans:
+    """What one layer or several say of samples and labels, a layer at a time."""
+    totals: list[np.ndarray] = []
+    for layer in layers:
+        cosine = similarity(layer, labels)
+        backward = backward_navigator(cosine, theta, temperature)
+        forward = forward_navigator(cosine, beta, temperature)
+        scores = np.einsum("npl,npl->nl", backward, cosine)
+        told = [forward, backward, cosine, scores]
+        totals = totals or [np.zeros_like(one) for one in told]
+        for total, one in zip(totals, told, strict=True):
+            total += one
+    for total in totals:
+        total /= np.float32(len(layers))
+    return LayeredPlans(*totals)
+
+
+def layered_scores(
+    layers: Sequence[Float[np.ndarray, "n p d"]],
+    labels: Float[np.ndarray, "l _"],
+    theta: Float[np.ndarray, "n p"],
+    temperature: float,
+) -> Float[np.ndarray, "n l"]:
+    """The scores of `layered_plans` without its plans, a block of samples and labels at a time."""
+    total = sum(pooled_scores(layer, labels, theta, temperature) for layer in layers)
+    return np.asarray(total / np.float32(len(layers)), np.float32)
 
 
 def blocks(num_samples: int, num_parts: int, num_labels: int) -> Iterator[tuple[slice, slice]]:

@@ -256,7 +256,8 @@ def test_failures_are_one_sentence_and_exit_1(made: Call, tmp_path: Path) -> Non
 def test_methods_lists_the_catalogue(call: Call) -> None:
     found = call("methods", "--shelf", "aligners")["methods"]
     names = {entry["key"].removeprefix("aligners/") for entry in found}
-    assert names == {"attention", "cosine", "maxsim", "sinkhorn", "transport"}
+    layered = "layered_transport"
+    assert names == {"attention", "cosine", layered, "maxsim", "sinkhorn", "transport"}
     assert all("; " in entry["what"] or ": " in entry["what"] for entry in found), "how it fails"
 
 

@@ -134,6 +134,7 @@ def by_pot(part, labels, theta, t):
 
 TWINS = {
     "aligners/transport": each_label(pooled),
+    "aligners/layered_transport": each_label(pooled),  # of one layer; of several: its own file
     "aligners/cosine": each_label(of_the_mean),
     "aligners/maxsim": each_label(best),
     "aligners/attention": each_label(attended),

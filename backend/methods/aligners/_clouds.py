@@ -26,17 +26,19 @@ def check(
     *,
     weights: np.ndarray | None = None,
     saliency: np.ndarray | None = None,
+    is_layered: bool = False,
 ) -> None:
     """Refuse widths that differ and weights below 0.
+
+    With `is_layered` the parts may be a whole number of layers wide.
 
     Raises:
         BadInputError: tells both widths, or the weight.
     """
-    if parts.shape[2] != labels.shape[1]:
-        raise BadInputError(
-            f"parts are {parts.shape[2]} wide and labels {labels.shape[1]}; "
-            "encode both with the same encoder"
-        )
+    wide, width = parts.shape[2], labels.shape[1]
+    if wide != width and not (is_layered and wide and width and wide % width == 0):
+        what = "both with the same encoder" if not is_layered else "layers and labels alike"
+        raise BadInputError(f"parts are {wide} wide and labels {width}; encode {what}")
     for name, values in (("weights", weights), ("saliency", saliency)):
         if values is not None and not (values >= 0).all():
             raise BadInputError(f"{name} has {np.min(values)}; give numbers of 0 or above")
