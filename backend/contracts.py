@@ -95,6 +95,24 @@ class LaneHost(Protocol):
         ...
 
 
+@runtime_checkable
+class LayerHost(Protocol):
+    """An encoder whose earlier blocks can be asked where labels are.
+
+    Each layer has the cells of a sample in the space of labels, the last layer its parts. An
+    encoder that cannot give them has no such methods, or answers `layer_refusal` in one sentence.
+    """
+
+    num_layers: int
+    """K, the parts included."""
+    layer_refusal: str
+    """"" for a host."""
+
+    def layers(self, samples: Sequence[Image] | Sequence[str]) -> list[Float[np.ndarray, "p k d"]]:
+        """Per sample its cells in each layer, unit rows."""
+        ...
+
+
 def has_text_side(encoder: object) -> bool:
     """Whether an encoder brings names and queries into the space of its samples."""
     return bool(getattr(encoder, "has_text_side", True))
@@ -122,9 +140,39 @@ def why_no_lanes(encoder: Encoder) -> str:
     return getattr(encoder, "lane_refusal", unknown)
 
 
+def layer_host(encoder: object) -> LayerHost | None:
+    """The encoder as one that gives layers, or None if it cannot."""
+    return encoder if isinstance(encoder, LayerHost) and not encoder.layer_refusal else None
+
+
+def why_no_layers(encoder: Encoder) -> str:
+    """Why an encoder gives no layers, in one sentence; "" if it does."""
+    unknown = (
+        f"no layers with {encoder.id}: nothing brings what its earlier blocks make of a part to "
+        "where labels are; its maps are of its parts alone"
+    )
+    return getattr(encoder, "layer_refusal", unknown)
+
+
+def layers_of_reading(
+    host: LayerHost, parts: Float[np.ndarray, "p d"], reading: LaneReading
+) -> Float[np.ndarray, "p k d"] | None:
+    """The layers of a sample whose reading is there; None if they need a pass of their own."""
+    ask = getattr(host, "layers_of_reading", None)
+    return None if ask is None else ask(parts, reading)
+
+
+def reads_layers(aligner: object) -> bool:
+    """Whether an aligner takes the layers of parts, side by side in their width: (N, P, K D)."""
+    return bool(getattr(aligner, "reads_layers", False))
+
+
 @runtime_checkable
 class Aligner(Protocol):
-    """How well does each part fit each label?"""
+    """How well does each part fit each label?
+
+    One that reads layers takes parts of one layer too, and is then told of these alone.
+    """
 
     fingerprint: str
 

@@ -41,6 +41,7 @@ from backend.bench._embedded_measures import (
 from backend.bench._embedded_training import TrainingSettings, train
 from backend.bench._embedded_vectors import TRUNK_SIZE, kept_trunk, kept_vectors
 from backend.bench.claims import read_claims, report
+from backend.bench.embedded_layers import fit_layers
 from backend.bench.reports import Row, row
 from backend.methods.encoders._parts_transformer import Combination, PartsTransformer
 from backend.methods.encoders._trunk import random_trunk
@@ -275,6 +276,7 @@ def train_again(data: Path, say: Say) -> Path:
     write_captions(out, data, PhotoSet.read(data).kept_out)
     write_mean_cells(out, np.load(folder / "photos.npy", mmap_mode="r"))
     write_scale(out, measure_scale(EmbeddedEncoder.Settings(folder=str(out)), data))
+    fit_layers(EmbeddedEncoder(EmbeddedEncoder.Settings(folder=str(out))), data, out, say)
     say(f"trained weights are in {out}; the shipped ones were left as they are")
     return out
 

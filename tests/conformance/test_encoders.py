@@ -11,7 +11,14 @@ import torch
 from PIL import Image
 
 from backend import catalogue
-from backend.contracts import Encoder, has_text_side, lane_host, why_no_lanes
+from backend.contracts import (
+    Encoder,
+    has_text_side,
+    lane_host,
+    layer_host,
+    why_no_lanes,
+    why_no_layers,
+)
 from backend.errors import BadInputError
 from backend.types import Kind
 
@@ -182,6 +189,28 @@ def test_lanes_can_live_in_it_or_it_says_why(encoder, samples, encoded):
         assert reading.tokens.shape[::2] == (len(stack.blocks), stack.width)
         assert reading.plain.shape == (host.plain_dim,)
         assert np.isfinite(reading.tokens).all()
+
+
+def test_it_gives_the_layers_of_parts_or_says_why_not(encoder, samples, encoded):
+    host = layer_host(encoder)
+    if host is None:
+        reason = why_no_layers(encoder)
+        assert reason.startswith(f"no layers with {encoder.id}: ")
+        assert "\n" not in reason
+        return
+    assert why_no_layers(encoder) == ""
+    layers = host.layers(samples)
+    assert host.num_layers > 1
+    for row, (found, parts) in enumerate(zip(layers, encoded.parts, strict=True)):
+        assert found.shape == (len(parts), host.num_layers, encoder.dim)
+        np.testing.assert_allclose(np.linalg.norm(found, axis=2), 1, atol=1e-3)
+        np.testing.assert_allclose(found[:, -1], parts, atol=1e-3)
+        alone = host.layers([samples[row]])[0]
+        # What passes is rounded to half precision, here and there another way.
+        np.testing.assert_allclose(alone, found, atol=2e-3)
+    assert host.layers([]) == []
+    with pytest.raises(BadInputError):
+        host.layers([7])
 
 
 def test_nothing_in_nothing_out(encoder):

@@ -11,12 +11,16 @@ each comes from), and what they are where an attention pools the tokens:
 - "tokens": the last block's own tokens; a tower that pools by attention has none in the joint
   space. The only way of a network without attention.
 
+Earlier blocks are asked too, where one wants a map of several layers (`LayeredTower`): the tokens
+behind each of them go the way that the last ones go into the joint space.
+
 Which one points better with which weights is not measured here, since no open_clip weights came
 with the packages: `patchlane bench evidence --part parts --encoder ID` measures it where they are.
 """
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import torch
@@ -140,6 +144,61 @@ class _CellTower(nn.Module):
             read = self.last.self_attended(read, given)
         return read[:, prefix:]
 
+    @property
+    def blocks(self) -> tuple[nn.Module, ...]:
+        """In order, the one that is asked for cells last."""
+        raise NotImplementedError
+
+    def brought(self, tokens: Tensor) -> Tensor:
+        """Tokens (N, prefix + P, W) as cells (N, P, D) of the joint space."""
+        raise NotImplementedError
+
+
+class LayeredTower(nn.Module):
+    """A tower that also gives the cells behind each of its blocks, (N, P, K, D) float16, unit rows.
+
+    The last layer is its own cells, however they are made. The tower stays as it is and may run
+    elsewhere at the same time: what passes is noted for the thread that asked.
+    """
+
+    def __init__(self, tower: _CellTower):
+        super().__init__()
+        self.tower = tower
+        self.earlier = tower.blocks[:-1]
+        self._noted = threading.local()
+        for block in self.earlier:
+            block.register_forward_hook(self._note)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The tower's outputs, and the layers."""
+        self._noted.tokens = tokens = {}
+        try:
+            pooled, cells = self.tower(images)
+        finally:
+            self._noted.tokens = None
+        layers = [self.tower.brought(tokens[block]) for block in self.earlier]
+        stacked = torch.stack([*layers, cells], 2)
+        return pooled, cells, functional.normalize(stacked, dim=-1).half()
+
+    def _note(self, block: nn.Module, _inputs: Any, output: Any) -> None:
+        noted = getattr(self._noted, "tokens", None)
+        if noted is not None:
+            noted[block] = output
+
+
+def layered(tower: nn.Module) -> LayeredTower:
+    """An image tower that gives its layers as well.
+
+    Raises:
+        CannotAskError: it is no row of blocks over the tokens of one grid.
+    """
+    if not isinstance(tower, _CellTower):
+        kind = type(getattr(tower, "visual", getattr(tower, "trunk", tower))).__name__
+        raise CannotAskError(f"a {kind} is no row of blocks over the cells of one grid")
+    if len(tower.blocks) < 2:
+        raise CannotAskError("it has one block only")
+    return LayeredTower(tower)
+
 
 class _PatchTower(_CellTower):
     """open_clip's own vision transformer, with a class token, a mean or an attention pool."""
@@ -153,13 +212,24 @@ class _PatchTower(_CellTower):
         visual = self.visual
         tokens, x, after, given = self.last.watch(visual.transformer, visual._embeds(images))
         pooled, _ = visual._pool(tokens)
-        cells = self.cells(x, after, given, 1, visual.grid_size)
+        cells = self._projected(self.cells(x, after, given, 1, visual.grid_size))
+        return pooled if visual.proj is None else pooled @ visual.proj, cells
+
+    @property
+    def blocks(self) -> tuple[nn.Module, ...]:
+        """Those of the transformer."""
+        return tuple(self.visual.transformer.resblocks)
+
+    def brought(self, tokens: Tensor) -> Tensor:
+        """Through the pool's value path where there is one, the last norm and the projection."""
+        return self._projected(tokens[:, 1:])
+
+    def _projected(self, cells: Tensor) -> Tensor:
+        visual = self.visual
         if visual.attn_pool is not None:
             cells = _pooler_values(visual.attn_pool, cells)
         cells = visual.ln_post(cells)
-        if visual.proj is not None:
-            pooled, cells = pooled @ visual.proj, cells @ visual.proj
-        return pooled, cells
+        return cells if visual.proj is None else cells @ visual.proj
 
 
 class _TimmPatchTower(_CellTower):
@@ -178,6 +248,16 @@ class _TimmPatchTower(_CellTower):
         grid = tuple(trunk.patch_embed.grid_size)
         cells = trunk.norm(self.cells(x, after, given, prefix, grid))
         return self.whole.of_features(features), self.whole.of_cells(cells)
+
+    @property
+    def blocks(self) -> tuple[nn.Module, ...]:
+        """Those of the trunk."""
+        return tuple(self.whole.trunk.blocks)
+
+    def brought(self, tokens: Tensor) -> Tensor:
+        """Through the last norm and the head, each cell alone."""
+        trunk = self.whole.trunk
+        return self.whole.of_cells(trunk.norm(tokens[:, int(trunk.num_prefix_tokens) :]))
 
 
 def _pooler_values(pooler: Any, tokens: Tensor) -> Tensor:

@@ -54,6 +54,11 @@ def refusal(encoder_id: str, reason: object) -> str:
     return f"no lanes with {encoder_id}: {reason}; its labels learn by heads alone"
 
 
+def no_layers(encoder_id: str, reason: object) -> str:
+    """The sentence for an encoder whose earlier blocks cannot be asked where labels are."""
+    return f"no layers with {encoder_id}: {reason}; its maps are of its parts alone"
+
+
 class Watched(nn.Module):
     """A network that also gives what the attention of each block gets, (N, B, T, W) float16.
 

@@ -72,6 +72,7 @@ class PictureNetwork:
         encoder_id: str,
         grid: tuple[int, int] = (0, 0),
         batch_size: int = 32,
+        layered: nn.Module | None = None,
         **options: Any,
     ):
         """Look at the network once.
@@ -83,6 +84,7 @@ class PictureNetwork:
             encoder_id: for the sentences.
             grid: if known.
             batch_size: pictures per run.
+            layered: the tower with (N, P, K, D) of its layers behind its outputs, if it has any.
             options: as for `compile_engine`.
 
         Raises:
@@ -95,6 +97,8 @@ class PictureNetwork:
         example = [np.zeros((2, 3, *form.size), np.float32)]
         self._see = lazy_engine(lambda: tower, example, **options)
         self._watch = lazy_engine(lambda: Watched(tower, self._host()), example, **options)
+        with_layers = layered or tower
+        self._layered = lazy_engine(lambda: with_layers, example, **options)
 
     def encode(self, samples: Sequence[object]) -> Encoded:
         """One vector per picture and one per cell of the grid.
@@ -114,6 +118,22 @@ class PictureNetwork:
         num_bytes = 2 * len(stack.blocks) * stack.width * (self.grid[0] * self.grid[1] + 1)
         size = max(1, min(self.batch_size, READ_BYTES // num_bytes))
         return self._encoded(samples, self._watch, size)
+
+    def layers(self, samples: Sequence[object], count: int) -> list[Float[np.ndarray, "p k d"]]:
+        """Per picture its cells in each of `count` layers, unit rows; of a tower that has them.
+
+        Raises:
+            BadInputError: a sample is no picture.
+        """
+        num_bytes = 2 * count * self.dim * self.grid[0] * self.grid[1]
+        size = max(1, min(self.batch_size, READ_BYTES // num_bytes))
+        found: list[np.ndarray] = []
+        for at in range(0, len(samples), size):
+            pictures = [self.prepared(one) for one in samples[at : at + size]]
+            for layers in self._layered(np.stack(pictures))[2]:
+                flat = unit_rows(layers.astype(np.float32).reshape(-1, self.dim))
+                found.append(flat.reshape(layers.shape))
+        return found
 
     def frozen_stack(self) -> FrozenStack:
         """The blocks of its transformer.

@@ -21,6 +21,7 @@ from backend.methods.encoders._clip_towers import (
     WAYS,
     freeze_tower,
     image_tower,
+    layered,
 )
 from backend.methods.encoders._clip_weights import load_clip
 from backend.methods.encoders._engine import (
@@ -29,6 +30,8 @@ from backend.methods.encoders._engine import (
     choose_engine,
     lazy_engine,
 )
+from backend.methods.encoders._frozen import no_layers
+from backend.methods.encoders._last_block import CannotAskError
 from backend.methods.encoders._pictures import PictureNetwork, hash_of_weights
 from backend.methods.encoders._words import check_texts, encoder_fingerprint, unit_rows
 from backend.numerics.words import readable_name
@@ -94,6 +97,13 @@ class ClipEncoder:
         visual: Any = loaded.model.visual
         tower, self.parts = image_tower(visual, **chosen)
         options: dict[str, Any] = {"device": device, "dtype": dtype, "threads": settings.threads}
+        self.num_layers, self.layer_refusal = 0, ""
+        with_layers = None
+        try:
+            with_layers = layered(tower)
+            self.num_layers = len(with_layers.earlier) + 1
+        except CannotAskError as reason:
+            self.layer_refusal = no_layers(self.id, reason)
         self._network = PictureNetwork(
             tower.eval(),
             lambda: freeze_tower(visual),
@@ -101,6 +111,7 @@ class ClipEncoder:
             encoder_id=self.id,
             grid=getattr(visual, "grid_size", (0, 0)),
             batch_size=settings.batch_size,
+            layered=with_layers,
             engine=settings.engine,
             **options,
         )
@@ -142,6 +153,16 @@ class ClipEncoder:
             BadInputError: lanes cannot live in this model.
         """
         return self._network.frozen_stack()
+
+    def layers(self, samples: Sequence[object]) -> list[Float[np.ndarray, "p k d"]]:
+        """The cells behind each block of the image tower, the last of them the parts.
+
+        Raises:
+            BadInputError: a sample is no picture, or the tower has no such blocks.
+        """
+        if self.layer_refusal:
+            raise BadInputError(self.layer_refusal)
+        return self._network.layers(samples, self.num_layers)
 
     def encode_labels(self, names: Sequence[str]) -> Float[np.ndarray, "l d"]:
         names = check_texts(names, self.id)

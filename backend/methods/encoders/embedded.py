@@ -38,8 +38,17 @@ from backend.methods.encoders._engine import (
     compile_engine,
     usable_threads,
 )
-from backend.methods.encoders._frozen import Frozen, Watched, array, linear_of, norm_of, three_of
+from backend.methods.encoders._frozen import (
+    Frozen,
+    Watched,
+    array,
+    linear_of,
+    no_layers,
+    norm_of,
+    three_of,
+)
 from backend.methods.encoders._label_space import TextSide, encode_label_names
+from backend.methods.encoders._layer_projections import LayerProjections
 from backend.methods.encoders._mean_cell import MeanCellProjection
 from backend.methods.encoders._packaged import (
     CLASS_NAMES,
@@ -240,6 +249,11 @@ class EmbeddedEncoder:
         told = constants.get("mean_cell")
         self._plain = None if told is None else MeanCellProjection(self.folder, told)
         self.plain_dim = self.shape.features if self._plain is None else self._plain.dim
+        told = constants.get("layers")
+        self._layers = None if told is None else LayerProjections(self.folder, told)
+        self.num_layers = 0 if self._layers is None else self._layers.num_blocks + 1
+        lacking = no_layers(self.id, "its folder has no projections of its blocks")
+        self.layer_refusal = "" if self._layers is not None else lacking
         self._lock = Lock()
         self._tensors: dict[str, Tensor] | None = None
         self._run: Engine | None = None
@@ -267,6 +281,28 @@ class EmbeddedEncoder:
         """The blocks of the parts transformer."""
         with self._lock:
             return freeze(self.network().transformer).stack
+
+    def layers(self, samples: Sequence[object]) -> list[Float[np.ndarray, "p k d"]]:
+        """The cells of each block of the parts transformer, and the parts.
+
+        Raises:
+            BadInputError, NotFoundError, RefusedError: as `encode`, or there are no projections.
+        """
+        encoded, readings = self.read(samples)
+        pairs = zip(encoded.parts, readings, strict=True)
+        return [self.layers_of_reading(parts, reading) for parts, reading in pairs]
+
+    def layers_of_reading(
+        self, parts: Float[np.ndarray, "p d"], reading: LaneReading
+    ) -> Float[np.ndarray, "p k d"]:
+        """The same of a picture that was read already.
+
+        Raises:
+            BadInputError, NotFoundError, RefusedError: as `layers`.
+        """
+        if self._layers is None:
+            raise BadInputError(self.layer_refusal)
+        return self._layers(parts, reading.tokens)
 
     def _encoded(
         self, samples: Sequence[object], engine: Callable[[], Engine]

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 
 from backend.contracts import Encoder, LaneHost, lane_host, token_owners, why_no_lanes
 from backend.errors import BadInputError
+from backend.methods.encoders._frozen import no_layers
 from backend.methods.encoders._words import encoder_fingerprint
 from backend.types import Encoded, FrozenStack, LaneReading, ScoreScale
 
@@ -48,6 +49,7 @@ class SideBySideEncoder:
         self.dim = sum(encoder.dim for encoder in encoders)
         self.input_size = max(encoder.input_size for encoder in encoders)
         self.scale = SCALES.get(self.id) or _scale_of_means([one.scale for one in encoders])
+        self.layer_refusal = no_layers(self.id, "encoders side by side have no blocks in common")
         self.fingerprint = encoder_fingerprint(
             "beside", {"members": [encoder.fingerprint for encoder in encoders]}
         )

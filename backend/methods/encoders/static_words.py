@@ -14,7 +14,7 @@ from jaxtyping import Float
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from backend.methods.encoders._frozen import refusal
+from backend.methods.encoders._frozen import no_layers, refusal
 from backend.methods.encoders._packaged import WORDLLAMA
 from backend.methods.encoders._words import (
     check_texts,
@@ -46,6 +46,7 @@ class StaticWordsEncoder:
     input_size = 0
     lane_key = ""
     lane_refusal = refusal("words", "static word vectors come from no transformer")
+    layer_refusal = no_layers("words", "static word vectors come from no transformer")
     plain_dim = 0
 
     def __init__(self, settings: Settings = Settings()):

@@ -17,6 +17,7 @@ from torch import nn
 
 from backend.errors import BadInputError
 from backend.methods.encoders._engine import choose_device, choose_dtype, choose_engine
+from backend.methods.encoders._frozen import no_layers
 from backend.methods.encoders._pictures import PictureNetwork, hash_of_weights
 from backend.methods.encoders._timm_trunks import TimmTower, freeze_timm
 from backend.methods.encoders._timm_weights import load_timm
@@ -78,6 +79,7 @@ class VisionEncoder:
             "dtype": dtype,
         }
         self.fingerprint = encoder_fingerprint("timm", facts)
+        self.layer_refusal = no_layers(self.id, "it has no text side, so no label is near a block")
         self.lane_refusal = self._network.lane_refusal
         self.lane_key = "" if self.lane_refusal else encoder_fingerprint("timm-stream", facts)
 

@@ -363,6 +363,66 @@ def test_values_of_eva_are_the_projected_values_of_its_last_block(folders, pictu
     np.testing.assert_allclose(encoder.encode(pictures[:1]).parts[0], expected, atol=AGREE)
 
 
+@pytest.mark.parametrize("name", ["vit", "vit-avg", "coca", "siglip", "timm-vit", "eva"])
+def test_layers_are_the_tokens_behind_each_block_brought_to_the_joint_space(
+    folders, pictures, name
+):
+    """Brute force with open_clip's own modules, block by block and cell by cell."""
+    encoder = open_folder(folders(name))
+    visual = open_clip.create_model(f"local-dir:{folders(name)}").eval().visual
+    batch = torch.from_numpy(encoder._network.prepared(pictures[0])[None])
+    behind: list[np.ndarray] = []
+    with torch.inference_mode():
+        if hasattr(visual, "trunk"):
+            trunk, given = visual.trunk, {}
+            x = trunk._pos_embed(trunk.patch_embed(batch))
+            if name == "eva":
+                x, given["rope"] = x
+            x = trunk.norm_pre(x)
+            for block in trunk.blocks[:-1]:
+                x = block(x, **given)
+                cells = trunk.norm(x)[0, trunk.num_prefix_tokens :, None]
+                pool = getattr(trunk, "attn_pool", None)
+                alone = cells[:, 0] if pool is None else pool(cells)
+                behind.append(visual.head(trunk.head(trunk.fc_norm(alone))).numpy())
+        else:
+            x = visual._embeds(batch)
+            for block in visual.transformer.resblocks[:-1]:
+                x = block(x)
+                cells = x[0, 1:]
+                if visual.attn_pool is not None:
+                    cells = visual.attn_pool(cells[:, None])[:, 0]
+                behind.append((visual.ln_post(cells) @ visual.proj).numpy())
+    expected = np.stack(behind, 1)
+    expected /= np.linalg.norm(expected, axis=2, keepdims=True)
+    (found,) = encoder.layers(pictures[:1])
+    assert encoder.num_layers == found.shape[1] == len(behind) + 1
+    np.testing.assert_allclose(found[:, :-1], expected, atol=1e-3)  # half precision
+    np.testing.assert_allclose(found[:, -1], encoder.encode(pictures[:1]).parts[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["vit", "siglip"])
+def test_layers_of_both_engines_agree_and_a_batch_equals_its_items(folders, pictures, name):
+    with_torch = open_folder(folders(name))
+    with_openvino = open_folder(folders(name), engine="openvino")
+    ours, theirs = with_openvino.layers(pictures), with_torch.layers(pictures)
+    for row, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+        np.testing.assert_allclose(a, b, atol=1e-3)
+        np.testing.assert_allclose(with_torch.layers(pictures[row : row + 1])[0], b, atol=1e-3)
+    # Asking for layers changes nothing of what it says otherwise.
+    plain = open_folder(folders(name)).encode(pictures)
+    np.testing.assert_array_equal(with_torch.encode(pictures).parts[0], plain.parts[0])
+
+
+@pytest.mark.parametrize(("name", "kind"), [("resnet", "ModifiedResNet"), ("convnext", "ConvNeXt")])
+def test_a_tower_without_a_row_of_blocks_gives_no_layers_and_says_so(folders, pictures, name, kind):
+    encoder = open_folder(folders(name))
+    assert encoder.layer_refusal.startswith(f"no layers with {encoder.id}: a {kind} is no row of")
+    assert encoder.num_layers == 0
+    with pytest.raises(BadInputError, match="no layers with"):
+        encoder.layers(pictures)
+
+
 @pytest.mark.parametrize("name", ["siglip", "coca"])
 def test_a_tower_that_pools_by_attention_has_values_and_self(folders, pictures, name):
     ways = {way: open_folder(folders(name), parts=way) for way in ("values", "self")}

@@ -10,6 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from backend.errors import BadInputError, NotFoundError, RefusedError
+from backend.methods.encoders._layer_projections import fit_projections
 from backend.methods.encoders._trunk import load_trunk
 from backend.methods.encoders.embedded import EmbeddedEncoder
 from backend.settings import assets_folder
@@ -214,3 +215,70 @@ def test_a_network_that_is_compiled_for_lanes_is_not_compiled_again_to_encode(mo
     assert compiled == ["watched"]
     assert np.array_equal(encoded.pooled, read.pooled)
     assert np.array_equal(encoded.parts[0], read.parts[0])
+
+
+@pytest.mark.parametrize("engine", ["openvino", "torch"])
+def test_layers_are_the_blocks_tokens_by_the_shipped_projections_and_the_parts(photos, engine):
+    encoder = EmbeddedEncoder(EmbeddedEncoder.Settings(engine=engine, threads=1))
+    maps = load_file(encoder.folder / "layer-projections.safetensors")["maps"].float()
+    network = encoder.network()
+    with torch.inference_mode():
+        pictures = torch.from_numpy(np.stack([encoder._picture(photo) for photo in photos]))
+        tokens = network.transformer.embed(network.cells(pictures), network.grid)
+        blocks = []
+        for block, by in zip(network.transformer.blocks, maps, strict=True):
+            cells = block.norm_attention(tokens)[:, 1:] @ by
+            blocks.append(torch.nn.functional.normalize(cells, dim=-1))
+            tokens = block(tokens)
+    expected = torch.stack(blocks, 2).numpy()
+    encoded, layers = encoder.encode(photos), encoder.layers(photos)
+    for row, found in enumerate(layers):
+        assert found.shape == (144, encoder.num_layers, encoder.dim) == (144, 5, 384)
+        np.testing.assert_allclose(found[:, :-1], expected[row], atol=2e-3)  # half precision
+        np.testing.assert_allclose(found[:, -1], encoded.parts[row], atol=1e-3)
+    (alone,) = encoder.layers(photos[1:2])
+    np.testing.assert_allclose(alone, layers[1], atol=2e-3)
+
+
+def test_layers_come_from_a_reading_that_is_there(encoder, photos):
+    encoded, readings = encoder.read(photos[:1])
+    told = encoder.layers_of_reading(encoded.parts[0], readings[0])
+    np.testing.assert_allclose(told, encoder.layers(photos[:1])[0], atol=2e-3)
+    np.testing.assert_array_equal(told[:, -1], encoded.parts[0])
+
+
+def test_projections_change_no_fingerprint_and_altered_or_missing_ones_are_refused(
+    tmp_path, encoder, photos
+):
+    copy = Path(shutil.copytree(ASSETS, tmp_path / "encoder"))
+    settings = EmbeddedEncoder.Settings(folder=str(copy), threads=1)
+    reading = encoder.read(photos[:1])
+    asked = reading[0].parts[0], reading[1][0]
+    file = copy / "layer-projections.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(RefusedError, match=r"layer-projections\.safetensors .*SHA-256"):
+        EmbeddedEncoder(settings).layers_of_reading(*asked)
+    file.unlink()
+    with pytest.raises(NotFoundError, match=r"layer-projections\.safetensors is missing"):
+        EmbeddedEncoder(settings).layers_of_reading(*asked)
+    constants = json.loads((copy / "encoder.json").read_text())
+    del constants["layers"]
+    (copy / "encoder.json").write_text(json.dumps(constants))
+    without = EmbeddedEncoder(settings)
+    assert without.layer_refusal.startswith("no layers with embedded: ")
+    assert (without.fingerprint, without.lane_key) == (encoder.fingerprint, encoder.lane_key)
+    with pytest.raises(BadInputError, match="no layers with embedded"):
+        without.layers_of_reading(*asked)
+
+
+def test_projections_are_the_ridge_that_brings_cells_to_parts():
+    """A block that is the parts turned is turned back; CLS is no cell."""
+    draw = np.random.default_rng(0)
+    turn, _ = np.linalg.qr(draw.normal(size=(6, 6)))
+    parts = draw.normal(size=(20, 4, 6)).astype(np.float32)
+    tokens = np.concatenate([draw.normal(size=(20, 1, 1, 6)), 50 * parts[:, None] @ turn], axis=2)
+    halves = tokens.astype(np.float16)
+    (back,) = fit_projections((p, t) for p, t in zip(parts, halves, strict=True))
+    np.testing.assert_allclose(back, turn.T / 50, atol=2e-5)
