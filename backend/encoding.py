@@ -207,7 +207,7 @@ def encode_missing(
     missing = set(store.vectors.missing(hashes, encoder.fingerprint))
     todo = [sample for sample in samples if sample.content_hash in missing]
     stream = StreamEncoder(encoder, store.vectors, tokens)
-    return _through(stream, todo, lambda one: _content(store, encoder, one), progress)
+    return _through(stream, todo, lambda one: content(store, encoder, one), progress)
 
 
 def read_missing(
@@ -247,7 +247,7 @@ def read_missing(
     missing = set(unread(store.vectors, tokens, encoder, host, hashes, view))
     todo = [one for one in samples if one.content_hash in missing]
     stream = StreamEncoder(encoder, store.vectors, tokens, view=view)
-    return _through(stream, todo, lambda one: _content(store, encoder, one, view), progress)
+    return _through(stream, todo, lambda one: content(store, encoder, one, view), progress)
 
 
 def views_of(kind: Kind, count: int, *, is_small: bool = False) -> tuple[int, ...]:
@@ -308,7 +308,12 @@ def _through(
     return done
 
 
-def _content(store: ProjectStore, encoder: Encoder, sample: Sample, view: int = 0) -> Any:
+def content(store: ProjectStore, encoder: Encoder, sample: Sample, view: int = 0) -> Any:
+    """What an encoder is given of a sample: its text, or its picture in one of the fixed views.
+
+    Raises:
+        BadInputError: the medium cannot be read.
+    """
     if sample.kind == Kind.TEXT:
         return sample.text or ""
     least = SMALLEST_SMALL_CROP if view >= FIRST_SMALL_CROP else SMALLEST_CROP

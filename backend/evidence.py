@@ -12,8 +12,10 @@ import numpy as np
 from jaxtyping import Float
 
 from backend.board import Board
+from backend.contracts import reads_layers
 from backend.errors import NotFoundError
 from backend.lane_room import LaneRoom
+from backend.layer_room import LayerRoom
 from backend.learning import Learned
 from backend.numerics.leftover import unclaimed
 from backend.part_lessons import PartLessons
@@ -33,6 +35,8 @@ def explanation(
     room: LaneRoom | None = None,
     lessons: PartLessons | None = None,
     seen: Board | None = None,
+    aligner: str | None = None,
+    layers: LayerRoom | None = None,
 ) -> Explanation:
     """Why one row of the board has its labels.
 
@@ -43,7 +47,7 @@ def explanation(
 
     Args:
         store: where the vectors of its parts are.
-        pipeline: the chosen aligner.
+        pipeline: encoder and the recipe's aligner.
         board: rows, columns and scores.
         learned: the version that the board's scores are of.
         row: the sample.
@@ -51,10 +55,15 @@ def explanation(
         room: where lanes look, None leaves them out.
         lessons: what verdicts taught about where labels are; None: the labels' own vectors.
         seen: the same board with the verdicts that who asks may see; None: with all.
+        aligner: another one than the recipe's, by name.
+        layers: where an aligner that reads them gets them; None: it is told of the parts alone.
 
     Raises:
-        NotFoundError: the sample has no vectors yet, or the project no labels.
+        NotFoundError: the sample has no vectors yet, the project no labels, or no aligner has that
+            name.
+        BadInputError: the aligner reads layers and the encoder gives none.
     """
+    chosen = pipeline.other_aligner(aligner)
     seen = board if seen is None else seen
     sample = board.samples[row]
     if not board.encoded[row]:
@@ -63,6 +72,8 @@ def explanation(
     if not columns:
         raise NotFoundError("this project has no labels yet; add one to see where it is")
     parts, layout = store.vectors.parts(sample.content_hash, pipeline.encoder.fingerprint)
+    if layers is not None and reads_layers(chosen):
+        parts = layers.beside(sample, parts)
     vectors = board.label_vectors[columns]
     accepted, own = seen.rivals(row, columns)
     rivals = board.label_vectors[accepted]
@@ -74,8 +85,8 @@ def explanation(
             store, pipeline, board, wanted
         )
         rivals = lessons.vectors(store, pipeline, board, accepted)
-    alignment = pipeline.shown(parts, vectors, layout, rivals=rivals, own=own)
-    temperature = getattr(getattr(pipeline.aligner, "settings", None), "temperature", None)
+    alignment = pipeline.shown(parts, vectors, layout, rivals=rivals, own=own, aligner=chosen)
+    temperature = getattr(getattr(chosen, "settings", None), "temperature", None)
     left = None
     if label is None:
         mass = np.full((1, len(parts)), 1 / len(parts), np.float32)

@@ -106,15 +106,18 @@ def check(
     label: int | str,
     *,
     steps: int = STEPS,
+    aligner: str | None = None,
     progress: Progress | None = None,
 ) -> Curves:
     """Deletion and insertion of one map, beside random parts and the inverted map.
 
+    With `aligner` the map is that of another than the recipe's; the score stays the same one.
+
     Raises:
-        NotFoundError: the sample or label is unknown, or not encoded yet.
+        NotFoundError: the sample or label is unknown or not encoded yet, or the aligner unknown.
         BadInputError: the sample has one part only.
     """
-    shown = bench.explain(sample, label=label)
+    shown = bench.explain(sample, label=label, aligner=aligner)
     count = len(shown.backward)
     if count < 2:
         raise BadInputError(f"{shown.name} has one part only, so there is nothing to take away")
@@ -231,10 +234,17 @@ def _words_left(text: str, layout: Layout) -> Callable[[np.ndarray], str]:
 # --- against regions -------------------------------------------------------------------------
 
 
-def placements(bench: Workbench, *, progress: Progress | None = None) -> list[Placement]:
-    """All maps whose label has regions with a verdict YES, in the order of samples."""
+def placements(
+    bench: Workbench, *, aligner: str | None = None, progress: Progress | None = None
+) -> list[Placement]:
+    """All maps whose label has regions with a verdict YES, in the order of samples.
+
+    Raises:
+        NotFoundError: no aligner has that name.
+    """
+    bench.pipeline.other_aligner(aligner)
     out = []
-    for sample, label, map_, inside, layout in _located(bench, progress):
+    for sample, label, map_, inside, layout in _located(bench, progress, aligner):
         on, values = inside[None], map_[None]
         precision = float(map_average_precisions(values, on)[0])
         rows, columns = layout.grid or (1, len(map_))
@@ -269,7 +279,7 @@ def parts_on(regions: Sequence[Region], layout: Layout) -> Bool[np.ndarray, " p"
     return cells_on_boxes(np.array(boxes, float).reshape(-1, 4), layout.grid)
 
 
-def _located(bench: Workbench, progress: Progress | None) -> Any:
+def _located(bench: Workbench, progress: Progress | None, aligner: str | None = None) -> Any:
     """(sample, label, map, parts on its regions, layout) of every located YES."""
     found = {
         pair: [one for one in said.regions if _is_here(one)]
@@ -282,7 +292,7 @@ def _located(bench: Workbench, progress: Progress | None) -> Any:
     for done, pair in enumerate(pairs, 1):
         shown = None
         if pair[0] in samples and pair[1] in labels:
-            shown = _shown(bench, pair[0], pair[1])
+            shown = _shown(bench, pair[0], pair[1], aligner)
         if shown is not None:
             inside = parts_on(found[pair], shown.layout)
             yield samples[pair[0]], labels[pair[1]], shown.backward[:, 0], inside, shown.layout
@@ -290,10 +300,12 @@ def _located(bench: Workbench, progress: Progress | None) -> Any:
             progress(done, len(pairs), "looking where labels are")
 
 
-def _shown(bench: Workbench, sample: int, label: int | None = None) -> Explanation | None:
+def _shown(
+    bench: Workbench, sample: int, label: int | None = None, aligner: str | None = None
+) -> Explanation | None:
     """What the viewer shows; None of a sample that has no vectors yet."""
     try:
-        return bench.explain(sample, label=label)
+        return bench.explain(sample, label=label, aligner=aligner)
     except NotFoundError:
         return None
 

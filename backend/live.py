@@ -25,6 +25,7 @@ from backend.errors import BusyError, PatchlaneError
 from backend.finding import Finder
 from backend.jobs import Jobs, Ticket
 from backend.lane_room import LaneRoom
+from backend.layer_room import LayerRoom
 from backend.learning import Learned
 from backend.pipeline import DeferredEncoder, EncoderFacts, Pipeline, load_encoder
 from backend.recipes import load_recipe
@@ -252,6 +253,7 @@ class Live:
         plain_dim = 0 if pipeline.host is None else pipeline.host.plain_dim
         self.pipeline = pipeline
         self.room = LaneRoom(self.store, pipeline, device=device)
+        self.layers = LayerRoom(self.store, pipeline)
         self.finder = Finder(pipeline, self.store.path / "cache")
         self.board = Board.empty(pipeline.encoder.dim, split_seed, plain_dim=plain_dim)
         self.learned = learning.start(pipeline)

@@ -277,13 +277,17 @@ class OpenProject:
         label: int | str | None = None,
         with_lanes: bool = False,
         who: str | None = None,
+        aligner: str | None = None,
     ) -> Explanation:
         """Which part carries which label; with lanes also where each pack's lane looked.
 
-        With `who` a map yields only to accepted labels that this person may see.
+        With `who` a map yields only to accepted labels that this person may see. With `aligner`
+        ("maxsim", "layered_transport") the maps are those of another than the recipe's; the scores
+        stay those of the version.
 
         Raises:
-            NotFoundError: the sample is unknown or has no vectors yet.
+            NotFoundError: the sample is unknown or has no vectors yet, or no aligner has that name.
+            BadInputError: the aligner reads layers and the encoder gives none.
         """
         with self.live.lock:
             board, learned = self.board, self.learned
@@ -297,7 +301,14 @@ class OpenProject:
             room=self.live.room if with_lanes else None,
             lessons=self._part_lessons,
             seen=self.people.board_of(who, board),
+            aligner=aligner,
+            layers=self.live.layers,
         )
+
+    @property
+    def layer_refusal(self) -> str:
+        """Why there are no maps over the encoder's layers, in one sentence; "" if there are."""
+        return self.live.layers.refusal
 
     def label_map(self, sample: int | str) -> LabelMap:
         """Where the accepted and likely labels of a sample are, the strongest few of each part.

@@ -25,13 +25,17 @@ from backend.contracts import (
     Index,
     LaneHost,
     LaneTeacher,
+    LayerHost,
     Learner,
     Picker,
     Projector,
     has_text_side,
     lane_host,
+    layer_host,
+    layers_of_reading,
     token_owners,
     why_no_lanes,
+    why_no_layers,
 )
 from backend.errors import BadInputError
 from backend.numerics import map_shape
@@ -109,6 +113,7 @@ class EncoderFacts:
 
     Attributes:
         lane_key, lane_refusal: as in `LaneHost`; both empty where they were not noted yet.
+        num_layers, layer_refusal: as in `LayerHost`; nothing where they were not noted yet.
     """
 
     id: str
@@ -122,11 +127,14 @@ class EncoderFacts:
     lane_refusal: str = ""
     plain_dim: int = 0
     lane_width: int = 0
+    num_layers: int = 0
+    layer_refusal: str = ""
 
     @classmethod
     def of(cls, encoder: Encoder) -> EncoderFacts:
         """Note the facts of a loaded encoder."""
         host = lane_host(encoder)
+        layered = layer_host(encoder)
         return cls(
             id=encoder.id,
             kind=encoder.kind,
@@ -139,6 +147,8 @@ class EncoderFacts:
             lane_refusal=why_no_lanes(encoder),
             plain_dim=host.plain_dim if host is not None else 0,
             lane_width=host.frozen_stack().width if host is not None else 0,
+            num_layers=layered.num_layers if layered is not None else 0,
+            layer_refusal=why_no_layers(encoder),
         )
 
     @classmethod
@@ -206,9 +216,29 @@ class DeferredEncoder:
         """Width of the host's blocks; 0 where the encoder is none."""
         return self._lane_facts().lane_width
 
+    @property
+    def num_layers(self) -> int:
+        """As the encoder says; loads it where an older project did not note it."""
+        return self._layer_facts().num_layers
+
+    @property
+    def layer_refusal(self) -> str:
+        """As the encoder says; loads it where an older project did not note it."""
+        return self._layer_facts().layer_refusal
+
     def encode(self, samples: Sequence[Any]) -> Encoded:
         """As the encoder does, loading it first."""
         return self.loaded().encode(samples)
+
+    def layers(self, samples: Sequence[Any]) -> list[Float[np.ndarray, "p k d"]]:
+        """As the encoder does, loading it first."""
+        return self._layered().layers(samples)
+
+    def layers_of_reading(
+        self, parts: Float[np.ndarray, "p d"], reading: LaneReading
+    ) -> Float[np.ndarray, "p k d"] | None:
+        """As the encoder does, loading it first."""
+        return layers_of_reading(self._layered(), parts, reading)
 
     def read(self, samples: Sequence[Any]) -> tuple[Encoded, list[LaneReading]]:
         """As the encoder does, loading it first."""
@@ -235,6 +265,18 @@ class DeferredEncoder:
         if not (known.lane_refusal or (known.lane_key and known.lane_width)):
             self._facts = EncoderFacts.of(self.loaded())
         return self._facts
+
+    def _layer_facts(self) -> EncoderFacts:
+        known = self._facts
+        if not (known.layer_refusal or known.num_layers):
+            self._facts = EncoderFacts.of(self.loaded())
+        return self._facts
+
+    def _layered(self) -> LayerHost:
+        host = layer_host(self.loaded())
+        if host is None:
+            raise BadInputError(why_no_layers(self.loaded()))
+        return host
 
     def _host(self) -> LaneHost:
         host = lane_host(self.loaded())
@@ -285,6 +327,17 @@ class Pipeline:
         """An empty index of the encoder's width."""
         return catalogue.load(self.recipe.methods["index"])(self.encoder.dim)
 
+    def other_aligner(self, key: str | None) -> Aligner:
+        """The recipe's aligner, or another one by name (`maxsim` or `aligners/maxsim`).
+
+        Raises:
+            NotFoundError: no aligner has that name; they are listed.
+        """
+        if not key:
+            return self.aligner
+        key = f"aligners/{key.removeprefix('aligners/')}"
+        return self._built(key, temperature=self.scale.temperature)
+
     def other_picker(self, key: str | None) -> Picker:
         """The recipe's picker, or another one by name (`random` or `pickers/random`)."""
         if not key:
@@ -318,12 +371,13 @@ class Pipeline:
 
     def shown(
         self,
-        parts: Float[np.ndarray, "p d"],
+        parts: Float[np.ndarray, "p w"],
         labels: Float[np.ndarray, "l d"],
         layout: Layout,
         *,
         rivals: Float[np.ndarray, "r d"] | None = None,
         own: Int[np.ndarray, " l"] | None = None,
+        aligner: Aligner | None = None,
     ) -> Alignment:
         """The alignment of one sample as people see it.
 
@@ -332,26 +386,37 @@ class Pipeline:
         the parts as they are.
 
         Args:
-            parts: of the sample.
+            parts: of the sample; for an aligner that reads layers its layers, side by side.
             labels: whose maps are asked for.
             layout: where the parts are.
             rivals: vectors of the sample's accepted labels; None where each map is for itself.
             own: of each label its number among the rivals, -1 where it is none of them.
+            aligner: the recipe's unless another one is given.
+
+        Raises:
+            BadInputError: layers were given to an aligner that reads none.
         """
-        alignment = self.align(parts, labels)
+        aligner = aligner or self.aligner
+        alignment = aligner.align(parts[None], labels)
         if layout.grid is None:
             return alignment
         smooth = map_shape.smoothed(parts, layout.grid)
-        saliency = map_shape.saliency(parts, layout.grid)[None]
-        backward = self.aligner.align(smooth[None], labels, saliency=saliency).backward
+        width = labels.shape[1]
+        saliency = map_shape.saliency(parts[:, -width:], layout.grid)[None]
+        backward = aligner.align(smooth[None], labels, saliency=saliency).backward
         if rivals is not None and own is not None and len(rivals):
-            claimed = map_shape.claims(smooth @ rivals.T, own, self.scale.temperature)
+            # Likeness is linear, so the mean layer's is the mean of the layers'.
+            mean = smooth.reshape(len(smooth), -1, width).mean(axis=1)
+            claimed = map_shape.claims(mean @ rivals.T, own, self.scale.temperature)
             backward = map_shape.yielded(backward[0], claimed)[None]
         return replace(alignment, backward=backward)
 
     def _method(self, shelf: str, **values: object) -> Any:
+        """Build the recipe's member of a shelf."""
+        return self._built(self.recipe.methods[shelf], **values)
+
+    def _built(self, key: str, **values: object) -> Any:
         """Build one member: values the encoder asks for, then the recipe's own settings."""
-        key = self.recipe.methods[shelf]
         method = catalogue.load(key)
         own = {field.name for field in fields(method.Settings)}
         asked = dict(self.recipe.settings.get(key, {}))

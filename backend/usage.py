@@ -158,6 +158,14 @@ def _explain(verb: Verb) -> None:
     made.add_argument("samples", nargs="*", metavar="SAMPLE", help="a name or an id")
     made.add_argument("--label", metavar="L", help="default: all labels")
     made.add_argument(
+        "--aligner",
+        metavar="NAME",
+        help="maps of another than the recipe's: transport, cosine, maxsim, attention, sinkhorn or "
+        "layered_transport, the mean over the encoder's blocks, which is better on separate things "
+        "side by side and worse on scenes; `patchlane methods --shelf aligners` says how they "
+        "differ",
+    )
+    made.add_argument(
         "--check",
         action="store_true",
         help="is it true? take parts away and score again; without SAMPLE, look where regions are",

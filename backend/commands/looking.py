@@ -70,7 +70,7 @@ def explain(args: Namespace) -> dict[str, Any]:
         several = len(args.samples) > 1
         files, rows = [], []
         for name in args.samples:
-            found = workbench.explain(name, label=args.label)
+            found = workbench.explain(name, label=args.label, aligner=args.aligner)
             if args.out:
                 files.append(str(_write_explanation(workbench, found, args.out, several)))
             order = np.argsort(-found.scores)
@@ -127,20 +127,20 @@ def _check(args: Namespace) -> dict[str, Any]:
     """Whether maps are what scores rest on; of all samples with regions where none is named."""
     with project(args) as workbench:
         if not args.samples:
-            return _placed(workbench)
+            return _placed(workbench, args.aligner)
         found = []
         for name in args.samples:
             label = args.label
             if label is None:
                 label = workbench.suggest([name])[0].suggestions[0].label
-            curves = api.check(workbench, name, label, progress=progress)
+            curves = api.check(workbench, name, label, aligner=args.aligner, progress=progress)
             say(f"{curves.name}: {curves.verdict}")
             found.append(as_json(curves))
         return {"checks": found}
 
 
-def _placed(workbench: api.Workbench) -> dict[str, Any]:
-    found = api.placements(workbench, progress=progress)
+def _placed(workbench: api.Workbench, aligner: str | None) -> dict[str, Any]:
+    found = api.placements(workbench, aligner=aligner, progress=progress)
     if not found:
         raise NotFoundError(
             "no YES of this project has a region; import boxes or mark parts, or name a SAMPLE"

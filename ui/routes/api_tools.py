@@ -76,6 +76,7 @@ class Tools:
         project: str = "",
         label: str = "",
         top: int = 10,
+        aligner: str = "",
     ) -> str:
         """Why: the parts of a sample (patches or words) that carry each label, strongest first.
 
@@ -85,10 +86,16 @@ class Tools:
             project: name of the project; empty means the last opened one
             label: only this label; empty means all
             top: how many parts to give for each label
+            aligner: maps of another method than the project's, such as maxsim or layered_transport
         """
         bench = self._bench(project)
         who = self._context.user(request)
-        why = bench.explain(_name(sample), label=_name(label) if label else None, who=who)
+        why = bench.explain(
+            _name(sample),
+            label=_name(label) if label else None,
+            who=who,
+            aligner=aligner or None,
+        )
         text = bench.sample(_name(sample)).text
         labels = []
         for column, name in enumerate(why.labels):
