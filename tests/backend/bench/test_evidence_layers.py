@@ -9,11 +9,31 @@ from backend.bench import _evidence_layers as layers
 from backend.bench._evidence_data import Boxed
 from backend.bench.pointing import Course
 from backend.numerics import transport
-from backend.types import ScoreScale
+from backend.numerics.localisation import pointing
+from backend.pipeline import Pipeline
+from backend.recipes import load_recipe
+from backend.types import Kind, ScoreScale
 
 
 def unit(rows):
     return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+
+
+class Host:
+    """Gives tokens back as layers, the parts behind them."""
+
+    id, kind, dim, fingerprint, input_size = "drawn", Kind.IMAGE, 6, "drawn", 1
+    scale = ScoreScale(0, 1, 0, 1, temperature=0.1)
+    num_layers, layer_refusal = 2, ""
+
+    def encode(self, samples):
+        raise NotImplementedError
+
+    encode_labels = encode_texts = layers = encode
+
+    def layers_of_reading(self, parts, reading):
+        cells = unit(reading.tokens.astype(np.float32)).transpose(1, 0, 2)
+        return np.concatenate([cells, parts[:, None]], axis=1)
 
 
 @pytest.fixture
@@ -34,41 +54,41 @@ def known() -> Boxed:
         columns=columns,
         inside=draw.random((len(rows), 4)) < 0.5,
         labels=unit(draw.normal(size=(2, 6))),
-        scale=ScoreScale(0, 1, 0, 1, temperature=0.1),
+        scale=Host.scale,
     )
 
 
-def course_of(known: Boxed) -> Course:
-    return Course(known, np.arange(6), np.arange(6, 12), np.arange(2))
-
-
-def test_a_block_that_is_the_last_parts_turned_is_turned_back(known):
-    turn, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(6, 6)))
-    tokens = 100 * known.parts.astype(np.float32)[:, None] @ turn  # large: the ridge is then none
-    (back,) = layers.projected(tokens.astype(np.float16), known.parts, range(6))
-    np.testing.assert_allclose(back, turn.T / 100, atol=2e-5)
+def figures(known: Boxed, tokens: np.ndarray):
+    course = Course(known, np.arange(6), np.arange(6, 12), np.arange(2))
+    host = Host()
+    pipeline = Pipeline(load_recipe("default"), host)
+    return layers.figures(layers.Layered(known, tokens, host), course, pipeline)
 
 
 def test_layers_that_are_the_last_parts_add_nothing(known):
-    tokens = np.repeat(100 * known.parts[:, None], 3, axis=1)
-    found = layers.figures(layers.Layered(known, tokens), course_of(known))
+    found = figures(known, np.repeat(known.parts[:, None], 3, axis=1))
     assert found[layers.ALL] == pytest.approx(found[layers.LAST], abs=1e-3)
+    assert found[layers.FEW] == pytest.approx(found[layers.LAST], abs=1e-3)
 
 
-def test_the_mean_is_that_of_the_plans_and_of_their_scores(known):
-    """One block whose cells all look alike: half of each map is even."""
-    tokens = np.ones((12, 1, 4, 6), np.float16)
-    found = layers.figures(layers.Layered(known, tokens), course_of(known))
-    theta = np.full((1, 4), 0.25, np.float32)
-    last = transport.backward_navigator(
-        transport.similarity(known.parts[6:7].astype(np.float32), known.labels), theta, 0.1
-    )
-    plan, score = layers.told(known.parts[6].astype(np.float32), known.labels, 0.1)
-    np.testing.assert_allclose(plan, last[0], atol=1e-6)
-    expected = transport.pooled_scores(
-        known.parts[6:7].astype(np.float32), known.labels, theta, 0.1
-    )
-    np.testing.assert_allclose(score, expected[0], atol=1e-5)
+def test_the_last_parts_are_judged_by_their_own_plan(known):
+    found = figures(known, np.ones((12, 1, 4, 6), np.float16))
+    theta = np.full((12, 4), 0.25, np.float32)
+    cosine = transport.similarity(known.parts.astype(np.float32), known.labels)
+    plans = transport.backward_navigator(cosine, theta, 0.1)
+    at = np.flatnonzero(known.rows >= 6)
+    maps = plans[known.rows[at], :, known.columns[at]]
+    expected = pointing(maps, known.inside[at]).mean()
+    assert found[layers.LAST]["pointing"] == pytest.approx(expected)
     # An even plan beside the last one moves no part before another.
-    assert found[layers.ALL]["pointing"] == pytest.approx(found[layers.LAST]["pointing"])
+    assert found[layers.ALL]["pointing"] == pytest.approx(expected)
     assert found[layers.ALL]["heat-map AP"] == pytest.approx(found[layers.LAST]["heat-map AP"])
+
+
+def test_layers_that_say_otherwise_are_heard(known):
+    """Blocks that put each label where it is outvote parts that do not."""
+    tokens = np.tile(-known.parts[:, None], (1, 3, 1, 1))
+    for pair, (row, column) in enumerate(zip(known.rows, known.columns, strict=True)):
+        tokens[row, :, known.inside[pair]] += 8 * known.labels[column].astype(np.float16)
+    found = figures(known, tokens)
+    assert found[layers.ALL]["pointing"] > found[layers.LAST]["pointing"]
