@@ -28,6 +28,9 @@ NOT_SHOWN = (".tif", ".tiff")
 MATRIX_CELLS = 1_500_000
 """Most numbers of one matrix sent to a browser: 3 matrices of float16 make 9 MB."""
 
+LAYERED = "layered_transport"
+"""The aligner behind the maps over several layers."""
+
 
 @dataclass(frozen=True)
 class LabelHandle:
@@ -269,15 +272,18 @@ def evidence_bytes(
     packs: Mapping[int, str] | None = None,
     text: str | None = None,
     wanted: Iterable[int] = (),
+    layered: api.Explanation | str | None = None,
 ) -> bytes:
     """Pack the evidence of one sample for the browser.
 
     Layout, little endian: uint32 length of the header; the header, JSON padded with spaces to a
     multiple of 4: {sample, version, labels, rows, cols, parts, left_out, lanes, temperature,
-    range, claimers}; int32 spans (parts, 2) for texts, in UTF-16 units as a browser counts; then
-    float16 matrices forward, backward and similarity, each (labels, parts), label by label; float16
-    spread (labels,); float16 maps of lanes (packs, parts), `lanes` of the header has the ids of
-    each pack's labels; float16 unclaimed (parts,). `range` is the least and the largest similarity,
+    range, claimers, layers, why}; int32 spans (parts, 2) for texts, in UTF-16 units as a browser
+    counts; then float16 matrices forward, backward and similarity, each (labels, parts), label by
+    label; float16 spread (labels,); float16 maps of lanes (packs, parts), `lanes` of the header has
+    the ids of each pack's labels; float16 unclaimed (parts,); where `layers` is true, float16
+    matrices forward and backward of `layered`, the same sample over several layers, and where it is
+    not, `why` says why they could not be had. `range` is the least and the largest similarity,
     `claimers` are ids; where they are null, nobody asked what is left over, and it is 0.
     Where parts x labels is over `MATRIX_CELLS` the best-scored labels and the `wanted` ones go,
     and `left_out` says how many did not.
@@ -302,6 +308,8 @@ def evidence_bytes(
         "claimers": None
         if explanation.unclaimed is None
         else [label_ids[name] for name in explanation.claimers if name in label_ids],
+        "layers": isinstance(layered, api.Explanation),
+        "why": layered if isinstance(layered, str) else "",
     }
     head = json.dumps(header, separators=(",", ":")).encode()
     head += b" " * (-len(head) % 4)
@@ -319,6 +327,11 @@ def evidence_bytes(
     )
     left = np.zeros(num_parts) if explanation.unclaimed is None else explanation.unclaimed
     pieces.append(np.ascontiguousarray(left, dtype="<f2").tobytes())
+    if isinstance(layered, api.Explanation):
+        pieces.extend(
+            np.ascontiguousarray(matrix[:, keep].T, dtype="<f2").tobytes()
+            for matrix in (layered.forward, layered.backward)
+        )
     return b"".join(pieces)
 
 

@@ -140,7 +140,7 @@ def test_looking_asks_the_server_nothing(look):
         page.mouse.move(box["x"] + box["width"] * (0.3 + step / 30), box["y"] + box["height"] / 2)
     page.locator(CARD).wait_for(state="visible")
     page.keyboard.press("e")
-    page.keyboard.press("e")
+    page.locator('.choice[data-source="transport"]').click()
     slide(page, "temperature", 2)
     page.locator('[data-testid="look-colours-cividis"]').check()
     page.locator('[data-testid="look-arcs"]').check()
@@ -257,6 +257,77 @@ def test_a_link_opens_exactly_this_view_in_another_browser(look, open_page):
     other.goto(page.base + "&sample=2")
     other.wait_for_selector(READY)
     assert other.locator('[data-testid="look-colours-viridis"]').is_checked()
+
+
+def test_layers_are_offered_drawn_and_survive_in_a_link_where_the_encoder_gives_them(
+    look, open_page
+):
+    """One request when they are chosen, none while looking; their map is the backend's."""
+    page = look("coco")
+    choice = page.locator('.choice[data-source="layers"]')
+    assert choice.is_visible()
+    assert "worse in photographs of scenes" in choice.get_attribute("title")
+    with page.expect_response(lambda answer: "layers=1" in answer.url):
+        choice.click()
+    truth = page.bench.explain(2, aligner="layered_transport")
+    plain = page.bench.explain(2)
+    column = int(np.abs(truth.backward - plain.backward).max(axis=0).argmax())
+    name = truth.labels[column]
+    chip(page, name).focus()
+    page.mouse.move(2, 2)
+    page.wait_for_selector(
+        f'{EVIDENCE}.drawn[data-source="layers"][data-label="{name}"]', state="attached"
+    )
+    settled(page)
+    values = page.locator(EVIDENCE).evaluate(
+        "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
+    )
+    colours = np.array(values).reshape(-1, 4)[:, :3]
+    best = int(truth.backward[:, column].argmax())
+    np.testing.assert_allclose(colours[best], [253, 231, 37], atol=2)
+    caption = page.locator(CAPTION).inner_text()
+    assert f"{name}, Layers: Transport averaged over the encoder's blocks" in caption
+    shares = truth.backward[:, column].astype(float)
+    carriers = np.exp(-(shares * np.log(shares)).sum())
+    told = re.search(r"about (\d+) of", caption)
+    assert told is not None
+    assert int(told.group(1)) == pytest.approx(carriers, abs=1)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    show(page, truth.labels[(column + 1) % len(truth.labels)])
+    page.keyboard.press("f")
+    page.keyboard.press("ArrowRight")
+    card = page.locator(CARD)
+    card.wait_for(state="visible")
+    part = int(card.get_attribute("data-part"))
+    assert (
+        card.locator(".row .name").first.inner_text()
+        == truth.labels[int(truth.forward[part].argmax())]
+    )
+    assert [url for url in asked if not url.split("?")[0].endswith(SHELL)] == []
+    page.keyboard.press("Escape")
+    chip(page, name).focus()
+    page.mouse.move(2, 2)
+    page.locator('[data-testid="tool-link"]').click()
+    page.wait_for_url("**source=layers**")
+    settled(page)
+    before = pixels(page)
+    other = open_page(page.url)
+    other.wait_for_selector(READY)
+    other.wait_for_selector(
+        f'{EVIDENCE}.drawn[data-source="layers"][data-label="{name}"]', state="attached"
+    )
+    settled(other)
+    assert pixels(other) == before
+
+
+def test_an_encoder_without_layers_offers_none_and_a_link_to_them_shows_transport(look):
+    page = look("talk", "&sample=2&source=layers")
+    assert page.locator('.choice[data-source="layers"]').is_hidden()
+    name = page.bench.labels()[0].name
+    show(page, name)
+    assert page.locator(EVIDENCE).get_attribute("data-source") == "transport"
+    assert page.locator('[data-testid="look-temperature"]').is_enabled()
 
 
 @pytest.mark.parametrize(

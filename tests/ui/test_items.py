@@ -211,6 +211,20 @@ def test_evidence_is_the_backend_s_explanation(client, context):
     assert client.get("/pl/api/evidence?sample=2", headers=tag).status_code == 304
 
 
+def test_an_encoder_without_layers_says_so_where_layers_are_asked_for(client, context):
+    assert client.get("/pl/api/queue").json()["has_layers"] is False
+    asked = client.get("/pl/api/evidence?sample=2&layers=1")
+    header, *_ = unpacked(asked.content)
+    assert asked.status_code == 200
+    assert header["layers"] is False
+    assert header["why"].startswith("no layers with words: static word vectors")
+    plain = client.get("/pl/api/evidence?sample=2")
+    assert plain.headers["etag"] != asked.headers["etag"]
+    assert unpacked(plain.content)[0]["why"] == ""
+    with pytest.raises(api.BadInputError, match="no layers with words"):
+        context.open().explain(2, aligner="layered_transport")
+
+
 def test_a_commit_is_durable_and_the_same_action_once(client, context, settings):
     label = ids(context)["food"]
     first = commit(client, (3, label, "yes"), (3, ids(context)["hotel"], "unsure"))

@@ -49,7 +49,10 @@ def unpacked(body: bytes) -> tuple[dict, np.ndarray | None, list[np.ndarray], np
         at += 2 * parts * labels
     spread = np.frombuffer(body, "<f2", labels, at)
     at += 2 * labels + 2 * parts * len(header["lanes"])
-    assert at + 2 * parts == len(body)  # what is left over
+    at += 2 * parts  # what is left over
+    if header["layers"]:
+        at += 2 * 2 * parts * labels
+    assert at == len(body)
     return header, spans, matrices, spread
 
 
@@ -169,6 +172,21 @@ def test_what_no_label_claims_comes_last_with_the_ids_of_those_that_claim():
         float(np.float16(found.similarity.min())),
         float(np.float16(found.similarity.max())),
     ]
+
+
+def test_maps_over_layers_come_behind_everything_or_the_reason_why_there_are_none():
+    found = explanation(6, 3)
+    layered = replace(found, forward=found.forward[::-1], backward=found.backward[:, ::-1])
+    ids = {"label 0": 1, "label 2": 3}
+    body = present.evidence_bytes(found, ids, layered=layered)
+    header, *_ = unpacked(body)
+    assert (header["layers"], header["why"]) == (True, "")
+    forward, backward = np.frombuffer(body[-2 * 2 * 12 :], "<f2").reshape(2, 2, 6)
+    np.testing.assert_allclose(forward, layered.forward[:, [0, 2]].T, atol=1e-3)
+    np.testing.assert_allclose(backward, layered.backward[:, [0, 2]].T, atol=1e-3)
+    header, *_ = unpacked(present.evidence_bytes(found, ids, layered="no layers with it: none"))
+    assert (header["layers"], header["why"]) == (False, "no layers with it: none")
+    assert unpacked(present.evidence_bytes(found, ids))[0]["why"] == ""
 
 
 def test_where_nobody_asked_what_is_left_over_nothing_is_said_to_claim():

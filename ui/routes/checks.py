@@ -24,6 +24,7 @@ class Check(BaseModel):
 
     sample: Ident
     label: Ident
+    by_layers: bool = False
 
 
 def router(context: Context) -> APIRouter:
@@ -37,9 +38,10 @@ def router(context: Context) -> APIRouter:
         sample, label = bench.sample(asked.sample), bench.label(asked.label)
 
         def work(ticket: api.Ticket) -> api.Curves:
-            return api.check(bench, sample.id, label.id, progress=ticket.progress)
+            aligner = present.LAYERED if asked.by_layers else None
+            return api.check(bench, sample.id, label.id, aligner=aligner, progress=ticket.progress)
 
-        key = f"check:{sample.id}:{label.id}:{bench.version}"
+        key = f"check:{sample.id}:{label.id}:{bench.version}:{int(asked.by_layers)}"
         title = f"Checking {label.name}"
         return {
             "job": bench.jobs.submit("check", title, work, owner=context.user(request), key=key)

@@ -179,10 +179,12 @@ def _add_sample(routes: APIRouter, context: Context) -> None:
         sample: Annotated[int, Query(ge=1)],
         label: Annotated[int | None, Query(ge=1)] = None,
         lanes: bool = False,
+        layers: bool = False,
     ) -> Response:
         """All maps of one sample as one compact matrix; see `present.evidence_bytes`.
 
-        Where lanes looked costs a pass through each of them, so it comes only when asked for.
+        Where lanes looked costs a pass through each of them, and what the encoder's blocks say a
+        pass through it, so they come only when asked for; where no layers are, it says why.
         """
         bench = context.of(request)
         found = bench.sample(sample)
@@ -191,7 +193,7 @@ def _add_sample(routes: APIRouter, context: Context) -> None:
         seen = bench.people.board_of(who)
         said = [(one.id, seen.verdicts.get((found.id, one.id))) for one in bench.labels()]
         said = [(label_id, row.verdict) for label_id, row in said if row is not None]
-        tag = _tag(bench, sample, label, lanes, said)
+        tag = _tag(bench, sample, label, lanes, layers, said)
         if _has(request, tag):
             return Response(status_code=304, headers=tag)
         try:
@@ -204,6 +206,7 @@ def _add_sample(routes: APIRouter, context: Context) -> None:
             packs={each.id: each.pack for each in bench.labels()},
             text=found.text,
             wanted=[label] if label else [],
+            layered=_layered(bench, found.id, who) if layers else None,
         )
         return Response(body, media_type="application/octet-stream", headers=tag)
 
@@ -312,6 +315,7 @@ def _queue(bench: api.Workbench, picker: str, *, who: str, k: int, after: int) -
         "pickers": _pickers(bench),
         "labels": _labels(bench),
         "lanes": _with_lanes(bench),
+        "has_layers": bench.kind == api.Kind.IMAGE and not bench.layer_refusal,
         "is_blind": bench.people.is_blind,
         "entries": entries,
     }
@@ -397,6 +401,14 @@ def _labels(bench: api.Workbench) -> list[present.LabelHandle]:
         present.label_handle(label, muted, threshold=limits.get(label.id))
         for label in bench.labels()
     ]
+
+
+def _layered(bench: api.Workbench, sample: int, who: str) -> api.Explanation | str:
+    """The maps over the encoder's layers, or why there are none."""
+    try:
+        return bench.explain(sample, who=who, aligner=present.LAYERED)
+    except (api.BadInputError, OSError) as reason:
+        return str(reason)
 
 
 def _with_lanes(bench: api.Workbench) -> list[int]:

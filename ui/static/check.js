@@ -5,7 +5,7 @@ import { api, announceJobs, debounce, el, loadPlotly, onTheme, t, themeColours }
 const EVERY = 400;                               // ms between looks at the job
 const LINES = [['map', 'solid', 'circle'], ['random', 'dash', 'square'], ['inverted', 'dot', 'diamond']];
 
-export async function checkMap({ sample, label, name }) {
+export async function checkMap({ sample, label, name, byLayers = false }) {
   const words = el('p', { class: 'pl-plain', role: 'status', 'data-testid': 'check-verdict' }, t('check.busy', { name }));
   const progress = el('progress', { class: 'pl-progress', max: '1', 'aria-label': t('check.title', { name }) });
   const plots = ['deletion', 'insertion'].map(kind => el('div', { class: 'pl-check-plot', role: 'img', 'data-kind': kind, 'aria-label': t(`check.${kind}`), hidden: true }));
@@ -22,7 +22,7 @@ export async function checkMap({ sample, label, name }) {
   onTheme(dialog, () => { if (drawn) draw(drawn); });
   sized.observe(dialog);
   try {
-    const { job } = await api('/pl/api/check', { json: { sample, label } });
+    const { job } = await api('/pl/api/check', { json: { sample, label, by_layers: byLayers } });
     announceJobs();
     let told;
     for (;;) {

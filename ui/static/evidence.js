@@ -9,7 +9,7 @@ for (let bits = 0; bits < 65536; bits++) {
     : exponent === 31 ? (fraction ? NaN : Infinity) : (1 + fraction / 1024) * 2 ** (exponent - 15));
 }
 
-export const SOURCES = ['transport', 'similarity', 'lane'];
+export const SOURCES = ['transport', 'similarity', 'layers', 'lane'];
 /** The map of what no label claims; it is no label's, so it goes by the id 0. */
 export const UNCLAIMED = 'unclaimed';
 
@@ -31,6 +31,9 @@ export class Evidence {
     // One map per pack, whatever label of it is asked for.
     this.looks = new Map(this.lanes.flatMap(ids => { const map = floats(take(P)); return ids.map(id => [id, map]); }));
     this.left = floats(take(P));
+    // Transport averaged over the encoder's blocks; the mean of softmaxes is none of the mean cosine,
+    // so it is shown at the temperature of the scores alone.
+    if (this.layers) { this.layerForward = take(L * P); this.layerBackward = take(L * P); }
     this.column = new Map(this.labels.map((id, k) => [id, k]));
     this.step = 0;
     this.seen = new Map();
@@ -52,17 +55,18 @@ export class Evidence {
 
   has(label, source) {
     if (source === UNCLAIMED) return this.claimers !== null;
-    return source === 'lane' ? this.looks.has(label) : this.column.has(label);
+    if (source === 'lane') return this.looks.has(label);
+    return this.column.has(label) && (source !== 'layers' || this.layers);
   }
 
   /**
-   * Where is this label? {values, low, high}: transport on the label's own scale (its shares sum
+   * Where is this label? {values, low, high}: transport, of one layer or of several, on the label's own scale (its shares sum
    * to 1 over the parts), similarity on one scale for all labels of the sample.
    */
   map(source, label) {
     if (source === UNCLAIMED) return { values: this.left, low: 0, high: 1 };
     if (source === 'similarity') return { values: this.#row(this.similarity, label), low: this.range[0], high: this.range[1] };
-    const values = source === 'lane' ? this.looks.get(label) : this.#shares(label);
+    const values = source === 'lane' ? this.looks.get(label) : this.#shares(label, source);
     let high = 0;
     for (const v of values) if (v > high) high = v;
     return { values, low: 0, high: high || 1 };
@@ -73,8 +77,9 @@ export class Evidence {
     return floats(matrix.subarray(k * P, k * P + P));
   }
 
-  // The backward navigator at the temperature that is shown.
-  #shares(label) {
+  // The backward navigator at the temperature that is shown, or that of all layers.
+  #shares(label, source = 'transport') {
+    if (source === 'layers') return this.#row(this.layerBackward, label);
     if (!this.seen.has(label)) {
       const sent = this.#row(this.backward, label);
       this.seen.set(label, this.step ? this.#tempered(sent, this.#row(this.similarity, label)) : sent);
@@ -119,6 +124,7 @@ export class Evidence {
       return values;
     };
     if (source === 'similarity') return column(this.similarity);
+    if (source === 'layers') return column(this.layerForward);
     return this.step ? this.#tempered(column(this.forward), column(this.similarity)) : column(this.forward);
   }
 
@@ -134,16 +140,16 @@ export class Evidence {
     return best;
   }
 
-  /** Entropy of a label's transport map over log P: 0 one part, 1 everywhere. */
-  spread(label) {
-    if (!this.step) return HALF[this.sentSpread[this.column.get(label)]];
+  /** Entropy of a label's map over log P: 0 one part, 1 everywhere. */
+  spread(label, source = 'transport') {
+    if (!this.step && source === 'transport') return HALF[this.sentSpread[this.column.get(label)]];
     let sum = 0;
-    for (const v of this.#shares(label)) if (v > 0) sum -= v * Math.log(v);
+    for (const v of this.#shares(label, source)) if (v > 0) sum -= v * Math.log(v);
     return sum / Math.log(Math.max(2, this.parts));
   }
 
   /** About how many parts carry the label: the exponential of its entropy. */
-  carriers(label) { return Math.max(1, Math.round(this.parts ** this.spread(label))); }
+  carriers(label, source = 'transport') { return Math.max(1, Math.round(this.parts ** this.spread(label, source))); }
 
   /** 0..255 steps of the colour ramp for a map; where all parts are the same, one step for all. */
   steps(source, label) {

@@ -15,7 +15,7 @@ export class EvidenceBar {
   constructor({ onLook, panel, onCheck, onSave, onLink, onPoint, onBox, zoom }) {
     this.onLook = onLook;
     this.look = null;
-    this.hasLanes = false;
+    this.hasLanes = this.hasLayers = false;
     this.choices = SOURCES.map(name => el('button', {
       type: 'button', class: 'choice', role: 'radio', 'data-source': name, title: t(`label.source.${name}.hint`),
       onclick: () => this.choose(name),
@@ -66,15 +66,19 @@ export class EvidenceBar {
 
   choose(name) { this.onLook({ source: name }); }
 
-  /** What is drawn: the lane's map was chosen for ever, but is there only where there are lanes. */
-  get shown() { return !this.look || (this.look.source === 'lane' && !this.hasLanes) ? SOURCES[0] : this.look.source; }
+  #isThere(name) { return { lane: this.hasLanes, layers: this.hasLayers }[name] ?? true; }
+
+  /** What is drawn: a source was chosen for ever, but layers and lanes are not in every project. */
+  get shown() { return this.look && this.#isThere(this.look.source) ? this.look.source : SOURCES[0]; }
 
   other(step = 1) {
-    const there = SOURCES.filter(name => name !== 'lane' || this.hasLanes), at = there.indexOf(this.shown);
+    const there = SOURCES.filter(name => this.#isThere(name)), at = there.indexOf(this.shown);
     this.choose(there[(at + step + there.length) % there.length]);
   }
 
   setLanes(hasLanes) { this.hasLanes = hasLanes; this.#mark(); }
+
+  setLayers(hasLayers) { this.hasLayers = hasLayers; this.#mark(); }
 
   setLook(look) {
     this.look = look;
@@ -85,7 +89,7 @@ export class EvidenceBar {
   #mark() {
     this.choices.forEach(choice => {
       const isOn = choice.dataset.source === this.shown;
-      choice.hidden = choice.dataset.source === 'lane' && !this.hasLanes;
+      choice.hidden = !this.#isThere(choice.dataset.source);
       choice.setAttribute('aria-checked', isOn);
       choice.tabIndex = isOn ? 0 : -1;
     });
@@ -120,11 +124,12 @@ export class EvidenceBar {
     if (!label) { this.#write(idle); return; }
     const source = this.shown;
     if (!evidence?.has(label.id, source)) {
-      this.#write(t(source === 'lane' && evidence?.isWhole ? 'label.caption.nolane' : 'label.caption.none', label));
+      this.#write(source === 'layers' && evidence?.why ? t('label.caption.nolayers', { ...label, why: evidence.why })
+        : t(source === 'lane' && evidence?.isWhole ? 'label.caption.nolane' : 'label.caption.none', label));
       return;
     }
     this.#showScale(source, evidence.map(source, label.id));
-    const words = t(`label.caption.${source}`, { name: label.name, carriers: source === 'lane' ? '' : evidence.carriers(label.id), parts: evidence.parts });
+    const words = t(`label.caption.${source}`, { name: label.name, carriers: source === 'lane' ? '' : evidence.carriers(label.id, source === 'layers' ? source : undefined), parts: evidence.parts });
     this.#write(source === 'transport' && evidence.step ? `${words} ${t('label.caption.temperature', { scored: evidence.temperature.toPrecision(2), shown: evidence.shownTemperature.toPrecision(2) })}` : words);
   }
 

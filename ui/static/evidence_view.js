@@ -54,7 +54,7 @@ export class EvidenceView {
     evidence?.setStep(this.look.step);
     this.page.stage.setEvidence(evidence);
     this.showSpread();
-    this.panel.show(this.look, evidence);
+    this.panel.show(this.look, evidence, this.bar.shown);
     this.draw();
   }
 
@@ -63,10 +63,10 @@ export class EvidenceView {
     const { page, look, bar } = this;
     look.set(values);
     if ('step' in values) { page.current?.evidence?.setStep(look.step); this.spreadSoon(); }
-    page.samples.useLanes(bar.shown === 'lane');
+    page.samples.use(bar.shown);
     if (page.current?.isOld) page.bringEvidence(page.current);
     bar.setLook(look);
-    this.panel.show(look, page.current?.evidence);
+    this.panel.show(look, page.current?.evidence, bar.shown);
     this.dress();
     this.draw();
     page.writeSoon();
@@ -139,7 +139,7 @@ export class EvidenceView {
   check() {
     const { current } = this.page, label = this.label;
     if (!current || label === null) { toast(t('label.check.first')); return; }
-    checkMap({ sample: current.item.sample, label, name: this.page.names.get(label) });
+    checkMap({ sample: current.item.sample, label, name: this.page.names.get(label), byLayers: this.bar.shown === 'layers' });
   }
 
   /** The sample as it is shown, with its map and what it says, as a PNG. */

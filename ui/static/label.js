@@ -90,6 +90,7 @@ class LabelPage {
     setOpenProject(queue.project);
     this.kind = queue.kind;
     this.view.start(queue.kind);
+    this.bar.setLayers(queue.has_layers);
     this.setLanes(queue.lanes);
     this.root.dataset.kind = queue.kind;
     this.decisions = new Decisions({
@@ -279,7 +280,7 @@ class LabelPage {
   /** Labels of which a lane's map can be asked for; without any there is no such choice. */
   setLanes(lanes) {
     this.bar.setLanes(lanes.length > 0);
-    this.samples.useLanes(this.bar.shown === 'lane');
+    this.samples.use(this.bar.shown);
   }
 
   activate(id) {

@@ -49,16 +49,16 @@ export class LookPanel {
     this.button.setAttribute('aria-expanded', isOpen);
   }
 
-  /** Show how it is looked now; `evidence` says at which temperature the scores are. */
-  show(look, evidence) {
+  /** Show how it is looked now, from the `source` that is drawn; `evidence` says at which temperature the scores are. */
+  show(look, evidence, source) {
     this.opacity.value = look.opacity;
     this.words.opacity.textContent = `${Math.round(100 * look.opacity)} %`;
-    const isSoft = look.source === 'transport' && Boolean(evidence?.temperature);
-    this.temperature.disabled = this.arcs.box.disabled = look.source !== 'transport';
+    const isSoft = source === 'transport' && Boolean(evidence?.temperature);
+    this.temperature.disabled = this.arcs.box.disabled = source !== 'transport';
     this.temperature.disabled ||= !isSoft;
     this.temperature.value = look.step;
     this.words.temperature.textContent = isSoft ? evidence.shownTemperature.toPrecision(2) : '';
-    const means = look.source !== 'transport' ? 'other' : !isSoft ? 'none' : look.step ? 'changed' : 'scored';
+    const means = source !== 'transport' ? 'other' : !isSoft ? 'none' : look.step ? 'changed' : 'scored';
     this.note.textContent = t(`label.temperature.${means}`);
     this.temperature.setAttribute('aria-valuetext', `${this.words.temperature.textContent} ${this.note.textContent}`);
     this.arcs.box.checked = look.arcs;

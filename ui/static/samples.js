@@ -8,7 +8,7 @@ import { preload } from './viewer.js';
 const KEEP = 24;
 
 export class Samples {
-  constructor() { this.all = new Map(); this.withLanes = false; }
+  constructor() { this.all = new Map(); this.source = ''; }
 
   /** What is here of a sample: {item, image, evidence}; each undefined until it has come. */
   get(id) { return this.all.get(id); }
@@ -49,11 +49,11 @@ export class Samples {
   }
 
   #bring(id, record, label = null) {
-    const isWhole = this.withLanes;
+    const isWhole = this.source === 'lane', isLayered = this.source === 'layers';
     record.isOld = false;
-    record.matrix = api('/pl/api/evidence', { query: { sample: id, label, lanes: isWhole ? 1 : null }, signal: record.stop.signal, raw: true })
+    record.matrix = api('/pl/api/evidence', { query: { sample: id, label, lanes: isWhole ? 1 : null, layers: isLayered ? 1 : null }, signal: record.stop.signal, raw: true })
       .then(answer => answer.status === 204 ? null : answer.arrayBuffer())
-      .then(buffer => { record.evidence = buffer && Object.assign(new Evidence(buffer), { isWhole }); return record.evidence; })
+      .then(buffer => { record.evidence = buffer && Object.assign(new Evidence(buffer), { isWhole, isLayered }); return record.evidence; })
       .catch(() => record.evidence ?? null);          // a later look brings it; what is here stays
   }
 
@@ -64,10 +64,11 @@ export class Samples {
     return record?.matrix ?? Promise.resolve(null);
   }
 
-  /** Bring the lanes' maps from now on, or no more; matrices that lack them are old. */
-  useLanes(withLanes) {
-    this.withLanes = withLanes;
-    if (withLanes) for (const record of this.all.values()) record.isOld ||= !record.evidence?.isWhole;
+  /** Bring the maps of lanes, or of layers, while they are the `source` that is looked at; matrices that lack them are old. */
+  use(source) {
+    this.source = source;
+    const has = { lane: 'isWhole', layers: 'isLayered' }[source];
+    if (has) for (const record of this.all.values()) record.isOld ||= !record.evidence?.[has];
   }
 
   /** New suggestions from the server: id -> suggestions. Every matrix here is then an old one. */
