@@ -10,7 +10,6 @@ same for weights that are trained again.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,10 +17,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from backend.bench._embedded_assets import write_constant
 from backend.bench._embedded_data import PACK, usable_mosaics, usable_rows
 from backend.bench._embedded_measures import read_pictures
 from backend.methods.encoders._layer_projections import fit_projections, write_projections
-from backend.methods.encoders.embedded import CONSTANTS, EmbeddedEncoder
+from backend.methods.encoders.embedded import EmbeddedEncoder
 from backend.settings import Settings, assets_folder
 
 PHOTOS = 1500
@@ -49,11 +49,7 @@ def fit_layers(encoder: EmbeddedEncoder, data: Path, folder: Path, say: Say) -> 
             say(f"blocks of training pictures: {done} of {count} read")
 
     maps = fit_projections(read())
-    path = folder / CONSTANTS
-    constants = json.loads(path.read_text(encoding="utf-8"))
-    constants["layers"] = write_projections(folder, maps, pictures=count)
-    text = json.dumps(constants, indent=2, sort_keys=True)
-    path.write_text(text + "\n", encoding="utf-8")
+    write_constant(folder, "layers", write_projections(folder, maps, pictures=count))
 
 
 def _pictures(data: Path) -> Iterator[list[Image.Image]]:

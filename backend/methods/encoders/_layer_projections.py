@@ -15,8 +15,7 @@ import numpy as np
 from jaxtyping import Float, Float16
 from safetensors.numpy import load_file, save_file
 
-from backend.errors import NotFoundError, RefusedError
-from backend.methods.encoders._packaged import sha256_of
+from backend.methods.encoders._packaged import check_shipped, sha256_of
 from backend.methods.encoders._words import unit_rows
 
 FILE = "layer-projections.safetensors"
@@ -53,13 +52,7 @@ class LayerProjections:
 
     def _loaded(self) -> Float[np.ndarray, "b w d"]:
         if self._maps is None:
-            if not self._path.is_file():
-                raise NotFoundError(f"{self._path.name} is missing; install Patchlane again")
-            if sha256_of(self._path) != self.sha256:
-                raise RefusedError(
-                    f"{self._path.name} is not the file that was shipped (its SHA-256 differs); "
-                    "install Patchlane again"
-                )
+            check_shipped(self._path, self.sha256)
             self._maps = load_file(self._path)["maps"].astype(np.float32)
         return self._maps
 
