@@ -286,7 +286,7 @@ def test_layers_are_offered_drawn_and_survive_in_a_link_where_the_encoder_gives_
     best = int(truth.backward[:, column].argmax())
     np.testing.assert_allclose(colours[best], [253, 231, 37], atol=2)
     caption = page.locator(CAPTION).inner_text()
-    assert f"{name}, Layers: Transport averaged over the encoder's blocks" in caption
+    assert f"{name}, Layers: better on separate things, worse on scenes" in caption
     shares = truth.backward[:, column].astype(float)
     carriers = np.exp(-(shares * np.log(shares)).sum())
     told = re.search(r"about (\d+) of", caption)
