@@ -123,6 +123,8 @@ def _demo_start(settings: Settings) -> Iterator[Row]:
         "main(['demo', '--no-browser', '--port', port])\n"
     )
     environment = {**os.environ, "PATCHLANE_HOME": str(settings.home / "demo-home")}
+    # The first start leaves compiled modules to the second, as it does for whoever installs it.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     seconds = []
     for port in ("18861", "18862"):
         started = time.perf_counter()
