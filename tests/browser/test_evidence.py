@@ -29,8 +29,9 @@ SAMPLE = '[data-testid="sample"]'
 EVIDENCE = '[data-testid="evidence"]'
 CARD = '[data-testid="part-card"]'
 CAPTION = '[data-testid="caption"]'
-# The bar looks for jobs and for a newer version by itself, whatever the page does.
-SHELL = ("/pl/api/jobs", "/pl/api/shell", "/pl/api/refresh")
+# The bar looks for jobs and for a newer version by itself, whatever the page does, and after news
+# of one the queue asks for its forecast.
+SHELL = ("/pl/api/jobs", "/pl/api/shell", "/pl/api/refresh", "/pl/api/forecast")
 WORDS = 20_000
 
 
