@@ -6,7 +6,7 @@ when samples or labels come and go, so that nothing is computed twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -16,6 +16,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from backend.numerics import leftover
+from backend.numerics import trust as formula
+from backend.store.voices import votes_of
 from backend.types import (
     Correction,
     Drawer,
@@ -23,6 +25,7 @@ from backend.types import (
     Lessons,
     Sample,
     Split,
+    Trust,
     Verdict,
 )
 
@@ -280,24 +283,28 @@ class Board:
         verdicts: Mapping[tuple[int, int], Correction],
         columns: Mapping[int, int],
         rows: Bool[np.ndarray, " n"],
+        *,
+        trust: Trust | None = None,
     ) -> Lessons:
         """YES and NO verdicts on encoded rows as arrays, in a fixed order.
 
         What was accepted in bulk is not among them, see `Correction.is_accepted`.
         Where people differ, a verdict weighs as much as they agree on it; a tie is no lesson.
+        Once it is known whom to trust, each verdict of people weighs as `weigher` says.
 
         Args:
             verdicts: the folded log at some offset, not necessarily the newest.
             columns: label id -> column number in the learner's state.
             rows: which rows count, e.g. `trainable` or `held_back`.
+            trust: whom to trust how far; None while nothing is known of it.
         """
-        row_of = self.row_of
+        row_of, weigh = self.row_of, weigher(trust)
         found = [
             (
                 row_of[sample],
                 columns[label],
                 float(correction.verdict == Verdict.YES),
-                correction.weight,
+                weigh(correction),
             )
             for (sample, label), correction in verdicts.items()
             if label in columns
@@ -316,6 +323,34 @@ class Board:
             targets=table[:, 2].astype(np.float32),
             weights=None if (table[:, 3] == 1).all() else table[:, 3].astype(np.float32),
         )
+
+
+def weigher(trust: Trust | None) -> Callable[[Correction], float]:
+    """How much what counts of a pair weighs for learners, by who said it.
+
+    Without `trust` it is how far people agree. With it, it is how much surer the verdict is than
+    its opposite, after what each of them said; UNSURE says nothing either way. What was
+    adjudicated, and what only files or the model say, weighs as it did.
+    """
+    if trust is None:
+        return lambda row: row.weight
+    known: dict[tuple[Verdict | None, tuple[tuple[str, Verdict], ...]], float] = {}
+
+    def weight(row: Correction) -> float:
+        votes = votes_of(row)
+        if not votes or row.verdict not in (Verdict.YES, Verdict.NO):
+            return row.weight
+        case = (row.verdict, votes)
+        if case not in known:
+            said = [
+                (*trust.rates(who), verdict is Verdict.YES)
+                for who, verdict in votes
+                if verdict is not Verdict.UNSURE
+            ]
+            known[case] = formula.weight(said, row.verdict is Verdict.YES, often=trust.often)
+        return known[case]
+
+    return weight
 
 
 def _taken(array: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -29,6 +30,7 @@ from backend.types import (
     LaneReading,
     Layout,
     Progress,
+    Trust,
 )
 
 BATCH = 64
@@ -196,6 +198,7 @@ class LaneRoom:
         verdicts: Mapping[tuple[int, int], Correction],
         base: np.ndarray,
         *,
+        trust: Trust | None = None,
         progress: Progress | None = None,
     ) -> tuple[LaneLessons, LaneLessons]:
         """Verdicts on some labels with readings: what is learned from, and what is held back.
@@ -209,19 +212,18 @@ class LaneRoom:
             labels: ids, the columns of the lessons.
             verdicts: the folded log.
             base: (N, L) zero-shot logits of the whole board for these labels.
+            trust: whom to trust how far, as in `Board.lessons`.
             progress: of readings that have to be made again.
         """
         _, teacher = self._both()
         views = encoding.views_of(
             self._pipeline.encoder.kind, teacher.views, is_small=teacher.has_crop_labels
         )
-        seen = [
-            self._lessons(
-                board, labels, verdicts, board.trainable, base, view=view, progress=progress
-            )
-            for view in views
-        ]
-        held = self._lessons(board, labels, verdicts, board.held_back, base, progress=progress)
+        of_rows = partial(
+            self._lessons, board, labels, verdicts, base=base, trust=trust, progress=progress
+        )
+        seen = [of_rows(board.trainable, view=view) for view in views]
+        held = of_rows(board.held_back)
         if len(seen) == 1:
             return seen[0], held
         taught = LaneLessons(
@@ -246,11 +248,12 @@ class LaneRoom:
         base: np.ndarray,
         *,
         view: int = 0,
+        trust: Trust | None = None,
         progress: Progress | None = None,
     ) -> LaneLessons:
         """Those of some rows, seen in one way."""
         columns = {label: column for column, label in enumerate(labels)}
-        known = board.lessons(verdicts, columns, rows)
+        known = board.lessons(verdicts, columns, rows, trust=trust)
         used = np.unique(known.rows)
         readings = self.readings(board, used.tolist(), view=view, progress=progress)
         place = {int(row): i for i, row in enumerate(used)}

@@ -32,7 +32,16 @@ from backend.store.lane_files import LaneFile
 from backend.types import Lane, LearnStep
 
 REPORT = "report"
-_REPEATED = ("pack", "digest", "file", "start", "taught", replay.TAUGHT_DRAWER, "waiting")
+_REPEATED = (
+    "pack",
+    "digest",
+    "file",
+    "start",
+    "taught",
+    replay.TAUGHT_DRAWER,
+    replay.TAUGHT_TRUST,
+    "waiting",
+)
 """What a lane that is put back says of itself as when it was placed first."""
 LEASE_PATIENCE = 15.0
 """Seconds to wait for another process that is writing a version."""

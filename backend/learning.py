@@ -19,10 +19,12 @@ from backend.contracts import State
 from backend.errors import NotFoundError
 from backend.pipeline import Pipeline
 from backend.store.lane_files import digest_of
-from backend.types import Correction, Drawer, Features, Lane, LearnStep, Lessons
+from backend.types import Correction, Drawer, Features, Lane, LearnStep, Lessons, Trust
 
 CALIBRATOR = "calibrator."
 LEARNER = "learner."
+TRUST = "trust"
+"""Key of what a version file, and the detail of a step, says of whom to trust."""
 ENOUGH_HELD_BACK = 8
 """Held-back verdicts below which a lane's share is not chosen by them."""
 CLEARLY = 2.0
@@ -39,6 +41,8 @@ class Learned:
         unread: samples with verdicts that had no vectors yet, so that nothing was learned of
             them; what they say is learned once they are encoded.
         drawer: the calibration drawer that no head has learned from.
+        trust: whom heads believe how far; None while people count alike. A fold-in learns with
+            that of the version before it.
     """
 
     version: int = 0
@@ -49,6 +53,7 @@ class Learned:
     lanes: tuple[Lane, ...] = ()
     unread: frozenset[int] = frozenset()
     drawer: Drawer | None = None
+    trust: Trust | None = None
 
     @property
     def columns(self) -> dict[int, int]:
@@ -66,7 +71,8 @@ class Learned:
             {"digest": lane.digest, "pack": lane.pack, "labels": lane.labels, "share": lane.share}
             for lane in self.lanes
         ]
-        return {"labels": list(self.labels), "lanes": lanes, "unread": sorted(self.unread)}
+        info = {"labels": list(self.labels), "lanes": lanes, "unread": sorted(self.unread)}
+        return info if self.trust is None else {**info, TRUST: self.trust.as_json()}
 
     @classmethod
     def from_arrays(
@@ -101,6 +107,7 @@ def fold_in(
     unread: frozenset[int] = frozenset(),
     steps: int = 0,
     seed: int = 0,
+    trust: Trust | None = None,
 ) -> tuple[Learned, int]:
     """Learn the labels whose verdicts changed; every other label's column stays as it is.
 
@@ -109,24 +116,26 @@ def fold_in(
         board: rows, columns and their zero-shot scores, complete for encoded rows.
         before: the version to start from.
         verdicts: the log folded up to `offset`.
-        changed: ids of the labels with rows of the log between `before.offset` and `offset`.
+        changed: ids of the labels with rows of the log between `before.offset` and `offset`, or
+            whose verdicts weigh otherwise with another `trust`.
         version: number of the new version.
         offset: log offset it stands for.
         unread: samples whose verdicts wait for vectors.
         steps: optimiser steps; 0 until converged.
         seed: for learners that draw.
+        trust: whom to trust from this version on; None: those of `before`.
 
     Returns:
         The new version and the optimiser steps done.
     """
-    learner = pipeline.learner
+    learner, trust = pipeline.learner, trust or before.trust
     verdicts = readable(verdicts, unread)
     new = sorted(set(changed) - set(before.labels))
     labels = (*before.labels, *new)
     columns = {label: column for column, label in enumerate(labels)}
     state = learner.extend(before.learner, len(labels))
     concerned = {label: columns[label] for label in changed}
-    lessons = board.lessons(verdicts, concerned, board.trainable)
+    lessons = board.lessons(verdicts, concerned, board.trainable, trust=trust)
     undone = sorted({*concerned.values()} - {*lessons.columns.tolist()})
     state = learner.forget(state, undone)
     done = 0
@@ -134,7 +143,14 @@ def fold_in(
         features, lessons = _only_rows_with_lessons(board, labels, lessons, before.lanes)
         state, done = learner.learn(state, features, lessons, steps=steps, seed=seed)
     learned = Learned(
-        version, offset, labels, state, lanes=before.lanes, unread=unread, drawer=board.drawer
+        version,
+        offset,
+        labels,
+        state,
+        lanes=before.lanes,
+        unread=unread,
+        drawer=board.drawer,
+        trust=trust,
     )
     return _calibrated(pipeline, board, learned, verdicts), done
 
@@ -180,8 +196,8 @@ def swap_in(
     extended = teacher.without_lane(extended, sorted(mine.values()))
     if heads:
         extended = teacher.anchored(extended, list(mine.values()), heads)
-    lessons = board.lessons(verdicts, mine, board.trainable)
-    held = board.lessons(verdicts, mine, board.held_back)
+    lessons = board.lessons(verdicts, mine, board.trainable, trust=before.trust)
+    held = board.lessons(verdicts, mine, board.held_back, trust=before.trust)
     others = without_labels(before.lanes, lane.labels)
     shares = [lane.share] if heads else list(teacher.shares)
     if not heads and len(held.rows) < ENOUGH_HELD_BACK:
@@ -241,7 +257,7 @@ def drop_lane(
     lanes = without_labels(before.lanes, labels)
     if teacher is not None:
         state = teacher.without_lane(state, sorted(mine.values()))
-    lessons = board.lessons(verdicts, mine, board.trainable)
+    lessons = board.lessons(verdicts, mine, board.trainable, trust=before.trust)
     if len(lessons.rows):
         features, lessons = _only_rows_with_lessons(board, before.labels, lessons, lanes)
         state, _ = pipeline.learner.learn(state, features, lessons)
@@ -385,7 +401,7 @@ def _calibrated(
     verdicts: Mapping[tuple[int, int], Correction],
 ) -> Learned:
     """The version with curves fitted on all held-back verdicts."""
-    held = board.lessons(verdicts, learned.columns, board.held_back)
+    held = board.lessons(verdicts, learned.columns, board.held_back, trust=learned.trust)
     if not len(held.rows):
         return replace(learned, calibrator={})
     features, held = _only_rows_with_lessons(board, learned.labels, held, learned.lanes)

@@ -163,8 +163,11 @@ class Live:
         with self._learning:
             yield
 
-    def fold_in(self) -> int:
+    def fold_in(self, weighing: replay.Weighing | None = None) -> int:
         """One learn step up to the newest row of the log; callers hold `learning`.
+
+        Args:
+            weighing: labels to learn in the same step since it is known better whom to trust.
 
         Returns:
             The optimiser steps done.
@@ -174,7 +177,14 @@ class Live:
         with self.lock:
             board, before, offset = self.board, self.learned, self.offset
         learned, steps = replay.next_version(
-            self.store, self.pipeline, board, before, self.room, offset=offset, owner=self._owner
+            self.store,
+            self.pipeline,
+            board,
+            before,
+            self.room,
+            offset=offset,
+            owner=self._owner,
+            weighing=weighing,
         )
         if learned is not before:
             self.adopt(learned)

@@ -31,6 +31,7 @@ from backend.pipeline import Pipeline
 from backend.settings import Settings
 from backend.store.corrections import NewCorrection, NewMark
 from backend.store.project import ProjectStore
+from backend.trusting import Trusting
 from backend.types import (
     Evaluation,
     Explanation,
@@ -83,7 +84,8 @@ class OpenProject:
     Attributes:
         live: board, version and offset, in step with the log.
         jobs: what takes long.
-        packs, certainty, people, evaluator: what else can be asked, each with questions of its own.
+        packs, certainty, people, trusting, evaluator: what else can be asked, each with questions
+            of its own.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class OpenProject:
         self.packs = Packs(self.live)
         self.certainty = Certainty(self.live)
         self.people = People(self.live)
+        self.trusting = Trusting(self.live)
         self.evaluator = Evaluator(self.live, self.certainty)
         self._brought: tuple[object, dict[tuple[int, int, str], float]] | None = None
         self._rivals: tuple[str, ...] = ()

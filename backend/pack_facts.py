@@ -63,8 +63,8 @@ class Bench(Protocol):
         """While held, no other step is made in this process."""
         ...
 
-    def fold_in(self) -> int:
-        """Learn what is new in the log; callers hold `learning`."""
+    def fold_in(self, weighing: replay.Weighing | None = None) -> int:
+        """Learn what is new in the log, and what weighs otherwise; callers hold `learning`."""
         ...
 
     def adopt(self, learned: Learned) -> None:

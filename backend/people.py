@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from backend.board import Board
+from backend.board import Board, weigher
 from backend.errors import BadInputError, NotFoundError
 from backend.live import Live
 from backend.numerics import agreement
@@ -30,7 +30,7 @@ from backend.store.voices import (
     voters,
     words_of,
 )
-from backend.types import Correction, ExportRow, Receipt, Verdict
+from backend.types import Correction, ExportRow, Receipt, Trust, Verdict
 
 BLIND = "is_blind"
 VALUES = tuple(Verdict)
@@ -45,13 +45,21 @@ ByLabel = dict[int, dict[int, Verdict]]
 class PersonFacts:
     """One voice: its verdicts, how many others judged too, and the share of those that agree.
 
-    `agreeing` is None where nobody else judged what this one did.
+    Attributes:
+        agreeing: None where nobody else judged what this one did.
+        seen: of the YES that are there, the estimated share which this person calls YES.
+        wrong: of the NO, the estimated share which this person calls YES. Both None while nobody
+            is trusted more than another, and for files.
+        is_known: whether the two are this person's own, or those of all together.
     """
 
     who: str
     verdicts: int
     shared: int
     agreeing: float | None
+    seen: float | None = None
+    wrong: float | None = None
+    is_known: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,7 @@ class Agreement:
         disputed: pairs on which people differ and nobody adjudicated.
         tied: those of them for which no verdict counts, so that nothing learns from them.
         adjudicated: pairs that somebody decided for everybody.
+        is_trusting: whether learners of the live version weigh verdicts by who gave them.
     """
 
     alpha: float | None
@@ -88,6 +97,7 @@ class Agreement:
     adjudicated: int
     people: tuple[PersonFacts, ...]
     labels: tuple[LabelAgreement, ...]
+    is_trusting: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,10 @@ class Word:
 
 @dataclass(frozen=True)
 class Dispute:
-    """A pair on which people differ; without `verdict` it is a tie, and nothing learns from it."""
+    """A pair on which people differ; without `verdict` it is a tie, and nothing learns from it.
+
+    `weight` is what its verdict weighs for learners, 0..1.
+    """
 
     sample: int
     name: str
@@ -133,7 +146,7 @@ class People:
         Args:
             with_files: imported files that name nobody are people, too.
         """
-        board = self._live.board
+        board, trust = self._live.board, self._live.learned.trust
         table = _Table.of(board, with_files=with_files)
         labels = sorted(table.labels(board), key=lambda one: (-one.disputed, one.label))
         alpha = _number(agreement.alpha(table.counts))
@@ -146,8 +159,9 @@ class People:
             disputed=sum(one.disputed for one in judged),
             tied=sum(_is_tied(voices) for voices in board.said.values()),
             adjudicated=sum(row.source == ADJUDICATION for row in board.verdicts.values()),
-            people=table.people(),
+            people=tuple(_trusted(one, trust) for one in table.people()),
             labels=tuple(labels),
+            is_trusting=trust is not None,
         )
 
     def disputes(
@@ -160,7 +174,7 @@ class People:
             label: only those of this label.
             skip: the number of them that are passed over, for the next page.
         """
-        board = self._live.board
+        board, weigh = self._live.board, weigher(self._live.learned.trust)
         found: list[tuple[float, int, Pair, Settled]] = []
         for pair, voices in board.said.items():
             if not is_disputed(voices) or (label is not None and pair[1] != label):
@@ -178,7 +192,7 @@ class People:
                 label_id=pair[1],
                 words=tuple(_word(row) for row in board.said[pair].values()),
                 verdict=counts.verdict,
-                weight=counts.weight,
+                weight=0.0 if counts.verdict is None else weigh(board.verdicts[pair]),
             )
             for _weight, _votes, pair, counts in found[skip : skip + k]
         ]
@@ -428,6 +442,14 @@ def _shown(
 def _word(row: Correction) -> Word:
     assert row.verdict is not None  # noqa: S101  words are verdicts
     return Word(row.who, row.verdict, row.when, row.source == ADJUDICATION)
+
+
+def _trusted(one: PersonFacts, trust: Trust | None) -> PersonFacts:
+    """The same with what learners believe of the person."""
+    if trust is None or not is_person(one.who):
+        return one
+    seen, wrong = trust.rates(one.who)
+    return replace(one, seen=seen, wrong=wrong, is_known=one.who in trust.people)
 
 
 def _is_tied(voices: Mapping[str, Correction]) -> bool:

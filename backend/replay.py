@@ -3,7 +3,8 @@
 A version is a pure function of a log prefix. The live path and the replay call the same functions
 (`backend/learning.py`) with the same arguments, so they give the same numbers; only the step counts
 come from the log. Beside what is learned, a version may be made by going back to an earlier one
-(`revert`), or by dropping a lane.
+(`revert`), by dropping a lane, or by weighing the verdicts of people anew (`trust`): the numbers of
+that estimate stand in the step, and hold for every version made from it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from backend.board import Board
@@ -19,6 +20,7 @@ from backend.contracts import State
 from backend.errors import BusyError, NotFoundError
 from backend.lane_room import LaneRoom
 from backend.learning import (
+    TRUST,
     Learned,
     drop_lane,
     fold_in,
@@ -31,15 +33,43 @@ from backend.learning import (
 from backend.pipeline import Pipeline
 from backend.store.lane_files import LaneFile
 from backend.store.project import ProjectStore
-from backend.types import Correction, Drawer, Lane, LearnStep
+from backend.types import Correction, Drawer, Lane, LearnStep, Trust
 
 LEASE_SECONDS = 120.0
 DRAWER, TAUGHT_DRAWER = "drawer", "taught_drawer"
 """Keys of a step's detail: the drawer no head learned from, and the one a lane did not."""
+TAUGHT_TRUST = "taught_trust"
+"""Key of a step's detail: whom a lane was taught to trust, where that was known."""
 PLACING = ("lane", "import", "back")
 """Kinds of steps that put a lane in place: taught here, brought as a file, or put back."""
 
 log = logging.getLogger("patchlane.replay")
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """What a step has to learn where people's verdicts weigh otherwise from now on.
+
+    Attributes:
+        trust: whom to trust how far.
+        labels: ids of the labels that the step learns again for it.
+        left: those that later steps do.
+        compared: answers of several people on the same pairs when it was estimated.
+    """
+
+    trust: Trust
+    labels: tuple[int, ...]
+    left: tuple[int, ...] = ()
+    compared: int = 0
+
+    def detail(self) -> dict[str, Any]:
+        """As the step keeps it."""
+        return {
+            TRUST: self.trust.as_json(),
+            "labels": list(self.labels),
+            "left": list(self.left),
+            "compared": self.compared,
+        }
 
 
 class MissingLaneError(NotFoundError):
@@ -177,7 +207,12 @@ def loaded(store: ProjectStore, step: LearnStep) -> Learned | None:
     learned = Learned.from_arrays(
         step, arrays, tuple(int(label) for label in info["labels"]), tuple(lanes)
     )
-    return replace(learned, unread=_unread_of(step), drawer=drawer_in(step.detail.get(DRAWER)))
+    return replace(
+        learned,
+        unread=_unread_of(step),
+        drawer=drawer_in(step.detail.get(DRAWER)),
+        trust=trust_in(info.get(TRUST)),
+    )
 
 
 def again(
@@ -267,11 +302,17 @@ def _folded_again(
     step: LearnStep,
     verdicts: Mapping[tuple[int, int], Correction],
 ) -> Learned:
-    """Learn the labels again that had changed by a step, with its number of optimiser steps."""
+    """Learn the labels again that had changed by a step, with its number of optimiser steps.
+
+    A step that weighed verdicts anew did the same with the labels that it names, and the trust.
+    """
     unread = _unread_of(step)
     changed = _labels_between(store, board, before.offset, step.offset)
     changed |= _labels_on(board, verdicts, before.unread - unread)
     changed |= _labels_on(board, verdicts, _moved(board, before.drawer))
+    trust = trust_in(step.detail.get(TRUST))
+    if trust is not None:
+        changed |= set(board.column_of) & {int(label) for label in step.detail["labels"]}
     learned, _ = fold_in(
         pipeline,
         board,
@@ -283,6 +324,7 @@ def _folded_again(
         unread=unread,
         steps=step.steps,
         seed=step.seed,
+        trust=trust,
     )
     return learned
 
@@ -313,7 +355,8 @@ def retrained(
         store.log.current(upto=int(step.detail["taught"])), step.detail.get("waiting", ())
     )
     base = zero_shot_logits(pipeline, board, labels)
-    taught, held = room.lessons(board, labels, verdicts, base)
+    trust = trust_in(step.detail.get(TAUGHT_TRUST))
+    taught, held = room.lessons(board, labels, verdicts, base, trust=trust)
     arrays, _ = room.train(taught, held, start=warm, steps=step.steps, seed=step.seed, threads=1)
     lane = new_lane(pipeline, arrays, pack=str(step.detail["pack"]), labels=labels)
     if lane.digest != step.detail["digest"]:
@@ -352,18 +395,24 @@ def next_version(
     *,
     offset: int,
     owner: str,
+    weighing: Weighing | None = None,
 ) -> tuple[Learned, int]:
     """Fold the log up to `offset` in and store it as a new version; `before` if nothing is new.
+
+    With `weighing` there is always something new, and the version is of the kind "trust".
 
     Raises:
         BusyError: another process is writing versions of this project.
     """
-    if not is_overtaken(store, pipeline, before) and not _changed(store, board, before, offset):
+    is_new = weighing is not None or is_overtaken(store, pipeline, before)
+    if not is_new and not _changed(store, board, before, offset):
         return before, 0
     with store.versions.lease(owner, LEASE_SECONDS):
         before = newer(store, pipeline, board, room, before)
         newest = store.versions.latest()
         changed = _changed(store, board, before, offset)
+        if weighing is not None:
+            changed |= set(board.column_of) & set(weighing.labels)
         if not changed:
             return before, 0
         version = (newest.version if newest else 0) + 1
@@ -380,8 +429,10 @@ def next_version(
             version=version,
             offset=offset,
             unread=unread,
+            trust=None if weighing is None else weighing.trust,
         )
-        save(store, pipeline, board, before, learned, steps=steps)
+        kind, detail = ("fold", None) if weighing is None else (TRUST, weighing.detail())
+        save(store, pipeline, board, before, learned, steps=steps, kind=kind, detail=detail)
     return learned, steps
 
 
@@ -469,6 +520,11 @@ def saw_drawer(store: ProjectStore, lanes: Sequence[Lane], drawer: Drawer | None
 def drawer_in(told: Any) -> Drawer | None:
     """The drawer that a step notes; None if it notes none."""
     return None if told is None else Drawer(float(told["share"]), int(told["seed"]))
+
+
+def trust_in(told: Any) -> Trust | None:
+    """Whom a step or a version file says to trust; None if it says nothing of it."""
+    return None if told is None else Trust.from_json(told)
 
 
 def _labels_on(

@@ -78,7 +78,7 @@ class Teaching:
         verdicts = bench.store.log.current(upto=taught_offset)
         base = learning.zero_shot_logits(bench.pipeline, board, labels)
         report(0, 1, "reading the samples with verdicts")
-        taught, held = bench.room.lessons(board, labels, verdicts, base)
+        taught, held = bench.room.lessons(board, labels, verdicts, base, trust=learned.trust)
         if not (taught.known & (taught.targets > 0)).any():
             raise BadInputError(
                 f"the pack {pack!r} has no YES on a sample that is learned from; give a few first"
@@ -107,6 +107,7 @@ class Teaching:
             "start": "" if start is None else start.digest,
             "taught": taught_offset,
             **({replay.TAUGHT_DRAWER: asdict(board.drawer)} if board.drawer else {}),
+            **({replay.TAUGHT_TRUST: learned.trust.as_json()} if learned.trust else {}),
             "waiting": sorted(replay.without_vectors(board, verdicts)),
         }
         columns = {label: column for column, label in enumerate(labels)}

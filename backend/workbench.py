@@ -369,6 +369,7 @@ class Workbench(OpenProject):
                 steps += done
             if self.live.is_restored:
                 self.packs.put_back()
+                self.trusting.learn()
             report(1, 1, "")
         return LearnReport(
             version=self.learned.version,
@@ -462,6 +463,8 @@ class Workbench(OpenProject):
             self.packs.put_back_soon()
 
     def _teach_what_is_due(self) -> None:
+        if self.live.is_restored and self.trusting.is_due():
+            self.trusting.learn_soon()
         for pack in self.packs.due()[:1]:
             self.packs.teach_soon(pack, by_itself=True)
 

@@ -3,8 +3,9 @@
 Annotators are planted who miss some of the labels that are there and see some that are not, each at
 rates of their own. Each of some samples of a set that is known in full is judged completely by a
 few of them. Heads learn from what they said, and mAP is that of held-out samples as they truly are.
-Beside the two ways that a project could settle it by itself stands the estimate of Dawid and Skene
-(1979), which learns whom to trust, and the truth of the same pairs.
+A project weighs the majority by agreement until people have judged enough of the same pairs, and by
+trust (Dawid and Skene, 1979) from then on. Beside these stand the plain majority, the verdicts of
+that estimate itself in place of the majority's, and the truth of the same pairs.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 from backend.bench._audit_data import AuditedSet, audited_set
 from backend.bench.reports import Row, row
 from backend.methods.learners.logistic import LogisticLearner
+from backend.numerics import trust as formula
 from backend.numerics.scores import mean_average_precision
 from backend.settings import Settings
 from backend.store.voices import settled
@@ -34,13 +36,11 @@ PEOPLE = ((0.05, 0.01), (0.1, 0.02), (0.2, 0.04), (0.3, 0.08), (0.5, 0.15))
 """Of each person the share of YES that are missed and of NO that are taken for YES."""
 PLANS = {"three judge each": (3, 3), "one to three judge each": (1, 3), "two judge each": (2, 2)}
 """The fewest and the most people who judge a sample."""
-ROUNDS = 50
-PRIOR = 2.0
-"""Pairs that a person is thought to have got right and wrong before anything is known of them."""
+SHIPS = "weighted by trust (ships)"
 
 
 def rows(settings: Settings, *, say: Say) -> Iterator[Row]:
-    """MAP with the weighting that ships, and with Dawid and Skene's, against the plain majority."""
+    """MAP of each way of settling against the plain majority, each verdict alike."""
     for name in SETS:
         found = audited_set(name, settings, say=say)
         for plan, (fewest, most) in PLANS.items():
@@ -70,23 +70,17 @@ def measured(one: AuditedSet, fewest: int, most: int, seed: int) -> dict[str, fl
     truth = one.truth[judged]
     said = opinions(truth, fewest, most, draw)
     verdicts, weights = majority(said)
-    chances = trusted(said)
+    found = estimated(said)
+    chances = found.chances.reshape(truth.shape)
     alike = np.ones(truth.shape)
     arms = {
         "majority": (verdicts, alike * (weights > 0)),
         "weighted by agreement": (verdicts, weights),
-        "weighted by trust": (verdicts, _lead(chances, verdicts) * (weights > 0)),
+        SHIPS: (verdicts, by_trust(said, found, verdicts) * (weights > 0)),
         "Dawid and Skene": (chances > 0.5, np.abs(2 * chances - 1)),
         "the truth of the same pairs": (truth, alike),
     }
     return {arm: _quality(one, judged, held_out, *told) for arm, told in arms.items()}
-
-
-def _lead(
-    chances: Float[np.ndarray, "n l"], verdicts: Bool[np.ndarray, "n l"]
-) -> Float[np.ndarray, "n l"]:
-    """How much surer a verdict is than the opposite; 0 where it is not."""
-    return np.maximum(0.0, np.where(verdicts, 2 * chances - 1, 1 - 2 * chances))
 
 
 def opinions(
@@ -113,25 +107,30 @@ def majority(said: Opinions) -> tuple[Bool[np.ndarray, "n l"], Float[np.ndarray,
     return verdicts.reshape(said.shape[1:]), weights.reshape(said.shape[1:])
 
 
-def trusted(said: Opinions) -> Float[np.ndarray, "n l"]:
-    """Probability of YES by expectation and maximisation: whom to trust, and what is so.
+def estimated(said: Opinions) -> formula.Estimate:
+    """Whom to trust, and what is so, as projects estimate it."""
+    people, rows_, columns = np.nonzero(said >= 0)
+    num_samples, num_labels = said.shape[1:]
+    return formula.estimated(
+        rows_ * num_labels + columns,
+        people,
+        said[people, rows_, columns] == 1,
+        np.tile(np.arange(num_labels), num_samples),
+        num_people=len(said),
+        num_labels=num_labels,
+    )
 
-    Each person has a share of YES that is seen and of NO that is called so, over all labels; each
-    label has a share of YES. It starts from the votes.
-    """
-    is_asked, is_yes = said >= 0, said == 1
-    chances = (is_yes.sum(axis=0) + 0.5) / (is_asked.sum(axis=0) + 1)
-    for _ in range(ROUNDS):
-        often = chances.mean(axis=0).clip(1e-4, 1 - 1e-4)
-        logits = np.log(often) - np.log1p(-often) + np.zeros_like(chances)
-        for asked, yes in zip(is_asked, is_yes, strict=True):
-            there, absent = chances[asked], 1 - chances[asked]
-            seen = (there[yes[asked]].sum() + PRIOR) / (there.sum() + 2 * PRIOR)
-            wrong = (absent[yes[asked]].sum() + PRIOR) / (absent.sum() + 2 * PRIOR)
-            by_yes, by_no = np.log(seen / wrong), np.log((1 - seen) / (1 - wrong))
-            logits += np.where(asked, np.where(yes, by_yes, by_no), 0.0)
-        chances = 1 / (1 + np.exp(-logits.clip(-30, 30)))
-    return chances
+
+def by_trust(
+    said: Opinions, found: formula.Estimate, verdicts: Bool[np.ndarray, "n l"]
+) -> Float[np.ndarray, "n l"]:
+    """What the majority's verdicts weigh by who gave them, as projects weigh them."""
+    logits = np.full(verdicts.shape, formula.log_odds(found.chances.mean()))
+    for one, seen, wrong in zip(said, found.seen, found.wrong, strict=True):
+        asked = one >= 0
+        shares = np.broadcast_to([[seen], [wrong]], (2, int(asked.sum())))
+        logits[asked] += formula.evidence(shares[0], shares[1], one[asked] == 1)
+    return formula.weights(logits, verdicts)
 
 
 def _quality(

@@ -10,6 +10,8 @@ from backend import api
 from backend.commands.speaking import as_json, exactly, names_in, progress, project
 from backend.errors import BadInputError
 
+_OF_PEOPLE = ("trust", "taught_trust")
+
 
 def versions(args: Namespace) -> dict[str, Any]:
     """The learned versions: list, compare, go back, take one home."""
@@ -28,8 +30,14 @@ def versions(args: Namespace) -> dict[str, Any]:
                 return {"file": str(path)}
         return {
             "version": workbench.version,
-            "versions": [as_json(step) for step in workbench.versions()],
+            "versions": [_without_people(as_json(step)) for step in workbench.versions()],
         }
+
+
+def _without_people(step: dict[str, Any]) -> dict[str, Any]:
+    """A step without whom it trusts how far: `agreement` tells that, beside who agrees."""
+    detail = {name: told for name, told in step["detail"].items() if name not in _OF_PEOPLE}
+    return {**step, "detail": detail}
 
 
 def _number(text: str) -> int:

@@ -153,6 +153,18 @@ def is_disputed(voices: Mapping[str, Correction]) -> bool:
     return adjudicated(voices) is None and len({*voters(voices).values()}) > 1
 
 
+def votes_of(row: Correction) -> tuple[tuple[str, Verdict], ...]:
+    """By whose votes a row counts, in the order of names; empty where it is not people's votes.
+
+    So it is of what was adjudicated, of what only files or the model say, and of marks alone.
+    """
+    if row.votes:
+        return row.votes
+    if row.verdict is None or not is_person(voice_of(row)):
+        return ()
+    return ((row.who, row.verdict),)
+
+
 def settled(verdicts: Iterable[Verdict]) -> Settled:
     """The verdict that more people gave than any other, UNSURE being one of three.
 
@@ -184,7 +196,9 @@ def _what_counts(voices: Mapping[str, Correction], last: Correction) -> Correcti
         tied = replace(last, verdict=None, weight=0.0)
         return None if tied.is_blank else tied
     newest = [voices[one] for one, verdict in asked.items() if verdict is found.verdict][-1]
-    return replace(newest, regions=last.regions, weight=found.weight)
+    is_vote = len(asked) > 1 and all(is_person(one) for one in asked)
+    votes = tuple(sorted(asked.items())) if is_vote else ()
+    return replace(newest, regions=last.regions, weight=found.weight, votes=votes)
 
 
 # In the database -------------------------------------------------------------------------------

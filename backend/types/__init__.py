@@ -62,6 +62,7 @@ from backend.types.lessons import (
     LearnReport,
     LearnStep,
     Lessons,
+    Trust,
 )
 from backend.types.samples import (
     CERTAIN,
@@ -140,6 +141,7 @@ __all__ = [
     "ScoreScale",
     "Split",
     "Suggestion",
+    "Trust",
     "Verdict",
     "no_boxes",
     "no_label_map",

@@ -21,13 +21,46 @@ class Lessons:
     Attributes:
         rows, columns: (M,) indices into the samples and labels of `Features`.
         targets: (M,), 1 for YES and 0 for NO.
-        weights: (M,) how far people agree on each, above 0 and up to 1; None: all of them 1.
+        weights: (M,) how far people agree on each, or how far who said so is trusted, above 0 and
+            up to 1; None: all of them 1.
     """
 
     rows: Int[np.ndarray, " m"]
     columns: Int[np.ndarray, " m"]
     targets: Float[np.ndarray, " m"]
     weights: Float[np.ndarray, " m"] | None = None
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whom learners believe how far; see numerics/trust.py for what it is made of.
+
+    Attributes:
+        people: name -> the share of YES that are so which the person calls YES, and the share of
+            NO that are so which the person calls YES.
+        anybody: the same two of all of them together, for who is not among `people`.
+        often: share of YES of what they judged.
+    """
+
+    people: Mapping[str, tuple[float, float]]
+    anybody: tuple[float, float]
+    often: float
+
+    def rates(self, who: str) -> tuple[float, float]:
+        """The two shares of a person."""
+        return self.people.get(who, self.anybody)
+
+    def as_json(self) -> dict[str, Any]:
+        """As a step of the log and a version file keep it."""
+        people = {who: list(rates) for who, rates in self.people.items()}
+        return {"people": people, "anybody": list(self.anybody), "often": self.often}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Trust:
+        """Read what `as_json` wrote."""
+        seen, wrong = told["anybody"]
+        people = {who: (float(one), float(other)) for who, (one, other) in told["people"].items()}
+        return cls(people, (float(seen), float(wrong)), float(told["often"]))
 
 
 @dataclass(frozen=True)
@@ -64,8 +97,10 @@ class LearnStep:
         steps: optimiser steps done (time limits and pauses only decide this number).
         kind: "fold" (heads of changed labels), "lane" (a lane was trained), "import" (a lane came
             from a file), "back" (a lane that was lost was put back from its file), "drop" (a lane
-            was removed) or "revert" (an earlier version is back).
-        detail: what a kind needs beside: pack, labels, digest of a lane, version to go back to.
+            was removed), "trust" (it was estimated anew whom to trust) or "revert" (an earlier
+            version is back).
+        detail: what a kind needs beside: pack, labels, digest of a lane, version to go back to,
+            whom to trust.
     """
 
     version: int

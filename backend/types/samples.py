@@ -105,6 +105,8 @@ class Correction:
         who: the person, or `import:FILE` where a file named nobody.
         weight: of what counts of a pair, how far people agree, 0..1; see store/voices.py. A tie
             has no verdict and the weight 0.
+        votes: of what counts of a pair by the votes of several people, who gave which verdict, by
+            name; empty otherwise.
     """
 
     offset: int
@@ -118,6 +120,7 @@ class Correction:
     regions: tuple[Region, ...] = ()
     source: str = "person"
     weight: float = 1.0
+    votes: tuple[tuple[str, Verdict], ...] = ()
 
     @property
     def is_blank(self) -> bool:

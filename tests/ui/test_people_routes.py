@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +15,7 @@ from backend import api
 from tests.ui.conftest import HOSTILE, NOTES, ORIGIN
 from ui.app import _say
 from ui.context import Context
-from ui.routes import items, people
+from ui.routes import items, packs, people
 
 NAMES = ("ann", "ben", HOSTILE)
 
@@ -40,6 +41,7 @@ def web(context: Context) -> TestClient:
     app.add_exception_handler(api.PatchlaneError, _say)
     app.include_router(items.router(context))
     app.include_router(people.router(context))
+    app.include_router(packs.router(context))
 
     @app.middleware("http")
     async def sign_in(request: Request, call_next):
@@ -138,6 +140,38 @@ def test_the_tables_and_adjudication_with_its_undo(web: TestClient) -> None:
     assert ask(web, "ann", "/people/disputes").json()["total"] == 2
 
 
+def test_the_table_tells_how_far_each_is_trusted(
+    web: TestClient, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.trusting.FEWEST", 4)
+    ann, ben, eve = NAMES
+    before = ask(web, ann, "/people").json()
+    assert (before["isTrusting"], before["people"]) == (False, [])
+    for who in NAMES:
+        says = {1: "yes", 2: "no", 3: "no", 4: "yes"}
+        if who == eve:
+            says = {1: "no", 2: "yes", 3: "no", 4: "no"}
+        say(web, who, *((sample, 1, verdict) for sample, verdict in says.items()))
+    bench = context.open("notes")
+    bench.learn()
+    trust = bench.learned.trust
+    assert trust is not None
+    for is_blind in (False, True):
+        ask(web, ann, "/people/blind", {"is_blind": is_blind})
+        table = ask(web, ann, "/people").json()
+        assert table["isTrusting"]
+        told = {row["who"]: (row["seen"], row["wrong"]) for row in table["people"]}
+        assert told == trust.people
+        assert told[eve][0] < told[ann][0] == told[ben][0]
+    versions = ask(web, ann, "/learn/versions?before=99").json()["steps"]
+    assert versions[0]["kind"] == "trust"
+    assert HOSTILE not in json.dumps(versions)
+    rows = ask(web, ann, "/people/csv?name=people").content.decode("utf-8-sig")
+    shares = {row["who"]: (row["sees a yes"], row["calls a no yes"])
+              for row in csv.DictReader(io.StringIO(rows))}  # fmt: skip
+    assert shares == {who: (str(one), str(two)) for who, (one, two) in trust.people.items()}
+
+
 def test_every_table_is_a_csv(web: TestClient) -> None:
     ann, ben, eve = NAMES
     say(web, ann, (1, 1, "yes"), (1, 2, "no"))
@@ -151,9 +185,9 @@ def test_every_table_is_a_csv(web: TestClient) -> None:
         return list(csv.reader(io.StringIO(found.content.decode("utf-8-sig"))))
 
     assert table("people")[1:] == [
-        ["ann", "2", "2", "0.5"],
-        ["ben", "2", "2", "0.5"],
-        [HOSTILE, "1", "0", ""],
+        ["ann", "2", "2", "0.5", "", ""],
+        ["ben", "2", "2", "0.5", "", ""],
+        [HOSTILE, "1", "0", "", "", ""],
     ]
     told = {row[0]: row[2:] for row in table("labels")[1:]}
     assert told == {"transport": ["1", "0", "1"], "food": ["1", "1", "0"]}

@@ -131,8 +131,10 @@ def router(context: Context) -> APIRouter:
 
 
 def _people_rows(found: api.Agreement) -> list[tuple[object, ...]]:
-    header = ("who", "verdicts", "also judged by others", "others agree")
-    return [header, *((o.who, o.verdicts, o.shared, o.agreeing) for o in found.people)]
+    shares = ("others agree", "sees a yes", "calls a no yes")
+    header = ("who", "verdicts", "also judged by others", *shares)
+    rows = ((o.who, o.verdicts, o.shared, o.agreeing, o.seen, o.wrong) for o in found.people)
+    return [header, *rows]
 
 
 def _label_rows(found: api.Agreement) -> list[tuple[object, ...]]:
@@ -169,8 +171,17 @@ def _table(
         "adjudicated": found.adjudicated,
         "isBlind": bench.people.is_blind,
         "readOnly": context.is_read_only or bench.store.is_read_only,
+        "isTrusting": found.is_trusting,
         "people": [
-            {"who": o.who, "verdicts": o.verdicts, "shared": o.shared, "agreeing": o.agreeing}
+            {
+                "who": o.who,
+                "verdicts": o.verdicts,
+                "shared": o.shared,
+                "agreeing": o.agreeing,
+                "seen": o.seen,
+                "wrong": o.wrong,
+                "isKnown": o.is_known,
+            }
             for o in found.people
         ],
         "labels": [

@@ -9,6 +9,7 @@ export function mountPeople(root) {
   const blind = el('input', { type: 'checkbox', 'data-testid': 'people-blind', onchange: setBlind }), files = el('input', { type: 'checkbox', onchange: () => ask() });
   const find = el('input', { type: 'search', class: 'pl-input', placeholder: t('people.find'), 'aria-label': t('people.find'), oninput: debounce(() => ask(), 200) });
   const voices = el('div', { class: 'pl-table-scroll' }), labels = el('div', { class: 'pl-table-scroll' });
+  const trust = el('p', { class: 'pl-dim pl-small', hidden: true, 'data-testid': 'people-trust' });
   const csv = name => el('a', { class: 'pl-button small', download: '', 'data-testid': `people-csv-${name}` }, t('eval.csv'));
   const csvs = { people: csv('people'), labels: csv('labels'), disputes: csv('disputes') };
   const list = el('ul', { class: 'pl-disputes' }), title = el('h3', { class: 'pl-h3' }), all = el('button', { type: 'button', class: 'pl-button small', hidden: true, onclick: () => narrow(null) }, t('people.disputes.all'));
@@ -19,7 +20,7 @@ export function mountPeople(root) {
   root.replaceChildren(
     el('header', { class: 'pl-learn-head' }, el('h2', { class: 'pl-h2' }, t('people.title'), ' ', alpha), el('div', { class: 'pl-people-set' }, check(files, 'people.files'), check(blind, 'people.blind', t('people.blind.hint')))),
     el('p', { class: 'pl-dim pl-small' }, t('people.hint')), told,
-    el('div', { class: 'pl-people-tables' }, el('div', {}, el('div', { class: 'pl-people-tools' }, csvs.people), voices), el('div', {}, el('div', { class: 'pl-people-tools' }, find, csvs.labels), labels)),
+    el('div', { class: 'pl-people-tables' }, el('div', {}, el('div', { class: 'pl-people-tools' }, csvs.people), voices, trust), el('div', {}, el('div', { class: 'pl-people-tools' }, find, csvs.labels), labels)),
     el('header', { class: 'pl-learn-head' }, title, all, csvs.disputes), list, more);
   let chosen = null, asked = 0, isDeciding = false;
 
@@ -44,8 +45,11 @@ export function mountPeople(root) {
     for (const name of ['people', 'labels']) csvs[name].href = url('/pl/api/people/csv', { name, files: files.checked || null });
     csvs.disputes.href = url('/pl/api/people/csv', { name: 'disputes' });
     root.classList.toggle('alone', state.people.length < 2 && !state.disputed);
-    voices.replaceChildren(table(['who', 'verdicts', 'shared', 'agreeing'], state.people.map(one =>
-      el('tr', { 'data-testid': 'person', 'data-who': one.who }, el('td', {}, one.who), cell(count(one.verdicts)), cell(count(one.shared)), cell(percent(one.agreeing) || '–')))));
+    const trusted = state.isTrusting ? ['seen', 'wrong'] : [];
+    voices.replaceChildren(table(['who', 'verdicts', 'shared', 'agreeing', ...trusted], state.people.map(one =>
+      el('tr', { 'data-testid': 'person', 'data-who': one.who }, el('td', {}, one.who), cell(count(one.verdicts)), cell(count(one.shared)), cell(percent(one.agreeing) || '–'), trusted.map(column => share(one, column))))));
+    trust.hidden = state.people.length < 2;
+    trust.textContent = t(state.isTrusting ? 'people.trust' : 'people.trust.none');
     find.hidden = !state.labels.length && !find.value;
     labels.hidden = csvs.labels.hidden = !state.labels.length;
     labels.replaceChildren(table(['label', 'alpha', 'pairs', 'agreed', 'disputed'], state.labels.map(one => el('tr', { 'data-testid': 'label-agreement', 'data-label': one.label },
@@ -106,6 +110,9 @@ export function mountPeople(root) {
   listen(root, 'pl:labels', refresh);
   return { refresh };
 }
+
+// Who has judged too little with others is trusted as all together are: that share is drawn fainter.
+const share = (one, column) => el('td', { class: one.isKnown ? 'pl-num' : 'pl-num pl-dim', title: one[column] === null || one.isKnown ? null : t('people.trust.anybody') }, one[column] === null ? '–' : `${(100 * one[column]).toFixed(1)} %`);
 
 const cell = text => el('td', { class: 'pl-num' }, text);
 

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from backend.bench import people
+from backend.board import weigher
+from backend.store.voices import folded
+from backend.types import Correction, Trust, Verdict
 
 
 def world(shape: tuple[int, int] = (400, 12), fewest: int = 3, most: int = 3):
@@ -37,37 +40,32 @@ def test_the_majority_and_its_lead_are_those_of_counting() -> None:
                 assert verdicts[sample, label] == (votes[1] > votes[0])
 
 
-def test_trust_is_the_estimate_of_dawid_and_skene_by_loops() -> None:
-    _, said = world((25, 3), 1, 4)
-    chances = np.zeros((25, 3))
-    for i, j in np.ndindex(25, 3):
-        votes = [v for v in said[:, i, j].tolist() if v >= 0]
-        chances[i, j] = (sum(votes) + 0.5) / (len(votes) + 1)
-    for _ in range(people.ROUNDS):
-        rates = []
-        for one in said:
-            asked = [(i, j) for i, j in np.ndindex(25, 3) if one[i, j] >= 0]
-            there = sum(chances[at] for at in asked)
-            absent = sum(1 - chances[at] for at in asked)
-            seen = sum(chances[at] for at in asked if one[at] == 1)
-            wrong = sum(1 - chances[at] for at in asked if one[at] == 1)
-            own = people.PRIOR
-            rates.append(((seen + own) / (there + 2 * own), (wrong + own) / (absent + 2 * own)))
-        often = chances.mean(axis=0).clip(1e-4, 1 - 1e-4)
-        after = np.zeros_like(chances)
-        for i, j in np.ndindex(25, 3):
-            yes, no = often[j], 1 - often[j]
-            for one, (seen, wrong) in zip(said, rates, strict=True):
-                if one[i, j] >= 0:
-                    yes *= seen if one[i, j] else 1 - seen
-                    no *= wrong if one[i, j] else 1 - wrong
-            after[i, j] = yes / (yes + no)
-        chances = after
-    np.testing.assert_allclose(people.trusted(said), chances, atol=1e-6)
+def test_verdicts_weigh_as_in_a_project() -> None:
+    _, said = world((40, 6), 1, 4)
+    found = people.estimated(said)
+    verdicts, _ = people.majority(said)
+    weights = people.by_trust(said, found, verdicts)
+    names = [f"person {number}" for number in range(len(said))]
+    rates = zip(found.seen.tolist(), found.wrong.tolist(), strict=True)
+    trust = Trust(dict(zip(names, rates, strict=True)), found.together, float(found.chances.mean()))
+    weigh = weigher(trust)
+    for sample, label in np.ndindex(40, 6):
+        rows = [
+            Correction(
+                n, sample, label, Verdict.YES if one[sample, label] else Verdict.NO, who, 0.0, "op"
+            )
+            for n, (who, one) in enumerate(zip(names, said, strict=True), start=1)
+            if one[sample, label] >= 0
+        ]
+        row = folded(rows).verdicts.get((sample, label))
+        if row is not None and row.verdict is not None:  # a tie is no lesson
+            assert (row.verdict is Verdict.YES) == verdicts[sample, label]
+            assert weights[sample, label] == pytest.approx(weigh(row))
 
 
 def test_knowing_whom_to_trust_is_nearer_the_truth_than_counting() -> None:
     truth, said = world()
     verdicts, weights = people.majority(said)
     assert (weights > 0).all()
-    assert ((people.trusted(said) > 0.5) != truth).mean() < (verdicts != truth).mean()
+    chances = people.estimated(said).chances.reshape(truth.shape)
+    assert ((chances > 0.5) != truth).mean() < (verdicts != truth).mean()

@@ -32,6 +32,35 @@ def test_replaying_the_log_gives_the_same_model(bench, settings, gone, lanes_cou
     again.close()
 
 
+def test_a_lane_taught_with_trust_is_taught_with_it_again(bench, settings, lanes_count):
+    def judges(who, numbers, wrong):
+        rows = answers(numbers)
+        for row in rows[::wrong]:
+            row["verdict"] = "no" if row["verdict"] == "yes" else "yes"
+        bench.correct(rows, who=who)
+
+    judges("ann", range(32), 40)
+    judges("ben", range(32), 4)
+    bench.learn()
+    trust = bench.learned.trust
+    assert trust is not None
+    assert trust.rates("ben")[1] > trust.rates("ann")[1]
+    digest = bench.packs.teach("moods").digest
+    assert bench.versions()[-1].detail[replay.TAUGHT_TRUST] == trust.as_json()
+    # a later estimate: the lane keeps its own
+    judges("eve", range(40), 2)
+    bench.learn()
+    assert bench.learned.trust != trust
+    logits = bench.board.logits.copy()
+    bench.close()
+    for folder in ("cache/versions", "lanes"):
+        shutil.rmtree(bench.path / folder)
+    again = api.open_project(bench.path, settings=settings)
+    assert [lane.digest for lane in again.learned.lanes] == [digest]
+    np.testing.assert_array_equal(again.board.logits, logits)
+    again.close()
+
+
 def test_verdicts_given_before_a_sample_was_read_are_learned_then(bench, settings, tmp_path):
     file = tmp_path / "more.jsonl"
     file.write_text('{"sample": "late", "text": "an apple pie with cider"}')
