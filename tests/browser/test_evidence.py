@@ -130,6 +130,8 @@ def shot(page: Any, selector: str) -> np.ndarray:
 def test_looking_asks_the_server_nothing(look):
     """Labels, parts, sources, temperature, colours, arcs: all from what was sent once."""
     page = look("coco")
+    # The server learns from the verdicts once it is asked; that news brings the evidence anew.
+    page.wait_for_selector('[data-testid="version"][data-version]:not([data-version="0"])')
     page.wait_for_load_state("networkidle")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
