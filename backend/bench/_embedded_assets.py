@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,26 +12,17 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from backend.bench._caption_data import (
-    among_captions,
-    captions_by_noun,
-    read_captions,
-    without_names,
-)
-from backend.methods.encoders._captioned_nouns import write_captioned_nouns
 from backend.methods.encoders._label_space import ClassSpace
 from backend.methods.encoders._mean_cell import fit_mean_cells
 from backend.methods.encoders._packaged import EFFICIENTNET_LITE0, MINILM, sha256_of
 from backend.methods.encoders._parts_transformer import PartsTransformer
-from backend.methods.encoders.embedded import CONSTANTS, EmbeddedEncoder, Output
+from backend.methods.encoders.embedded import CONSTANTS, Output
 from backend.types import ScoreScale
 
 WEIGHTS = "parts-transformer.safetensors"
 SHARE_OF_DEFINITIONS, TEMPERATURE_OF_SENSES = 1.0, 0.03
 """Chosen on training photos with the untrained combination: top-1 of 161 labels 0.182 without
 definitions, 0.194 with a share of 0.5, 0.200 with 1, 0.204 with 2; 0.03 and 0.1 are alike."""
-SHARE_OF_CAPTIONS = 0.35
-"""Chosen by `patchlane bench foundation --part words`, on training mosaics as well."""
 
 
 def write_encoder(
@@ -71,32 +62,6 @@ def write_dictionary(folder: Path) -> None:
     """How much of a label is what its name means."""
     value = {"share": SHARE_OF_DEFINITIONS, "temperature": TEMPERATURE_OF_SENSES}
     write_constant(folder, "dictionary", value)
-
-
-def write_captions(
-    folder: Path,
-    data: Path,
-    kept_out: Sequence[str],
-    read: Callable[[Sequence[str]], np.ndarray] | None = None,
-) -> None:
-    """Where the nouns of captions lie among them, but for the names that measure unseen labels.
-
-    Args:
-        folder: the encoder, dictionary included.
-        data: folder of the data packs.
-        kept_out: labels whose captions stay out.
-        read: vectors of texts in the space of pictures, the encoder's own by default.
-    """
-    write_constant(folder, "captions", None)
-    encoder = EmbeddedEncoder(EmbeddedEncoder.Settings(folder=str(folder)))
-    texts = read_captions(data)
-    holders = without_names(captions_by_noun(texts), kept_out)
-    captions = (read or encoder.encode_texts)(texts)
-    vectors = among_captions(encoder.encode_labels(list(holders)), list(holders.values()), captions)
-    told = write_captioned_nouns(
-        folder, dict(zip(holders, vectors, strict=True)), share=SHARE_OF_CAPTIONS
-    )
-    write_constant(folder, "captions", {**told, "captions": len(texts)})
 
 
 def write_constant(folder: Path, name: str, value: object) -> None:

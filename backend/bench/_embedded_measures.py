@@ -16,8 +16,16 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from PIL import Image
 
-from backend.bench._embedded_data import PACK, kept_out_labels, read_rows
+from backend.bench._embedded_data import (
+    MOSAICS,
+    PACK,
+    kept_out_labels,
+    load_photos,
+    read_rows,
+    usable_mosaics,
+)
 from backend.contracts import Encoder
+from backend.methods.encoders.embedded import EmbeddedEncoder
 from backend.numerics import transport
 from backend.numerics.scores import mean_average_precision
 from backend.types import Encoded, ScoreScale
@@ -191,6 +199,34 @@ def naming(
     scores = pooled[rows] @ encoder.encode_labels(names).T
     truth = np.array([names.index(photos.val[i]["labels"][0]) for i in rows])
     return scores.argmax(1) == truth
+
+
+def measure_scale(
+    settings: EmbeddedEncoder.Settings,
+    data: Path,
+    *,
+    every: int = 1,
+    local_share: float = LOCAL_SHARE,
+) -> ScoreScale:
+    """The scale of an encoder, from training mosaics and the labels seen in training.
+
+    Args:
+        settings: names the encoder.
+        data: folder of the data packs.
+        every: takes each so manieth mosaic; a third is enough for a baseline.
+        local_share: of the transport score in the shipped score.
+    """
+    encoder = EmbeddedEncoder(settings)
+    files = [str(path.relative_to(data / MOSAICS)) for path, _ in usable_mosaics(data)[::every]]
+    encoded = encode_files(encoder, data, MOSAICS, files, lambda _: None)
+    labels = encoder.encode_labels(load_photos(data).names)
+    return fit_scale(
+        encoded.pooled,
+        np.stack(encoded.parts),
+        labels,
+        temperature=encoder.scale.temperature,
+        local_share=local_share,
+    )
 
 
 def fit_scale(

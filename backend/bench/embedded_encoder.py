@@ -20,20 +20,18 @@ import torch
 from jaxtyping import Bool, Float
 
 from backend.bench._embedded_assets import (
-    write_captions,
     write_dictionary,
     write_encoder,
     write_mean_cells,
     write_scale,
 )
-from backend.bench._embedded_data import MOSAICS, PACK, load_photos, read_rows, usable_mosaics
+from backend.bench._embedded_data import MOSAICS, PACK, read_rows
 from backend.bench._embedded_heads import Photos, heads
 from backend.bench._embedded_measures import (
-    LOCAL_SHARE,
     PhotoSet,
     Scene,
     encode_files,
-    fit_scale,
+    measure_scale,
     measure_scene,
     naming,
     read_pictures,
@@ -41,13 +39,13 @@ from backend.bench._embedded_measures import (
 from backend.bench._embedded_training import TrainingSettings, train
 from backend.bench._embedded_vectors import TRUNK_SIZE, kept_trunk, kept_vectors
 from backend.bench.claims import read_claims, report
+from backend.bench.embedded_captions import fit_captions
 from backend.bench.embedded_layers import fit_layers
 from backend.bench.reports import Row, row
 from backend.methods.encoders._parts_transformer import Combination, PartsTransformer
 from backend.methods.encoders._trunk import random_trunk
 from backend.methods.encoders.embedded import CONSTANTS, EmbeddedEncoder, EmbeddedNetwork
 from backend.settings import Settings
-from backend.types import ScoreScale
 
 Say = Callable[[str], None]
 
@@ -232,34 +230,6 @@ def changed(
     return EmbeddedEncoder.Settings(folder=str(folder), threads=encoder.settings.threads)
 
 
-def measure_scale(
-    settings: EmbeddedEncoder.Settings,
-    data: Path,
-    *,
-    every: int = 1,
-    local_share: float = LOCAL_SHARE,
-) -> ScoreScale:
-    """The scale of an encoder, from training mosaics and the labels seen in training.
-
-    Args:
-        settings: names the encoder.
-        data: folder of the data packs.
-        every: takes each so manieth mosaic; a third is enough for a baseline.
-        local_share: of the transport score in the shipped score.
-    """
-    encoder = EmbeddedEncoder(settings)
-    files = [str(path.relative_to(data / MOSAICS)) for path, _ in usable_mosaics(data)[::every]]
-    encoded = encode_files(encoder, data, MOSAICS, files, lambda _: None)
-    labels = encoder.encode_labels(load_photos(data).names)
-    return fit_scale(
-        encoded.pooled,
-        np.stack(encoded.parts),
-        labels,
-        temperature=encoder.scale.temperature,
-        local_share=local_share,
-    )
-
-
 def train_again(data: Path, say: Say) -> Path:
     """Train from the packs, or go on where an earlier run stopped; the shipped files stay."""
     folder = Settings.from_environ().home / "training" / NAME
@@ -273,7 +243,7 @@ def train_again(data: Path, say: Say) -> Path:
     facts = {**asdict(settings), "seconds": round(time.monotonic() - started)}
     write_encoder(out, transformer, space, shipped.output, scale=shipped.scale, training=facts)
     write_dictionary(out)
-    write_captions(out, data, PhotoSet.read(data).kept_out)
+    fit_captions(out, data)
     write_mean_cells(out, np.load(folder / "photos.npy", mmap_mode="r"))
     write_scale(out, measure_scale(EmbeddedEncoder.Settings(folder=str(out)), data))
     fit_layers(EmbeddedEncoder(EmbeddedEncoder.Settings(folder=str(out))), data, out, say)

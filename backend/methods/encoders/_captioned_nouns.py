@@ -54,13 +54,15 @@ class CaptionedNouns:
 
     def _loaded(self) -> Float16[np.ndarray, "m d"]:
         with self._lock:
-            if self._vectors is None:
+            vectors = self._vectors
+            if vectors is None:
                 check_shipped(self._path, self.sha256)
                 with safe_open(self._path, "numpy") as stored:
-                    nouns = json.loads(stored.metadata()[_NOUNS])
-                    self._vectors = stored.get_tensor(_VECTORS)
+                    nouns = json.loads((stored.metadata() or {})[_NOUNS])
+                    vectors = np.asarray(stored.get_tensor(_VECTORS))
                 self._rows = {noun: row for row, noun in enumerate(nouns)}
-            return self._vectors
+                self._vectors = vectors
+            return vectors
 
 
 def draw(
