@@ -9,6 +9,8 @@ INSTALLED := $(VENV)/.installed
 demo: install
 	$(BIN)/patchlane demo
 
+# Compiled modules are kept: the checks of shapes and the commands that tests start load them again.
+test: export PYTHONDONTWRITEBYTECODE =
 test: install
 	@command -v chromium >/dev/null || { command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium; } || echo "no Chromium: browser tests will skip"
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)

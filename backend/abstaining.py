@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from backend.board import Board
+from backend.judged_pairs import answerable
 from backend.numerics.reliability import wilson
 from backend.scorecard import Judged
 from backend.types import LabelSets
@@ -81,14 +82,11 @@ def abstention(table: Judged, board: Board, sets: Sequence[LabelSets]) -> Absten
         board: whose rows the sets are of.
         sets: one per level, all with the same labels covered.
     """
-    rows = np.array([board.row_of.get(int(sample), -1) for sample in table.ids], np.int64)
-    usable = (rows >= 0) & ~board.in_drawer[rows]
     covered = sets[0].covered if sets else np.zeros(len(table.labels), bool)
-    known = table.known[usable] & covered
+    known, rows = answerable(table, board, covered)
     there = known.any(axis=1)
-    known, at = known[there], rows[usable][there]
-    truth = table.targets[usable][there] > 0
-    chances = table.chances[usable][there]
+    known, at = known[there], rows[there]
+    truth, chances = table.targets[there] > 0, table.chances[there]
     points = tuple(_point(one, known, truth, one.state[at][:, : len(covered)]) for one in sets)
     share, wrong = _by_probability(chances[known], truth[known])
     return Abstention(len(at), int(known.sum()), points if len(at) else (), share, wrong)

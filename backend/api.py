@@ -55,6 +55,7 @@ from backend.lane_steps import PackChange, TeachReport
 from backend.lane_travel import MOST_LANE_FILE
 from backend.open_project import ProjectInfo
 from backend.pack_facts import CurvePoint, PackInfo, VersionChange
+from backend.pair_filters import JUDGED
 from backend.people import Agreement, Dispute, LabelAgreement, PersonFacts, Word
 from backend.pipeline import kind_of_encoder, load_encoder
 from backend.recipes import OFFLINE_ENCODERS, load_recipe, recipe_names
@@ -101,6 +102,7 @@ __all__ = [
     "AUDIT_KINDS",
     "CODES",
     "FIRST_VERDICTS",
+    "JUDGED",
     "MOST_LANE_FILE",
     "OFFLINE_ENCODERS",
     "SAYINGS",

@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 from threading import RLock
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
-from backend import views
+from backend import judged_pairs, views
 from backend.board import Board
 from backend.errors import BadInputError, NotFoundError
+from backend.judged_pairs import Figure
 from backend.live import Live
 from backend.numerics import label_pairs
 from backend.numerics.label_pairs import Instead, PairCounts
-from backend.numerics.reliability import Reliability, reliability
+from backend.numerics.reliability import Reliability, bins_of, reliability
 from backend.numerics.trade_off import (
     TradeOff,
     best_threshold,
@@ -28,6 +29,7 @@ from backend.numerics.trade_off import (
     threshold_for_recall,
     trade_off,
 )
+from backend.pair_filters import JUDGED, OF_LEVEL, read_what
 from backend.scorecard import FOLDS, Judged, claims, evaluation, judged
 from backend.slices import (
     Certain,
@@ -56,7 +58,7 @@ class Question:
     Attributes:
         split: "held-back", "train", "val" or "test".
         filters: as in `slices`; all must match.
-        unknown: what an undecided pair is, one of `scorecard.UNKNOWN`.
+        unknown: what an undecided pair is, one of `pair_filters.UNKNOWN`.
     """
 
     split: str = "held-back"
@@ -116,6 +118,11 @@ class LabelCurve:
     reliability: Reliability | None
     chances: Float[np.ndarray, " m"]
     targets: Float[np.ndarray, " m"]
+
+    def spread(self, num_bins: int) -> tuple[Int[np.ndarray, " b"], Int[np.ndarray, " b"]]:
+        """How many YES and how many NO have a probability in each of so many equal bins."""
+        at, yes = bins_of(self.chances.astype(np.float64), num_bins), self.targets > 0
+        return np.bincount(at[yes], minlength=num_bins), np.bincount(at[~yes], minlength=num_bins)
 
 
 @dataclass(frozen=True)
@@ -189,6 +196,7 @@ class Comparison:
         self._instead: Instead | None = None
         self._together: LabelsTogether | None = None
         self._told: Evaluation | None = None
+        self._figures: dict[str, dict[str, Figure]] | None = None
 
     def evaluation(self) -> Evaluation:
         """All numbers, with intervals."""
@@ -197,6 +205,13 @@ class Comparison:
                 told = evaluation(self.table, cross=self._cross)
                 self._told = replace(told, slice=self.filters)
             return self._told
+
+    def figures(self) -> Mapping[str, Mapping[str, Figure]]:
+        """Measure -> way to suggest, "" where it needs none -> the samples behind the number."""
+        with self._lock:
+            if self._figures is None:
+                self._figures = judged_pairs.figures(self.table, self._cross)
+            return self._figures
 
     def labels(self) -> list[LabelScore]:
         """Every label, in the project's order."""
@@ -393,8 +408,8 @@ class Evaluator:
             board: with the verdicts that count here; None: the present one.
         """
         seen = self._live.board if board is None else board
-        keep = matching(seen, conditions, lambda: claims(seen, self.thresholds()), self._certain)
-        return seen.ids[keep]
+        every = np.ones(len(seen.samples), bool)
+        return seen.ids[self._left(seen, conditions, self.thresholds(), every)]
 
     def conditions(self, filters: Sequence[str]) -> list[Condition]:
         """Filters whose labels may be named."""
@@ -451,8 +466,7 @@ class Evaluator:
     ) -> Comparison:
         rows = views.rows_of_split(board, asked.split) if truth is None else board.encoded
         if asked.filters:
-            wanted = self.conditions(asked.filters)
-            rows = rows & matching(board, wanted, lambda: claims(board, thresholds), self._certain)
+            rows = self._left(board, self.conditions(asked.filters), thresholds, rows)
         table = judged(
             board,
             views.looked_at(board) if truth is None else truth,
@@ -465,6 +479,51 @@ class Evaluator:
         if truth is not None or asked.split != "held-back":
             return Comparison(table, None, "unseen", asked.filters)
         return Comparison(table, *self._cross_fitted(table), asked.filters)
+
+    def _left(
+        self,
+        board: Board,
+        conditions: Sequence[Condition],
+        thresholds: Mapping[int, float],
+        rows: Bool[np.ndarray, " n"],
+    ) -> Bool[np.ndarray, " n"]:
+        """Those of some rows that match all conditions, the ones on judged pairs last.
+
+        Each of them counts what is left by all before it, as a slice of the evaluation does.
+        """
+        plain = [one for one in conditions if one.kind != JUDGED]
+        keep = rows & matching(board, plain, lambda: claims(board, thresholds), self._certain)
+        for one in conditions:
+            if one.kind == JUDGED:
+                keep = self._judged_rows(board, one, thresholds, keep)
+        return keep
+
+    def _judged_rows(
+        self,
+        board: Board,
+        condition: Condition,
+        thresholds: Mapping[int, float],
+        rows: Bool[np.ndarray, " n"],
+    ) -> Bool[np.ndarray, " n"]:
+        _, unknown, scope = str(condition.key).split(":")
+        what = read_what(condition.values[0])
+        assert what is not None  # noqa: S101  it was read when the filter was
+        verdicts = views.looked_at(board)
+        table = judged(
+            board, verdicts, rows & board.encoded, split="", unknown=unknown, thresholds=thresholds
+        )
+        is_of_level = what.what in OF_LEVEL and self._certain is not None
+        found = judged_pairs.rows_with(
+            table,
+            scope,
+            what,
+            cross=self._cross_fitted(table)[0] if what.what == "crossed" else None,
+            board=board,
+            sets=self._certain.sets(what.level) if self._certain and is_of_level else None,
+        )
+        keep = np.zeros(len(board.samples), bool)
+        keep[[board.row_of[sample] for sample in table.ids[found].tolist()]] = True
+        return keep
 
     def _cross_fitted(self, table: Judged) -> tuple[Float[np.ndarray, "n l"] | None, str]:
         """Probabilities of each fold from curves of the others, and why there are none.

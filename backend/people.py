@@ -14,19 +14,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from backend.agreeing import is_tied, judged_twice, words_given
 from backend.board import Board, weigher
 from backend.errors import BadInputError, NotFoundError
 from backend.live import Live
 from backend.numerics import agreement
 from backend.store.corrections import ADJUDICATION, NewCorrection
 from backend.store.voices import (
-    IMPORT,
     Settled,
     adjudicated,
     is_disputed,
     is_person,
     settled,
-    voice_of,
     voters,
     words_of,
 )
@@ -157,7 +156,7 @@ class People:
             pairs=sum(one.pairs for one in judged),
             agreed=sum(one.agreed for one in judged),
             disputed=sum(one.disputed for one in judged),
-            tied=sum(_is_tied(voices) for voices in board.said.values()),
+            tied=sum(is_tied(voices) for voices in board.said.values()),
             adjudicated=sum(row.source == ADJUDICATION for row in board.verdicts.values()),
             people=tuple(_trusted(one, trust) for one in table.people()),
             labels=tuple(labels),
@@ -452,10 +451,6 @@ def _trusted(one: PersonFacts, trust: Trust | None) -> PersonFacts:
     return replace(one, seen=seen, wrong=wrong, is_known=one.who in trust.people)
 
 
-def _is_tied(voices: Mapping[str, Correction]) -> bool:
-    return is_disputed(voices) and settled(voters(voices).values()).verdict is None
-
-
 def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
@@ -482,32 +477,17 @@ class _Table:
 
     @classmethod
     def of(cls, board: Board, *, with_files: bool) -> _Table:
-        def counts_here(voice: str) -> bool:
-            return is_person(voice) or (with_files and voice.startswith(IMPORT))
-
-        given: Counter[str] = Counter()
+        given: Counter[str] = Counter(who for _, who in words_given(board, with_files=with_files))
         shared: Counter[str] = Counter()
         agreeing: defaultdict[str, float] = defaultdict(float)
-        for pair, row in board.verdicts.items():
-            if pair not in board.said and row.verdict is not None and counts_here(voice_of(row)):
-                given[row.who] += 1
         rows: list[list[int]] = []
-        for pair, voices in board.said.items():
-            said = {v: row.verdict for v, row in voices.items() if v and counts_here(v)}
-            given.update(said.keys())
-            if len(said) < 2 or pair[1] not in board.column_of:
-                continue
-            votes = Counter(said.values())
-            rows.append(
-                [
-                    *(votes[value] for value in VALUES),
-                    board.column_of[pair[1]],
-                    is_disputed(voices),
-                ]
-            )
-            for voice, verdict in said.items():
+        for one in judged_twice(board, with_files=with_files):
+            votes = Counter(one.said.values())
+            column = board.column_of[one.pair[1]]
+            rows.append([*(votes[value] for value in VALUES), column, one.is_disputed])
+            for voice, verdict in one.said.items():
                 shared[voice] += 1
-                agreeing[voice] += (votes[verdict] - 1) / (len(said) - 1)
+                agreeing[voice] += (votes[verdict] - 1) / (len(one.said) - 1)
         table = np.array(rows, np.int64).reshape(-1, len(VALUES) + 2)
         return cls(table[:, :-2], table[:, -2], table[:, -1].astype(bool), given, shared, agreeing)
 

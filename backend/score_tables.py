@@ -14,6 +14,7 @@ import numpy as np
 from backend.abstaining import Abstention, table_rows
 from backend.errors import BadInputError
 from backend.evaluating import Comparison, LabelCurve, LabelScore, Slice
+from backend.judged_pairs import Figure
 from backend.methods.exporters._cells import table_line
 from backend.numerics.reliability import Reliability
 from backend.pack_facts import CurvePoint
@@ -44,23 +45,41 @@ def scores(comparison: Comparison) -> list[Row]:
     """Every number by the name of its definition."""
     told = comparison.evaluation()
     intervals: Mapping[str, Interval] = told.intervals
-    rows: list[Row] = [("measure", "predicted by", "value", "low", "high")]
+    figures = comparison.figures()
+    header = ("measure", "predicted by", "value", "low", "high", "samples", "right", "wrong")
+    rows: list[Row] = [header]
     rows += [
-        (name, "", getattr(told, name), *intervals.get(name, ("", "")))
+        (
+            name,
+            "",
+            getattr(told, name),
+            *intervals.get(name, ("", "")),
+            *_samples(figures.get(name, {}).get("")),
+        )
         for name in ("mAP", "mAP_micro", "mAP_weighted", "ece", "ece_cross_fitted")
     ]
     for way, found in told.f1.items():
         for name, value in found.items():
             ends = intervals.get(name, ("", "")) if way == "threshold" else ("", "")
-            rows.append((name, way, value, *ends))
+            rows.append((name, way, value, *ends, *_samples(figures[name][way])))
+    empty = ("",) * 5
     rows += [
-        ("samples", "", told.n, "", ""),
-        ("pairs", "", told.pairs, "", ""),
-        ("split", told.split, "", "", ""),
-        ("undecided", told.unknown, "", "", ""),
-        ("version", "", told.version, "", ""),
+        ("samples", "", told.n, *empty),
+        ("pairs", "", told.pairs, *empty),
+        ("split", told.split, "", *empty),
+        ("undecided", told.unknown, "", *empty),
+        ("version", "", told.version, *empty),
     ]
     return rows
+
+
+def _samples(figure: Figure | None) -> tuple[object, object, object]:
+    """How many samples are behind a figure, and how many of them are right and wrong."""
+    if figure is None:
+        return "", "", ""
+    parts = (figure.right, figure.wrong)
+    right, wrong = ("" if one is None else one.samples for one in parts)
+    return figure.all.samples, right, wrong
 
 
 def labels(comparison: Comparison) -> list[Row]:

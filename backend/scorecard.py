@@ -29,12 +29,10 @@ from backend.numerics.scores import (
     weighted_average_precision,
 )
 from backend.numerics.trade_off import cross_fitted
+from backend.pair_filters import TOP, UNKNOWN
 from backend.slices import Claims
 from backend.types import Evaluation, Interval, Label, Verdict
 
-UNKNOWN = ("masked", "no", "complete")
-"""What an undecided pair is: left out; NO, on samples with any verdict; or left out together with
-every sample that is not decided on all labels."""
 HALF = 0.5
 """Threshold of a label for which nobody has chosen another one."""
 FOLDS = 5
@@ -56,7 +54,7 @@ class Judged:
         known: pairs that count.
         thresholds: of each label, on `chances`.
         chosen: labels whose threshold a person chose.
-        unknown: one of `UNKNOWN`.
+        unknown: one of `pair_filters.UNKNOWN`.
         split: the name of the samples.
         version: whose scores these are.
     """
@@ -184,7 +182,7 @@ def judged(
         verdicts: (sample id, label id) -> verdict.
         rows: which samples count.
         split: their name, for the report.
-        unknown: what a pair without a verdict is, one of `UNKNOWN`.
+        unknown: what a pair without a verdict is, one of `pair_filters.UNKNOWN`.
         thresholds: label id -> the one a person chose.
         version: whose scores these are.
 
@@ -237,7 +235,7 @@ def judged(
 def evaluation(
     table: Judged,
     *,
-    top_k: int = 3,
+    top_k: int = TOP,
     cross: Float[np.ndarray, "n l"] | None = None,
     has_intervals: bool = True,
 ) -> Evaluation:

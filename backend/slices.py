@@ -11,9 +11,14 @@
     claim:LEVEL:kept|broken[:FROM:TO]           what was certain at first came true; of samples
                                                 decided between two moments
     width:LEVEL:NUMBER                          so many labels are undecided at LEVEL
+    judged:UNKNOWN:SCOPE:WHAT                   a pair that a figure of the evaluation counts; see
+                                                `pair_filters`, and `Evaluator.matching`, which
+                                                answers it
+    agreement:LABEL:WHAT  voice:WHAT:WHO        what several people said; see `agreeing`
 
-Values of one key go together with "or", keys with "and". A label may also be given by its name;
-Explore writes its id, which a new name does not change.
+Values of one key go together with "or", keys with "and"; each `judged` stands alone and counts what
+all before it leave. A label may also be given by its name; Explore writes its id, which a new name
+does not change.
 """
 
 from __future__ import annotations
@@ -25,8 +30,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float
 
+from backend import agreeing, pair_filters
 from backend.board import Board
 from backend.errors import BadInputError, NotFoundError
+from backend.pair_filters import JUDGED
 from backend.types import LabelSets, Realised, Sample, Verdict
 
 STATES = ("unknown", "yes", "no", "unsure")
@@ -42,7 +49,7 @@ ANSWERS = ("yes", "no")
 FLAGS = ("held-back", "complete", "misses", "alarms")
 CERTAIN = ("answered", "wrong", "left", "complete")
 CLAIMS = ("kept", "broken")
-SAYINGS = ("said", "chance", "misses", "alarms", "certain", "claim", "width")
+SAYINGS = ("said", "chance", "misses", "alarms", "certain", "claim", "width", JUDGED)
 """Filters that follow what the model says now."""
 MOST_SOURCE = 80
 
@@ -61,7 +68,7 @@ class Condition:
 
     @property
     def kind(self) -> str:
-        """What it is about: label, split, source, meta, said, chance or a flag."""
+        """What it is about: label, split, source, meta, said, chance, judged, ... or a flag."""
         return "label" if isinstance(self.key, int) else self.key.partition(":")[0]
 
 
@@ -106,10 +113,14 @@ def parse_conditions(
         BadInputError: with the filter that cannot be read.
     """
     found: dict[str | int, list[str]] = {}
+    judged: list[Condition] = []
     for text in filters:
         key, value = _read(text, id_of)
-        found.setdefault(key, []).append(value)
-    return [Condition(key, tuple(values)) for key, values in found.items()]
+        if str(key).startswith(f"{JUDGED}:"):
+            judged.append(Condition(key, (value,)))
+        else:
+            found.setdefault(key, []).append(value)
+    return [*(Condition(key, tuple(values)) for key, values in found.items()), *judged]
 
 
 def _read(text: str, id_of: Callable[[str], int] | None) -> tuple[str | int, str]:
@@ -131,6 +142,10 @@ def _read(text: str, id_of: Callable[[str], int] | None) -> tuple[str | int, str
     if kind in ("certain", "claim", "width") and _is_of_level(kind, rest):
         level, _, what = rest.partition(":")
         return f"{kind}:{float(level)}", what
+    if kind == JUDGED and (read := pair_filters.read_key(rest, id_of)) is not None:
+        return read
+    if kind in agreeing.KINDS and (read := agreeing.read_key(kind, rest, id_of)) is not None:
+        return read
     if kind == "chance" and len(parts := rest.rsplit(":", 2)) == 3:
         label, *ends = parts
         known = None if label == "any" else _label(label, id_of)
@@ -139,7 +154,8 @@ def _read(text: str, id_of: Callable[[str], int] | None) -> tuple[str | int, str
     raise BadInputError(
         f"the filter {text!r} cannot be read; use split:val, source:NAME, meta:KEY:VALUE, "
         "label:ID:yes, said:ID:yes, chance:ID:0.2:0.4, held-back:yes, complete:yes, misses:yes, "
-        "alarms:yes, certain:0.9:wrong, claim:0.9:broken or width:0.9:2"
+        "alarms:yes, certain:0.9:wrong, claim:0.9:broken, width:0.9:2, judged:masked:any:wrong, "
+        "agreement:any:disputed or voice:given:NAME"
     )
 
 
@@ -298,6 +314,8 @@ def _matches(
             return told.is_known[:, column] & _answered(said, values)
         case "chance":
             return _likely(board, condition, claims())
+        case "agreement" | "voice":
+            return agreeing.matching(board, str(condition.key), values)
         case _:
             return _answered(_mistaken(board, condition.kind, claims()), values)
 

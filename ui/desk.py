@@ -72,7 +72,9 @@ class Desk:
         keep = census.keep([one for one in conditions if one.kind in COUNTED])
         others = [one for one in conditions if one.kind not in COUNTED]
         if others:
-            found = bench.evaluator.matching(others, bench.people.board_of(eyes))
+            # What is judged is counted over the samples that all other filters leave.
+            asked = conditions if any(one.kind == api.JUDGED for one in others) else others
+            found = bench.evaluator.matching(asked, bench.people.board_of(eyes))
             keep &= np.isin(census.ids, found)
         return keep
 

@@ -103,15 +103,16 @@ def cross_fitted(
         folds: which fold a sample is in, 0, 1, ...
         otherwise: threshold of labels that have no YES or no NO in the other folds.
     """
-    predicted = np.zeros(scores.shape, bool)
+    predicted = scores >= otherwise
     for fold in range(int(folds.max(initial=-1)) + 1):
         here = folds == fold
-        for label in range(scores.shape[1]):
-            rows = known[:, label] & ~here
+        others = known & ~here[:, None]
+        # Of thousands of labels few have both.
+        has_both = (others & (targets > 0)).any(axis=0) & (others & (targets <= 0)).any(axis=0)
+        for label in np.flatnonzero(has_both):
+            rows = others[:, label]
             chosen = best_threshold(trade_off(scores[rows, label], targets[rows, label]))
-            predicted[here, label] = scores[here, label] >= (
-                otherwise if chosen is None else chosen
-            )
+            predicted[here, label] = scores[here, label] >= chosen
     return predicted
 
 

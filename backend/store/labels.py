@@ -340,22 +340,20 @@ def insert_labels(
     connection: Connection, seq: int, names: Sequence[str], *, pack: str = "main"
 ) -> list[int]:
     """Rows and edits of new labels under an operation; names are checked by `settle`."""
-    ids: list[int] = []
-    for name in names:
-        values = {**operations.LABEL_DEFAULTS, "name": name, "pack": pack, "aliases": "[]"}
-        values["is_live"] = True
-        inserted = t.labels.insert().values(values).returning(t.labels.c.id)
-        label = connection.execute(inserted).scalar_one()
-        operations.add_edits(
-            connection,
-            seq,
-            [
-                Edit("label", label, "is_live", True),
-                Edit("label", label, "name", name),
-                Edit("label", label, "pack", pack),
-            ],
-        )
-        ids.append(label)
+    rows = [
+        {**operations.LABEL_DEFAULTS, "name": name, "pack": pack, "aliases": "[]", "is_live": True}
+        for name in names
+    ]
+    if not rows:
+        return []
+    inserted = t.labels.insert().returning(t.labels.c.id, sort_by_parameter_order=True)
+    ids = list(connection.execute(inserted, rows).scalars())
+    edits = [
+        Edit("label", label, field, value)
+        for label, name in zip(ids, names, strict=True)
+        for field, value in (("is_live", True), ("name", name), ("pack", pack))
+    ]
+    operations.add_edits(connection, seq, edits)
     return ids
 
 

@@ -175,14 +175,14 @@ def _default(subject: str, field: str) -> object:
 
 
 def _apply_to_labels(connection: Connection, cells: dict[Cell, object]) -> bool:
-    by_label: dict[int, dict[str, object]] = {}
+    by_field: dict[str, list[dict[str, object]]] = {}
     for (subject, subject_id, field), value in cells.items():
         if subject == "label" and not field.startswith(KEPT):
             column_value = json.dumps(value) if field == "aliases" else value
-            by_label.setdefault(subject_id, {})[field] = column_value
-    for label, values in by_label.items():
-        connection.execute(t.labels.update().where(t.labels.c.id == label).values(values))
-    return bool(by_label)
+            by_field.setdefault(field, []).append({"b_id": subject_id, "b_value": column_value})
+    for field, rows in by_field.items():
+        _set_column(connection, t.labels, field, rows)
+    return bool(by_field)
 
 
 def _apply_to_samples(connection: Connection, cells: dict[Cell, object]) -> None:
@@ -201,14 +201,21 @@ def _apply_to_samples(connection: Connection, cells: dict[Cell, object]) -> None
     if metadata:
         by_field["metadata"] = _merged_metadata(connection, metadata)
     for field, rows in by_field.items():
-        statement = (
-            t.samples.update()
-            .where(t.samples.c.id == sa.bindparam("b_id"))
-            .values({field: sa.bindparam("b_value")})
-        )
-        connection.execute(statement, rows)
+        _set_column(connection, t.samples, field, rows)
     if names:
         _apply_names(connection, names)
+
+
+def _set_column(
+    connection: Connection, table: sa.Table, field: str, rows: list[dict[str, object]]
+) -> None:
+    """One column of many rows in one statement; `rows` of "b_id" and "b_value"."""
+    statement = (
+        table.update()
+        .where(table.c.id == sa.bindparam("b_id"))
+        .values({field: sa.bindparam("b_value")})
+    )
+    connection.execute(statement, rows)
 
 
 def _merged_metadata(

@@ -407,8 +407,10 @@ def test_five_thousand_labels_are_judged_by_those_that_were_decided(
         bench.add(file)
         bench.correct(
             [
-                {"sample": f"t{i}", "label": name, "verdict": "yes" if i % 5 == k else "no"}
+                # Four are said to show what they do not name, which is missed.
+                {"sample": f"t{i}", "label": name, "verdict": "yes" if shown == k else "no"}
                 for i in range(20)
+                for shown in [(i + (i > 15)) % 5]
                 for k, name in enumerate(THINGS)
             ]
         )
@@ -419,7 +421,15 @@ def test_five_thousand_labels_are_judged_by_those_that_were_decided(
         # Where everything else is NO, every label takes part, and all is still counted.
         whole = bench.evaluator.compare(Question("val", unknown="no"))
         assert whole.evaluation().pairs == 20 * 5_000
-        wrong = whole.instead()
-        assert wrong.pairs.counts.sum() + wrong.missed_alone.sum() > 0 or wrong.missed.sum() == 0
+        wrong, table = whole.instead(), whole.table
+        misses = (table.said < (table.targets > 0)).sum(axis=1)
+        alarms = (table.said > (table.targets > 0)).sum(axis=1)
+        assert table.known.all()
+        assert misses.sum() > 0
+        assert alarms.sum() > 0
+        # A sample with two misses and three false alarms is in six pairs; with none in no pair.
+        assert wrong.pairs.counts.sum() == (misses * alarms).sum()
+        assert wrong.missed_alone.sum() == misses[alarms == 0].sum()
+        assert wrong.alarms_alone.sum() == alarms[misses == 0].sum()
     finally:
         bench.close()

@@ -289,20 +289,20 @@ def test_five_thousand_labels(bench: api.Workbench) -> None:
     labels = [Label(n, f"label {n}", "main") for n in range(5000)]
     words = Words()
     offset = 0
-    for sample in bench.samples()[:4]:
-        for label in labels:
-            for who, verdict in (("ann", YES), ("ben", NO if label.id % 5 == 0 else YES)):
-                offset += 1
-                words.take(Correction(offset, sample.id, label.id, verdict, who, 0.0, "op"))
+    sample = bench.samples()[0]
+    for label in labels:
+        for who, verdict in (("ann", YES), ("ben", NO if label.id % 5 == 0 else YES)):
+            offset += 1
+            words.take(Correction(offset, sample.id, label.id, verdict, who, 0.0, "op"))
     board = Board.empty(3, 0).resized(bench.samples(), labels)
     board = replace(board, verdicts=words.verdicts, said=words.said)
     bench.live.board = board
     people = bench.people
     found = people.agreement()
-    assert (found.pairs, found.disputed, found.tied) == (20_000, 4000, 4000)
+    assert (found.pairs, found.disputed, found.tied) == (5000, 1000, 1000)
     assert len(found.labels) == 5000
-    assert people.disputes(10)[1] == 4000
-    assert len(people.others(bench.samples()[0].id, "ben")) == 5000
+    assert people.disputes(10)[1] == 1000
+    assert len(people.others(sample.id, "ben")) == 5000
 
 
 def test_the_command_tells_adjudicates_and_blinds(

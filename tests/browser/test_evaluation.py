@@ -121,6 +121,15 @@ def test_every_number_opens_its_samples(looked_at: str, open_page: Callable[...,
         (cells.nth(k).get_by_test_id("eval-figure").get_attribute("href"), number)
         for k, number in ((2, yes + no), (3, yes - misses + alarms), (4, yes))
     ]
+    summary = page.locator("[data-testid=f1-row] td")
+    assert summary.count() == 21
+    assert summary.locator("> [data-testid=eval-behind]").count() == 21, "each number is a link"
+    assert page.locator(".pl-eval-tile [data-testid=eval-behind]").count() >= 6
+    op = page.locator("[data-testid=f1-row][data-measure=OP] [data-way=threshold]")
+    for link in op.get_by_test_id("eval-behind").all():
+        assert link.get_attribute("data-count") != "0"
+        figures.append((link.get_attribute("href"), int(link.get_attribute("data-count"))))
+    assert len(figures) == 6, "all, right and wrong suggestions"
     part(page, "instead")
     links = page.locator("[data-testid=eval-instead] [data-testid=eval-link]")
     found += [(one.get_attribute("href"), one.get_attribute("data-count")) for one in links.all()]
@@ -137,6 +146,32 @@ def test_every_number_opens_its_samples(looked_at: str, open_page: Callable[...,
     page.get_by_test_id("evaluate-slice").click()
     page.wait_for_selector("[data-testid=evaluation][data-shown=labels]")
     assert page.get_by_test_id("evaluation").get_attribute("data-n") == found[-1][1], page.url
+
+
+def test_figures_and_points_of_charts_open_by_key(
+    looked_at: str, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(looked_at + "/learn?split=val&part=slices&by=source#evaluation")
+    ready(page, "slices")
+    wrong = page.locator("[data-testid=f1-row][data-measure=OR] [data-way='top-3'] a").last
+    count = int(wrong.get_attribute("data-count"))
+    assert wrong.inner_text() == f"{count} missed"
+    wrong.press("Enter")
+    assert grid_count(page) == count
+    assert "among the top 3" in page.locator(".pl-x-chips").inner_text()
+    page.go_back()
+    ready(page, "slices")
+    chart = page.locator("[data-testid=chart-slices][data-drawn]")
+    chart.wait_for()
+    chart.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("[data-testid=chart-slices][data-at='0']")
+    page.keyboard.press("ArrowLeft")  # round to the last, the largest slice
+    page.wait_for_selector("[data-testid=chart-slices]:not([data-at='0'])")
+    first = page.get_by_test_id("slice-row").first
+    count = int(first.get_by_test_id("eval-link").get_attribute("data-count"))
+    page.keyboard.press("Enter")
+    assert grid_count(page) == count
 
 
 def test_a_threshold_is_chosen_on_its_curve_kept_and_undone(

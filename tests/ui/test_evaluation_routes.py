@@ -104,7 +104,7 @@ def samples(web: TestClient, *filters: str) -> int:
 @pytest.mark.parametrize("unknown", ["masked", "no", "complete"])
 def test_a_number_is_the_samples_that_explore_shows_for_it(web: TestClient, unknown: str) -> None:
     told = asked(web, unknown=unknown)
-    base, no = told["base"], told["no"]
+    base, no = told["base"], ["no", "unknown"] if unknown == "no" else ["no"]
     assert told["told"]["unknown"] == unknown
     rows = asked(web, "/labels", unknown=unknown)["rows"]
     assert {row["name"] for row in rows} == set(NAMES)
@@ -125,6 +125,26 @@ def test_a_number_is_the_samples_that_explore_shows_for_it(web: TestClient, unkn
     assert found["rows"] or unknown == "complete"
     for one in asked(web, "/slices", unknown=unknown, by="source")["rows"]:
         assert one["n"] == samples(web, *base, one["filter"])
+
+
+def test_each_figure_of_the_summary_opens_as_many_samples_as_it_says(web: TestClient) -> None:
+    for query in ({}, {"unknown": "no"}, {"filter": "source:town"}):
+        told = asked(web, **query)
+        assert set(told["figures"]) == {
+            *("mAP", "mAP_micro", "mAP_weighted", "ece"),
+            *told["told"]["f1"]["threshold"],
+        }
+        numbers = set()
+        for by_way in told["figures"].values():
+            for figure in by_way.values():
+                for behind in filter(None, figure.values()):
+                    assert samples(web, *told["base"], behind["filter"]) == behind["samples"]
+                    numbers.add(behind["samples"])
+        assert len(numbers) > 5, "they are not all the same samples"
+    # Another filter in Explore narrows the same pairs.
+    one = told["figures"]["OP"]["threshold"]["wrong"]["filter"]
+    town, home = (samples(web, "split:val", f"source:{name}", one) for name in ("town", "home"))
+    assert town + home == samples(web, "split:val", one)
 
 
 def test_a_matrix_holds_the_counts_of_its_pairs(web: TestClient) -> None:

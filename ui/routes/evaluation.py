@@ -85,7 +85,8 @@ def _add_comparison(routes: APIRouter, context: Context) -> None:
     def summary(request: Request, asked: Asked) -> Response:
         """All numbers of the comparison, and how its samples are found in Explore."""
         bench = context.of(request)
-        told = asdict(bench.evaluator.compare(asked).evaluation())
+        comparison = bench.evaluator.compare(asked)
+        told = asdict(comparison.evaluation())
         aps = told.pop("ap")
         told.pop("ap_intervals")
         chosen = told.pop("thresholds")
@@ -95,6 +96,10 @@ def _add_comparison(routes: APIRouter, context: Context) -> None:
                 "kind": bench.kind,
                 "read_only": context.is_read_only,
                 "told": told,
+                "figures": {
+                    name: {way: asdict(one) for way, one in by_way.items()}
+                    for name, by_way in comparison.figures().items()
+                },
                 "ranked": len(aps),
                 "chosen": len(chosen),
                 "labels": [{"id": label.id, "name": label.name} for label in bench.labels()]
@@ -103,7 +108,6 @@ def _add_comparison(routes: APIRouter, context: Context) -> None:
                 "num_labels": len(bench.labels()),
                 "num_verdicts": sum(map(len, bench.verdicts().values())),
                 "base": base_filters(asked),
-                "no": ["no", "unknown"] if asked.unknown == "no" else ["no"],
                 "slice_keys": [asdict(key) for key in bench.evaluator.slice_keys()],
             }
         )
@@ -343,8 +347,7 @@ def _curve(found: api.LabelCurve) -> dict[str, object]:
     curve = found.curve
     num = len(curve.thresholds)
     at = np.unique(np.linspace(0, num - 1, min(num, MOST_POINTS)).astype(int))
-    bins = np.linspace(0, 1, HISTOGRAM_BINS + 1)
-    yes = found.targets > 0
+    yes_bins, no_bins = found.spread(HISTOGRAM_BINS)
     return {
         "score": asdict(found.score),
         "thresholds": curve.thresholds[at],
@@ -357,9 +360,9 @@ def _curve(found: api.LabelCurve) -> dict[str, object]:
         "no": curve.num_no,
         "wishes": found.wishes,
         "reliability": None if found.reliability is None else asdict(found.reliability),
-        "bins": bins,
-        "yes_bins": np.histogram(found.chances[yes], bins)[0],
-        "no_bins": np.histogram(found.chances[~yes], bins)[0],
+        "bins": np.linspace(0, 1, HISTOGRAM_BINS + 1),
+        "yes_bins": yes_bins,
+        "no_bins": no_bins,
     }
 
 

@@ -15,6 +15,11 @@ export function t(key, values = {}) {
   return words.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
 }
 
+/** The same with elements among `values`: strings and elements in turn, for `el` or `append`. */
+export function sentence(key, values) {
+  return t(key).split(/\{(\w+)\}/).map((part, k) => (k % 2 ? values[part] ?? `{${part}}` : part));
+}
+
 // ---- elements ------------------------------------------------------------------------------
 
 /**

@@ -14,11 +14,12 @@ export const short = (name, most = 22) => (name.length > most ? `${name.slice(0,
 
 /**
  * One chart: chart(words, {onPoint(point)}) gives {node, draw(make), clear()}; `make(colours)` gives
- * {traces, layout, height} and is asked again when light turns to dark.
+ * {traces, layout, height} and is asked again when light turns to dark. Points that open something
+ * have `customdata`; the arrow keys walk over them and Enter does what a click does.
  */
 export function chart(words, { onPoint = null, test = null } = {}) {
-  const node = el('div', { class: 'pl-chart', role: 'img', 'aria-label': words, 'data-testid': test });
-  let make = null, turn = 0;
+  const node = el('div', { class: 'pl-chart', role: onPoint ? 'application' : 'img', 'aria-label': words, 'data-testid': test, tabindex: onPoint ? '0' : null });
+  let make = null, turn = 0, at = -1;
 
   async function redraw() {
     if (!make) return;
@@ -35,6 +36,20 @@ export function chart(words, { onPoint = null, test = null } = {}) {
     }
   }
 
+  if (onPoint) {
+    node.addEventListener('keydown', event => {
+      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key], points = node.data ? pointsOf(node.data) : [];
+      if (!points.length || (!step && (event.key !== 'Enter' || at < 0))) return;
+      event.preventDefault();
+      if (!step) { onPoint(points[Math.min(at, points.length - 1)]); return; }
+      at = at < 0 && step < 0 ? points.length - 1 : (at + step + points.length) % points.length;
+      const { curveNumber, pointNumber } = points[at];
+      window.Plotly.Fx.hover(node, [{ curveNumber, pointNumber }]);
+      node.dataset.at = at;
+      node.setAttribute('aria-label', `${words}: ${[...node.querySelectorAll('.hoverlayer text')].map(each => each.textContent).join(' ')}`);
+    });
+    node.addEventListener('blur', () => { at = -1; delete node.dataset.at; node.setAttribute('aria-label', words); if (node.data) window.Plotly.Fx.unhover(node); });
+  }
   onTheme(node, redraw);
   const sized = new ResizeObserver(debounce(() => { if (node.data && node.isConnected && node.offsetWidth) window.Plotly.relayout(node, { width: node.offsetWidth }); }, 60));
   sized.observe(node);
@@ -44,6 +59,16 @@ export function chart(words, { onPoint = null, test = null } = {}) {
     draw(next) { make = next; node.hidden = false; return redraw(); },
     clear() { make = null; turn += 1; node.hidden = true; },
   };
+}
+
+/** The points of a figure that open something, as a click gives them; those of a heatmap row by row. */
+function pointsOf(traces) {
+  const found = [];
+  traces.forEach((trace, curveNumber) => (trace.customdata ?? []).forEach((value, k) => {
+    if (trace.type !== 'heatmap') { if (value !== null) found.push({ curveNumber, pointNumber: k, x: trace.x[k], y: trace.y[k], customdata: value }); return; }
+    value.forEach((address, j) => { if (address !== null) found.push({ curveNumber, pointNumber: [k, j], x: j, y: k, customdata: address }); });
+  }));
+  return found;
 }
 
 function base(node) {

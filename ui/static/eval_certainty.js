@@ -12,7 +12,8 @@ export function mountCertainty(node, desk) {
   let level = 0.9;
   const select = el('select', { class: 'pl-input', 'data-testid': 'certainty-level', onchange: () => { level = Number(select.value); show(); } }, LEVELS.map(value => el('option', { value, selected: value === level }, percents(value))));
   const told = el('p', { class: 'pl-dim pl-plain', 'data-testid': 'certainty-told' }), why = el('p', { class: 'pl-note', hidden: true, 'data-testid': 'certainty-why' });
-  const cover = chart(t('eval.chart.coverage'), { test: 'chart-coverage' }), sizes = chart(t('eval.chart.sizes'), { test: 'chart-sizes', onPoint: point => location.assign(url('/explore', filterAddress([`width:${level}:${point.x}`]))) }), abstain = chart(t('eval.chart.abstain'), { test: 'chart-abstain' });
+  const onPoint = point => { if (point.customdata) location.assign(point.customdata); };
+  const [cover, sizes, abstain] = ['coverage', 'sizes', 'abstain'].map(name => chart(t(`eval.chart.${name}`), { test: `chart-${name}`, onPoint }));
   const figure = (words, drawn) => el('figure', { class: 'pl-eval-figure' }, el('figcaption', { class: 'pl-small pl-dim' }, words), drawn.node);
   const grid = (test, columns) => {
     const body = el('tbody', {});
@@ -45,10 +46,11 @@ export function mountCertainty(node, desk) {
     await Promise.all([drawCover(points), found.why ? sizes.clear() : drawSizes(widths), abstention.points.length ? drawAbstain(abstention) : abstain.clear()]);
   }
   const cell = text => el('td', { class: 'num' }, text);
-  // Claims are of all samples that were decided since, whatever is compared above.
-  const claimed = (point, text, ...words) => desk.open(text, url('/explore', filterAddress(words.map(word => `claim:${point.level}:${word}:${point.first}:${point.last}`))), t(`eval.open.claim.${words.length > 1 ? 'all' : words[0]}`));
-  // Where undecided pairs are taken for NO there is no filter for them.
-  const certain = (point, text, word, n) => (n && desk.told().no.length === 1 ? desk.open(text, desk.address([`certain:${point.level}:${word}`]), t(`eval.open.certain.${word}`)) : text);
+  // Claims are of all samples that were decided since, whatever is compared above. A level is what was asked for, so it has no samples.
+  const claims = (point, ...words) => url('/explore', filterAddress(words.map(word => `claim:${point.level}:${word}:${point.first}:${point.last}`)));
+  const claimed = (point, text, ...words) => desk.open(text, claims(point, ...words), t(`eval.open.claim.${words.length > 1 ? 'all' : words[0]}`));
+  const address = (point, word) => desk.address([desk.judged('any', `${word === 'wrong' ? 'mistaken' : word}:${point.level}`)]);
+  const certain = (point, text, word, n) => (n ? desk.open(text, address(point, word), t(`eval.open.certain.${word}`)) : text);
 
   function drawCover(points) {
     if (!points.length) { cover.clear(); return null; }
@@ -56,7 +58,7 @@ export function mountCertainty(node, desk) {
     return cover.draw(ui => ({
       height: 260,
       traces: [
-        { type: 'scatter', mode: 'markers', x, y: points.map(point => point.realised), text: points.map(point => `${count(point.n)}, ${day(point.last)}`), marker: { color: ui.accent, size: 8 }, hovertemplate: t('eval.hover.coverage'),
+        { type: 'scatter', mode: 'markers', x, y: points.map(point => point.realised), text: points.map(point => `${count(point.n)}, ${day(point.last)}`), customdata: points.map(point => claims(point, 'kept', 'broken')), marker: { color: ui.accent, size: 8 }, hovertemplate: t('eval.hover.coverage'),
           error_y: { type: 'data', symmetric: false, array: points.map(point => point.high - point.realised), arrayminus: points.map(point => point.realised - point.low), color: ui.dim, thickness: 1.5, width: 4 } },
         { type: 'scatter', mode: 'lines', x: [0.5, points.length + 0.5], y: [level, level], line: { color: ui.text, width: 1.5, dash: 'dash' }, hoverinfo: 'skip' },
       ],
@@ -65,7 +67,7 @@ export function mountCertainty(node, desk) {
   }
 
   const drawSizes = widths => sizes.draw(ui => ({
-    height: 260, traces: [{ type: 'bar', x: widths.undecided, y: widths.samples, marker: { color: ui.accent }, hovertemplate: t('eval.hover.sizes') }],
+    height: 260, traces: [{ type: 'bar', x: widths.undecided, y: widths.samples, customdata: widths.undecided.map(n => url('/explore', filterAddress([`width:${level}:${n}`]))), marker: { color: ui.accent }, hovertemplate: t('eval.hover.sizes') }],
     layout: { showlegend: false, bargap: 0.1, xaxis: axis(t('eval.certain.left'), { rangemode: 'tozero' }), yaxis: axis(t('eval.samples')) },
   }));
 
@@ -74,8 +76,9 @@ export function mountCertainty(node, desk) {
     return {
       height: 260,
       traces: [
+        // what probabilities alone would do is a what-if over every share, and nobody's samples
         { type: 'scatter', mode: 'lines', name: t('eval.certain.plain'), x: found.share, y: found.wrong, line: { color: ui.unknown, width: 1.5, dash: 'dash' }, hovertemplate: '%{x:.0%}: %{y:.1%}<extra>%{fullData.name}</extra>' },
-        { type: 'scatter', mode: 'markers', name: t('eval.certain.sets'), x: known.map(point => point.answered), y: known.map(point => point.wrong), text: known.map(point => percents(point.level)), marker: { color: known.map(point => (point.level === level ? ui.text : ui.accent)), size: known.map(point => (point.level === level ? 11 : 8)), symbol: known.map(point => (point.level === level ? 'diamond' : 'circle')) },
+        { type: 'scatter', mode: 'markers', name: t('eval.certain.sets'), x: known.map(point => point.answered), y: known.map(point => point.wrong), text: known.map(point => percents(point.level)), customdata: known.map(point => address(point, point.num_wrong ? 'wrong' : 'answered')), marker: { color: known.map(point => (point.level === level ? ui.text : ui.accent)), size: known.map(point => (point.level === level ? 11 : 8)), symbol: known.map(point => (point.level === level ? 'diamond' : 'circle')) },
           error_y: { type: 'data', symmetric: false, array: known.map(point => point.high - point.wrong), arrayminus: known.map(point => point.wrong - point.low), color: ui.dim, thickness: 1, width: 3 }, hovertemplate: '%{text}: %{x:.0%}, %{y:.1%}<extra>%{fullData.name}</extra>' },
       ],
       layout: { xaxis: axis(t('eval.certain.answered'), { range: [0, 1.05], tickformat: '.0%' }), yaxis: axis(t('eval.certain.wrong'), { rangemode: 'tozero', tickformat: '.0%' }) },

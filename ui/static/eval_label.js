@@ -1,8 +1,8 @@
 // One label of the evaluation: precision and recall over every threshold, a threshold to choose and
 // keep, where the probabilities of YES and NO lie, and whether they are what they say.
-import { api, count, el, emit, newOp, t, toast, toastError } from './base.js';
+import { api, count, el, emit, newOp, sentence, t, toast, toastError } from './base.js';
 import { axis, between, chart, number } from './charts.js';
-import { reliabilityFigure } from './eval_calibration.js';
+import { binAddress, openBin, reliabilityFigure } from './eval_calibration.js';
 
 export function mountLabel(root, desk, { onClose, onKept }) {
   const title = el('h3', { class: 'pl-h2', tabindex: '-1' }), facts = el('p', { class: 'pl-dim pl-plain' });
@@ -16,8 +16,8 @@ export function mountLabel(root, desk, { onClose, onKept }) {
   const saving = el('div', { class: 'pl-row' }, keep, half);
   const over = chart(t('eval.chart.threshold'), { onPoint: point => move(point.x), test: 'chart-threshold' });
   const trade = chart(t('eval.chart.pr'), { onPoint: point => { if (Number.isFinite(point.customdata)) move(point.customdata); }, test: 'chart-pr' });
-  const spread = chart(t('eval.chart.spread'), { test: 'chart-spread' });
-  const sure = chart(t('eval.chart.reliability'), { test: 'chart-label-reliability' });
+  const spread = chart(t('eval.chart.spread'), { test: 'chart-spread', onPoint: point => location.assign(point.customdata) });
+  const sure = chart(t('eval.chart.reliability'), { test: 'chart-label-reliability', onPoint: openBin });
   const links = el('div', { class: 'pl-row' });
   const figure = (words, drawn) => el('figure', { class: 'pl-eval-figure' }, el('figcaption', { class: 'pl-small pl-dim' }, words), drawn.node);
   root.replaceChildren(el('header', { class: 'pl-learn-head' }, title, el('div', { class: 'pl-row' }, links, close)), facts,
@@ -34,7 +34,7 @@ export function mountLabel(root, desk, { onClose, onKept }) {
     const { score } = answer;
     root.dataset.label = score.name;
     title.textContent = score.name;
-    facts.textContent = t('eval.label.facts', { yes: count(score.yes), no: count(score.no), ap: number(score.ap), between: score.interval ? ` (${between(score.interval)})` : '' });
+    facts.replaceChildren(...sentence('eval.label.facts', { yes: desk.link(score.yes, of('yes')), no: desk.link(score.no, of('no')), ap: desk.from(score.ap, number(score.ap), of('decided')), between: score.interval ? ` (${between(score.interval)})` : '' }));
     links.replaceChildren(desk.csv('threshold', { id }));
     saving.hidden = desk.told().read_only;
     half.hidden = !score.is_chosen;
@@ -43,15 +43,17 @@ export function mountLabel(root, desk, { onClose, onKept }) {
     if (isOther) now = score.threshold;
     move(now, { isDrawn: false });
     if (!isTelling) for (const each of [over, trade, spread, sure]) each.clear();
-    else await Promise.all([drawOver(), trade.draw(ui => tradeFigure(ui)), spread.draw(ui => spreadFigure(ui)), answer.reliability ? sure.draw(ui => reliabilityFigure(ui, answer.reliability)) : sure.clear()]);
+    else await Promise.all([drawOver(), trade.draw(ui => tradeFigure(ui)), spread.draw(ui => spreadFigure(ui)), answer.reliability ? sure.draw(ui => reliabilityFigure(ui, answer.reliability, null, (word, edges) => binAddress(desk, id, word, edges))) : sure.clear()]);
   }
+
+  const of = what => [desk.judged(state.score.id, what)];
 
   /** Counts at a threshold: those of the lowest score that is still as high. */
   function at(threshold) {
     let k = -1;
     while (k + 1 < state.thresholds.length && state.thresholds[k + 1] >= threshold) k += 1;
     const hits = k < 0 ? 0 : state.hits[k], said = k < 0 ? 0 : state.predicted[k];
-    return { hits, said, precision: said ? hits / said : null, recall: state.yes ? hits / state.yes : null, f1: said + state.yes ? 2 * hits / (said + state.yes) : null };
+    return { hits, said, from: k < 0 ? 1 : state.thresholds[k], precision: said ? hits / said : null, recall: state.yes ? hits / state.yes : null, f1: said + state.yes ? 2 * hits / (said + state.yes) : null };
   }
 
   function move(threshold, { isDrawn = true } = {}) {
@@ -60,7 +62,11 @@ export function mountLabel(root, desk, { onClose, onKept }) {
     slider.value = now;
     field.value = now.toFixed(2);
     const found = at(now);
-    told.textContent = t('eval.threshold.told', { at: now.toFixed(2), precision: number(found.precision), recall: number(found.recall), f1: number(found.f1), hits: count(found.hits), yes: count(state.yes), alarms: count(found.said - found.hits) });
+    const figure = (value, what) => desk.from(value, number(value), of(what));
+    told.replaceChildren(...sentence('eval.threshold.told', {
+      at: now.toFixed(2), precision: figure(found.precision, `said:${found.from}`), recall: figure(found.recall, 'yes'), f1: figure(found.f1, 'decided'),
+      hits: desk.link(found.hits, of(`hit:${found.from}`)), yes: desk.link(state.yes, of('yes')), alarms: desk.link(found.said - found.hits, of(`alarm:${found.from}`)),
+    }));
     keep.disabled = state.score.is_chosen && Math.abs(now - state.score.threshold) < 1e-9;
     if (isDrawn) { drawOver(); trade.draw(ui => tradeFigure(ui)); }
   }
@@ -100,7 +106,7 @@ export function mountLabel(root, desk, { onClose, onKept }) {
 
   function spreadFigure(ui) {
     const middles = state.yes_bins.map((_, k) => (state.bins[k] + state.bins[k + 1]) / 2);
-    const bars = (name, values, colour, shape) => ({ type: 'bar', name: t(`explore.verdict.${name}`), x: middles, y: values, marker: { color: colour, pattern: { shape } }, hovertemplate: '%{x:.2f}: %{y}<extra>%{fullData.name}</extra>' });
+    const bars = (name, values, colour, shape) => ({ type: 'bar', name: t(`explore.verdict.${name}`), x: middles, y: values, customdata: values.map((n, k) => (n ? desk.address(of(`${name}:${values.length}:${k}`)) : null)), marker: { color: colour, pattern: { shape } }, hovertemplate: '%{x:.2f}: %{y}<extra>%{fullData.name}</extra>' });
     return {
       height: 260, traces: [bars('yes', state.yes_bins, ui.yes, ''), bars('no', state.no_bins, ui.no, '/')],
       layout: { barmode: 'stack', bargap: 0.05, shapes: mark(ui), xaxis: axis(t('eval.probability'), { range: [0, 1] }), yaxis: axis(t('eval.samples')) },

@@ -49,17 +49,16 @@ export function mountLabels(node, desk) {
   }
 
   function row(entry) {
-    const { id } = entry, said = `said:${id}:yes`, unsaid = `said:${id}:no`, yes = `label:${id}:yes`;
-    const cell = (...parts) => el('td', { class: 'num' }, parts);
-    const decided = [yes, ...desk.no(id)], figure = (value, filters) => desk.from(value, number(value), filters);
+    const { id } = entry, of = what => [desk.judged(id, what)];
+    const cell = (...parts) => el('td', { class: 'num' }, parts), figure = (value, what) => desk.from(value, number(value), of(what));
     return el('tr', { 'data-testid': 'eval-label', 'data-label': entry.name, 'data-id': id, class: id === label ? 'on' : null },
       el('th', { scope: 'row' }, el('button', { type: 'button', class: 'pl-link-button', onclick: () => look(id) }, entry.name)),
-      cell(desk.link(entry.yes, [yes])), cell(desk.link(entry.no, desk.no(id))),
-      cell(figure(entry.ap, decided), entry.interval ? el('span', { class: 'pl-dim pl-small' }, ` ${between(entry.interval)}`) : null),
-      cell(figure(entry.precision, [...decided, said])), cell(figure(entry.recall, [yes])), cell(figure(entry.f1, decided)),
-      cell(desk.link(entry.misses, [yes, unsaid], t('eval.open.misses'))), cell(desk.link(entry.alarms, [...desk.no(id), said], t('eval.open.alarms'))),
-      cell(el('span', { class: entry.is_chosen ? 'pl-eval-chosen' : 'pl-dim', title: t(entry.is_chosen ? 'eval.threshold.chosen' : 'eval.threshold.half') }, entry.threshold.toFixed(2))),
-      cell(figure(entry.ece, decided)));
+      cell(desk.link(entry.yes, of('yes'))), cell(desk.link(entry.no, of('no'))),
+      cell(figure(entry.ap, 'decided'), entry.interval ? el('span', { class: 'pl-dim pl-small' }, ` ${between(entry.interval)}`) : null),
+      cell(figure(entry.precision, 'said')), cell(figure(entry.recall, 'yes')), cell(figure(entry.f1, 'decided')),
+      cell(desk.link(entry.misses, of('missed'), t('eval.open.misses'))), cell(desk.link(entry.alarms, of('alarm'), t('eval.open.alarms'))),
+      cell(el('span', { class: entry.is_chosen ? 'pl-eval-chosen' : 'pl-dim', title: t(entry.is_chosen ? 'eval.threshold.chosen' : 'eval.threshold.half') }, desk.from(entry.threshold, entry.threshold.toFixed(2), of('said')))),
+      cell(figure(entry.ece, 'stated:1:0')));
   }
 
   function drawPages(total) {

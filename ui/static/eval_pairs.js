@@ -1,6 +1,6 @@
 // Pairs of labels: what was said instead of what, and what goes together. Both as a matrix of the
 // labels with most to say and as a table whose counts open their samples.
-import { api, count, el, t } from './base.js';
+import { api, count, el, sentence, t } from './base.js';
 import { axis, chart, plain, short } from './charts.js';
 
 function part(node, desk, { name, words, columns, test }) {
@@ -12,8 +12,8 @@ function part(node, desk, { name, words, columns, test }) {
   node.append(what, picture.node, table, tools);
   return {
     picture,
-    fill(rows, sentence) {
-      what.textContent = sentence;
+    fill(rows, ...words) {
+      what.replaceChildren(...words);
       body.replaceChildren(...rows);
       table.hidden = !rows.length;
       tools.replaceChildren(desk.csv(name));
@@ -49,20 +49,19 @@ export function mountInstead(node, desk) {
   async function show() {
     const found = await api('/pl/api/evaluation/instead', { query: desk.query() });
     const { labels } = found;
-    const both = (a, b) => [`label:${a.id}:yes`, `said:${a.id}:no`, ...desk.no(b.id), `said:${b.id}:yes`];
-    const alone = a => [`label:${a.id}:yes`, `said:${a.id}:no`, 'alarms:no'], idle = b => [...desk.no(b.id), `said:${b.id}:yes`, 'misses:no'];
-    const rows = found.rows.map(pair => el('tr', { 'data-testid': 'instead-row', 'data-missed': pair.missed.name, 'data-said': pair.said.name }, el('th', { scope: 'row' }, pair.missed.name), el('td', {}, pair.said.name),
-      el('td', { class: 'num' }, desk.link(pair.count, both(pair.missed, pair.said))), el('td', { class: 'num' }, desk.from(pair.share, `${Math.round(100 * pair.share)} %`, [`label:${pair.missed.id}:yes`, `said:${pair.missed.id}:no`]))));
-    const sentence = found.missed + found.alarms ? t('eval.instead.what', { missed: count(found.missed), alarms: count(found.alarms), pairs: count(found.total) }) : t('eval.instead.none');
-    its.fill(rows, sentence);
-    // With "no" taken for undecided, "alarms:no" knows only real NO, so nothing is linked there.
-    const isLinked = desk.told().no.length === 1;
-    const cell = (n, words, filters) => ({ value: n || null, text: words, address: n && filters ? desk.address(filters) : null });
+    const missed = a => [desk.judged(a.id, 'missed')], alarm = b => [desk.judged(b.id, 'alarm')], both = (a, b) => [...missed(a), ...alarm(b)];
+    const rows = found.rows.map(pair => el('tr', { 'data-testid': 'instead-row', 'data-missed': pair.missed.name, 'data-said': pair.said.name }, el('th', { scope: 'row' }, desk.from(pair, pair.missed.name, missed(pair.missed))), el('td', {}, desk.from(pair, pair.said.name, alarm(pair.said))),
+      el('td', { class: 'num' }, desk.link(pair.count, both(pair.missed, pair.said))), el('td', { class: 'num' }, desk.from(pair.share, `${Math.round(100 * pair.share)} %`, missed(pair.missed)))));
+    const misses = desk.judged('any', 'missed'), alarms = desk.judged('any', 'alarm');
+    const fact = (n, ...filters) => (n ? desk.from(n, count(n), filters) : '0');
+    const facts = () => sentence('eval.instead.what', { missed: fact(found.missed, misses), alarms: fact(found.alarms, alarms), pairs: fact(found.total, misses, alarms) });
+    its.fill(rows, ...(found.missed + found.alarms ? facts() : [t('eval.instead.none')]));
+    const cell = (n, words, filters) => ({ value: n || null, text: words, address: n ? desk.address(filters) : null });
     const cells = labels.map((a, i) => [
       ...labels.map((b, j) => (i === j ? null : cell(found.matrix[i][j], t('eval.hover.instead', { a: plain(a.name), b: plain(b.name), n: count(found.matrix[i][j]) }), both(a, b)))),
-      cell(found.missed_alone[i], t('eval.hover.alone', { a: plain(a.name), n: count(found.missed_alone[i]) }), isLinked ? alone(a) : null),
+      cell(found.missed_alone[i], t('eval.hover.alone', { a: plain(a.name), n: count(found.missed_alone[i]) }), [desk.judged(a.id, 'alone')]),
     ]);
-    cells.push([...labels.map((b, j) => cell(found.alarms_alone[j], t('eval.hover.idle', { b: plain(b.name), n: count(found.alarms_alone[j]) }), isLinked ? idle(b) : null)), null]);
+    cells.push([...labels.map((b, j) => cell(found.alarms_alone[j], t('eval.hover.idle', { b: plain(b.name), n: count(found.alarms_alone[j]) }), [desk.judged(b.id, 'idle')])), null]);
     const names = labels.map(label => label.name);
     if (names.length) await its.picture.draw(ui => matrix(ui, [...names, t('eval.instead.idle')], [...names, t('eval.instead.alone')], cells, { y: t('eval.instead.missed'), x: t('eval.instead.said') }));
     else its.picture.clear();
@@ -79,11 +78,12 @@ export function mountTogether(node, desk) {
   async function show() {
     const found = await api('/pl/api/evaluation/together', { query: desk.query() });
     const { labels } = found, percent = share => `${Math.round(100 * share)} %`;
-    const both = (a, b) => [`label:${a.id}:yes`, `label:${b.id}:yes`], decided = a => [`label:${a.id}:yes`, ...desk.no(a.id)];
-    const said = (a, b) => [...decided(a), ...decided(b), `said:${a.id}:yes`, `said:${b.id}:yes`];
-    its.fill(found.rows.map(pair => el('tr', { 'data-testid': 'together-row', 'data-one': pair.one.name, 'data-other': pair.other.name }, el('th', { scope: 'row' }, pair.one.name), el('td', {}, pair.other.name),
-      el('td', { class: 'num' }, desk.link(pair.count, both(pair.one, pair.other))), el('td', { class: 'num' }, desk.from(pair.of_one, percent(pair.of_one), [`label:${pair.one.id}:yes`])), el('td', { class: 'num' }, desk.from(pair.of_other, percent(pair.of_other), [`label:${pair.other.id}:yes`])),
-      el('td', { class: 'num' }, desk.link(pair.said, said(pair.one, pair.other))))), found.total ? t('eval.together.what', { pairs: count(found.total) }) : t('eval.together.none'));
+    const shows = a => [desk.judged(a.id, 'yes')], both = (a, b) => [...shows(a), ...shows(b)], said = (a, b) => [desk.judged(a.id, 'said'), desk.judged(b.id, 'said')];
+    its.fill(found.rows.map(pair => el('tr', { 'data-testid': 'together-row', 'data-one': pair.one.name, 'data-other': pair.other.name }, el('th', { scope: 'row' }, desk.from(pair, pair.one.name, shows(pair.one))), el('td', {}, desk.from(pair, pair.other.name, shows(pair.other))),
+      el('td', { class: 'num' }, desk.link(pair.count, both(pair.one, pair.other))), el('td', { class: 'num' }, desk.from(pair.of_one, percent(pair.of_one), shows(pair.one))), el('td', { class: 'num' }, desk.from(pair.of_other, percent(pair.of_other), shows(pair.other))),
+      el('td', { class: 'num' }, desk.link(pair.said, said(pair.one, pair.other))))),
+    // how many pairs of labels there are is no number of samples: the rows open theirs
+    found.total ? t('eval.together.what', { pairs: count(found.total) }) : t('eval.together.none'));
     const cells = labels.map((a, i) => labels.map((b, j) => (i === j ? null : {
       value: found.matrix[i][j] / a.yes || null, address: found.matrix[i][j] ? desk.address(both(a, b)) : null,
       text: t('eval.hover.together', { a: plain(a.name), b: plain(b.name), n: count(found.matrix[i][j]), yes: count(a.yes), share: percent(found.matrix[i][j] / a.yes) }),

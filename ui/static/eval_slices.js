@@ -5,7 +5,7 @@ import { axis, between, chart, number, plain, short } from './charts.js';
 export function mountSlices(node, desk) {
   const by = el('select', { class: 'pl-input', 'data-testid': 'slice-by', 'aria-label': t('eval.slices.by'), onchange: () => { setAddress({ by: by.value === 'label' ? '' : by.value }); show(); } });
   const none = el('p', { class: 'pl-dim pl-plain', hidden: true }, t('eval.slices.none'));
-  const picture = chart(t('eval.chart.slices'), { test: 'chart-slices' });
+  const picture = chart(t('eval.chart.slices'), { test: 'chart-slices', onPoint: point => location.assign(point.customdata) });
   const columns = ['name', 'samples', 'mAP', 'CF1', 'OF1', 'ece', 'only'];
   const body = el('tbody', {});
   const table = el('div', { class: 'pl-table-scroll' }, el('table', { class: 'pl-table pl-eval-table', 'data-testid': 'eval-slices' },
@@ -29,9 +29,9 @@ export function mountSlices(node, desk) {
   }
 
   function row(one) {
-    const cell = (...parts) => el('td', { class: 'num' }, parts), figure = value => desk.from(value, number(value), [one.filter]);
-    return el('tr', { 'data-testid': 'slice-row', 'data-slice': one.name, 'data-filter': one.filter }, el('th', { scope: 'row' }, one.name || t('explore.facet.top')), cell(desk.link(one.n, [one.filter])),
-      cell(figure(one.mAP), one.interval ? el('span', { class: 'pl-dim pl-small' }, ` ${between(one.interval)}`) : null), cell(figure(one.CF1)), cell(figure(one.OF1)), cell(figure(one.ece)),
+    const cell = (...parts) => el('td', { class: 'num' }, parts), of = (scope, what) => [one.filter, desk.judged(scope, what)], figure = (value, ...pairs) => desk.from(value, number(value), of(...pairs));
+    return el('tr', { 'data-testid': 'slice-row', 'data-slice': one.name, 'data-filter': one.filter }, el('th', { scope: 'row' }, desk.from(one, one.name || t('explore.facet.top'), of('any', 'decided'))), cell(desk.link(one.n, of('any', 'decided'))),
+      cell(figure(one.mAP, 'ranked', 'decided'), one.interval ? el('span', { class: 'pl-dim pl-small' }, ` ${between(one.interval)}`) : null), cell(figure(one.CF1, 'shown', 'decided')), cell(figure(one.OF1, 'any', 'decided')), cell(figure(one.ece, 'any', 'stated:1:0')),
       el('td', {}, el('button', { type: 'button', class: 'pl-button small', 'data-testid': 'slice-only', onclick: () => desk.only(one.filter) }, t('eval.slices.only'))));
   }
 
@@ -41,7 +41,7 @@ export function mountSlices(node, desk) {
     return picture.draw(ui => ({
       height: Math.max(120, 20 * known.length + 56),
       traces: [{
-        type: 'scatter', mode: 'markers', x: known.map(one => one.mAP), y: known.map((_, k) => k), text: known.map(one => `${plain(one.name)}<br>${count(one.n)}`), hovertemplate: '%{text}<br>mAP %{x:.3f}<extra></extra>',
+        type: 'scatter', mode: 'markers', x: known.map(one => one.mAP), y: known.map((_, k) => k), customdata: known.map(one => desk.address([one.filter, desk.judged('ranked', 'decided')])), text: known.map(one => `${plain(one.name)}<br>${count(one.n)}`), hovertemplate: '%{text}<br>mAP %{x:.3f}<extra></extra>',
         marker: { color: ui.accent, size: 8 },
         error_x: { type: 'data', symmetric: false, array: known.map(one => (one.interval ? one.interval[1] - one.mAP : 0)), arrayminus: known.map(one => (one.interval ? one.mAP - one.interval[0] : 0)), color: ui.dim, thickness: 1.5, width: 3 },
       }],

@@ -13,10 +13,24 @@ export function filterWords(key, names) {
     const range = percents(Number(rest[1]), Number(rest[2]));
     return rest[0] === 'any' ? t('filter.chance.any', { range }) : t('filter.chance', { name, range });
   }
+  if (kind === 'judged') return judgedWords(rest, names);
+  if (kind === 'agreement') return t(`filter.agreement.${rest[1].replace('+files', '')}`, { name: rest[0] === 'any' ? t('filter.scope.any') : name });
+  if (kind === 'voice') return t(`filter.voice.${rest[0].replace('+files', '')}`, { who: rest.slice(1).join(':') });
   if (kind === 'certain' || kind === 'claim' || kind === 'width') return t(kind === 'width' ? 'filter.width' : `filter.${kind}.${rest[1]}`, { level: Math.round(100 * Number(rest[0])), n: rest[1] });
   if (kind === 'meta') return `${rest[0]}: ${rest.slice(1).join(':')}`;
   if (kind === 'split' || kind === 'source') return `${t(`explore.facet.${kind}`)}: ${rest.join(':') || t('explore.facet.top')}`;
   return t(`filter.${kind}.${rest[0]}`);
+}
+
+/** A pair that a figure of the evaluation counts: whose, which, and what undecided pairs are. */
+function judgedWords([unknown, scope, what, ...more], names) {
+  const name = /^\d+$/.test(scope) ? names.get(scope) ?? '?' : t(`filter.scope.${scope}`), [one, other] = more;
+  const words = [t(`filter.judged.${what}`, { name, level: Math.round(100 * Number(one)) })];
+  if (what === 'decided' && one) words.push(t('filter.judged.pack', { pack: more.join(':') }));
+  else if (other !== undefined && Number(one) > 1) words.push(t('filter.judged.range', { range: percents(Number(other) / Number(one), (Number(other) + 1) / Number(one)) }));
+  else if (other === undefined && one && ['said', 'hit', 'missed', 'alarm', 'wrong'].includes(what)) words.push(Number.isFinite(Number(one)) ? t('filter.judged.from', { at: Number(one).toFixed(2) }) : t(`filter.judged.${one}`));
+  if (unknown !== 'masked') words.push(t(`filter.judged.unknown.${unknown}`));
+  return words.join(', ');
 }
 
 /** The query of the Learn page that evaluates these filters; a split among them is the one to evaluate. */

@@ -1,6 +1,6 @@
 // The Learn page's evaluation: one question (which samples, which slice, what an undecided pair is)
 // and its answer in parts. A part is asked for when it is looked at; every number links to its samples.
-import { api, count, debounce, el, listen, params, setAddress, t, toastError, url } from './base.js';
+import { api, count, debounce, el, listen, params, sentence, setAddress, t, toastError, url } from './base.js';
 import { between, number } from './charts.js';
 import { mountCalibration } from './eval_calibration.js';
 import { mountCertainty } from './eval_certainty.js';
@@ -65,8 +65,11 @@ export function mountEvaluation(root) {
     from: (value, text, filters) => (value === null || value === undefined ? '–' : el('a', { href: desk.address(filters), class: 'pl-quiet-link', 'data-testid': 'eval-figure', title: t('eval.open.these') }, text)),
     /** Any text that opens samples by an address. */
     open: (text, href, words) => el('a', { href, class: 'pl-quiet-link', 'data-testid': 'eval-link', title: words }, text),
-    /** The filters for "this label is NO" in this question. */
-    no: id => told.no.map(state => `label:${id}:${state}`),
+    /** The filter for samples with a pair that counts here; `scope` a label's id or any, shown, ranked (pair_filters.py). */
+    judged: (scope, what) => `judged:${asked.unknown}:${scope}:${what}`,
+    /** A figure and the samples that the server counted behind it. */
+    behind: (value, text, behind, words = t('eval.open', { n: count(behind.samples) })) => (value === null || value === undefined ? '–'
+      : el('a', { href: desk.address([behind.filter]), class: 'pl-quiet-link', 'data-testid': 'eval-behind', 'data-count': behind.samples, title: words }, text)),
     csv: (name, more = {}) => el('a', { class: 'pl-button small', href: url('/pl/api/evaluation/table', { ...desk.query(), name, ...more }), download: '', 'data-testid': `csv-${name}` }, t('eval.csv')),
   };
 
@@ -101,7 +104,8 @@ export function mountEvaluation(root) {
     whole.hidden = !numbers.n;
     none.hidden = numbers.n > 0;
     none.textContent = t(!answer.num_labels ? 'eval.none.labels' : !answer.num_verdicts ? 'eval.none.verdicts' : asked.filters.length ? 'eval.none.slice' : `eval.none.${asked.split}`);
-    how.textContent = numbers.n ? [t('eval.counts', { n: count(numbers.n), pairs: count(numbers.pairs), version: numbers.version }), t(`eval.unknown.${numbers.unknown}.what`), t(`eval.split.${asked.split}.what`)].join(' ') : '';
+    const all = [desk.judged('any', 'decided')];
+    how.replaceChildren(...(numbers.n ? [...sentence('eval.counts', { n: desk.link(numbers.n, all), pairs: desk.from(numbers.pairs, count(numbers.pairs), all), version: numbers.version }), ' ', t(`eval.unknown.${numbers.unknown}.what`), ' ', t(`eval.split.${asked.split}.what`)] : []));
     root.dataset.n = numbers.n;
     if (numbers.n) { drawScores(answer); open(tab); } else root.dataset.shown = '';
   }
@@ -114,19 +118,24 @@ export function mountEvaluation(root) {
 
   // ---- the numbers -------------------------------------------------------------------------------
 
-  function drawScores({ told: numbers, ranked, chosen, num_labels: total }) {
-    const tile = (name, value, more) => el('div', { class: 'pl-eval-tile', 'data-testid': `score-${name}`, 'data-value': value ?? '', title: t(`eval.score.${name}.what`) },
-      el('span', { class: 'pl-dim pl-small' }, t(`eval.score.${name}`)), el('b', { class: 'pl-num' }, number(value)), el('span', { class: 'pl-dim pl-small pl-num' }, more));
+  function drawScores({ told: numbers, figures, ranked, chosen, num_labels: total }) {
+    const tile = (name, value, more, { all } = figures[name].threshold ?? figures[name]['']) => el('div', { class: 'pl-eval-tile', 'data-testid': `score-${name}`, 'data-value': value ?? '', title: t(`eval.score.${name}.what`) },
+      el('span', { class: 'pl-dim pl-small' }, t(`eval.score.${name}`)), el('b', { class: 'pl-num' }, desk.behind(value, number(value), all)), el('span', { class: 'pl-dim pl-small pl-num' }, more));
     const { ece, ece_cross_fitted: cross } = numbers;
     const tiles = el('div', { class: 'pl-eval-tiles' },
       tile('mAP', numbers.mAP, between(numbers.intervals.mAP) || t('eval.ranked', { n: count(ranked), total: count(total) })),
       tile('mAP_micro', numbers.mAP_micro, t('eval.score.mAP_micro.short')),
       tile('mAP_weighted', numbers.mAP_weighted, t('eval.score.mAP_weighted.short')),
       tile('CF1', numbers.CF1, between(numbers.intervals.CF1)), tile('OF1', numbers.OF1, between(numbers.intervals.OF1)),
-      tile('ece', cross ?? ece, cross === null ? (ece === null ? t('eval.ece.none') : '') : t('eval.ece.shown', { value: number(ece) })));
+      tile('ece', cross ?? ece, cross === null ? (ece === null ? t('eval.ece.none') : '') : sentence('eval.ece.shown', { value: desk.behind(ece, number(ece), figures.ece[''].all) }), figures[cross === null ? 'ece' : 'ece_cross_fitted']['']));
     const head = el('tr', {}, el('th', { scope: 'col' }, t('eval.measure')), WAYS.map(way => el('th', { scope: 'col', class: 'num', title: t(`eval.way.${way}.what`) }, t(`eval.way.${way}`))));
     const rows = ROWS.map(name => el('tr', { 'data-testid': 'f1-row', 'data-measure': name }, el('th', { scope: 'row', title: t(`eval.f1.${name}.what`) }, t(`eval.f1.${name}`)),
-      WAYS.map(way => el('td', { class: 'num', 'data-way': way }, number(numbers.f1[way]?.[name]), way === 'threshold' && numbers.intervals[name] ? el('span', { class: 'pl-dim pl-small' }, ` ${between(numbers.intervals[name])}`) : null))));
+      WAYS.map(way => {
+        const value = numbers.f1[way]?.[name], { all, right, wrong } = figures[name][way], kind = name.endsWith('R') ? 'recall' : 'other';
+        const part = (one, side) => (one.samples ? desk.behind(value, t(`eval.${side}.${kind}`, { n: count(one.samples) }), one, t(`eval.${side}.what`)) : t(`eval.${side}.${kind}`, { n: 0 }));
+        return el('td', { class: 'num', 'data-way': way }, desk.behind(value, number(value), all), way === 'threshold' && numbers.intervals[name] ? el('span', { class: 'pl-dim pl-small' }, ` ${between(numbers.intervals[name])}`) : null,
+          value === null ? null : el('span', { class: 'pl-dim pl-small pl-eval-sides' }, part(right, 'right'), ' · ', part(wrong, 'wrong')));
+      })));
     const words = [t('eval.definitions'), t(`eval.chosen.${chosen ? 'some' : 'none'}`, { n: count(chosen) }), t('eval.resamples', { n: count(numbers.resamples) })];
     scores.replaceChildren(tiles, el('details', { class: 'pl-eval-f1', open: isOpen() },
       el('summary', {}, t('eval.f1.title')), el('div', { class: 'pl-table-scroll' }, el('table', { class: 'pl-table pl-eval-table' }, el('thead', {}, head), el('tbody', {}, rows))),

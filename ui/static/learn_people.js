@@ -1,6 +1,7 @@
 // Several people: how far they agree, overall and per label, and where they differ. A dispute is
 // decided for everybody here; each one's own word stays in the log, and one undo takes it back.
-import { api, count, debounce, el, listen, newOp, params, percent, t, toast, toastError, url } from './base.js';
+import { api, count, debounce, el, listen, newOp, params, percent, sentence, t, toast, toastError, url } from './base.js';
+import { filterAddress } from './filter_words.js';
 
 const PAGE = 20, SAYS = ['yes', 'no', 'unsure'], MARKS = { yes: '✓', no: '✕', unsure: '?' };
 
@@ -35,10 +36,15 @@ export function mountPeople(root) {
   async function refresh() { await Promise.all([ask(), isDeciding ? null : askDisputes()]); }
 
   function show(state) {
-    alpha.textContent = state.alpha === null ? t('people.alpha.none') : t('people.alpha', { alpha: state.alpha.toFixed(3) });
+    const extra = files.checked ? '+files' : '';
+    // Blind, Explore shows the own words of who looks, and these count everybody's: nothing is opened.
+    const open = (n, text, filter) => (n && !state.isBlind ? el('a', { href: url('/explore', filterAddress([filter])), class: 'pl-quiet-link', 'data-testid': 'people-link', title: t('eval.open.these') }, text) : text);
+    const ofLabel = (id, what, n, text = count(n)) => open(n, text, `agreement:${id}:${what}${['tied', 'adjudicated'].includes(what) ? '' : extra}`);
+    const ofVoice = (who, what, n, text = count(n)) => open(n, text, `voice:${what}${extra}:${who}`);
+    alpha.replaceChildren(ofLabel('any', 'twice', state.alpha === null ? 0 : state.pairs, state.alpha === null ? t('people.alpha.none') : t('people.alpha', { alpha: state.alpha.toFixed(3) })));
     alpha.dataset.alpha = state.alpha ?? '';
-    const facts = t('people.facts', Object.fromEntries(['agreed', 'pairs', 'disputed', 'tied', 'adjudicated'].map(key => [key, count(state[key])])));
-    told.textContent = state.why ? `${state.why[0].toUpperCase()}${state.why.slice(1)}.` : `${facts}.`;
+    const facts = () => sentence('people.facts', Object.fromEntries(['agreed', 'pairs', 'disputed', 'tied', 'adjudicated'].map(key => [key, ofLabel('any', key === 'pairs' ? 'twice' : key, state[key])])));
+    told.replaceChildren(...(state.why ? [`${state.why[0].toUpperCase()}${state.why.slice(1)}.`] : [...facts(), '.']));
     blind.checked = state.isBlind;
     blind.disabled = state.readOnly;
     voices.hidden = csvs.people.hidden = !state.people.length;
@@ -46,14 +52,16 @@ export function mountPeople(root) {
     csvs.disputes.href = url('/pl/api/people/csv', { name: 'disputes' });
     root.classList.toggle('alone', state.people.length < 2 && !state.disputed);
     const trusted = state.isTrusting ? ['seen', 'wrong'] : [];
+    // What people are trusted with is estimated from what all of them said: it has no samples of its own.
     voices.replaceChildren(table(['who', 'verdicts', 'shared', 'agreeing', ...trusted], state.people.map(one =>
-      el('tr', { 'data-testid': 'person', 'data-who': one.who }, el('td', {}, one.who), cell(count(one.verdicts)), cell(count(one.shared)), cell(percent(one.agreeing) || '–'), trusted.map(column => share(one, column))))));
+      el('tr', { 'data-testid': 'person', 'data-who': one.who }, el('td', {}, one.who), cell(ofVoice(one.who, 'given', one.verdicts)), cell(ofVoice(one.who, 'shared', one.shared)),
+        cell([ofVoice(one.who, 'shared', one.shared, percent(one.agreeing) || '–'), one.agreeing < 1 && one.shared ? [' ', el('span', { class: 'pl-small' }, ofVoice(one.who, 'apart', one.shared, t('people.apart')))] : ''].flat()), trusted.map(column => share(one, column))))));
     trust.hidden = state.people.length < 2;
     trust.textContent = t(state.isTrusting ? 'people.trust' : 'people.trust.none');
     find.hidden = !state.labels.length && !find.value;
     labels.hidden = csvs.labels.hidden = !state.labels.length;
     labels.replaceChildren(table(['label', 'alpha', 'pairs', 'agreed', 'disputed'], state.labels.map(one => el('tr', { 'data-testid': 'label-agreement', 'data-label': one.label },
-      el('td', {}, el('button', { type: 'button', class: 'pl-people-label', onclick: () => narrow(one) }, one.label)), cell(one.alpha === null ? '–' : one.alpha.toFixed(3)), cell(count(one.pairs)), cell(count(one.agreed)), cell(count(one.disputed))))),
+      el('td', {}, el('button', { type: 'button', class: 'pl-people-label', onclick: () => narrow(one) }, one.label)), cell(one.alpha === null ? '–' : ofLabel(one.id, 'twice', one.pairs, one.alpha.toFixed(3))), cell(ofLabel(one.id, 'twice', one.pairs)), cell(ofLabel(one.id, 'agreed', one.agreed)), cell(ofLabel(one.id, 'disputed', one.disputed))))),
     state.more ? el('p', { class: 'pl-dim pl-small' }, t('people.more', { n: count(state.more) })) : '');
   }
 

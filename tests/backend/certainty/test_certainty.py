@@ -353,6 +353,10 @@ def test_filters_find_what_is_certain_and_what_of_it_is_wrong(decided):
             want[word] |= {sample.id} if is_so else set()
     assert all(want[word] for word in ("answered", "left", "complete"))
     assert {word: matching(decided, f"certain:0.8:{word}") for word in want} == want
+    # The evaluation's own filter on the same pairs, which it counts the abstention of.
+    names = {word: "mistaken" if word == "wrong" else word for word in want}
+    judged = {w: matching(decided, f"judged:masked:any:{names[w]}:0.8") for w in want}
+    assert judged == want
 
 
 def test_filters_find_widths_and_what_came_of_claims(decided):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 
 import numpy as np
@@ -87,10 +88,37 @@ def answers(numbers, labels=(*THINGS, *MOODS)):
     ]
 
 
+@pytest.fixture(scope="session")
+def taught_at(made, text_settings, tmp_path_factory):
+    """The same project with the pack moods taught, its lane used in full or as far as it earns."""
+
+    @functools.cache
+    def make(is_used_in_full):
+        path = tmp_path_factory.mktemp("taught") / "project"
+        shutil.copytree(made, path)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("backend.live.load_encoder", loaded)
+            if is_used_in_full:
+                patch.setattr(LanesLearner, "shares", (1.0,))
+            bench = api.open_project(path, settings=text_settings)
+            bench.packs.teach("moods")
+            bench.close()
+        return path
+
+    return make
+
+
 @pytest.fixture
-def bench(made, settings, tmp_path):
+def taught(request, taught_at):
+    """A test that asks for it gets `bench` with the pack moods taught: seconds of training."""
+    return taught_at("lanes_count" in request.fixturenames)
+
+
+@pytest.fixture
+def bench(request, made, settings, tmp_path):
     path = tmp_path / "project"
-    shutil.copytree(made, path)
+    asked = "taught" in request.fixturenames
+    shutil.copytree(request.getfixturevalue("taught") if asked else made, path)
     opened = api.open_project(path, settings=settings)
     yield opened
     opened.close()

@@ -30,9 +30,8 @@ def other(settings, tmp_path):
 
 
 def test_a_lane_goes_home_in_a_file_and_works_elsewhere(
-    bench, other, settings, tmp_path, lanes_count
+    bench, taught, other, settings, tmp_path, lanes_count
 ):
-    bench.packs.teach("moods")
     file = bench.packs.export("moods", tmp_path)
     report = other.packs.take(file)
     assert report.digest in {lane.digest for lane in other.learned.lanes}
@@ -49,8 +48,7 @@ def test_a_lane_goes_home_in_a_file_and_works_elsewhere(
     again.close()
 
 
-def test_files_that_are_no_lane_of_this_encoder_change_nothing(bench, settings, tmp_path):
-    bench.packs.teach("moods")
+def test_files_that_are_no_lane_of_this_encoder_change_nothing(bench, taught, settings, tmp_path):
     content = bench.packs.export("moods", tmp_path).read_bytes()
     version, labels = bench.version, bench.labels()
     edited = bytearray(content)
@@ -84,8 +82,7 @@ def edited(content, **changes):
     return pack_lane(replace(found, lane=lane, heads=heads))
 
 
-def test_a_lane_that_does_not_fit_leaves_no_trace(bench, other, tmp_path):
-    bench.packs.teach("moods")
+def test_a_lane_that_does_not_fit_leaves_no_trace(bench, taught, other, tmp_path):
     content = bench.packs.export("moods", tmp_path).read_bytes()
     found = unpack_lane(content)
     narrow = {name: array[..., :-1] for name, array in found.lane.arrays.items()}
@@ -109,8 +106,7 @@ def test_a_lane_that_does_not_fit_leaves_no_trace(bench, other, tmp_path):
     assert other.packs.take(content).pack == "moods"
 
 
-def test_a_file_goes_into_the_pack_that_was_asked_for(bench, other, tmp_path):
-    bench.packs.teach("moods")
+def test_a_file_goes_into_the_pack_that_was_asked_for(bench, taught, other, tmp_path):
     file = bench.packs.export("moods", tmp_path)
     assert other.packs.take(file, pack="feelings").pack == "feelings"
     assert [(label.name, label.pack) for label in other.labels()] == [
@@ -129,9 +125,8 @@ def test_a_pack_named_like_a_path_is_written_into_the_folder(bench, tmp_path):
 
 
 def test_a_project_opens_without_an_imported_lane_that_is_lost(
-    bench, other, settings, tmp_path, caplog
+    bench, taught, other, settings, tmp_path, caplog
 ):
-    bench.packs.teach("moods")
     other.packs.take(bench.packs.export("moods", tmp_path))
     version = other.version
     other.close()
@@ -146,8 +141,8 @@ def test_a_project_opens_without_an_imported_lane_that_is_lost(
     again.close()
 
 
-def test_a_damaged_file_of_a_lane_is_written_again(bench, settings):
-    digest = bench.packs.teach("moods").digest
+def test_a_damaged_file_of_a_lane_is_written_again(bench, taught, settings):
+    digest = bench.packs.last_report().digest
     logits = bench.board.logits.copy()
     path = bench.store.lanes.path(digest)
     whole = path.read_bytes()

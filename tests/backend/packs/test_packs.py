@@ -139,8 +139,7 @@ def test_two_versions_differ_where_suggestions_do(bench):
     assert all("apple" in change.gained for change in told.values())
 
 
-def test_the_curve_has_a_point_per_version_on_the_same_verdicts(bench):
-    bench.packs.teach("moods")
+def test_the_curve_has_a_point_per_version_on_the_same_verdicts(bench, taught):
     points = bench.packs.curve()
     assert [point.version for point in points] == [1, 2]
     now = {info.name: info.mAP for info in bench.packs.list()}
@@ -153,8 +152,7 @@ def test_a_lane_counts_in_the_scores_of_its_pack(bench, lanes_count):
     assert np.abs(bench.board.logits - before)[:, columns(bench, "moods")].max() > 0.01
 
 
-def test_where_a_lane_looked_is_told_over_the_words(bench, lanes_count):
-    bench.packs.teach("moods")
+def test_where_a_lane_looked_is_told_over_the_words(bench, taught, lanes_count):
     looks = bench.explain("t1", with_lanes=True).lanes
     np.testing.assert_allclose(looks["moods"].sum(), 1, atol=1e-5)
     assert len(looks["moods"]) == len(bench.explain("t1").forward)
@@ -205,8 +203,7 @@ def test_what_was_muted_stays_so_under_another_name(bench):
     assert bench.packs.muted() == set()
 
 
-def test_a_pack_is_removed_with_its_labels_and_one_undo_brings_it_back(bench, lanes_count):
-    bench.packs.teach("moods")
+def test_a_pack_is_removed_with_its_labels_and_one_undo_brings_it_back(bench, taught, lanes_count):
     labels, verdicts, logits = bench.labels(), bench.verdicts(), bench.board.logits.copy()
     bench.packs.remove("moods")
     assert [label.name for label in bench.labels()] == list(THINGS)

@@ -97,9 +97,9 @@ def wait(is_so):
     [("rate = 0.02", 1, ["main"]), ("selectors = 4", 0, ["main", "moods"])],
 )
 def test_another_recipe_takes_over_the_lanes_that_fit_it(
-    bench, settings, tmp_path, lanes_count, changed, lanes, due
+    bench, taught, settings, tmp_path, lanes_count, changed, lanes, due
 ):
-    digest = bench.packs.teach("moods").digest
+    digest = bench.packs.last_report().digest
     file = tmp_path / "other.toml"
     file.write_text(RECIPE + changed)
     bench.store.set("recipe", str(file))
@@ -114,8 +114,7 @@ def test_another_recipe_takes_over_the_lanes_that_fit_it(
     back.close()
 
 
-def test_an_imported_lane_comes_back_with_its_heads(bench, settings, tmp_path, lanes_count):
-    bench.packs.teach("moods")
+def test_an_imported_lane_comes_back_with_its_heads(bench, taught, settings, tmp_path, lanes_count):
     file = bench.packs.export("moods", tmp_path)
     bench.packs.drop("moods")
     bench.packs.take(file)
@@ -145,8 +144,7 @@ def test_an_imported_lane_comes_back_with_its_heads(bench, settings, tmp_path, l
     last.close()
 
 
-def test_a_pack_without_its_lane_is_left_alone_until_more_is_said(bench):
-    bench.packs.teach("moods")
+def test_a_pack_without_its_lane_is_left_alone_until_more_is_said(bench, taught):
     bench.packs.drop("moods")
     assert bench.packs.due() == ["main"]
     bench.correct(answers(range(32, 38), MOODS))  # 76 verdicts are no quarter more than 64
@@ -155,8 +153,7 @@ def test_a_pack_without_its_lane_is_left_alone_until_more_is_said(bench):
     assert bench.packs.due() == ["main", "moods"]
 
 
-def test_a_lane_that_was_brought_is_not_taught_over_at_once(bench, tmp_path):
-    bench.packs.teach("moods")
+def test_a_lane_that_was_brought_is_not_taught_over_at_once(bench, taught, tmp_path):
     file = bench.packs.export("moods", tmp_path)
     bench.packs.drop("moods")
     bench.store.set("taught_verdicts", {})
@@ -185,9 +182,8 @@ def test_only_verdicts_that_a_lane_learns_from_make_its_pack_due(bench):
 
 
 def test_a_removed_pack_that_is_brought_back_after_a_lost_cache_says_what_it_said(
-    bench, settings, lanes_count
+    bench, taught, settings, lanes_count
 ):
-    bench.packs.teach("moods")
     bench.packs.pause(True)
     logits = bench.board.logits[:, columns(bench, "moods")].copy()
     bench.packs.remove("moods")

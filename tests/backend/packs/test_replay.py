@@ -15,8 +15,7 @@ from tests.backend.packs.conftest import MOODS, answers, columns, reopened
 
 
 @pytest.mark.parametrize("gone", [("cache/versions",), ("cache/versions", "lanes")])
-def test_replaying_the_log_gives_the_same_model(bench, settings, gone, lanes_count):
-    bench.packs.teach("moods")
+def test_replaying_the_log_gives_the_same_model(bench, taught, settings, gone, lanes_count):
     bench.packs.teach("main")  # starts from the other lane
     bench.correct(answers([33], MOODS))
     bench.learn()
@@ -88,8 +87,9 @@ def test_verdicts_given_before_a_sample_was_read_are_learned_then(bench, setting
     again.close()
 
 
-def test_nothing_is_repeated_on_samples_that_have_to_be_read_first(bench, settings, lanes_count):
-    bench.packs.teach("moods")
+def test_nothing_is_repeated_on_samples_that_have_to_be_read_first(
+    bench, taught, settings, lanes_count
+):
     version, logits = bench.version, bench.board.logits.copy()
     bench.close()
     shutil.rmtree(bench.path / "cache")
@@ -103,8 +103,7 @@ def test_nothing_is_repeated_on_samples_that_have_to_be_read_first(bench, settin
     again.close()
 
 
-def test_with_the_whole_cache_gone_the_model_comes_back(bench, settings, lanes_count):
-    bench.packs.teach("moods")
+def test_with_the_whole_cache_gone_the_model_comes_back(bench, taught, settings, lanes_count):
     bench.correct(answers([33], MOODS))
     bench.learn()
     version, logits = bench.version, bench.board.logits.copy()
@@ -119,8 +118,8 @@ def test_with_the_whole_cache_gone_the_model_comes_back(bench, settings, lanes_c
     again.close()
 
 
-def test_what_a_lane_read_comes_back_without_the_readings(bench, settings, lanes_count):
-    digest = bench.packs.teach("moods").digest
+def test_what_a_lane_read_comes_back_without_the_readings(bench, taught, settings, lanes_count):
+    digest = bench.packs.last_report().digest
     cls = bench.board.lane_cls[digest].copy()
     bench.close()
     for file in ("tokens", "vectors.sqlite3"):
@@ -152,8 +151,7 @@ def test_reverting_brings_the_earlier_suggestions_back_and_work_goes_on(bench, s
     again.close()
 
 
-def test_a_compacted_project_opens_and_learns_what_is_left(bench, settings):
-    bench.packs.teach("moods")
+def test_a_compacted_project_opens_and_learns_what_is_left(bench, taught, settings):
     old = bench.version
     bench.remove_samples(["t5"])
     bench.learn()
