@@ -8,8 +8,8 @@ number of steps that were kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -20,40 +20,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from backend.methods.learners._lane_network import LaneNetwork, LaneWeights
+from backend.methods.learners._lane_plan import TrainedLane, TrainingPlan
 from backend.numerics.logistic import logistic
 from backend.types import LaneLessons, LaneReading
 
 GAIN = 10.0
 """A head reads the unit CLS times this: unit vectors alone would need very large weights."""
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """How a lane is trained.
-
-    Attributes:
-        rate: Adam's, of selectors and prefixes; the head's is `head_rate`.
-        decay: decoupled weight decay of selectors, prefixes and head.
-        max_epochs: times that every sample is seen at most.
-        patience: epochs without a better held-back loss after which it stops.
-        batch: samples per step.
-    """
-
-    rate: float = 0.003
-    head_rate: float = 0.01
-    decay: float = 0.01
-    max_epochs: int = 40
-    patience: int = 5
-    batch: int = 32
-
-
-@dataclass(frozen=True)
-class TrainedLane:
-    """Selectors (S, W), prefixes (B', 2, K, W), and the steps that led to them."""
-
-    selectors: Float[np.ndarray, "s w"]
-    prefixes: Float[np.ndarray, "b 2 k w"]
-    steps: int
 
 
 def first_lane(
@@ -152,6 +124,32 @@ def cls_of(
             )
             out[:, at : at + batch] = found.cpu().numpy()
     return out
+
+
+@contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """PyTorch on so many threads meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def where_it_looks(
+    network: LaneNetwork, lane: TrainedLane, reading: LaneReading
+) -> tuple[Float[np.ndarray, " p"], Float[np.ndarray, "s p"]]:
+    """`LanesLearner.look`."""
+    weights = stacked(network, [lane])
+    with torch.inference_mode():
+        tokens, real = padded([reading], network)
+        found = network(weights, tokens, real, with_maps=True)
+        attention = found.attention[0, 0].mean(1)  # (B, S)
+        selection = found.selection[0, 0]  # (B, S, P)
+        flow = torch.einsum("bs,bsp->p", attention, selection)
+        flow = flow / flow.sum().clamp(min=1e-12)
+        return flow.float().cpu().numpy(), selection[-1].float().cpu().numpy()
 
 
 def reading_on(device: torch.device) -> AbstractContextManager[object]:

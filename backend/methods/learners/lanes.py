@@ -30,9 +30,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from backend.contracts import State
@@ -44,16 +44,7 @@ from backend.methods.learners._heads import (
     check_scores,
     with_zero_shot,
 )
-from backend.methods.learners._lane_network import LaneNetwork
-from backend.methods.learners._lane_training import (
-    TrainedLane,
-    TrainingPlan,
-    cls_of,
-    first_lane,
-    padded,
-    stacked,
-    train,
-)
+from backend.methods.learners._lane_plan import TrainedLane, TrainingPlan
 from backend.types import Features, FrozenStack, LaneLessons, LaneReading, Lessons
 
 
@@ -229,13 +220,15 @@ class LanesLearner:
         shape = (own.lane_width, own.selectors, own.prefixes, own.prefixed_blocks)
         return "multi-lane " + "x".join(map(str, shape))
 
-    def network(self, stack: FrozenStack, *, device: str = "cpu") -> LaneNetwork:
+    def network(self, stack: FrozenStack, *, device: str = "cpu") -> Any:
         """The frozen blocks, ready for lanes; float32, since training moves by small steps."""
+        from backend.methods.learners._lane_network import LaneNetwork  # noqa: PLC0415
+
         return LaneNetwork(stack, device=device)
 
     def teach(
         self,
-        network: LaneNetwork,
+        network: Any,
         taught: LaneLessons,
         held: LaneLessons | None,
         *,
@@ -265,8 +258,9 @@ class LanesLearner:
             taught = _as_in_the_paper(taught)
         if not len(taught) or not taught.known.any():
             raise BadInputError("a lane learns from YES and NO verdicts, and this pack has none")
+        torch_side = _torch_side()
         if start is None:
-            lane = first_lane(
+            lane = torch_side.first_lane(
                 network,
                 selectors=own.selectors,
                 prefixes=own.prefixes,
@@ -275,10 +269,8 @@ class LanesLearner:
             )
         else:
             lane = TrainedLane(start["selectors"], start["prefixes"], 0)
-        before = torch.get_num_threads()
-        torch.set_num_threads(threads)
-        try:
-            lane = train(
+        with torch_side.on_threads(threads):
+            lane = torch_side.train(
                 network,
                 lane,
                 replace(self._plan, rate=own.post_norm_rate)
@@ -290,20 +282,17 @@ class LanesLearner:
                 seed=seed,
                 on_epoch=on_epoch,
             )
-        finally:
-            torch.set_num_threads(before)
         return {"selectors": lane.selectors, "prefixes": lane.prefixes}, lane.steps
 
     def read(
-        self, network: LaneNetwork, lanes: Sequence[State], readings: Sequence[LaneReading]
+        self, network: Any, lanes: Sequence[State], readings: Sequence[LaneReading]
     ) -> Float[np.ndarray, "t n w"]:
         """The CLS of T lanes for N samples, length 1."""
-        return cls_of(
-            network, [TrainedLane(x["selectors"], x["prefixes"], 0) for x in lanes], readings
-        )
+        trained = [TrainedLane(x["selectors"], x["prefixes"], 0) for x in lanes]
+        return _torch_side().cls_of(network, trained, readings)
 
     def look(
-        self, network: LaneNetwork, lane: State, reading: LaneReading
+        self, network: Any, lane: State, reading: LaneReading
     ) -> tuple[Float[np.ndarray, " p"], Float[np.ndarray, "s p"]]:
         """Where a lane looks on one sample, over its P tokens (class token included).
 
@@ -311,17 +300,10 @@ class LanesLearner:
             The weight that reaches the CLS from each token through the summaries, mean of heads
             and blocks, sum 1; and the selection of each selector in the last block.
         """
-        weights = stacked(network, [TrainedLane(lane["selectors"], lane["prefixes"], 0)])
-        with torch.inference_mode():
-            tokens, real = padded([reading], network)
-            found = network(weights, tokens, real, with_maps=True)
-            attention = found.attention[0, 0].mean(1)  # (B, S)
-            selection = found.selection[0, 0]  # (B, S, P)
-            flow = torch.einsum("bs,bsp->p", attention, selection)
-            flow = flow / flow.sum().clamp(min=1e-12)
-            return flow.float().cpu().numpy(), selection[-1].float().cpu().numpy()
+        trained = TrainedLane(lane["selectors"], lane["prefixes"], 0)
+        return _torch_side().where_it_looks(network, trained, reading)
 
-    def check_lane(self, network: LaneNetwork, arrays: State) -> None:
+    def check_lane(self, network: Any, arrays: State) -> None:
         """Refuse arrays that are no lane of this learner in this network.
 
         Raises:
@@ -342,6 +324,16 @@ class LanesLearner:
                 )
             if arrays[name].dtype != np.float32 or not np.isfinite(arrays[name]).all():
                 raise BadInputError(f"{name} hold numbers that are no finite float32")
+
+
+def _torch_side() -> Any:
+    """Training and reading, with PyTorch, which a project that opens has no use for yet.
+
+    Importing it takes longer than all else of opening one.
+    """
+    from backend.methods.learners import _lane_training  # noqa: PLC0415
+
+    return _lane_training
 
 
 def _lane_of(features: Features) -> np.ndarray:

@@ -11,7 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 from backend.methods.learners._lane_network import LaneNetwork, LaneWeights
-from backend.methods.learners._lane_training import TrainedLane, cls_of
+from backend.methods.learners._lane_plan import TrainedLane
+from backend.methods.learners._lane_training import cls_of
 from backend.methods.learners.lanes import LanesLearner
 from backend.types import FrozenBlock, FrozenStack, LaneLessons, LaneReading, Linear, Norm
 
