@@ -42,6 +42,16 @@ def test_the_front_door_loads_nothing_heavy() -> None:
     assert loaded.strip() == "[]"
 
 
+def test_what_a_recipe_needs_to_open_a_project_loads_no_torch() -> None:
+    code = (
+        "import sys\nfrom backend import catalogue, recipes\n"
+        "for key in recipes.load_recipe('default').methods.values():\n"
+        "    catalogue.load(key)\n"
+        "print('torch' in sys.modules)"
+    )
+    assert run(code).strip() == "False"
+
+
 def test_help_loads_nothing_that_is_not_python() -> None:
     code = "import sys, backend.__main__ as m; m.parser(); print('numpy' in sys.modules)"
     assert run(code).strip() == "False"
