@@ -13,7 +13,7 @@ def unit(array):
 
 
 def taken_by_hand(covering, worth, vectors, is_open, touched, *, k, seed):
-    """(row, value) in order: the definition, nothing remembered."""
+    """(row, value, share of anchors it is first to resemble) in order: nothing is remembered."""
     anchors = np.sort(np.random.default_rng(seed).permutation(len(vectors))[: covering.num_anchors])
     near = np.exp(covering.sharpness * (vectors @ vectors[anchors].T - 1))
     covered = near[touched].max(axis=0, initial=0)
@@ -22,12 +22,12 @@ def taken_by_hand(covering, worth, vectors, is_open, touched, *, k, seed):
     found = []
     for _ in range(min(k, is_open.sum())):
         gains = np.maximum(near - covered, 0).mean(axis=1)
-        rows = [row for row, _ in found]
+        rows = [row for row, _, _ in found]
         twins = np.maximum(vectors @ vectors[rows].T, 0).max(axis=1, initial=0) ** 4
         values = (covering.worth_share * worth + spread * gains) * (1 - twins)
         values[~is_open] = values[rows] = -np.inf
         row = int(values.argmax())
-        found.append((row, values[row]))
+        found.append((row, values[row], (near[row] - covered > 0.2).mean()))
         covered = np.maximum(covered, near[row])
     return found
 
@@ -41,8 +41,9 @@ def test_it_takes_what_is_best_at_every_step(few, worth_share):
     covering = Covering(worth_share, 5.0, 30, few)
     found = list(covering.take(worth, vectors, is_open, touched, k=20, seed=1))
     expected = taken_by_hand(covering, worth, vectors, is_open, touched, k=20, seed=1)
-    assert [one.row for one in found] == [row for row, _ in expected]
-    assert [one.value for one in found] == pytest.approx([v for _, v in expected], abs=1e-5)
+    assert [one.row for one in found] == [row for row, _, _ in expected]
+    assert [one.value for one in found] == pytest.approx([v for _, v, _ in expected], abs=1e-5)
+    assert [one.share for one in found] == pytest.approx([x for _, _, x in expected])
 
 
 def test_it_goes_on_where_nothing_is_left_to_cover():

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from backend import catalogue
+from backend.methods.pickers._openings import answers_of
+from backend.methods.pickers.part_centres import PartCentresPicker, _spread
 from backend.methods.pickers.stages import StagesPicker
 from backend.types import PickFacts
 
@@ -70,7 +72,7 @@ def test_width_counts_what_the_label_sets_leave_open_and_what_neighbours_share()
 
 def test_width_does_without_label_sets():
     scores = sure()
-    scores[8] = [0.2, 0.6, 0.05]
+    scores[8] = [0.11, 0.89, 0.09]  # undecided from 10 to 90 %
     assert pick("width", scores, clouds(), nothing())[0][2].startswith("2 labels undecided")
 
 
@@ -84,6 +86,45 @@ def test_centres_takes_the_farthest_each_time_as_brute_force_does():
         distance = {i: min(1 - float(pooled[i] @ pooled[j]) for j in known) for i in range(3, 40)}
         assert distance[row] == pytest.approx(max(distance.values()), abs=1e-5)
         known.append(row)
+
+
+def test_centres_begins_with_what_is_most_like_all_others():
+    pooled = clouds()
+    pooled[25] = unit(pooled.mean(axis=0))
+    typical = pooled @ pooled.mean(axis=0)
+    assert pick("centres", sure(), pooled, nothing())[0][0] == int(typical.argmax()) == 25
+
+
+@pytest.mark.parametrize("candidates", [256, 12])
+def test_part_centres_takes_the_newest_parts_each_time_as_brute_force_does(candidates):
+    rng = np.random.default_rng(4)
+    words, pooled = unit(rng.normal(size=(40, 5, 8))), unit(rng.normal(size=(40, 8)))
+    decided = nothing()
+    decided[:4] = True
+    picker = PartCentresPicker(PartCentresPicker.Settings(num_candidates=candidates))
+    facts = PickFacts(parts=lambda rows: [words[row] for row in rows])
+    found = picker.pick(sure(), pooled, decided, k=8, label_names=NAMES, facts=facts)
+    by_wholes = (pooled[4:] @ pooled[:4].T).max(axis=1)
+    left = sorted(range(4, 40), key=lambda row: by_wholes[row - 4])[:candidates]
+    known = list(words[:4].reshape(-1, 8))
+    for row, value, _ in found:
+        new = {i: float(np.mean(1 - (words[i] @ np.array(known).T).max(axis=1))) for i in left}
+        assert value == pytest.approx(max(new.values()), abs=1e-5)
+        assert new[row] == pytest.approx(value, abs=1e-5)
+        left.remove(row)
+        known += list(words[row])
+
+
+def test_few_parts_of_many_are_those_farthest_from_one_another():
+    rng = np.random.default_rng(6)
+    parts = unit(rng.normal(size=(30, 6)))
+    kept = _spread(parts, 7)
+    rows = [int(np.flatnonzero((parts == one).all(axis=1))[0]) for one in kept]
+    assert rows[0] == int((parts @ parts.mean(axis=0)).argmax())
+    for at in range(1, 7):
+        near = (parts @ parts[rows[:at]].T).max(axis=1)
+        assert near[rows[at]] == pytest.approx(near.min(), abs=1e-6)
+    np.testing.assert_array_equal(_spread(parts, 30), parts)
 
 
 def test_a_new_part_in_a_common_scene_is_found_by_parts_only():
@@ -101,7 +142,8 @@ def test_a_new_part_in_a_common_scene_is_found_by_parts_only():
 
 def test_gradients_draws_by_the_distance_between_outer_products():
     rng = np.random.default_rng(5)
-    scores, pooled = rng.random((12, 3)).astype(np.float32), unit(rng.normal(size=(12, 4)))
+    scores, pooled = rng.random((12, 3)).astype(np.float32), rng.normal(size=(12, 4))
+    pooled = pooled.astype(np.float32)  # of any length
     decided = rng.random((12, 3)) < 0.2
     decided[:, 0] = False
     chances = np.where(decided, 0, scores)
@@ -137,6 +179,14 @@ def test_disagreement_says_who_says_what():
     assert "nothing to compare" in pick("disagreement", scores, clouds(), nothing())[0][2]
 
 
+def test_disagreement_counts_the_widest_gap_and_not_how_many_differ():
+    one, other = sure(), sure()
+    one[4], other[4] = 0.5, 0.5
+    one[6, 0] = 0.9
+    found = pick("disagreement", sure(), clouds(), nothing(), 2, opinions={"a": one, "b": other})
+    assert [(row, round(gap, 2)) for row, gap, _ in found] == [(6, 0.88), (4, 0.48)]
+
+
 def test_rarity_finds_the_label_without_yes_and_then_another():
     scores = np.full((40, 3), 0.01, np.float32)
     scores[5:9, 0] = 0.9  # much believed in, and often confirmed already
@@ -147,6 +197,29 @@ def test_rarity_finds_the_label_without_yes_and_then_another():
     picks = pick("rarity", scores, clouds(), decided, 4, verdicts=said)
     assert {row for row, _, _ in picks} == {20, 21, 22, 30}
     assert "perhaps dog (6%), which has 0 YES" in {reason for _, _, reason in picks}
+
+
+def test_rarity_counts_what_it_took_as_if_it_were_what_is_believed():
+    rng = np.random.default_rng(8)
+    scores = rng.random((40, 3)).astype(np.float32)
+    known, likely, left = np.zeros(3), scores / scores.max(axis=0), list(range(40))
+    said = np.full((40, 3), np.nan, np.float32)
+    for row, value, _ in pick("rarity", scores, clouds(), nothing(), 8, verdicts=said):
+        worth = {i: float(likely[i] @ (1 / (1 + known))) for i in left}
+        assert value == pytest.approx(max(worth.values()), abs=1e-5)
+        assert worth[row] == pytest.approx(value, abs=1e-5)
+        left.remove(row)
+        known = known + scores[row]
+
+
+def test_answers_are_yes_and_others():
+    decided, said = nothing(4), np.full((4, 3), np.nan, np.float32)
+    decided[:3, 0] = decided[0, 1] = True
+    said[0, 0], said[1, 0], said[0, 1] = 1, 0, 1
+    yes, other = answers_of(decided, PickFacts(verdicts=said))
+    assert (yes.tolist(), other.tolist()) == ([1, 1, 0], [2, 0, 0])
+    yes, other = answers_of(decided, PickFacts())
+    assert (yes.tolist(), other.tolist()) == ([0, 0, 0], [3, 1, 0])
 
 
 def test_typicality_shows_each_kind_once_and_odd_ones_last():
