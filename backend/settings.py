@@ -48,7 +48,7 @@ class Settings:
     is_offline: bool = True
     token_cache_bytes: int = 4 * 2**30
     token_precision: str = "float16"  # noqa: S105  of numbers, no password
-    guide_names: bool = False
+    guide_names: bool = True
     limits: Limits = field(default_factory=Limits)
 
     @classmethod
@@ -73,7 +73,7 @@ class Settings:
                 env, "PATCHLANE_TOKEN_CACHE_BYTES", defaults.token_cache_bytes
             ),
             token_precision=_choice(env, "PATCHLANE_TOKEN_PRECISION", ("float16", "int8")),
-            guide_names=_choice(env, "PATCHLANE_GUIDE_NAMES", ("0", "1")) == "1",
+            guide_names=_choice(env, "PATCHLANE_GUIDE_NAMES", ("1", "0")) == "1",
             limits=Limits(
                 **{
                     name: _number(env, f"PATCHLANE_MAX_{name.upper()}", most)

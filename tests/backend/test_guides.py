@@ -87,7 +87,7 @@ def test_exemplars_are_never_from_held_back_samples(trips: api.Workbench) -> Non
 
 
 def test_the_precision_that_is_told_is_that_of_held_back_samples(trips: api.Workbench) -> None:
-    """A twin: sentences compared one by one, and scikit-learn's precision."""
+    """A twin: sentences compared one by one with examples beside the name, and scikit-learn."""
     guide, board = trips.guides.of("travel"), trips.board
     fingerprint = trips.pipeline.encoder.fingerprint
 
@@ -97,7 +97,10 @@ def test_the_precision_that_is_told_is_that_of_held_back_samples(trips: api.Work
         starts = sentence_starts(sample.text or "", layout.spans or ())
         return sentence_vectors(parts, starts)[0]  # all of these texts are one sentence
 
-    examples = [vector(board.row_of[one]) for one in shown(guide)]
+    column = board.column_named["travel"]
+    material = Material(trips.store, trips.pipeline, PartLessons(), board, column)
+    share, name = search(material, {}, since=0, shares=SHARES).share, board.label_vectors[column]
+    examples = [share * vector(board.row_of[s]) + (1 - share) * name for s in shown(guide)]
     held = np.flatnonzero(board.held_back)
     scores = [max(vector(row) @ one for one in examples) for row in held]
     truth = [
