@@ -143,8 +143,9 @@ def _examples(bench: Workbench, guide: Guide) -> Section:
     told = ""
     if guide.held_out is not None:
         told = (
-            f"Searching by these alone finds the label among {guide.held_out_of} held-back samples "
-            f"with an average precision of {guide.held_out:.2f}."
+            "Searching by these, beside the name where that finds more, finds the label among "
+            f"{guide.held_out_of} held-back samples with an average precision of "
+            f"{guide.held_out:.2f}."
         )
     figures = []
     for number, one in enumerate(guide.exemplars, 1):
