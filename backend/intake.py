@@ -5,9 +5,10 @@ Nothing is stored by a preview. A take goes on after every problem and reports i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ class ImportPreview:
 
     Attributes:
         format: the reader's name, e.g. "folder" or "coco".
-        kind: images or texts; None when only annotations came.
+        kind: what most samples are, images or texts; None when only annotations came.
         samples: drafts with a file or a text.
         annotations: verdicts, regions and predictions found.
     """
@@ -67,7 +68,8 @@ def reading(
 def preview(path: Path, *, settings: Settings, format: str = "auto") -> ImportPreview:
     """Read everything once and store nothing."""
     labels: dict[str, None] = {}
-    problems, first, samples, annotations, kind = [], [], 0, 0, None
+    problems, first, annotations = [], [], 0
+    samples: Counter[Kind] = Counter()
     name, found = reading(path, format=format, settings=settings)
     for item in found:
         if isinstance(item, FileProblem):
@@ -75,22 +77,37 @@ def preview(path: Path, *, settings: Settings, format: str = "auto") -> ImportPr
         elif isinstance(item, BroughtVectors):
             annotations += len(item.names)
         else:
-            if item.path is not None or item.text is not None:
-                samples += 1
-                kind = kind or (Kind.TEXT if item.text is not None else Kind.IMAGE)
+            if (kind := _kind_of(item)) is not None:
+                samples[kind] += 1
                 first += [item] if len(first) < FIRST_SHOWN else []
             annotations += len(item.verdicts) + len(item.regions) + len(item.predictions)
             mentioned = (*item.verdicts, *(r.label for r in item.regions), *item.predictions)
             labels.update(dict.fromkeys(mentioned))
     return ImportPreview(
         format=name,
-        kind=kind,
-        samples=samples,
+        kind=samples.most_common(1)[0][0] if samples else None,
+        samples=samples.total(),
         annotations=annotations,
         labels=tuple(labels),
         problems=tuple(islice(problems, PROBLEMS_SHOWN)),
         first=tuple(first),
     )
+
+
+def begun(found: Iterator[Found]) -> tuple[Kind | None, Iterator[Found]]:
+    """What the first sample of a reading is, and the whole reading again."""
+    read: list[Found] = []
+    for item in found:
+        read.append(item)
+        if (kind := _kind_of(item)) is not None:
+            return kind, chain(read, found)
+    return None, iter(read)
+
+
+def _kind_of(item: Found) -> Kind | None:
+    if not isinstance(item, Draft) or (item.path is None and item.text is None):
+        return None
+    return Kind.TEXT if item.text is not None else Kind.IMAGE
 
 
 def _format_of(path: Path, format: str, settings: Settings, follow_links: bool) -> str:

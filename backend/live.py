@@ -106,6 +106,8 @@ class Live:
 
     def resync(self) -> None:
         """See what this or another process changed: samples, labels, vectors, verdicts."""
+        if not self.board.samples and self.store.see_kind():
+            self.change_encoder(self._build_pipeline(None))
         self._see_store()
         self._rescore()
 

@@ -32,6 +32,7 @@ from backend.types import (
     ExportRow,
     ExportSource,
     ImportReport,
+    Kind,
     Label,
     LearnReport,
     Progress,
@@ -195,11 +196,20 @@ class Workbench(OpenProject):
             who: whose import it is.
             progress: called with (done, total, note).
             encode: compute vectors from the same decoded pictures; else call `encode_soon`.
+
+        A project that never held anything takes the kind of what comes first, images or texts,
+        unless its encoder was chosen.
         """
-        encoder = self.pipeline.encoder
         _, found = intake.reading(
             Path(path), format=format, settings=self.settings, follow_links=follow_links
         )
+        if self._can_change_kind:
+            first, found = intake.begun(found)
+            if first not in {None, self.kind}:
+                kind = self.preview(path, format=format).kind
+                if kind is not None and kind != self.kind:
+                    self._change_kind(kind)
+        encoder = self.pipeline.encoder
         with encoding.StreamEncoder(encoder, self.store.vectors, self._tokens()) as stream:
             report = self.store.take(
                 found,
@@ -215,6 +225,21 @@ class Workbench(OpenProject):
             )
         self.live.resync()
         return report
+
+    @property
+    def _can_change_kind(self) -> bool:
+        """Nothing was ever in it, and its encoder is the one that nobody had to choose."""
+        chosen = self.pipeline.recipe.default_encoder(self.kind)
+        return self.store.is_new and self.encoder_id == chosen
+
+    def _change_kind(self, kind: Kind) -> None:
+        """Hold what comes first: a project is made before anybody says what goes into it."""
+        encoder_id = self.pipeline.recipe.default_encoder(kind)
+        encoder = load_encoder(encoder_id, self.settings)
+        if self.store.change_kind(
+            kind, encoder=encoder_id, facts=EncoderFacts.of(encoder).as_json()
+        ):
+            self.live.change_encoder(Pipeline(self.pipeline.recipe, encoder))
 
     def encode(self, *, progress: Progress | None = None) -> int:
         """Compute the vectors that are missing; returns how many samples were encoded.

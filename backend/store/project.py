@@ -182,6 +182,38 @@ class ProjectStore:
             connection.execute(t.settings.insert().values(key=key, value=packed))
 
     @property
+    def is_new(self) -> bool:
+        """No sample was ever in it, also none that is removed now."""
+        with self._database.read() as connection:
+            return _is_new(connection)
+
+    def change_kind(self, kind: Kind, *, encoder: str, facts: object) -> bool:
+        """Hold samples of another kind from now on; False where some are there already.
+
+        Args:
+            kind: what it is to hold.
+            encoder: an encoder of that kind, which becomes the project's.
+            facts: what there is to know of the encoder without loading it; anything JSON holds.
+        """
+        values = {"kind": kind.value, "encoder": encoder, "encoder_facts": facts}
+        with self._database.write() as connection:
+            if not _is_new(connection):
+                return False
+            connection.execute(t.settings.delete().where(t.settings.c.key.in_(values)))
+            connection.execute(
+                t.settings.insert(),
+                [{"key": key, "value": json.dumps(value)} for key, value in values.items()],
+            )
+            operations.bump_revision(connection)
+        self.kind = kind
+        return True
+
+    def see_kind(self) -> bool:
+        """Take over the kind that another process gave it; whether it did."""
+        before, self.kind = self.kind, Kind(str(self.get("kind")))
+        return self.kind != before
+
+    @property
     def revision(self) -> int:
         """Grows whenever samples or labels change, in whichever process."""
         with self._database.read() as connection:
@@ -440,3 +472,7 @@ class ProjectStore:
         self.vectors.close()
         self.tokens.close()
         self._database.close()
+
+
+def _is_new(connection: sa.Connection) -> bool:
+    return connection.execute(sa.select(t.samples.c.id).limit(1)).first() is None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from backend import api
 from backend.board import is_held_back
@@ -368,6 +370,44 @@ def test_another_encoder_keeps_every_verdict(home: Settings, bench: api.Workbenc
     assert again.verdicts() == verdicts
     assert again.learn().version == 2, "the old version belongs to the old encoder"
     again.close()
+
+
+def test_a_project_takes_the_kind_of_what_comes_first(home: Settings, texts: Path) -> None:
+    with (
+        closing(api.create_project("new", labels=LABELS, settings=home)) as made,
+        closing(api.open_project("new", settings=home)) as other,
+    ):
+        assert made.kind == Kind.IMAGE
+        report = made.add(texts)
+        assert (report.imported, report.errors) == (len(TEXTS), ())
+        assert made.kind == Kind.TEXT
+        assert [hit.name for hit in made.search(text=TEXTS[7], k=1)] == ["t7"]
+        # another process that had it open goes along
+        other.live.resync()
+        assert (other.kind, other.encoder_id) == (Kind.TEXT, made.encoder_id)
+        assert other.suggest()[0].suggestions
+    with closing(api.open_project("new", settings=home)) as again:
+        assert again.kind == Kind.TEXT
+
+
+def test_what_is_in_a_project_or_chosen_for_it_keeps_its_kind(
+    home: Settings, texts: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    Image.new("RGB", (32, 24), "teal").save(folder / "teal.png")
+    # texts that come along with more pictures do not make it a project of texts
+    (folder / "a-licence.txt").write_text("to be named, not taken in")
+    Image.new("RGB", (32, 24), "navy").save(folder / "navy.png")
+    with closing(api.create_project("pictures", settings=home)) as made:
+        report = made.add(folder, encode=False)
+        assert (made.kind, report.imported) == (Kind.IMAGE, 2)
+        assert ["a-licence.txt"] == [problem.file for problem in report.errors]
+        assert len(made.add(texts, encode=False).errors) == len(TEXTS)
+        assert made.kind == Kind.IMAGE
+    with closing(api.create_project("chosen", encoder="words", settings=home)) as made:
+        assert made.add(folder, encode=False).imported == 1
+        assert made.kind == Kind.TEXT
 
 
 def test_labels_can_be_renamed_merged_and_removed(bench: api.Workbench) -> None:
