@@ -54,9 +54,11 @@ def values(
     num_rows, num_labels = chances.shape
     if not num_rows or not num_labels:
         return np.zeros(chances.shape)
-    chance = np.random.default_rng(seed).permutation(num_rows)
+    # Each label by a chance of its own: labels that know nothing yet would else all ask of the same
+    # samples, which have room for a few of them, and the others would never have their turn.
+    chance = np.random.default_rng(seed).random(chances.shape, dtype=np.float32)
     doubt = np.where(is_open, doubts(chances, is_open), -1.0)
-    order = np.lexsort((np.broadcast_to(chance[:, None], doubt.shape), -doubt), axis=0)
+    order = np.lexsort((chance, -doubt), axis=0)
     place = np.empty(doubt.shape, np.int64)
     at = np.broadcast_to(np.arange(num_rows)[:, None], doubt.shape)
     np.put_along_axis(place, order, at, axis=0)

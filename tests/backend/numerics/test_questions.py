@@ -70,3 +70,13 @@ def test_nothing_to_ask_of_nothing():
         none = np.zeros(shape, np.float32)
         assert questions.values(none, none.astype(bool), np.zeros(shape[1])).shape == shape
         assert questions.asked(none).shape == shape
+
+
+def test_labels_that_know_nothing_take_turns():
+    # 40 samples have room for three questions each: every one of 60 labels can be asked twice.
+    chances = np.full((40, 60), 0.5, np.float32)
+    worth = questions.values(chances, np.ones((40, 60), bool), np.zeros(60))
+    asked = questions.asked(worth)
+    best = np.argsort(-np.where(asked, worth, 0.0).sum(axis=1))
+    assert asked[best[:20]].any(axis=0).sum() > 30
+    assert asked.sum(axis=0).max() <= 8
