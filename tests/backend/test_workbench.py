@@ -402,7 +402,7 @@ def test_what_is_in_a_project_or_chosen_for_it_keeps_its_kind(
     with closing(api.create_project("pictures", settings=home)) as made:
         report = made.add(folder, encode=False)
         assert (made.kind, report.imported) == (Kind.IMAGE, 2)
-        assert ["a-licence.txt"] == [problem.file for problem in report.errors]
+        assert [problem.file for problem in report.errors] == ["a-licence.txt"]
         assert len(made.add(texts, encode=False).errors) == len(TEXTS)
         assert made.kind == Kind.IMAGE
     with closing(api.create_project("chosen", encoder="words", settings=home)) as made:
