@@ -203,7 +203,7 @@ class Workbench(OpenProject):
         _, found = intake.reading(
             Path(path), format=format, settings=self.settings, follow_links=follow_links
         )
-        if self._can_change_kind:
+        if self.takes_any_kind:
             first, found = intake.begun(found)
             if first not in {None, self.kind}:
                 kind = self.preview(path, format=format).kind
@@ -227,7 +227,7 @@ class Workbench(OpenProject):
         return report
 
     @property
-    def _can_change_kind(self) -> bool:
+    def takes_any_kind(self) -> bool:
         """Nothing was ever in it, and its encoder is the one that nobody had to choose."""
         chosen = self.pipeline.recipe.default_encoder(self.kind)
         return self.store.is_new and self.encoder_id == chosen

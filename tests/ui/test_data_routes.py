@@ -109,6 +109,18 @@ def test_preview_stores_nothing_and_an_import_reports_everything(mine: TestClien
     assert mine.get("/pl/api/shell").json()["project"]["samples"] == len(NOTES)
 
 
+def test_an_empty_project_takes_the_kind_of_what_is_sent_to_it(mine: TestClient) -> None:
+    made = mine.post("/pl/api/projects", json={"name": "empty", "kind": "image", "labels": ["sea"]})
+    assert made.status_code == 200, made.text
+    before = mine.get("/pl/api/shell").json()["project"]
+    assert (before["name"], before["kind"], before["takesAny"]) == ("empty", "image", True)
+    started = mine.post("/pl/api/imports", json={"upload": send(mine, ("more.jsonl", LINES))})
+    assert wait(mine, started.json()["job"], "empty")["state"] == "done"
+    after = mine.get("/pl/api/shell").json()["project"]
+    assert (after["kind"], after["takesAny"], after["samples"]) == ("text", False, 2)
+    assert not mine.get("/pl/api/shell", params={"project": "notes"}).json()["project"]["takesAny"]
+
+
 def test_a_table_of_reasons_holds_no_formula() -> None:
     text = problems_csv([api.FileProblem("=cmd|' /C calc'!A0", "@SUM(1)\n, and a comma")])
     assert list(csv.reader(io.StringIO(text)))[1] == [

@@ -198,6 +198,7 @@ def _shell(context: Context, request: Request) -> dict[str, object]:
             **_row(bench.info()),
             "encoded": bench.num_encoded,
             "encoder": bench.encoder_id,
+            "takesAny": bench.takes_any_kind,
         },
         "learned": {"when": steps[-1].when, "offset": steps[-1].offset} if steps else None,
     }

@@ -5,7 +5,7 @@ import { count, el, onRemoved, t } from './base.js';
 export function previewCard(state, facts, { onStart, onCancel, onNewProject }) {
   const seen = state.preview;
   const options = { create_labels: true, unlisted: 'unknown', on_conflict: 'keep', link: false };
-  const wrongKind = !state.isNew && seen.kind && facts.project.kind && seen.kind !== facts.project.kind;
+  const wrongKind = !state.isNew && seen.kind && facts.project.kind && !facts.project.takesAny && seen.kind !== facts.project.kind;
   const nothing = !seen.samples && !seen.annotations;
   const card = el('div', { class: 'pl-card pl-preview', 'data-testid': 'import-preview', 'data-samples': seen.samples, 'data-problems': seen.numProblems });
   card.append(
