@@ -20,10 +20,14 @@ from jaxtyping import Bool, Float, Int
 MOST = 3
 """Labels that a sample asks about."""
 
-NEAR = 0.5
-"""Share of the sample's best value below which a label is not asked about."""
+NEAR = 0.65
+"""Share of the sample's best value below which a label is not asked about.
 
-YES_COUNTS, NO_COUNTS = 2.0, 0.5
+This and what an answer counts are a compromise over the four sets of `patchlane bench pickers`: a
+larger share saves answers and opens more samples for them.
+"""
+
+YES_COUNTS, NO_COUNTS = 1.0, 0.25
 """How much an answer counts as one: a YES is rare and teaches a label more than a NO."""
 
 Pairs = Float[np.ndarray, "n l"]

@@ -36,7 +36,7 @@ def test_a_label_with_answers_waits_for_one_without():
     chances = np.full((5, 2), 0.5, np.float32)
     yes, no = np.array([6, 0]), np.array([4, 0])
     worth = questions.values(chances, np.ones((5, 2), bool), questions.answered(yes, no))
-    assert worth[:, 0].max() == pytest.approx(1 / 15)  # 6 x 2 + 4 x 0.5 answers
+    assert worth[:, 0].max() == pytest.approx(1 / 8)  # 6 x 1 + 4 x 0.25 answers
     assert worth[:, 1].min() > worth[:, 0].max()
 
 
