@@ -153,21 +153,26 @@ def test_a_project_from_a_zip(
 def test_a_path_is_looked_at_and_taken_with_two_enters(
     serve: Callable[..., str], open_page: Callable[..., Any], notes: str, tmp_path: Path
 ) -> None:
+    added = "One more text about dinner"
     (tmp_path / "more").mkdir()
-    (tmp_path / "more" / "one.txt").write_text("One more text about dinner")
+    (tmp_path / "more" / "one.txt").write_text(added)
     page = open_page(serve(notes) + "/data")
     ready(page)
+    bench = serve.apps[-1].state.context.open(notes)
     page.get_by_test_id("import-path").fill(str(tmp_path / "more"))
     page.keyboard.press("Enter")
     page.get_by_test_id("import-start").wait_for()
+    assert [one.text for one in bench.samples()] == list(TEXTS), "looking takes nothing in"
     page.keyboard.press("Enter")
     imported(page, 1)
+    assert [one.text for one in bench.samples()] == [*TEXTS, added]
     page.wait_for_selector('[data-testid=job][data-state="idle"]')
     page.get_by_test_id("job").click()
     page.locator("#pl-jobs-list").get_by_text("Importing more").wait_for()
     page.keyboard.press("Escape")
     page.get_by_test_id("import-undo").click()
     page.locator("[data-testid=project][data-project=notes]", has_text="4 texts").wait_for()
+    assert [one.text for one in bench.samples()] == list(TEXTS)
 
 
 def test_labels_are_edited_with_undo_and_markup_stays_text(

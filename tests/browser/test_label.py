@@ -107,6 +107,13 @@ def in_backend(page: Any, sample: int, verdict: str) -> list[str]:
     return sorted(names[label] for label, value in said.items() if value == verdict)
 
 
+def kept_here(page: Any) -> int:
+    """Verdicts that wait in this browser to be sent."""
+    return page.evaluate(
+        "() => Object.keys(localStorage).filter(key => key.includes('outbox')).length"
+    )
+
+
 def pixels(page: Any) -> list[int]:
     return page.locator(EVIDENCE).evaluate(
         "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
@@ -256,8 +263,7 @@ def test_offline_keeps_everything_and_sends_it_later(open_label):
     page.wait_for_selector('[data-testid="save-state"][data-state="offline"]')
     assert chips(page, "yes") == [key]
     assert in_backend(page, sample, "yes") == []
-    kept = page.evaluate("() => Object.keys(localStorage).filter(k => k.includes('outbox')).length")
-    assert kept == 2
+    assert kept_here(page) == 2
     guarded = page.evaluate(
         "() => !window.dispatchEvent(new Event('beforeunload', {cancelable: true}))"
     )
@@ -267,10 +273,7 @@ def test_offline_keeps_everything_and_sends_it_later(open_label):
     wait_saved(page)
     assert in_backend(page, sample, "yes") == [key]
     assert len(in_backend(page, sample, "no")) == 1
-    assert (
-        page.evaluate("() => Object.keys(localStorage).filter(k => k.includes('outbox')).length")
-        == 0
-    )
+    assert kept_here(page) == 0
 
 
 def test_what_a_closed_tab_kept_is_sent_by_the_next_one(open_label):
@@ -293,10 +296,12 @@ def test_while_nothing_is_read_the_page_says_so_and_then_goes_on(server, open_pa
     base, _ = server
     page = open_page()
     early = {"entries": [], "encoded": 0, "is_reading": True}
+    asked_first: list[int] = []
 
     def answer(route: Any) -> None:
         found = route.fetch().json()
         if "picker=stages" in route.request.url:
+            asked_first[:] = [found["entries"][0]["sample"]]
             found |= early
         route.fulfill(json=found)
 
@@ -305,8 +310,11 @@ def test_while_nothing_is_read_the_page_says_so_and_then_goes_on(server, open_pa
     page.get_by_text("being loaded; then it reads 36 samples").wait_for()
     early["encoded"] = 32
     page.get_by_text("32 of 36 so far").wait_for()
+    assert page.locator(SAMPLE).count() == 0
     early.clear()
     page.wait_for_selector(SAMPLE)
+    assert [current(page)] == asked_first
+    assert page.get_by_text("of 36 so far").count() == 0
 
 
 def test_a_refused_verdict_is_shown_and_not_kept(open_label):
@@ -318,6 +326,8 @@ def test_a_refused_verdict_is_shown_and_not_kept(open_label):
     page.get_by_text("Not saved: there is no sample 5 in coco").wait_for()
     page.wait_for_selector(f'{CHIP}[data-key="1"][data-verdict="unknown"]')
     wait_saved(page)
+    assert chips(page, "yes") == []
+    assert kept_here(page) == 0, "what was refused is not sent again"
 
 
 def test_a_hostile_label_name_is_text(open_label):
@@ -377,11 +387,17 @@ def test_the_labels_of_a_neighbour_are_copied_with_one_key(open_label):
 def test_new_suggestions_arrive_by_themselves(open_label):
     page = open_label("coco")
     version = page.bench.version
+    chip = page.locator(f'{CHIP}[data-key="1"]')
+    label, told = chip.get_attribute("data-label"), chip.get_attribute("title")
     page.keyboard.press("1")
     page.keyboard.press("Shift+Digit2")
     page.wait_for_function(
         "v => Number(document.querySelector('[data-testid=version]').dataset.version) > v",
         arg=version,
+    )
+    page.wait_for_function(
+        "([label, told]) => document.querySelector(`.chip[data-label='${label}']`).title !== told",
+        arg=[label, told],
     )
 
 

@@ -76,16 +76,24 @@ def test_the_data_page_says_what_was_taken_back_and_when_there_is_nothing(
 ) -> None:
     page = open_page(serve(notes) + "/data?project=notes")
     ready(page, "data")
+    bench = serve.apps[-1].state.context.open("notes")
+
+    def labels() -> list[str]:
+        return [label.name for label in bench.labels()]
+
     row = page.locator("[data-testid=label-row][data-label=bus]")
     row.click()
     page.get_by_test_id("label-remove").click()
     row.wait_for(state="detached")
+    assert labels() == ["food", HOSTILE]
     page.get_by_test_id("undo").click()
     done = toast(page, "Taken back: the removal of bus.")
     row.wait_for()
+    assert labels() == ["food", "bus", HOSTILE]
     done.get_by_role("button", name="Bring it back").click()
     toast(page, "Brought back: the removal of bus.")
     row.wait_for(state="detached")
+    assert labels() == ["food", HOSTILE]
     page.get_by_test_id("undo").click()
     row.wait_for()
     # here the import itself is what one sees: it goes without a question
@@ -94,6 +102,8 @@ def test_the_data_page_says_what_was_taken_back_and_when_there_is_nothing(
     page.locator("[data-testid=project][data-project=notes]", has_text="0 texts").wait_for()
     page.get_by_test_id("undo").click()
     toast(page, "There is nothing of yours to take back.")
+    assert bench.samples() == []
+    assert labels() == ["food", "bus", HOSTILE], "the labels were there before anybody did anything"
 
 
 def test_explore_tells_how_much_and_names_are_text(

@@ -58,6 +58,10 @@ def same(one, other):
         np.testing.assert_array_equal(one[name], other[name])
 
 
+def is_same(one, other):
+    return all(np.array_equal(one[name], other[name]) for name in one)
+
+
 def test_without_corrections_the_order_is_the_zero_shot_order(learner, world):
     features, _ = world
     scores = learner.score(learner.start(L, D), features)
@@ -99,10 +103,11 @@ def test_order_of_lessons_does_not_matter(learner, world):
     lessons = lessons_of(truth, range(30), range(L))
     order = np.random.default_rng(0).permutation(len(lessons.rows))
     shuffled = Lessons(lessons.rows[order], lessons.columns[order], lessons.targets[order])
-    same(
-        learner.learn(learner.start(L, D), features, lessons)[0],
-        learner.learn(learner.start(L, D), features, shuffled)[0],
-    )
+    learned, _ = learner.learn(learner.start(L, D), features, lessons)
+    same(learner.learn(learner.start(L, D), features, shuffled)[0], learned)
+    # The order of the rows alone is what does not matter: with other answers all is different.
+    other = Lessons(lessons.rows, lessons.columns, shuffled.targets)
+    assert not is_same(learner.learn(learner.start(L, D), features, other)[0], learned)
 
 
 def test_replay_of_the_steps_equals_the_live_model(learner, world):
@@ -114,8 +119,19 @@ def test_replay_of_the_steps_equals_the_live_model(learner, world):
     replayed = learner.start(L, D)
     for count, columns, steps in log:
         lessons = lessons_of(truth, range(count), columns)
-        replayed, _ = learner.learn(replayed, features, lessons, steps=steps)
+        replayed, taken = learner.learn(replayed, features, lessons, steps=steps)
+        assert taken == steps
     same(replayed, live)
+
+
+def test_no_more_steps_are_taken_than_were_asked_for(learner, world):
+    features, truth = world
+    lessons = lessons_of(truth, range(30), range(L))
+    whole, steps = learner.learn(learner.start(L, D), features, lessons)
+    cut, taken = learner.learn(learner.start(L, D), features, lessons, steps=1)
+    assert steps > taken == 1
+    assert not is_same(cut, whole)
+    assert not is_same(cut, learner.start(L, D))
 
 
 def test_the_way_there_does_not_matter(learner, world):
@@ -162,6 +178,10 @@ def test_unknown_pairs_are_masked(learner, world):
     wild.global_scores[:, 1] = 99
     other, _ = learner.learn(learner.start(L, D), wild, lessons)
     same(one, other)
+    wild.pooled[:20] = -wild.pooled[:20]
+    seen, _ = learner.learn(learner.start(L, D), wild, lessons)
+    moved = ~np.isclose(seen["weights"], one["weights"]).all(axis=1)
+    assert moved.tolist() == [True, False, True, False], "the decided rows are what is learned from"
 
 
 def test_a_new_label_starts_zero_shot_and_leaves_old_scores_alone(learner, world):

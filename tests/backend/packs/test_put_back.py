@@ -185,14 +185,18 @@ def test_a_removed_pack_that_is_brought_back_after_a_lost_cache_says_what_it_sai
     bench, taught, settings, lanes_count
 ):
     bench.packs.pause(True)
+    digest = bench.packs.last_report().digest
     logits = bench.board.logits[:, columns(bench, "moods")].copy()
     bench.packs.remove("moods")
     bench.close()
     shutil.rmtree(bench.path / "cache" / "versions")
     screen = api.open_project(bench.path, settings=settings, learns=True)
+    assert columns(screen, "moods") == []
     screen.undo()
     at = columns(screen, "moods")
+    assert len(at) == len(MOODS)
     wait(lambda: np.allclose(screen.board.logits[:, at], logits, atol=1e-5))
+    assert [lane.digest for lane in screen.learned.lanes] == [digest], "the lane itself is back"
     screen.close()
 
 
