@@ -152,6 +152,9 @@ def test_a_bin_of_the_reliability_diagram_is_the_samples_its_filter_finds(
     comparison = bench.evaluator.compare(Question("val"))
     label = next(one for one in comparison.labels() if one.ece is not None)
     bins = comparison.label(label.id).reliability
+    val = {sample.id for sample in bench.samples() if sample.split == "val"}
+    decided = [v for (s, n), v in cells(bench).items() if s in val and n == label.id]
+    assert sum(bins.counts) == sum(verdict != Verdict.UNSURE for verdict in decided) > 0
     for (low, high), count in zip(bins.edges, bins.counts, strict=True):
         high = high if high < 1 else 2
         text = f"chance:{label.id}:{low:.6f}:{high:.6f}"

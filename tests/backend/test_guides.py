@@ -83,7 +83,11 @@ def test_exemplars_are_never_from_held_back_samples(trips: api.Workbench) -> Non
     board = trips.board
     guide = trips.guides.of("travel")
     rows = [board.row_of[one] for one in shown(guide)]
+    assert rows
     assert board.trainable[rows].all()
+    yes = {sample for (sample, _), said in board.verdicts.items() if said.verdict == "yes"}
+    held_back = yes - {board.samples[row].id for row in np.flatnonzero(board.trainable)}
+    assert held_back, "there were others to choose"
 
 
 def test_the_precision_that_is_told_is_that_of_held_back_samples(trips: api.Workbench) -> None:

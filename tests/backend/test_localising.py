@@ -163,7 +163,9 @@ def test_a_box_of_a_map_lies_on_what_is_red(bench, tmp_path):
     told = bench.explain("1.png", label="red")
     grid = told.layout.grid
     heat = told.backward[:, 0].reshape(grid)
-    for row in (row for row in rows if row["image_id"] == sample.id):
+    own = [row for row in rows if row["image_id"] == sample.id]
+    assert own
+    for row in own:
         x, y, width, height = row["bbox"]
         left, top = round(x / 128 * grid[1]), round(y / 96 * grid[0])
         right, down = round((x + width) / 128 * grid[1]), round((y + height) / 96 * grid[0])

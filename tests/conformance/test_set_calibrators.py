@@ -121,6 +121,7 @@ def test_a_label_that_was_never_seen_is_never_surely_absent_where_labels_are_loo
     calibrator = catalogue.load("calibrators/per_label")()
     sure = calibrator.certificates(calibrator.fit(chances[:100], truth[:100]), chances, 0.9)
     assert (sure[:, 3] >= 0).all()
+    assert (sure[:, :3] < 0).any(axis=0).all(), "the others are, on some samples"
 
 
 def test_p_values_say_what_is_certain(calibrator):

@@ -144,7 +144,9 @@ def test_the_door_opens_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
         people.sign_in("ann", "wrong", "10.0.0.1")
     later = auth.time.monotonic() + auth.LOCKED_SECONDS + 1
     monkeypatch.setattr(auth.time, "monotonic", lambda: later)
-    assert people.sign_in("ann", "right horse", "10.0.0.1")
+    token = people.sign_in("ann", "right horse", "10.0.0.1")
+    scope = {"type": "http", "headers": [(b"cookie", f"{auth.COOKIE}={token}".encode())]}
+    assert people.who(auth.Request(scope)) == "ann"
 
 
 def test_the_closed_door_says_so(home: api.Settings) -> None:

@@ -101,6 +101,7 @@ def test_the_map_that_is_measured_is_the_one_that_is_shown(boxed, pipeline):
     course = course_of(boxed, 0)
     vectors = pointing.taught_vectors(course)
     found = pointing._maps(course, vectors)
+    assert len(course.pairs) == len(found.shown) > 0
     for number, pair in enumerate(course.pairs):
         row, column = boxed.rows[pair], boxed.columns[pair]
         parts = boxed.parts[row].astype(np.float32)

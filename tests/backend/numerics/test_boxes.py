@@ -49,7 +49,9 @@ def test_a_flat_map_and_a_single_cell_have_no_box():
 def test_boxes_stay_inside_the_picture():
     for seed in range(20):
         heat = np.random.default_rng(seed).normal(size=(7, 3)).astype(np.float32)
-        for x, y, width, height in boxes_of(heat):
+        found = boxes_of(heat)
+        assert found, "what is not flat has one at least"
+        for x, y, width, height in found:
             assert 0 <= x < x + width <= 1 + 1e-9
             assert 0 <= y < y + height <= 1 + 1e-9
 

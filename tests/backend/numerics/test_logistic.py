@@ -82,7 +82,9 @@ def test_steps_are_limited_and_add_up(case):
     assert done + more == steps
 
 
-def test_huge_features_do_not_overflow():
-    x = np.array([[1e4], [-1e4], [3e3]])
-    found, _ = logistic.fit(x, np.zeros(3), np.array([1.0, 0, 0]), np.ones(3), np.array([50.0]))
-    assert np.isfinite(found).all()
+def test_huge_features_do_not_overflow_and_end_where_the_gradient_is_nothing():
+    x, y = np.array([[1e4], [-1e4], [3e3]]), np.array([1.0, 0, 0])
+    found, _ = logistic.fit(x, np.zeros(3), y, np.ones(3), np.array([50.0]))
+    gradient = x.T @ (1 / (1 + np.exp(-x @ found)) - y) + found
+    assert np.abs(gradient).max() < 1e-6 * 1e4
+    assert 0 < found[0] < 1e-2

@@ -71,7 +71,7 @@ def test_verdicts_of_one_kind_and_contradictions_teach_without_harm(bench):
         bench.packs.teach("nothing")
 
 
-def test_a_pack_of_500_labels_is_taught(bench):
+def test_a_pack_of_500_labels_is_taught(bench, lanes_count):
     bench.add_labels([f"label {number}" for number in range(500)], pack="many")
     bench.correct(
         [
@@ -81,8 +81,15 @@ def test_a_pack_of_500_labels_is_taught(bench):
         ]
     )
     bench.learn()
-    bench.packs.teach("many")
+    at = columns(bench, "many")
+    before = bench.board.logits[:, at].copy()
+    told = bench.packs.teach("many")
+    assert (told.pack, len(at)) == ("many", 500)
+    (lane,) = bench.learned.lanes
+    assert lane.labels == tuple(label.id for label in bench.labels() if label.pack == "many")
     assert np.isfinite(bench.board.logits).all()
+    moved = np.abs(bench.board.logits[:, at] - before).max(axis=0) > 0.01
+    assert moved[:7].all(), "the labels that were answered"
 
 
 def test_packs_are_renamed_split_and_joined_and_undo_takes_it_back(bench):

@@ -82,6 +82,7 @@ def test_centres_takes_the_farthest_each_time_as_brute_force_does():
     decided[:3] = True
     rows = [row for row, _, _ in pick("centres", sure(), pooled, decided, k=10)]
     known = [0, 1, 2]
+    assert len(rows) == 10
     for row in rows:
         distance = {i: min(1 - float(pooled[i] @ pooled[j]) for j in known) for i in range(3, 40)}
         assert distance[row] == pytest.approx(max(distance.values()), abs=1e-5)
@@ -107,6 +108,7 @@ def test_part_centres_takes_the_newest_parts_each_time_as_brute_force_does(candi
     by_wholes = (pooled[4:] @ pooled[:4].T).max(axis=1)
     left = sorted(range(4, 40), key=lambda row: by_wholes[row - 4])[:candidates]
     known = list(words[:4].reshape(-1, 8))
+    assert len(found) == 8
     for row, value, _ in found:
         new = {i: float(np.mean(1 - (words[i] @ np.array(known).T).max(axis=1))) for i in left}
         assert value == pytest.approx(max(new.values()), abs=1e-5)
@@ -204,7 +206,9 @@ def test_rarity_counts_what_it_took_as_if_it_were_what_is_believed():
     scores = rng.random((40, 3)).astype(np.float32)
     known, likely, left = np.zeros(3), scores / scores.max(axis=0), list(range(40))
     said = np.full((40, 3), np.nan, np.float32)
-    for row, value, _ in pick("rarity", scores, clouds(), nothing(), 8, verdicts=said):
+    picks = pick("rarity", scores, clouds(), nothing(), 8, verdicts=said)
+    assert len(picks) == 8
+    for row, value, _ in picks:
         worth = {i: float(likely[i] @ (1 / (1 + known))) for i in left}
         assert value == pytest.approx(max(worth.values()), abs=1e-5)
         assert worth[row] == pytest.approx(value, abs=1e-5)
