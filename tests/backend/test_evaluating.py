@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from backend.evaluating import Question
 from backend.scorecard import FOLDS
 from backend.settings import Settings
 from backend.types import Lessons, Verdict
+from tests.backend.text_projects import found, opened_copy
 
 THINGS = ("cat", "dog", "bread", "soup", "bus")
 FORMULA = "=1+cmd"
@@ -78,17 +78,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bench(made: Path, tmp_path: Path) -> Iterator[api.Workbench]:
-    path = tmp_path / "project"
-    shutil.copytree(made, path)
-    opened = api.open_project(path, settings=Settings(home=tmp_path, threads=1))
-    yield opened
-    opened.close()
-
-
-def found(bench: api.Workbench, *filters: str) -> set[int]:
-    """Samples that all filters find."""
-    conditions = api.parse_conditions(filters)
-    return {int(sample) for sample in bench.evaluator.matching(conditions)}
+    with opened_copy(made, tmp_path) as bench:
+        yield bench
 
 
 def cells(bench: api.Workbench) -> dict[tuple[int, int], Verdict]:

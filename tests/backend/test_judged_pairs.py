@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from backend.evaluating import Question
 from backend.pair_filters import read_what
 from backend.settings import Settings
 from backend.types import Verdict
+from tests.backend.text_projects import found, opened_copy
 
 THINGS = ("cat", "dog", "bread", "soup", "bus")
 ONLY_YES, ONLY_NO = "always", "never"
@@ -61,16 +61,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bench(made: Path, tmp_path: Path) -> Iterator[api.Workbench]:
-    path = tmp_path / "project"
-    shutil.copytree(made, path)
-    opened = api.open_project(path, settings=Settings(home=tmp_path, threads=1))
-    yield opened
-    opened.close()
-
-
-def found(bench: api.Workbench, *filters: str) -> set[int]:
-    conditions = bench.evaluator.conditions(filters)
-    return {int(sample) for sample in bench.evaluator.matching(conditions)}
+    with opened_copy(made, tmp_path) as bench:
+        yield bench
 
 
 class Recount:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,19 +14,15 @@ from backend.numerics.part_shift import Taught, learned_vector
 from backend.part_lessons import NEWEST, PartLessons
 from backend.settings import Settings
 from backend.types import Layout
+from tests.backend.text_projects import LABELS, made_project, numbered
 
 THINGS, KINDS = ("cat", "soup", "train"), ("old", "new", "big")
 TEXTS = [f"the {thing} is {kind}" for thing in THINGS for kind in KINDS]
-LABELS = ["animal", "food", "transport"]
 
 
 @pytest.fixture
 def bench(settings: Settings, tmp_path: Path) -> Iterator[api.Workbench]:
-    path = tmp_path / "texts.jsonl"
-    rows = [{"sample": f"t{i}", "text": text} for i, text in enumerate(TEXTS)]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    made = api.create_project("words", labels=LABELS, encoder="words", settings=settings)
-    made.add(path)
+    made = made_project(numbered(TEXTS), tmp_path, settings, labels=LABELS, encoder="words")
     yield made
     made.close()
 

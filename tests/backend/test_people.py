@@ -20,18 +20,16 @@ from backend.people import own_board
 from backend.settings import Settings
 from backend.store.voices import Words, folded, words_of
 from backend.types import Correction, Label, Verdict
-from tests.backend.test_workbench import LABELS, TEXTS
+from tests.backend.text_projects import LABELS, TEXTS, made_project, numbered
 
 YES, NO, UNSURE = Verdict.YES, Verdict.NO, Verdict.UNSURE
 
 
 @pytest.fixture
 def bench(settings: Settings, tmp_path: Path) -> Iterator[api.Workbench]:
-    path = tmp_path / "texts.jsonl"
-    rows = [{"sample": f"t{i}", "text": text} for i, text in enumerate(TEXTS)]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    made = api.create_project("words", labels=LABELS, encoder="words", settings=settings)
-    made.add(path)
+    made = made_project(
+        numbered(TEXTS), tmp_path, settings, labels=LABELS, encoder="words", name="words"
+    )
     yield made
     made.close()
 

@@ -17,30 +17,7 @@ from backend.board import is_held_back
 from backend.errors import BadInputError, MissingTruthError, NotFoundError
 from backend.settings import Settings
 from backend.types import Kind, Region, Verdict
-
-TEXTS = [
-    "the cat sleeps on the warm sofa",
-    "a dog barks at the postman",
-    "my kitten chased a mouse under the table",
-    "the puppy ran after the ball in the park",
-    "we baked bread and cake in the kitchen",
-    "the soup needs salt and pepper",
-    "the train to the airport was late again",
-    "he missed the bus and took a taxi",
-    "cats and dogs can live together",
-    "dinner on the train was a cold sandwich",
-    "the airplane landed in heavy rain",
-    "she cooked rice with tomatoes",
-    "a stray dog followed us to the bus stop",
-    "the bakery sells cookies for dogs",
-    "our cat hates car rides",
-    "the tram stopped in front of the restaurant",
-    "fresh fish for dinner and for the cat",
-    "the bicycle has a flat tire",
-    "pancakes with syrup for breakfast",
-    "the veterinarian weighed the rabbit",
-]
-LABELS = ["animal", "food", "transport"]
+from tests.backend.text_projects import LABELS, TEXTS, made_project, numbered
 
 
 @pytest.fixture
@@ -49,18 +26,10 @@ def home(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def texts(tmp_path: Path) -> Path:
-    path = tmp_path / "texts.jsonl"
-    rows = [{"sample": f"t{i}", "text": text} for i, text in enumerate(TEXTS)]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
-@pytest.fixture
-def bench(home: Settings, texts: Path) -> Iterator[api.Workbench]:
-    made = api.create_project("words", labels=LABELS, encoder="words", settings=home)
-    report = made.add(texts)
-    assert report.imported == len(TEXTS), report.errors
+def bench(home: Settings, tmp_path: Path) -> Iterator[api.Workbench]:
+    made = made_project(
+        numbered(TEXTS), tmp_path, home, labels=LABELS, encoder="words", name="words"
+    )
     yield made
     made.close()
 

@@ -18,26 +18,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.testclient import TestClient
 
 from backend import api
+from tests.backend import text_projects
 from ui.app import _say, _say_what_is_wrong
 from ui.context import Context
 from ui.routes import bulk, finding, points
 
-TEXTS = [
-    "the cat sleeps on the warm sofa",
-    "a dog barks at the postman",
-    "my kitten chased a mouse under the table",
-    "the puppy ran after the ball in the park",
-    "we baked bread and cake in the kitchen",
-    "the soup needs salt and pepper",
-    "the train to the airport was late again",
-    "he missed the bus and took a taxi",
-    "cats and dogs can live together",
-    "dinner on the train was a cold sandwich",
-    "the airplane landed in heavy rain",
-    "she cooked rice with tomatoes",
-    "<img src=x onerror=alert(1)> ${7*7} {{x}}",
-    "the bakery sells cookies for dogs",
-]
+HOSTILE = "<img src=x onerror=alert(1)> ${7*7} {{x}}"
+TEXTS = [*text_projects.TEXTS[:12], HOSTILE, text_projects.TEXTS[13]]
 LABELS = ["animal", "food", "<b>transport</b>"]
 
 

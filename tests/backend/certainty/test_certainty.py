@@ -22,6 +22,7 @@ from tests.backend.certainty.conftest import (
     drawer_names,
     others,
 )
+from tests.backend.text_projects import found
 
 
 def undecided_names(bench):
@@ -333,10 +334,6 @@ def decided(sure):
     return sure
 
 
-def matching(bench, text):
-    return set(bench.evaluator.matching(bench.evaluator.conditions([text])).tolist())
-
-
 def test_filters_find_what_is_certain_and_what_of_it_is_wrong(decided):
     """A twin by loops over the decided pairs, those of the drawer and in bulk left out."""
     board, sets = decided.board, decided.certainty.sets(0.8)
@@ -357,10 +354,10 @@ def test_filters_find_what_is_certain_and_what_of_it_is_wrong(decided):
         for word, is_so in holds.items():
             want[word] |= {sample.id} if is_so else set()
     assert all(want[word] for word in ("answered", "left", "complete"))
-    assert {word: matching(decided, f"certain:0.8:{word}") for word in want} == want
+    assert {word: found(decided, f"certain:0.8:{word}") for word in want} == want
     # The evaluation's own filter on the same pairs, which it counts the abstention of.
     names = {word: "mistaken" if word == "wrong" else word for word in want}
-    judged = {w: matching(decided, f"judged:masked:any:{names[w]}:0.8") for w in want}
+    judged = {w: found(decided, f"judged:masked:any:{names[w]}:0.8") for w in want}
     assert judged == want
 
 
@@ -369,18 +366,18 @@ def test_filters_find_widths_and_what_came_of_claims(decided):
     shown = [row for row in range(len(board.samples)) if not board.in_drawer[row]]
     for number in range(len(LABELS) + 1):
         ids = {board.samples[row].id for row in shown if (state[row] == 0).sum() == number}
-        assert matching(decided, f"width:0.8:{number}") == ids
+        assert found(decided, f"width:0.8:{number}") == ids
     history = decided.certainty.history()
     assert history
     for word in ("kept", "broken"):
         ids = {one.sample for one in history if one.covered[0.9] is (word == "kept")}
-        assert matching(decided, f"claim:0.9:{word}") == ids
+        assert found(decided, f"claim:0.9:{word}") == ids
     for point in (p for p in decided.certainty.coverage(3) if p.level == 0.9):
         ends = f"{point.first}:{point.last}"
-        kept, broken = (matching(decided, f"claim:0.9:{w}:{ends}") for w in ("kept", "broken"))
+        kept, broken = (found(decided, f"claim:0.9:{w}:{ends}") for w in ("kept", "broken"))
         ids = {one.sample for one in history if point.first <= one.when <= point.last}
         assert kept | broken == ids
-    assert matching(decided, "claim:0.123:kept") == set()
+    assert found(decided, "claim:0.123:kept") == set()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from backend import api
 from backend.methods.learners.lanes import LanesLearner
 from backend.settings import Settings
-from tests.backend.text_projects import loaded, made_project, told
+from tests.backend.text_projects import loaded, made_project, opened_copy, told
 
 THINGS = ("apple", "river", "engine", "violin")
 MOODS = ("gladness", "fear")
@@ -116,12 +116,10 @@ def taught(request, taught_at):
 
 @pytest.fixture
 def bench(request, made, settings, tmp_path):
-    path = tmp_path / "project"
     asked = "taught" in request.fixturenames
-    shutil.copytree(request.getfixturevalue("taught") if asked else made, path)
-    opened = api.open_project(path, settings=settings)
-    yield opened
-    opened.close()
+    source = request.getfixturevalue("taught") if asked else made
+    with opened_copy(source, tmp_path, settings) as bench:
+        yield bench
 
 
 def reopened(bench, settings):
