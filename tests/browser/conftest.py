@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -184,6 +185,19 @@ def copied(settings: Settings) -> Callable[[Path], Any]:
         return open_project(made.name, settings=settings)
 
     return copy
+
+
+@pytest.fixture(scope="module")
+def server(home: Path, warm: Any) -> Iterator[tuple[str, Any]]:
+    """One server for all tests of a file, of the folder `home` that the file makes.
+
+    Its address, where the project coco is open, and its context.
+    """
+    from ui.app import build_app
+
+    app = build_app(replace(Settings.from_environ(), home=home), default_project="coco")
+    with served(app) as base:
+        yield base, app.state.context
 
 
 @pytest.fixture

@@ -30,10 +30,10 @@ from backend import api
 from backend.numerics import transport
 from backend.types import Explanation, Layout
 from tests.browser.serving import desk_page, served
+from tests.browser.waits import LABEL_READY
 from ui import present
 from ui.app import build_app
 
-READY = '[data-testid="page"][data-page="label"][data-ready]'
 # The bar and the watch for a newer version ask by themselves, whatever the pointer does.
 BY_ITSELF = ("/pl/api/jobs", "/pl/api/shell", "/pl/api/refresh")
 # Frame callbacks are timed where they are asked for; a message arrives after the frame is painted.
@@ -186,7 +186,7 @@ def in_browser(settings: api.Settings, rows: int, rounds: int) -> list[Hovering]
     with served(app) as base, desk_page() as page:
         page.route("**/pl/api/evidence*", answer)
         page.goto(f"{base}/?project=hover&sample=1")
-        page.wait_for_selector(READY, timeout=120_000)
+        page.wait_for_selector(LABEL_READY, timeout=120_000)
         page.wait_for_selector("[data-testid=chip][data-spread]")
         page.wait_for_timeout(1500)
         return hovered(page, rows, rounds)

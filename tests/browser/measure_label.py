@@ -30,11 +30,11 @@ from playwright.sync_api import Page
 from backend import api
 from tests.browser.label_projects import image_project
 from tests.browser.serving import desk_page, served
+from tests.browser.waits import LABEL_READY
 from ui.app import build_app
 from ui.context import Context
 from ui.routes import items
 
-READY = '[data-testid="page"][data-page="label"][data-ready]'
 PAINTED = """
 const painted = () => new Promise(go => requestAnimationFrame(() => requestAnimationFrame(go)));
 const until = async test => { while (!test()) await new Promise(go => requestAnimationFrame(go)); };
@@ -100,7 +100,7 @@ def in_browser(settings: api.Settings, rounds: int, photos: int) -> None:
     with served(app) as base, desk_page() as page:
         start = time.perf_counter()
         page.goto(f"{base}/?project=coco")
-        page.wait_for_selector(READY, timeout=120_000)
+        page.wait_for_selector(LABEL_READY, timeout=120_000)
         print(f"address to usable page: {time.perf_counter() - start:.1f} s")
         page.wait_for_timeout(3000)
         say("pointer on a label -> its map painted", [page.evaluate(MAP, k) for k in range(rounds)])

@@ -12,6 +12,7 @@ import pytest
 
 from backend import api
 from tests.backend.certainty.conftest import LABELS, answers, decide, drawer_names, others, texts
+from tests.browser.waits import ready, saved
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -59,10 +60,6 @@ def groups(page: Any) -> dict[str, list[str]]:
         """() => Object.fromEntries(['yes', 'undecided', 'no'].map(name => [name,
              [...document.querySelectorAll(`.group.${name} .chip`)].map(c => c.dataset.label)]))"""
     )
-
-
-def saved(page: Any) -> None:
-    page.wait_for_selector('[data-testid="save-state"][data-state="saved"]')
 
 
 def test_three_columns_keys_for_the_undecided_and_enter_for_the_rest(
@@ -203,7 +200,7 @@ def test_people_differ_one_decides_and_takes_it_back(
     own = bench.verdicts(who="me")
     yes = sum(said.get(apple) is api.Verdict.YES for said in own.values())
     page.goto(f"{base}/explore")
-    page.wait_for_selector('[data-testid="page"][data-page="explore"][data-ready="1"]')
+    ready(page, "explore")
     assert page.get_by_test_id("blind").is_visible()
     shown = page.locator('.pl-facet[data-label="apple"] .pl-facet-name .pl-num').inner_text()
     assert shown == str(yes)
@@ -253,7 +250,7 @@ def test_the_cells_of_certainty_open_their_samples(
         == 4 * page.get_by_test_id("coverage-row").count()
     )
     page.locator('[data-testid="coverage-row"][data-level="0.9"] td a').first.click()
-    page.wait_for_selector('[data-testid="page"][data-page="explore"][data-ready="1"]')
+    ready(page, "explore")
     point = next(p for p in bench.certainty.coverage() if p.level == 0.9)
     page.wait_for_function(
         "n => document.querySelectorAll('[data-testid=tile]').length === n", arg=point.n

@@ -12,11 +12,11 @@ import pytest
 
 from backend import api
 from tests.browser.serving import served
+from tests.browser.waits import LABEL_READY
 from ui.app import build_app
 
 pytestmark = pytest.mark.timeout(900)
 
-LABEL_READY = '[data-testid="page"][data-page="label"][data-ready]'
 LEARN_READY = '[data-testid="page"][data-page="learn"][data-ready]'
 SHOTS = Path("/tmp/patchlane-shots")
 

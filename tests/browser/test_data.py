@@ -18,6 +18,7 @@ from skimage import data as photographs
 
 from backend import api
 from tests.browser.serving import served
+from tests.browser.waits import ready
 from ui.app import build_app
 
 # Encoding loads weights in a job of low priority: seconds, but minutes on a busy machine.
@@ -72,10 +73,6 @@ def looked_at(
         yield base
 
 
-def ready(page: Any, name: str = "data") -> None:
-    page.wait_for_selector(f'[data-testid=page][data-page={name}][data-ready="1"]')
-
-
 def imported(page: Any, count: int) -> Any:
     report = page.locator("[data-testid=import-report]")
     report.wait_for(timeout=ENCODED)
@@ -87,7 +84,7 @@ def test_a_project_from_a_folder(
     serve: Callable[..., str], open_page: Callable[..., Any], photos: Path, settings: api.Settings
 ) -> None:
     page = open_page(serve() + "/data")
-    ready(page)
+    ready(page, "data")
     assert page.get_by_role("heading", name="Make your first project").is_visible()
     page.get_by_test_id("import-folder").set_input_files(str(photos))
     preview = page.get_by_test_id("import-preview")
@@ -109,7 +106,7 @@ def test_a_project_from_a_folder(
     assert all(row["reason"] for row in rows)
 
     page.reload()
-    ready(page)
+    ready(page, "data")
     assert "project=my+photos" in page.url
     shown = page.locator('[data-testid=project][data-project="my photos"]')
     assert "3 images, 3 labels" in shown.inner_text()
@@ -133,7 +130,7 @@ def test_a_project_from_a_zip(
         archive.writestr("reviews.jsonl", "\n".join(json.dumps(row) for row in rows))
         archive.writestr("../evil.txt", "leads out of its folder")
     page = open_page(serve() + "/data")
-    ready(page)
+    ready(page, "data")
     page.get_by_test_id("import-file").set_input_files(
         {"name": "set.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}
     )
@@ -157,7 +154,7 @@ def test_a_path_is_looked_at_and_taken_with_two_enters(
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "one.txt").write_text(added)
     page = open_page(serve(notes) + "/data")
-    ready(page)
+    ready(page, "data")
     bench = serve.apps[-1].state.context.open(notes)
     page.get_by_test_id("import-path").fill(str(tmp_path / "more"))
     page.keyboard.press("Enter")
@@ -179,7 +176,7 @@ def test_labels_are_edited_with_undo_and_markup_stays_text(
     serve: Callable[..., str], open_page: Callable[..., Any], notes: str
 ) -> None:
     page = open_page(serve(notes) + "/data")
-    ready(page)
+    ready(page, "data")
     row = lambda name: page.locator(f'[data-testid=label-row][data-label="{name}"]')  # noqa: E731
     assert row(HOSTILE).inner_text().startswith(HOSTILE)
     assert page.evaluate("document.querySelectorAll('img[src=x]').length") == 0
@@ -195,7 +192,7 @@ def test_labels_are_edited_with_undo_and_markup_stays_text(
     page.get_by_test_id("undo").click()
     row("beverage").wait_for()
     page.reload()
-    ready(page)
+    ready(page, "data")
     assert row("beverage").is_visible()
     assert not row("drink").is_visible()
 
@@ -204,7 +201,7 @@ def test_an_export_is_downloaded_and_a_project_removed_and_brought_back(
     serve: Callable[..., str], open_page: Callable[..., Any], notes: str
 ) -> None:
     page = open_page(serve(notes) + "/data")
-    ready(page)
+    ready(page, "data")
     page.locator("[data-testid=export][data-format=jsonl]").click()
     made = page.get_by_test_id("export-row").first
     made.wait_for()
@@ -232,7 +229,7 @@ def test_what_was_removed_can_come_back_or_go_for_good(
     bench.remove_samples([1, 2])
     bench.close()
     page = open_page(serve(notes) + "/data?project=notes")
-    ready(page)
+    ready(page, "data")
     inside = page.get_by_test_id("removed-inside")
     assert (inside.get_attribute("data-samples"), inside.get_attribute("data-labels")) == ("2", "0")
     # of the project: undo brings it back, and the row goes
@@ -258,7 +255,7 @@ def test_what_was_removed_can_come_back_or_go_for_good(
     row = page.get_by_test_id("removed-project")
     row.wait_for()
     page.reload()
-    ready(page)
+    ready(page, "data")
     row.get_by_role("button", name="Bring other [1] back").click()
     page.locator('[data-testid=project][data-project="other [1]"]').wait_for()
     row.wait_for(state="detached")
@@ -274,7 +271,7 @@ def test_keys_theme_and_search(
     serve: Callable[..., str], open_page: Callable[..., Any], notes: str
 ) -> None:
     page = open_page(serve(notes) + "/data")
-    ready(page)
+    ready(page, "data")
     page.locator("body").click(position={"x": 400, "y": 700})
     page.keyboard.press("?")
     page.get_by_role("dialog").get_by_text("undo your last action").wait_for()
@@ -285,7 +282,7 @@ def test_keys_theme_and_search(
     page.get_by_role("button", name="Light or dark").click()
     assert page.evaluate("document.body.classList.contains('dark')") is not before
     page.reload()
-    ready(page)
+    ready(page, "data")
     page.wait_for_function(
         "dark => document.body.classList.contains('dark') === dark", arg=not before
     )
@@ -304,7 +301,7 @@ def test_the_window_is_filled_and_nothing_sticks_out(
 ) -> None:
     width, height = size
     page = open_page(looked_at + "/data", viewport={"width": width, "height": height})
-    ready(page)
+    ready(page, "data")
     box = page.get_by_test_id("page").bounding_box()
     assert box["x"] == 0
     assert (box["width"], box["y"] + box["height"]) == (width, height)
@@ -357,7 +354,7 @@ def test_nothing_can_be_changed_on_a_read_only_server(
     serve: Callable[..., str], open_page: Callable[..., Any], notes: str
 ) -> None:
     page = open_page(serve(notes, read_only=True) + "/data")
-    ready(page)
+    ready(page, "data")
     assert page.get_by_text("This server is read-only").is_visible()
     for testid in ("new-project", "import-file", "label-add", "export"):
         assert not page.get_by_test_id(testid).first.is_visible()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,9 @@ from backend.numerics import transport
 from backend.types import Explanation, Layout
 from tests.browser.evidence_pictures import PICTURES, SPOT, spot_of
 from tests.browser.label_projects import image_project, text_project
-from tests.browser.serving import served
+from tests.browser.waits import LABEL_READY
 from ui import present
-from ui.app import build_app
 
-READY = '[data-testid="page"][data-page="label"][data-ready]'
 CHIP = '[data-testid="chip"]'
 SAMPLE = '[data-testid="sample"]'
 EVIDENCE = '[data-testid="evidence"]'
@@ -71,14 +69,6 @@ def with_texts(settings: api.Settings, file: Path, name: str, labels: list[str])
     return bench
 
 
-@pytest.fixture(scope="module")
-def server(home: Path, warm: Any) -> Iterator[tuple[str, Any]]:
-    """One server for all tests of this file: its address and its context."""
-    app = build_app(replace(api.Settings.from_environ(), home=home), default_project="coco")
-    with served(app) as base:
-        yield base, app.state.context
-
-
 @pytest.fixture
 def look(server: tuple[str, Any], open_page: Callable[..., Any]) -> Callable[..., Any]:
     """`look("coco", "&sample=2")`: the page with its evidence there; `page.bench` its workbench."""
@@ -89,7 +79,7 @@ def look(server: tuple[str, Any], open_page: Callable[..., Any]) -> Callable[...
         page.bench = context.open(name)
         page.base = f"{base}/?project={name}"
         page.goto(page.base + query)
-        page.wait_for_selector(READY)
+        page.wait_for_selector(LABEL_READY)
         page.wait_for_selector(f"{CHIP}[data-spread]")
         return page
 
@@ -245,7 +235,7 @@ def test_a_link_opens_exactly_this_view_in_another_browser(look, open_page):
     page.wait_for_selector(f'{EVIDENCE}[data-label="{name}"]', state="attached")
     settled(page)
     other = open_page(link)
-    other.wait_for_selector(READY)
+    other.wait_for_selector(LABEL_READY)
     other.wait_for_selector(f'{EVIDENCE}[data-label="{name}"]', state="attached")
     other.wait_for_selector(f'{SAMPLE}[data-zoom="1.56"]')
     settled(other)
@@ -258,7 +248,7 @@ def test_a_link_opens_exactly_this_view_in_another_browser(look, open_page):
     assert other.locator('[data-testid="look-temperature"]').input_value() == "-1.5"
     # A link is for looking: what its reader had chosen before comes back without it.
     other.goto(page.base + "&sample=2")
-    other.wait_for_selector(READY)
+    other.wait_for_selector(LABEL_READY)
     assert other.locator('[data-testid="look-colours-viridis"]').is_checked()
 
 
@@ -316,7 +306,7 @@ def test_layers_are_offered_drawn_and_survive_in_a_link_where_the_encoder_gives_
     settled(page)
     before = pixels(page)
     other = open_page(page.url)
-    other.wait_for_selector(READY)
+    other.wait_for_selector(LABEL_READY)
     other.wait_for_selector(
         f'{EVIDENCE}.drawn[data-source="layers"][data-label="{name}"]', state="attached"
     )
@@ -593,7 +583,7 @@ def test_words_are_looked_at_in_the_same_ways(look):
     page.locator(f'[data-p="{truth.similarity[:, 0].argmax()}"]').scroll_into_view_if_needed()
     show(page, name)
     page.wait_for_selector('[data-testid="arcs"]:not([data-count="0"])', state="attached")
-    assert page.locator(READY).get_attribute("data-colours") == "blue"
+    assert page.locator(LABEL_READY).get_attribute("data-colours") == "blue"
 
 
 @pytest.mark.parametrize("step", [-2, 1, 3])

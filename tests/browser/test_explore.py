@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from backend import api
+from tests.browser.waits import ready, saved
 
 LABELS = ["animal", "food", "<b onclick=alert(1)>${7*7}</b> {{x}}"]
 HOSTILE = "<img src=x onerror=alert(1)> ${7*7} {{x}} the train is late"
@@ -57,7 +58,7 @@ def explore(
         page = open_page(**options)
         page.set_default_timeout(PATIENT)
         page.goto(f"{address}/explore?project=texts{query}")
-        page.wait_for_selector("[data-testid=page][data-page=explore][data-ready='1']")
+        ready(page, "explore")
         page.bench = serve.apps[-1].state.context.open("texts")  # type: ignore[attr-defined]
         return page
 
@@ -163,7 +164,7 @@ def test_lasso_then_yes_to_all_and_one_undo(explore: Callable[..., Any]) -> None
     assert f"{count} of {count} verdicts would change" in page.locator(".pl-forecast").inner_text()
     page.locator("[data-testid=bulk-yes]").click()
     page.wait_for_selector(f".pl-shared-row[data-label=food] .pl-verdict.yes:text('{count}')")
-    page.wait_for_selector("[data-testid=save-state][data-state=saved]")
+    saved(page)
     food = page.bench.label("food").id
     said = {i: row[food] for i, row in page.bench.verdicts().items() if food in row}
     assert said == dict.fromkeys(twin, "yes")

@@ -11,6 +11,7 @@ import pytest
 
 from backend import api
 from tests.browser.label_projects import HOSTILE
+from tests.browser.waits import ready
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -48,10 +49,6 @@ def made(once: api.Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def letters(made: Path, copied: Callable[[Path], api.Workbench]) -> api.Workbench:
     return copied(made)
-
-
-def ready(page: Any, name: str) -> None:
-    page.wait_for_selector(f'[data-testid=page][data-page={name}][data-ready="1"]')
 
 
 def shown(page: Any) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,8 @@ import pytest
 
 from backend import api
 from tests.browser.label_projects import HOSTILE, image_project, text_project
-from tests.browser.serving import served
-from ui.app import build_app
+from tests.browser.waits import LABEL_READY, saved
 
-READY = '[data-testid="page"][data-page="label"][data-ready]'
 CHIP = '[data-testid="chip"]'
 SAMPLE = '[data-testid="sample"]'
 # The bar looks for jobs by itself, whatever the page does.
@@ -33,14 +31,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     image_project(settings, packs, tmp_path_factory.mktemp("photos"), photos=36).close()
     text_project(settings, packs, tmp_path_factory.mktemp("texts"), texts=12).close()
     return folder
-
-
-@pytest.fixture(scope="module")
-def server(home: Path, warm: Any) -> Iterator[tuple[str, Any]]:
-    """One server for all tests of this file: its address and its context."""
-    app = build_app(replace(api.Settings.from_environ(), home=home), default_project="coco")
-    with served(app) as base:
-        yield base, app.state.context
 
 
 @pytest.fixture
@@ -75,7 +65,7 @@ def open_label(server: tuple[str, Any], open_page: Callable[..., Any]) -> Callab
         page.start = next(s.id for s in page.bench.samples() if not known.get(s.id))
         page.base = f"{base}/?project={name}"
         page.goto(page.base + (query or f"&sample={page.start}"))
-        page.wait_for_selector(READY)
+        page.wait_for_selector(LABEL_READY)
         return page
 
     return start
@@ -88,10 +78,6 @@ def chips(page: Any, verdict: str) -> list[str]:
 
 def current(page: Any) -> int:
     return int(page.locator(SAMPLE).get_attribute("data-id"))
-
-
-def wait_saved(page: Any) -> None:
-    page.wait_for_selector('[data-testid="save-state"][data-state="saved"]')
 
 
 def wait_other(page: Any, sample: int) -> int:
@@ -197,14 +183,14 @@ def test_keys_decide_enter_completes_undo_restores_and_a_reload_finds_all(open_l
     page.keyboard.press("Shift+Digit2")
     page.keyboard.press("3")
     page.keyboard.press(".")
-    wait_saved(page)
+    saved(page)
     assert in_backend(page, first, "yes") == [one]
     assert in_backend(page, first, "no") == [two]
     assert in_backend(page, first, "unsure") == [three]
 
     page.keyboard.press("Enter")
     second = wait_other(page, first)
-    wait_saved(page)
+    saved(page)
     everything = {label.name for label in page.bench.labels()}
     assert in_backend(page, first, "yes") == [one]
     assert set(in_backend(page, first, "no")) == everything - {one, three}
@@ -215,18 +201,18 @@ def test_keys_decide_enter_completes_undo_restores_and_a_reload_finds_all(open_l
     assert in_backend(page, first, "no") == [two]
     page.keyboard.press("Enter")
     assert wait_other(page, first) == second
-    wait_saved(page)
+    saved(page)
     page.keyboard.press("Backspace")
     page.wait_for_selector(f'{SAMPLE}[data-id="{first}"]')
 
     page.goto(f"{page.base}&sample={first}")
-    page.wait_for_selector(READY)
+    page.wait_for_selector(LABEL_READY)
     assert chips(page, "yes") == [one]
     assert chips(page, "unsure") == [three]
     assert set(chips(page, "no")) == everything - {one, three}
     for _ in range(7):  # six keys and one Enter are still standing
         page.keyboard.press("u")
-    wait_saved(page)
+    saved(page)
     page.wait_for_function(
         "n => document.querySelectorAll('.chip:not([data-verdict=unknown])').length === n",
         arg=len(before),
@@ -242,12 +228,12 @@ def test_clicks_toggle_and_alt_or_shift_click_says_no(open_label):
     chip[a].click()
     chip[b].click(modifiers=["Alt"])
     chip[c].click(modifiers=["Shift"])
-    wait_saved(page)
+    saved(page)
     assert in_backend(page, sample, "yes") == [a]
     assert in_backend(page, sample, "no") == sorted([b, c])
     chip[a].click()
     chip[b].click(modifiers=["Alt"])
-    wait_saved(page)
+    saved(page)
     assert in_backend(page, sample, "yes") == []
     assert in_backend(page, sample, "no") == [c]
 
@@ -270,7 +256,7 @@ def test_offline_keeps_everything_and_sends_it_later(open_label):
     assert guarded
 
     page.commits.clear()
-    wait_saved(page)
+    saved(page)
     assert in_backend(page, sample, "yes") == [key]
     assert len(in_backend(page, sample, "no")) == 1
     assert kept_here(page) == 0
@@ -286,9 +272,9 @@ def test_what_a_closed_tab_kept_is_sent_by_the_next_one(open_label):
     page.wait_for_selector('[data-testid="save-state"][data-state="offline"]')
     again = page.context.new_page()
     again.goto(f"{page.base}&sample={sample}")
-    again.wait_for_selector(READY)
+    again.wait_for_selector(LABEL_READY)
     again.wait_for_selector(f'{CHIP}[data-key="1"][data-verdict="yes"]')
-    again.wait_for_selector('[data-testid="save-state"][data-state="saved"]')
+    saved(again)
     assert in_backend(page, sample, "yes") == [key]
 
 
@@ -325,7 +311,7 @@ def test_a_refused_verdict_is_shown_and_not_kept(open_label):
     page.keyboard.press("1")
     page.get_by_text("Not saved: there is no sample 5 in coco").wait_for()
     page.wait_for_selector(f'{CHIP}[data-key="1"][data-verdict="unknown"]')
-    wait_saved(page)
+    saved(page)
     assert chips(page, "yes") == []
     assert kept_here(page) == 0, "what was refused is not sent again"
 
@@ -363,7 +349,7 @@ def test_a_new_label_is_made_in_place_and_found_by_typing(open_label):
     page.keyboard.type("strip")
     assert page.locator(CHIP).count() == 1
     page.keyboard.press("Enter")
-    wait_saved(page)
+    saved(page)
     assert in_backend(page, sample, "yes") == ["striped 1 u thing"]
     assert page.locator(CHIP).count() == len(page.bench.labels())
 
@@ -380,7 +366,7 @@ def test_the_labels_of_a_neighbour_are_copied_with_one_key(open_label):
             break
     assert expected
     page.keyboard.press("c")
-    wait_saved(page)
+    saved(page)
     assert in_backend(page, sample, "yes") == expected
 
 
@@ -444,7 +430,7 @@ def test_words_take_the_place_of_patches(open_label):
     page.keyboard.press("1")
     page.keyboard.press("Enter")
     wait_other(page, sample)
-    wait_saved(page)
+    saved(page)
     assert len(in_backend(page, sample, "yes")) == 1
     assert len(page.bench.verdicts([sample])[sample]) == len(truth.labels)
 

@@ -15,6 +15,7 @@ import pytest
 from backend import api
 from backend.methods.learners.lanes import LanesLearner
 from tests.browser.label_projects import image_project
+from tests.browser.waits import ready, saved
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -62,10 +63,6 @@ def made(once: api.Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def letters(made: Path, copied: Callable[[Path], api.Workbench]) -> api.Workbench:
     return copied(made)
-
-
-def ready(page: Any, name: str) -> None:
-    page.wait_for_selector(f'[data-testid=page][data-page={name}][data-ready="1"]')
 
 
 def suggested(serve: Callable[..., str], sample: int) -> tuple[int, dict[str, float]]:
@@ -126,7 +123,7 @@ def test_verdicts_change_suggestions_and_going_back_takes_that_back(
             "id => document.querySelector('[data-testid=sample]')?.dataset.id !== id", arg=now
         )
     # The last verdicts are on their way while the next sample is shown already.
-    page.wait_for_selector("[data-testid=save-state][data-state=saved]")
+    saved(page)
     live, learned = suggested(serve, watched)
     assert learned["outdoors"] > first["outdoors"]
     wait_version(other, live)

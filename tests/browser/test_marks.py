@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,8 @@ import pytest
 from backend import api
 from tests.browser.evidence_pictures import PICTURES, SPOT
 from tests.browser.label_projects import image_project, text_project
-from tests.browser.serving import served
-from ui.app import build_app
+from tests.browser.waits import LABEL_READY
 
-READY = '[data-testid="page"][data-page="label"][data-ready]'
 SAMPLE = '[data-testid="sample"]'
 CHIP = '[data-testid="chip"]'
 DOT = '[data-testid="dot"]'
@@ -47,14 +45,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def server(home: Path, warm: Any) -> Iterator[tuple[str, Any]]:
-    """One server for all tests of this file: its address and its context."""
-    app = build_app(replace(api.Settings.from_environ(), home=home), default_project="coco")
-    with served(app) as base:
-        yield base, app.state.context
-
-
 @pytest.fixture
 def look(server: tuple[str, Any], open_page: Callable[..., Any]) -> Callable[..., Any]:
     """`look("coco", "2", label="person")`: a sample with a label chosen; `page.bench`."""
@@ -66,7 +56,7 @@ def look(server: tuple[str, Any], open_page: Callable[..., Any]) -> Callable[...
         page.item = page.bench.sample(int(sample) if sample.isdecimal() else sample)
         chosen = f"&label={label}" if label else ""
         page.goto(f"{base}/?project={name}&sample={page.item.id}{chosen}")
-        page.wait_for_selector(READY)
+        page.wait_for_selector(LABEL_READY)
         page.wait_for_selector(f"{CHIP}[data-spread]")
         return page
 
@@ -230,7 +220,7 @@ def test_a_part_is_marked_learned_from_and_taken_back(look):
     assert stored(page, "person") == ()
     assert verdict(page, "person") == was
     page.reload()
-    page.wait_for_selector(READY)
+    page.wait_for_selector(LABEL_READY)
     assert page.locator(MARK).count() == 0
 
 
@@ -243,7 +233,7 @@ def test_a_click_asks_and_marks_outlive_a_reload_and_enter(look):
     assert mark.is_absent
     at = page.locator(MARK).first.get_attribute("data-points")
     page.reload()
-    page.wait_for_selector(READY)
+    page.wait_for_selector(LABEL_READY)
     page.wait_for_selector(MARK)
     assert page.locator(MARK).first.get_attribute("data-points") == at
     page.keyboard.press("Enter")
@@ -323,7 +313,7 @@ def test_a_rejected_label_is_not_pointed_out_by_itself(look):
     page = look("made", "wide.png", "sky")
     page.bench.correct([{"sample": page.item.id, "label": "sky", "verdict": "no"}], who="me")
     page.reload()
-    page.wait_for_selector(READY)
+    page.wait_for_selector(LABEL_READY)
     page.keyboard.press("p")
     page.wait_for_function("s => document.querySelector(s).textContent.includes('no to')", arg=SAYS)
     assert page.locator(DOT).count() == 0
@@ -333,7 +323,7 @@ def test_words_are_marked_and_pointed_out(look):
     page = look("talk", "2")
     label = page.bench.labels()[0].name
     page.goto(page.url + f"&label={label}")
-    page.wait_for_selector(READY)
+    page.wait_for_selector(LABEL_READY)
     page.wait_for_selector(f"{CHIP}[data-spread]")
     page.keyboard.press("f")
     page.keyboard.press("ArrowRight")

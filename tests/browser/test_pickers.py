@@ -12,9 +12,9 @@ import pytest
 from backend import api
 from tests.browser.label_projects import image_project
 from tests.browser.serving import served
+from tests.browser.waits import LABEL_READY
 from ui.app import build_app
 
-READY = '[data-testid="page"][data-page="label"][data-ready]'
 ITEM = '[data-testid="queue-item"]'
 WAITING = f"{ITEM}:not(.done):not([aria-current])"
 PICKER = ".pl-queue select"
@@ -35,7 +35,7 @@ def test_a_person_chooses_how_the_queue_is_made_and_reads_why(
     server: tuple[str, Any], open_page: Callable[..., Any]
 ) -> None:
     page = open_page(f"{server[0]}/?project=coco")
-    page.wait_for_selector(READY)
+    page.wait_for_selector(LABEL_READY)
     assert page.locator(PICKER).input_value() == "stages"
     assert page.locator(f"{PICKER} option").count() == 13
     reasons = page.locator(ITEM).evaluate_all("items => items.map(item => item.dataset.reason)")
@@ -62,7 +62,7 @@ def test_a_person_chooses_how_the_queue_is_made_and_reads_why(
         )
         assert f"picker={name}" in page.url
     page.reload()
-    page.wait_for_selector(READY)
+    page.wait_for_selector(LABEL_READY)
     assert page.locator(PICKER).input_value() == "random"
 
 
@@ -85,7 +85,7 @@ def test_what_more_answers_will_bring_is_said_once_there_are_versions(
     bench.close()
     assert expected.gain is not None
     page = open_page(f"{server[0]}/?project=coco")
-    page.wait_for_selector(READY)
+    page.wait_for_selector(LABEL_READY)
     told = page.locator('[data-testid="forecast"]')
     told.wait_for()
     assert told.inner_text().startswith("the next 100 answers will bring about")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from backend import api
+from tests.browser.waits import ready, saved
 
 TEXTS = ("The soup was cold", "The bus was late", "A room with a view", "The waiter smiled")
 HOSTILE = "<img src=x onerror=alert(1)> {names}"
@@ -29,18 +30,10 @@ def notes(settings: api.Settings, tmp_path: Path) -> api.Workbench:
     return bench
 
 
-def ready(page: Any, name: str) -> None:
-    page.wait_for_selector(f'[data-testid=page][data-page={name}][data-ready="1"]')
-
-
 def toast(page: Any, words: str) -> Any:
     found = page.locator(".pl-toast", has_text=words)
     found.wait_for()
     return found
-
-
-def saved(page: Any) -> None:
-    page.wait_for_selector("[data-testid=save-state][data-state=saved]")
 
 
 def test_one_u_too_many_on_the_label_page_asks_before_an_import_goes(

@@ -1,0 +1,17 @@
+"""What browser tests wait for on every page: that it is there, and that everything is saved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+LABEL_READY = '[data-testid="page"][data-page="label"][data-ready]'
+
+
+def ready(page: Any, name: str) -> None:
+    """Wait until a page of the app is there with all that it shows."""
+    page.wait_for_selector(f'[data-testid=page][data-page={name}][data-ready="1"]')
+
+
+def saved(page: Any) -> None:
+    """Wait until the bar says that the server has all verdicts."""
+    page.wait_for_selector("[data-testid=save-state][data-state=saved]")
