@@ -149,6 +149,15 @@ def count_label_losses(source: ExportSource, used: set[int], lost: Counter[str])
         lost["hierarchy"] += label.parent is not None
 
 
+def count_verdict_losses(row: ExportRow, num_labels: int, lost: Counter[str]) -> None:
+    """Count what a format loses that holds what is present, and neither when nor who said it."""
+    verdicts = Counter(c.verdict for c in row.verdicts.values())
+    lost["negatives"] += verdicts[Verdict.NO]
+    lost["unsure"] += verdicts[Verdict.UNSURE]
+    lost["unknowns"] += num_labels - sum(n for verdict, n in verdicts.items() if verdict)
+    lost["who_and_when"] += verdicts[Verdict.YES]
+
+
 def count_region_losses(row: ExportRow, lost: Counter[str]) -> None:
     """Count what a format loses that holds the places of what is present, and nothing else."""
     for correction in row.verdicts.values():

@@ -22,6 +22,7 @@ from backend.methods.exporters._staging import (
     MediaFolder,
     count_label_losses,
     count_region_losses,
+    count_verdict_losses,
     refuse_texts,
     staged,
 )
@@ -67,7 +68,8 @@ class CocoExporter:
                     annotations.append({"id": len(annotations) + 1, **annotation})
                 if self.settings.has_machine_boxes:
                     found += _machine_boxes(source, row, lost)
-                _count_losses(row, len(source.labels), lost)
+                count_verdict_losses(row, len(source.labels), lost)
+                count_region_losses(row, lost)
             if self.settings.has_machine_boxes:
                 (stage / MACHINE_BOXES).write_bytes(orjson.dumps(found))
             document = {
@@ -164,12 +166,3 @@ def _geometry(region: Region, width: int, height: int) -> dict[str, object]:
         "segmentation": [[value for point in zip(xs, ys, strict=True) for value in point]],
         "image_level": False,
     }
-
-
-def _count_losses(row: ExportRow, num_labels: int, lost: Counter[str]) -> None:
-    verdicts = Counter(c.verdict for c in row.verdicts.values())
-    lost["negatives"] += verdicts[Verdict.NO]
-    lost["unsure"] += verdicts[Verdict.UNSURE]
-    lost["unknowns"] += num_labels - sum(n for verdict, n in verdicts.items() if verdict)
-    lost["who_and_when"] += verdicts[Verdict.YES]
-    count_region_losses(row, lost)

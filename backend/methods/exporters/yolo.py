@@ -23,6 +23,7 @@ from backend.methods.exporters._staging import (
     MediaFolder,
     count_label_losses,
     count_region_losses,
+    count_verdict_losses,
     refuse_texts,
     staged,
 )
@@ -179,11 +180,7 @@ def _described(source: ExportSource, stage: Path) -> str:
 
 
 def _count_losses(row: ExportRow, num_labels: int, lost: Counter[str]) -> None:
-    verdicts = Counter(c.verdict for c in row.verdicts.values())
-    lost["negatives"] += verdicts[Verdict.NO]
-    lost["unsure"] += verdicts[Verdict.UNSURE]
-    lost["unknowns"] += num_labels - sum(n for verdict, n in verdicts.items() if verdict)
-    lost["who_and_when"] += verdicts[Verdict.YES]
+    count_verdict_losses(row, num_labels, lost)
     lost["names"] += sum(name != row.sample.name for name in row.sample.names)
     lost["metadata"] += bool(row.sample.metadata)
     count_region_losses(row, lost)
