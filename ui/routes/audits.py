@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from backend import api
 from ui import present
 from ui.context import Context
+from ui.replies import fresh
 
 MOST_GROUPS = 80
 MOST_SHOWN = 48
@@ -95,7 +95,7 @@ def router(context: Context) -> APIRouter:
                 "groups": [_handle(bench, group) for group in left.groups[:MOST_GROUPS]],
                 "more": max(0, len(left.groups) - MOST_GROUPS),
             }
-        return _json(body)
+        return fresh(body)
 
     @routes.post("/accept")
     def accept(decision: Decision, request: Request) -> Decided:
@@ -176,8 +176,3 @@ def _suspect(bench: api.Workbench, one: api.Suspect, labels: dict[int, str]) -> 
             for sample in bench.samples(one.samples)
         ],
     }
-
-
-def _json(content: object) -> Response:
-    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})

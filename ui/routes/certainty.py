@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Literal
 
-import orjson
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from backend import api
 from ui.context import Context
+from ui.replies import fresh
 from ui.routes.bulk import MOST_IDS, Id
 
 MOST_SAMPLES = 200
@@ -68,7 +68,7 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
     @routes.get("")
     def state(request: Request, level: Level = 0.9, guarantee: Guarantee = "joint") -> Response:
         """Drawer, what is certain of all samples, and what accepting it would do."""
-        return _json(_state(context, context.of(request), level, guarantee))
+        return fresh(_state(context, context.of(request), level, guarantee))
 
     @routes.get("/samples")
     def samples(
@@ -82,12 +82,12 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
         bench = context.of(request)
         wanted = [int(one) for one in ids.split(",")][:MOST_SAMPLES]
         found = [bench.certainty.of(one, level, guarantee, k=k) for one in wanted]
-        return _json([_sample(one) for one in found])
+        return fresh([_sample(one) for one in found])
 
     @routes.get("/ask")
     def ask(request: Request, k: Annotated[int, Query(ge=1, le=MOST_ASKED)] = 20) -> Response:
         """The next samples of the drawer to decide completely."""
-        return _json([asdict(entry) for entry in context.of(request).certainty.ask(k)])
+        return fresh([asdict(entry) for entry in context.of(request).certainty.ask(k)])
 
     @routes.get("/check")
     def check(
@@ -96,7 +96,7 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
         k: Annotated[int, Query(ge=1, le=MOST_ASKED)] = 20,
     ) -> Response:
         """Random samples of an acceptance that nobody has looked at since."""
-        return _json([asdict(entry) for entry in context.of(request).certainty.spot_check(op, k)])
+        return fresh([asdict(entry) for entry in context.of(request).certainty.spot_check(op, k)])
 
     @routes.get("/history")
     def history(request: Request, groups: Annotated[int, Query(ge=1, le=100)] = 8) -> Response:
@@ -126,7 +126,7 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
             }
             for row in certainty.history()[-MOST_HISTORY:]
         ]
-        return _json({"points": points, "rows": rows})
+        return fresh({"points": points, "rows": rows})
 
 
 def _add_deeds(routes: APIRouter, context: Context) -> None:
@@ -138,7 +138,7 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
         found = bench.certainty.accept(
             order.level, order.guarantee, who=who, op=order.op, ids=order.ids
         )
-        return _json({**_acceptance(found), "offset": found.offset})
+        return fresh({**_acceptance(found), "offset": found.offset})
 
     @routes.post("/drawer")
     def drawer(change: ChangeDrawer, request: Request) -> Response:
@@ -151,7 +151,7 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
             bench.certainty.open_drawer(
                 share=change.share, samples=change.samples, who=who, op=change.op
             )
-        return _json(_state(context, bench, 0.9, "joint"))
+        return fresh(_state(context, bench, 0.9, "joint"))
 
 
 def _state(
@@ -230,8 +230,3 @@ def _acceptance(found: api.Acceptance) -> dict[str, object]:
         "wrong": found.wrong,
         "isUndone": found.is_undone,
     }
-
-
-def _json(content: object) -> Response:
-    body = orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS)
-    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})

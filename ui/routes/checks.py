@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated
 
-import orjson
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from backend import api
 from ui import present
 from ui.context import Context
+from ui.replies import fresh
 
 Ident = Annotated[int, Field(ge=1, le=2**53)]
 
@@ -53,7 +53,7 @@ def router(context: Context) -> APIRouter:
         bench = context.of(request)
         found, result = bench.jobs.get(job), bench.jobs.result(job)
         curves = asdict(result) if isinstance(result, api.Curves) else None
-        return _json(
+        return fresh(
             {
                 "state": found.state,
                 "done": found.done,
@@ -88,7 +88,7 @@ def router(context: Context) -> APIRouter:
             if one.sample in there
         ]
         newest = jobs[0] if jobs else None
-        return _json(
+        return fresh(
             {
                 "project": bench.name,
                 "state": newest.state if newest else None,
@@ -114,8 +114,3 @@ def _shown(bench: api.Workbench, found: list[api.Doubt], who: str) -> list[api.D
             (one.sample, ids.get(name)) in seen.verdicts for name in (one.label, one.other) if name
         )
     ]
-
-
-def _json(content: object) -> Response:
-    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-import orjson
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from backend import api
 from ui import present
 from ui.context import Context
+from ui.replies import fresh
 
 Ident = Annotated[int, Field(ge=1, le=2**53)]
 Share = Annotated[float, Query(ge=0, le=1)]
@@ -55,13 +55,13 @@ def router(context: Context) -> APIRouter:
             }
             for label in bench.labels()
         ]
-        return _json({"project": bench.name, "version": bench.version, "labels": rows})
+        return fresh({"project": bench.name, "version": bench.version, "labels": rows})
 
     @routes.get("/guide")
     def guide(request: Request, label: Annotated[int, Query(ge=1)]) -> Response:
         """The guide of one label."""
         bench = context.of(request)
-        return _json(_told(bench, bench.guides.of(label, who=context.user(request))))
+        return fresh(_told(bench, bench.guides.of(label, who=context.user(request))))
 
     @routes.post("/guide")
     def change(request: Request, body: Change) -> Response:
@@ -70,7 +70,7 @@ def router(context: Context) -> APIRouter:
         bench, who = context.of(request), context.user(request)
         receipt = _do(bench, body, who)
         guide = bench.guides.of(body.label, who=who)
-        return _json({"op": receipt.op, "guide": _told(bench, guide)})
+        return fresh({"op": receipt.op, "guide": _told(bench, guide)})
 
     @routes.get("/crop")
     def crop(
@@ -241,8 +241,3 @@ def _crop_url(
     asked = {"project": bench.name, "sample": sample.id, "x": x, "y": y}
     asked |= {"w": max(w, 0.0001), "h": max(h, 0.0001), "v": sample.content_hash[:16]}
     return f"/pl/api/crop?{urlencode(asked)}"
-
-
-def _json(content: object) -> Response:
-    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Annotated, Literal, get_args
 
-import orjson
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from backend import api
 from ui import present
 from ui.context import Context
+from ui.replies import fresh
 
 Chosen = Literal[
     "stages",
@@ -130,12 +130,12 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
     ) -> Response:
         """What to look at next, with the labels and the state of the project."""
         who = context.user(request)
-        return _json(_queue(context.of(request), picker, who=who, k=k, after=after))
+        return fresh(_queue(context.of(request), picker, who=who, k=k, after=after))
 
     @routes.get("/forecast")
     def forecast(request: Request) -> Response:
         """What the next answers will probably bring; scores some versions, so it comes alone."""
-        return _json(asdict(context.of(request).forecast()))
+        return fresh(asdict(context.of(request).forecast()))
 
     @routes.get("/refresh")
     def refresh(
@@ -155,7 +155,7 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
                 for found in bench.suggest(wanted)
             }
         lanes = _with_lanes(bench)
-        return _json({"version": version, "offset": bench.offset, "items": items, "lanes": lanes})
+        return fresh({"version": version, "offset": bench.offset, "items": items, "lanes": lanes})
 
 
 def _add_sample(routes: APIRouter, context: Context) -> None:
@@ -171,7 +171,7 @@ def _add_sample(routes: APIRouter, context: Context) -> None:
         tag = _tag(bench, found.id, seen, bench.num_encoded, bench.store.revision)
         if _has(request, tag):
             return Response(status_code=304, headers=tag)
-        return _json(_item(bench, found, who), tag)
+        return fresh(_item(bench, found, who), tag)
 
     @routes.get("/evidence")
     def evidence(
@@ -225,7 +225,7 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
             op=body.op,
             seen_version=body.seen_version,
         )
-        return _json({"op": receipt.op, "offset": receipt.offset, "version": bench.version})
+        return fresh({"op": receipt.op, "offset": receipt.offset, "version": bench.version})
 
     @routes.post("/undo")
     def undo(request: Request, body: Undo) -> Response:
@@ -236,16 +236,16 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
         if body.op is None and body.spares_imports and not _is_done(bench, body.request):
             newest = bench.store.newest_deed(who)
             if newest is not None and newest.kind == "import":
-                return _json({**nothing, "asks": asdict(newest)})
+                return fresh({**nothing, "asks": asdict(newest)})
         receipt = bench.undo(who, op=body.op, request=body.request)
         if receipt is None:
-            return _json(nothing)
+            return fresh(nothing)
         deed = bench.store.deed(receipt.op)
         # Taking an import back takes its samples away, too.
         alive = {sample.id for sample in bench.samples()}
         touched = dict.fromkeys(sample for sample, _ in receipt.pairs if sample in alive)
         samples = list(touched)[:MOST_IDS]
-        return _json(
+        return fresh(
             {
                 "op": receipt.op,
                 "offset": receipt.offset,
@@ -270,7 +270,7 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
             bench.add_labels([name], pack=body.pack, who=context.user(request))
         labels = bench.labels()
         made = next(label for label in labels if label.name == name)
-        return _json({"label": made.id, "labels": _labels(bench)})
+        return fresh({"label": made.id, "labels": _labels(bench)})
 
 
 def _is_done(bench: api.Workbench, request: str | None) -> bool:
@@ -436,11 +436,3 @@ def _tag(bench: api.Workbench, *parts: object) -> dict[str, str]:
 
 def _has(request: Request, headers: Mapping[str, str]) -> bool:
     return headers["ETag"] in request.headers.get("if-none-match", "")
-
-
-def _json(content: object, headers: Mapping[str, str] | None = None) -> Response:
-    options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
-    kept = dict(headers or {"Cache-Control": "no-store"})
-    return Response(
-        orjson.dumps(content, option=options), media_type="application/json", headers=kept
-    )

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import orjson
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from ui.context import Context
+from ui.replies import fresh
 
 Ident = Annotated[int, Field(ge=1, le=2**53)]
 
@@ -55,7 +55,7 @@ def router(context: Context) -> APIRouter:
             sample, label=label, phrase=phrase, anyway=anyway, who=context.user(request)
         )
         rows, cols = found.layout.grid or (0, 0)
-        return _json(
+        return fresh(
             {
                 "points": [
                     {"x": round(float(x), 5), "y": round(float(y), 5), "here": bool(here)}
@@ -78,7 +78,7 @@ def router(context: Context) -> APIRouter:
             label=body.label,
             phrase=body.phrase,
         )
-        return _json(
+        return fresh(
             {
                 "polygons": [
                     [[round(float(x), 5), round(float(y), 5)] for x, y in outline]
@@ -90,9 +90,3 @@ def router(context: Context) -> APIRouter:
         )
 
     return routes
-
-
-def _json(content: object) -> Response:
-    return Response(
-        orjson.dumps(content), media_type="application/json", headers={"Cache-Control": "no-store"}
-    )
