@@ -13,7 +13,8 @@ from jaxtyping import Float, Int
 
 from backend.board import Board
 from backend.numerics import exemplars
-from backend.numerics.boxes import boxes_of, smoothed
+from backend.numerics.boxes import boxes_of
+from backend.numerics.points import smoothed
 from backend.numerics.regions import parts_of
 from backend.numerics.sentences import sentence_span, sentence_starts, sentence_vectors
 from backend.part_lessons import PartLessons

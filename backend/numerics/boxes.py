@@ -16,14 +16,12 @@ from __future__ import annotations
 
 import numpy as np
 import skimage  # loads what it is asked for when it is asked for it
-from jaxtyping import Float
 
-Heat = Float[np.ndarray, "rows cols"]
+from backend.numerics.points import FLAT, Heat, smoothed
+
 Box = tuple[float, float, float, float]
 
 PEAK = 0.8
-FLAT = 1e-6
-"""Maps whose extremes are nearer than this have no region."""
 
 
 def boxes_of(heat: Heat, *, deviations: float = 1.0, peak: float = PEAK) -> list[Box]:
@@ -51,15 +49,3 @@ def boxes_of(heat: Heat, *, deviations: float = 1.0, peak: float = PEAK) -> list
         wide, tall = int(right.max()) + 1 - x, int(down.max()) + 1 - y
         found.append((top, (x / cols, y / rows, wide / cols, tall / rows)))
     return [box for _, box in sorted(found, key=lambda one: -one[0])]
-
-
-def smoothed(heat: Heat) -> Heat:
-    """Each cell's mean with its neighbours, fewer at the border."""
-    rows, cols = heat.shape
-    sums, counts = np.zeros(heat.shape), np.zeros(heat.shape)
-    padded, ones = np.pad(heat.astype(np.float64), 1), np.pad(np.ones(heat.shape), 1)
-    for down in range(3):
-        for right in range(3):
-            sums += padded[down : down + rows, right : right + cols]
-            counts += ones[down : down + rows, right : right + cols]
-    return (sums / counts).astype(np.float32)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from backend.numerics.boxes import boxes_of, smoothed
+from backend.numerics.boxes import boxes_of
 
 
 def blob(rows, cols, *places, size=3):
@@ -54,11 +53,3 @@ def test_boxes_stay_inside_the_picture():
         for x, y, width, height in found:
             assert 0 <= x < x + width <= 1 + 1e-9
             assert 0 <= y < y + height <= 1 + 1e-9
-
-
-def test_smoothing_equals_the_mean_of_the_neighbours_that_are_there():
-    heat = np.random.default_rng(1).random((4, 5)).astype(np.float32)
-    found = smoothed(heat)
-    for down, right in np.ndindex(heat.shape):
-        near = heat[max(0, down - 1) : down + 2, max(0, right - 1) : right + 2]
-        assert found[down, right] == pytest.approx(near.mean(), abs=1e-6)
