@@ -150,12 +150,6 @@ class Drift:
     against: tuple[Turned, ...]
     disputed: tuple[Disputed, ...] = ()
 
-    @property
-    def is_any(self) -> bool:
-        """Something changed."""
-        lists = (self.gone, self.new, self.moved, self.turned, self.against)
-        return self.is_redefined or any(lists) or any(one.is_new for one in self.disputed)
-
 
 @dataclass(frozen=True)
 class Guide:
