@@ -74,24 +74,20 @@ def explanation(
     parts, layout = store.vectors.parts(sample.content_hash, pipeline.encoder.fingerprint)
     if layers is not None and reads_layers(chosen):
         parts = layers.beside(sample, parts)
-    vectors = board.label_vectors[columns]
-    accepted, own = seen.rivals(row, columns)
-    rivals = board.label_vectors[accepted]
     claiming = np.flatnonzero(seen.claimers(row)).tolist() if label is None else []
+    accepted, own = seen.rivals(row, columns)
+    vectors, rivals = board.label_vectors[columns], board.label_vectors[accepted]
     if lessons is not None:
-        wanted = columns if label is not None else claiming
-        vectors = vectors.copy()
-        vectors[[columns.index(column) for column in wanted]] = lessons.vectors(
-            store, pipeline, board, wanted
-        )
+        taught = columns if label is not None else claiming
+        at = [columns.index(column) for column in taught]
+        vectors[at] = lessons.vectors(store, pipeline, board, taught)
         rivals = lessons.vectors(store, pipeline, board, accepted)
     alignment = pipeline.shown(parts, vectors, layout, rivals=rivals, own=own, aligner=chosen)
     temperature = getattr(getattr(chosen, "settings", None), "temperature", None)
     left = None
     if label is None:
-        mass = np.full((1, len(parts)), 1 / len(parts), np.float32)
         heat = temperature or pipeline.scale.temperature
-        left = unclaimed(alignment.similarity[:, :, claiming], mass, heat)[0]
+        left = _left_over(alignment.similarity[:, :, claiming], heat)
     return Explanation(
         sample=sample.id,
         name=sample.name,
@@ -109,6 +105,15 @@ def explanation(
         unclaimed=left,
         claimers=tuple(board.labels[column].name for column in claiming),
     )
+
+
+def _left_over(
+    similarity: Float[np.ndarray, "1 p l"], temperature: float
+) -> Float[np.ndarray, " p"]:
+    """How much of each part of one sample none of the labels that claim any claims."""
+    num_parts = similarity.shape[1]
+    mass = np.full((1, num_parts), 1 / num_parts, np.float32)
+    return unclaimed(similarity, mass, temperature)[0]
 
 
 def _spread(backward: Float[np.ndarray, "p l"]) -> Float[np.ndarray, " l"]:

@@ -192,23 +192,7 @@ def judged(
     if unknown not in UNKNOWN:
         raise BadInputError(f"undecided pairs can be {', '.join(UNKNOWN)}, not {unknown!r}")
     chosen = thresholds or {}
-    targets = np.zeros(board.logits.shape, np.float32)
-    known = np.zeros(board.logits.shape, bool)
-    unsure = np.zeros(board.logits.shape, bool)
-    for (sample, label), verdict in verdicts.items():
-        row, column = board.row_of.get(sample), board.column_of.get(label)
-        if row is None or column is None or not rows[row]:
-            continue
-        if verdict == Verdict.UNSURE:
-            unsure[row, column] = True
-            continue
-        known[row, column] = True
-        targets[row, column] = float(verdict == Verdict.YES)
-    if unknown == "no":
-        known |= known.any(axis=1, keepdims=True) & ~unsure
-    elif unknown == "complete":
-        known &= (known | unsure).all(axis=1, keepdims=True)
-    known &= np.isfinite(board.logits)
+    targets, known = _pairs_that_count(board, verdicts, rows, unknown)
     at = np.flatnonzero(known.any(axis=1))
     told = claims(board, chosen)
     order = np.argsort([board.samples[row].content_hash for row in at], kind="stable")
@@ -230,6 +214,32 @@ def judged(
         split=split,
         version=version,
     )
+
+
+def _pairs_that_count(
+    board: Board,
+    verdicts: Mapping[tuple[int, int], Verdict],
+    rows: Bool[np.ndarray, " n"],
+    unknown: str,
+) -> tuple[Float[np.ndarray, "n l"], Bool[np.ndarray, "n l"]]:
+    """Targets, 1 for YES, and which pairs count: see `judged`. Those without a score never do."""
+    targets = np.zeros(board.logits.shape, np.float32)
+    known = np.zeros(board.logits.shape, bool)
+    unsure = np.zeros(board.logits.shape, bool)
+    for (sample, label), verdict in verdicts.items():
+        row, column = board.row_of.get(sample), board.column_of.get(label)
+        if row is None or column is None or not rows[row]:
+            continue
+        if verdict == Verdict.UNSURE:
+            unsure[row, column] = True
+            continue
+        known[row, column] = True
+        targets[row, column] = float(verdict == Verdict.YES)
+    if unknown == "no":
+        known |= known.any(axis=1, keepdims=True) & ~unsure
+    elif unknown == "complete":
+        known &= (known | unsure).all(axis=1, keepdims=True)
+    return targets, known & np.isfinite(board.logits)
 
 
 def evaluation(

@@ -8,15 +8,17 @@ verdicts there are by then.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
 from threading import Lock
 from typing import Any
 
 from backend import learning, replay
+from backend.board import Board
 from backend.errors import BadInputError, NotFoundError
 from backend.jobs import Cancelled, JobState, Ticket
 from backend.lane_steps import TeachReport, is_lane_missing, one_step, put_back, swap
+from backend.learning import Learned
 from backend.pack_facts import (
     TAUGHT,
     Bench,
@@ -28,7 +30,7 @@ from backend.pack_facts import (
     muted,
     packs_of,
 )
-from backend.types import Lane, Progress
+from backend.types import Correction, Lane, Progress
 
 PAUSED = "teaching_paused"
 ASKED = "teaching_asked_for"
@@ -83,12 +85,7 @@ class Teaching:
             raise BadInputError(
                 f"the pack {pack!r} has no YES on a sample that is learned from; give a few first"
             )
-        spoilt = replay.saw_drawer(bench.store, learned.lanes, board.drawer)
-        digests = {lane.digest for lane in spoilt}
-        clean = replace(
-            learned, lanes=tuple(lane for lane in learned.lanes if lane.digest not in digests)
-        )
-        start = lane_of(clean, set(labels)) or (clean.lanes[-1] if clean.lanes else None)
+        start = self._start(board, learned, labels)
 
         def on_epoch(epoch: int, most: int, loss: float) -> bool:
             report(epoch, most, f"held-back loss {loss:.3f}" if loss > 0 else "training")
@@ -110,11 +107,7 @@ class Teaching:
             **({replay.TAUGHT_TRUST: learned.trust.as_json()} if learned.trust else {}),
             "waiting": sorted(replay.without_vectors(board, verdicts)),
         }
-        columns = {label: column for column, label in enumerate(labels)}
-        count = sum(
-            len(board.lessons(verdicts, columns, rows).rows)
-            for rows in (board.trainable, board.held_back)
-        )
+        count = _num_lessons(board, verdicts, labels)
         told = self._place(
             lane, steps=steps, seed=seed, detail=detail, started=started, verdicts=count
         )
@@ -208,6 +201,13 @@ class Teaching:
             told = {"job": job, "starts": starts}
             self._bench.store.set(ASKED, {**self._asked(), pack: told})
 
+    def _start(self, board: Board, learned: Learned, labels: Collection[int]) -> Lane | None:
+        """The lane to start from: that of these labels or the newest, none that saw the drawer."""
+        spoilt = replay.saw_drawer(self._bench.store, learned.lanes, board.drawer)
+        digests = {lane.digest for lane in spoilt}
+        lanes = tuple(lane for lane in learned.lanes if lane.digest not in digests)
+        return lane_of(replace(learned, lanes=lanes), set(labels)) or (lanes[-1] if lanes else None)
+
     def _place(
         self,
         lane: Lane,
@@ -235,3 +235,14 @@ class Teaching:
                 started=started,
                 verdicts=verdicts,
             )
+
+
+def _num_lessons(
+    board: Board, verdicts: Mapping[tuple[int, int], Correction], labels: Collection[int]
+) -> int:
+    """Verdicts on labels that are learned from or held back."""
+    columns = {label: column for column, label in enumerate(labels)}
+    return sum(
+        len(board.lessons(verdicts, columns, rows).rows)
+        for rows in (board.trainable, board.held_back)
+    )

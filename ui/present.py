@@ -289,19 +289,44 @@ def evidence_bytes(
     and `left_out` says how many did not.
     """
     keep = _columns(explanation, label_ids, wanted)
-    num_parts = explanation.forward.shape[0]
+    header = _evidence_header(explanation, label_ids, keep, packs=packs or {}, layered=layered)
+    head = json.dumps(header, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 4)
+    pieces = [np.uint32(len(head)).astype("<u4").tobytes(), head]
+    if explanation.layout.spans is not None:
+        spans = utf16_spans(text or "", explanation.layout.spans)
+        pieces.append(np.ascontiguousarray(spans, dtype="<i4").tobytes())
+    matrices = (explanation.forward, explanation.backward, explanation.similarity)
+    pieces.extend(_halves(matrix[:, keep].T) for matrix in matrices)
+    pieces.append(_halves(explanation.spread[keep]))
+    pieces.extend(_halves(looks) for looks in explanation.lanes.values())
+    left = explanation.unclaimed
+    pieces.append(_halves(np.zeros(len(explanation.forward)) if left is None else left))
+    if isinstance(layered, api.Explanation):
+        pieces.extend(_halves(plan[:, keep].T) for plan in (layered.forward, layered.backward))
+    return b"".join(pieces)
+
+
+def _evidence_header(
+    explanation: api.Explanation,
+    label_ids: Mapping[str, int],
+    keep: Sequence[int],
+    *,
+    packs: Mapping[int, str],
+    layered: api.Explanation | str | None,
+) -> dict[str, object]:
+    """What `evidence_bytes` says in words of the numbers that follow; `keep` are its columns."""
     rows, cols = explanation.layout.grid or (0, 0)
-    header = {
+    return {
         "sample": explanation.sample,
         "version": explanation.version,
         "labels": [label_ids[explanation.labels[k]] for k in keep],
         "rows": int(rows),
         "cols": int(cols),
-        "parts": num_parts,
+        "parts": len(explanation.forward),
         "left_out": len(explanation.labels) - len(keep),
         "lanes": [
-            [i for i in label_ids.values() if (packs or {}).get(i) == pack]
-            for pack in explanation.lanes
+            [i for i in label_ids.values() if packs.get(i) == pack] for pack in explanation.lanes
         ],
         "temperature": explanation.temperature,
         "range": _range(explanation.similarity[:, keep]),
@@ -311,28 +336,11 @@ def evidence_bytes(
         "layers": isinstance(layered, api.Explanation),
         "why": layered if isinstance(layered, str) else "",
     }
-    head = json.dumps(header, separators=(",", ":")).encode()
-    head += b" " * (-len(head) % 4)
-    pieces = [np.uint32(len(head)).astype("<u4").tobytes(), head]
-    if explanation.layout.spans is not None:
-        spans = utf16_spans(text or "", explanation.layout.spans)
-        pieces.append(np.ascontiguousarray(spans, dtype="<i4").tobytes())
-    pieces.extend(
-        np.ascontiguousarray(matrix[:, keep].T, dtype="<f2").tobytes()
-        for matrix in (explanation.forward, explanation.backward, explanation.similarity)
-    )
-    pieces.append(np.ascontiguousarray(explanation.spread[keep], dtype="<f2").tobytes())
-    pieces.extend(
-        np.ascontiguousarray(looks, dtype="<f2").tobytes() for looks in explanation.lanes.values()
-    )
-    left = np.zeros(num_parts) if explanation.unclaimed is None else explanation.unclaimed
-    pieces.append(np.ascontiguousarray(left, dtype="<f2").tobytes())
-    if isinstance(layered, api.Explanation):
-        pieces.extend(
-            np.ascontiguousarray(matrix[:, keep].T, dtype="<f2").tobytes()
-            for matrix in (layered.forward, layered.backward)
-        )
-    return b"".join(pieces)
+
+
+def _halves(array: np.ndarray) -> bytes:
+    """Numbers as little-endian float16, row by row."""
+    return np.ascontiguousarray(array, dtype="<f2").tobytes()
 
 
 def utf16_spans(text: str, spans: Sequence[tuple[int, int]]) -> np.ndarray:

@@ -57,7 +57,12 @@ class Decided(BaseModel):
 def router(context: Context) -> APIRouter:
     """The routes below /pl/api/audit."""
     routes = APIRouter(prefix="/pl/api/audit")
+    _add_looks(routes, context)
+    _add_decisions(routes, context)
+    return routes
 
+
+def _add_looks(routes: APIRouter, context: Context) -> None:
     @routes.post("")
     def look(asked: Look, request: Request) -> dict[str, str]:
         """Start an audit; one that runs already is the same job."""
@@ -97,6 +102,8 @@ def router(context: Context) -> APIRouter:
             }
         return fresh(body)
 
+
+def _add_decisions(routes: APIRouter, context: Context) -> None:
     @routes.post("/accept")
     def accept(decision: Decision, request: Request) -> Decided:
         """Do what findings propose, durably, as one action."""
@@ -121,8 +128,6 @@ def router(context: Context) -> APIRouter:
         chosen = api.chosen_suspects(_open(bench, who), decision.keys)
         receipt = api.dismiss_suspects(bench, chosen, who=who, op=decision.op)
         return Decided(op=receipt.op, offset=receipt.offset, changed=len(chosen))
-
-    return routes
 
 
 def _last(bench: api.Workbench) -> tuple[api.Job | None, float | None, api.AuditReport | None]:

@@ -30,7 +30,12 @@ class Check(BaseModel):
 def router(context: Context) -> APIRouter:
     """The routes below /pl/api that check evidence."""
     routes = APIRouter(prefix="/pl/api")
+    _add_check(routes, context)
+    _add_doubts(routes, context)
+    return routes
 
+
+def _add_check(routes: APIRouter, context: Context) -> None:
     @routes.post("/check")
     def check(asked: Check, request: Request) -> dict[str, str]:
         """Start the check of one map; the same map at the same version is one job."""
@@ -63,6 +68,8 @@ def router(context: Context) -> APIRouter:
             }
         )
 
+
+def _add_doubts(routes: APIRouter, context: Context) -> None:
     @routes.post("/doubts")
     def look(request: Request) -> dict[str, str]:
         """Start looking where maps and labels disagree."""
@@ -97,8 +104,6 @@ def router(context: Context) -> APIRouter:
                 "rows": rows,
             }
         )
-
-    return routes
 
 
 def _shown(bench: api.Workbench, found: list[api.Doubt], who: str) -> list[api.Doubt]:

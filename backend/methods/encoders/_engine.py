@@ -162,30 +162,38 @@ def _compile_openvino(
         **({"PERFORMANCE_HINT": "LATENCY"} if streams == 1 else {"NUM_STREAMS": str(streams)}),
     }
     core = ov.Core()
-    key = ""
+
+    def compiled_anew() -> Any:
+        return core.compile_model(_converted(load(), example_inputs, varying), "CPU", options)
+
+    if cache is None:
+        return _with_requests(compiled_anew(), streams)
+    key = key_of(
+        {
+            "identity": identity,
+            "inputs": [[str(array.dtype), *array.shape[varying:]] for array in example_inputs],
+            "varying": varying,
+            "options": options,
+            "made by": [ov.get_version(), torch.__version__],
+            "for": [
+                core.get_property("CPU", "FULL_DEVICE_NAME"),
+                sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
+            ],
+        }
+    )
     compiled: Any = None
-    if cache is not None:
-        key = key_of(
-            {
-                "identity": identity,
-                "inputs": [[str(array.dtype), *array.shape[varying:]] for array in example_inputs],
-                "varying": varying,
-                "options": options,
-                "made by": [ov.get_version(), torch.__version__],
-                "for": [
-                    core.get_property("CPU", "FULL_DEVICE_NAME"),
-                    sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
-                ],
-            }
-        )
-        blob = cache.load(key)
-        if blob is not None:
-            with suppress(RuntimeError):  # whole, and yet not what this OpenVINO reads
-                compiled = core.import_model(blob, "CPU", options)
+    blob = cache.load(key)
+    if blob is not None:
+        with suppress(RuntimeError):  # whole, and yet not what this OpenVINO reads
+            compiled = core.import_model(blob, "CPU", options)
     if compiled is None:
-        compiled = core.compile_model(_converted(load(), example_inputs, varying), "CPU", options)
-        if cache is not None:
-            cache.store(key, compiled.export_model().getvalue())
+        compiled = compiled_anew()
+        cache.store(key, compiled.export_model().getvalue())
+    return _with_requests(compiled, streams)
+
+
+def _with_requests(compiled: Any, streams: int) -> Engine:
+    """A compiled network that so many callers may ask at once; others wait for a free request."""
     free: queue.SimpleQueue[Any] = queue.SimpleQueue()
     for _ in range(streams):
         free.put(compiled.create_infer_request())
