@@ -103,7 +103,11 @@ def wrong_labels(
 def self_confidence_doubt(
     logits: Float[np.ndarray, " m"], said: Bool[np.ndarray, " m"]
 ) -> Float[np.ndarray, " m"]:
-    """One minus the chance of what was given: the plain ranking."""
+    """One minus the chance of what was given, 0..1: the plain ranking.
+
+    Source: self-confidence, Northcutt, Jiang and Chuang, Confident Learning, JAIR 2021
+    (1911.00068).
+    """
     chance = logistic(logits.astype(np.float64))
     return np.where(said, 1 - chance, chance)
 

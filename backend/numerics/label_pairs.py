@@ -52,7 +52,13 @@ class Instead:
 
 
 def instead(predicted: Table, targets: Float[np.ndarray, "n l"], known: Table) -> Instead:
-    """Count what was said instead of what."""
+    """Count what was said instead of what.
+
+    Args:
+        predicted: the labels that were said.
+        targets: above 0 for YES.
+        known: the decided pairs; the others count nowhere.
+    """
     missed = known & (targets > 0) & ~predicted
     alarms = known & (targets <= 0) & predicted
     has_miss, has_alarm = missed.any(axis=1), alarms.any(axis=1)
@@ -74,7 +80,12 @@ def together(shown: Table) -> PairCounts:
 
 
 def both_known(known: Table, pairs: PairCounts) -> Int[np.ndarray, " k"]:
-    """Samples on which both labels of each pair are decided."""
+    """Number of samples on which both labels of each pair are decided.
+
+    Args:
+        known: the decided pairs of sample and label.
+        pairs: of labels, from `instead` or `together`.
+    """
     columns = scipy.sparse.csc_array(known.astype(np.int32))
     found = [
         int((columns[:, [a]].multiply(columns[:, [b]])).sum())

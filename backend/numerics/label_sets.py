@@ -132,7 +132,14 @@ def radius(decided: Int[np.ndarray, " n"], level: float) -> int:
 def p_values(
     decided: Int[np.ndarray, " n"], distances: Int[np.ndarray, ...]
 ) -> Float[np.ndarray, ...]:
-    """The p of sets at some distances: the share of decided samples at least as far off."""
+    """The p of sets at some distances: the share of decided samples at least as far off.
+
+        p = (number of decided samples with a distance of at least this one + 1) / (n + 1)
+
+    Args:
+        decided: distances of the true sets of the n decided samples, in any order.
+        distances: of the sets that are asked about, in the same units.
+    """
     ordered = np.sort(decided)
     at_least = len(ordered) - np.searchsorted(ordered, distances, side="left")
     return (at_least + 1) / (len(ordered) + 1)

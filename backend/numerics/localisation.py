@@ -22,10 +22,14 @@ Inside = Bool[np.ndarray, "m p"]
 def cells_on_boxes(
     boxes: Float[np.ndarray, "b 4"], grid: tuple[int, int]
 ) -> Bool[np.ndarray, " p"]:
-    """Cells of a grid that lie on any of some boxes (x, y, width, height) in 0..1.
+    """Cells of a grid, row by row, that lie on any of some boxes.
 
     A cell lies on a box that holds its centre. A box too small to hold any centre has the one cell
     that it covers most of, so that every box can be pointed at.
+
+    Args:
+        boxes: x, y, width, height in 0..1 of the picture, x to the right and y down.
+        grid: rows and columns of the cells that lie over the whole picture.
     """
     rows, columns = grid
     found = np.zeros((rows, columns), bool)
@@ -60,7 +64,7 @@ def map_average_precisions(maps: Maps, inside: Inside) -> Float[np.ndarray, " m"
 def mask_iou(
     masks: Bool[np.ndarray, "m h w"], truth: Bool[np.ndarray, "m h w"]
 ) -> Float[np.ndarray, " m"]:
-    """Overlap over union of each mask and its truth; 1 where both are empty."""
+    """Pixels in both a mask and its truth over pixels in either, 0..1; 1 where both are empty."""
     union = (masks | truth).sum(axis=(1, 2))
     both = (masks & truth).sum(axis=(1, 2))
     return np.where(union > 0, both / np.maximum(union, 1), 1.0)

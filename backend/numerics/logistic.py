@@ -37,8 +37,13 @@ def fit(
 ) -> tuple[Vector, int]:
     """The solution and the number of Newton steps done; `start` itself where it is solved.
 
-    `offsets` is z, the logit that holds when u is 0; `targets` is 1 for YES and 0 for NO;
-    `weights` is s, how much each row counts.
+    Args:
+        features: x, one row per verdict.
+        offsets: z, the logit that holds when u is 0.
+        targets: 1 for YES and 0 for NO; shares between are taken too.
+        weights: s, how much each row counts; not negative.
+        start: u to begin from.
+        max_steps: the search ends after so many, solved or not.
     """
     point = start
     # The Hessian is only needed roughly, and single precision halves the time of its products;

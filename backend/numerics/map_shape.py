@@ -40,7 +40,12 @@ LEAST = 3
 
 
 def smoothed(parts: Float[np.ndarray, "p d"], grid: tuple[int, int]) -> Float[np.ndarray, "p d"]:
-    """Every cell averaged with its neighbours; beyond the edge the edge is repeated."""
+    """Every cell averaged with its neighbours; beyond the edge the edge is repeated.
+
+    Args:
+        parts: of one picture, row by row, or any numbers of its cells.
+        grid: rows and columns, whose product is P.
+    """
     rows, columns = grid
     cells = parts.reshape(rows, columns, -1).astype(np.float32)
     for axis in (0, 1):
@@ -52,7 +57,13 @@ def smoothed(parts: Float[np.ndarray, "p d"], grid: tuple[int, int]) -> Float[np
 
 
 def saliency(parts: Float[np.ndarray, "p d"], grid: tuple[int, int]) -> Float[np.ndarray, " p"]:
-    """Weight of every cell, positive, by its distance from the rim; 1 where all are alike."""
+    """Weight of every cell, positive, by its distance from the rim; 1 where all are alike.
+
+    Args:
+        parts: unit vectors of one picture, row by row. A distance is 1 - their cosine with the mean
+            of the cells on the rim.
+        grid: rows and columns; with fewer than `LEAST` of either every cell is rim and weighs 1.
+    """
     rows, columns = grid
     if min(rows, columns) < LEAST:
         return np.ones(len(parts), np.float32)
@@ -73,7 +84,7 @@ def claims(
     """The largest claim on each part that any rival has but the label itself, in logits, 0 or more.
 
     Args:
-        likeness: of parts and rivals.
+        likeness: cosine of parts and rivals.
         own: of each label its number among the rivals, or -1.
         temperature: of the navigators, positive.
     """
@@ -92,7 +103,12 @@ def claims(
 def yielded(
     backward: Float[np.ndarray, "p l"], claimed: Float[np.ndarray, "p l"]
 ) -> Float[np.ndarray, "p l"]:
-    """Maps that give way to claims; columns add up to what they did."""
+    """Maps that give way to claims; columns add up to what they did.
+
+    Args:
+        backward: the backward navigator pi_b of one sample.
+        claimed: what others claim of each part, see `claims`, in logits.
+    """
     mass = backward.sum(axis=0)
     weights = backward * np.exp(-np.float32(YIELD) * claimed)
     return weights * (mass / np.maximum(weights.sum(axis=0), 1e-30))

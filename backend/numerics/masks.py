@@ -61,7 +61,10 @@ SLACK = 0.004
 
 
 def small_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height of the copy that the walker walks on."""
+    """Width and height in pixels of the copy that the walker walks on.
+
+    The longer side has `SIDE` pixels, and the shorter one its share of that, at least `SHORTEST`.
+    """
     most = max(width, height, 1)
     return tuple(max(SHORTEST, round(SIDE * side / most)) for side in (width, height))  # pyright: ignore
 
@@ -116,7 +119,16 @@ def walked(
 
 
 def solved(system: scipy.sparse.csr_array, right: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """Solve with p = 1 where `seeds` is 1 and p = 0 where it is 2."""
+    """Solve `system` p = `right` with p = 1 where `seeds` is 1 and p = 0 where it is 2.
+
+    Args:
+        system: (K, K), of K pixels row by row; positive definite on the pixels without a seed.
+        right: (K,).
+        seeds: (K,), 0 where p is asked for.
+
+    Returns:
+        p (K,) in 0..1.
+    """
     out = (seeds == 1).astype(np.float64)
     free = np.flatnonzero(seeds == 0)
     if len(free):
@@ -128,7 +140,15 @@ def solved(system: scipy.sparse.csr_array, right: np.ndarray, seeds: np.ndarray)
 
 
 def laplacian(numbers: Float[np.ndarray, "h w c"], beta: float) -> scipy.sparse.csr_array:
-    """Of the grid of pixels, four neighbours each, weighted as the module says."""
+    """Of the grid of pixels, four neighbours each, weighted as the module says.
+
+    Args:
+        numbers: x, the C numbers of each pixel.
+        beta: how much their squared distance hinders the walker, not negative.
+
+    Returns:
+        L (h w, h w), pixels row by row; every row sums to 0.
+    """
     height, width, _ = numbers.shape
     node = np.arange(height * width).reshape(height, width)
     one = np.concatenate([node[:, :-1].ravel(), node[:-1].ravel()])
@@ -155,6 +175,12 @@ def seeded(
     """1 on the pixels of positive points, 2 on those of negative ones, else 0.
 
     A pixel belongs to the nearest point within `dot` cells, and the pixel under a point to it.
+
+    Args:
+        points: in 0..1 of the picture.
+        size: height and width of the answer, in pixels.
+        grid: rows and columns of the cells over the whole picture.
+        dot: radius of a point, in cells.
     """
     (height, width), (rows, cols) = size, grid
     right = (np.arange(width) + 0.5) / width * cols
@@ -194,7 +220,12 @@ def principal(
 def upsampled(
     cells: Float[np.ndarray, "rows cols k"], size: tuple[int, int]
 ) -> Float[np.ndarray, "h w k"]:
-    """Numbers of cells at every pixel, straight lines between the cells' middles."""
+    """Numbers of cells at every pixel, straight lines between the cells' middles (bilinear).
+
+    Args:
+        cells: k numbers of each cell.
+        size: height and width of the answer, in pixels.
+    """
     found = cells
     for axis, count in enumerate(size):
         have = cells.shape[axis]
@@ -235,7 +266,7 @@ def polygons(
 
 
 def area(outline: Float[np.ndarray, "k 2"]) -> float:
-    """Of a closed outline, by the shoelace formula."""
+    """Area inside a closed outline, in squares of its unit, by the shoelace formula."""
     x, y = outline[:, 0], outline[:, 1]
     return 0.5 * abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))))
 

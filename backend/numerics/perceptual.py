@@ -21,7 +21,7 @@ _BLOCK = 512
 
 
 def picture_hash(greys: Float[np.ndarray, "32 32"]) -> int:
-    """64 bits; a picture of one grey has none set."""
+    """64 bits of a picture of 32 x 32 greys on any scale; one of a single grey has none set."""
     low = np.asarray(dctn(greys, norm="ortho"))[:BITS, :BITS]
     low[0, 0] = np.median(low)  # the mean grey is light, not content
     bits = (low > np.median(low) + 1e-9).ravel()

@@ -116,7 +116,12 @@ def smoothed(heat: Heat) -> Heat:
 def signs(
     heat: Float[np.ndarray, "*shape"], *, rule: str = "deviation"
 ) -> Int[np.ndarray, "*shape"]:
-    """+1 where the label is, -1 where it is not, 0 where the map does not say; also for words."""
+    """+1 where the label is, -1 where it is not, 0 where the map does not say; also for words.
+
+    Args:
+        heat: the map, smoothed if it is to be, of any shape.
+        rule: a key of `RULES`; step 2 of the module.
+    """
     out = np.zeros(heat.shape, np.int8)
     if not heat.size or np.ptp(heat) < FLAT:
         return out
@@ -136,7 +141,17 @@ def signs(
 def spread_out(
     heat: Heat, allowed: Bool[np.ndarray, "rows cols"], *, most: int, apart: float
 ) -> Int[np.ndarray, " k"]:
-    """Numbers of the hottest allowed cells, row by row, none nearer than `apart` to another."""
+    """The hottest allowed cells, hottest first, none nearer than `apart` to one before it.
+
+    Args:
+        heat: the map.
+        allowed: cells that may be taken.
+        most: of them at the most.
+        apart: least distance of two cells' middles, in cells.
+
+    Returns:
+        Numbers of cells, counted row by row.
+    """
     cols = heat.shape[1]
     taken: list[int] = []
     for cell in np.argsort(-heat.ravel(), kind="stable").tolist():
@@ -186,7 +201,12 @@ def climbed(
 
 
 def merged(xy: Float[np.ndarray, "k 2"], *, within: float = 0.5) -> Float[np.ndarray, "m 2"]:
-    """Points that met become the first of them, in order."""
+    """Points that met become the first of them, in order.
+
+    Args:
+        xy: points, in any unit.
+        within: distance below which two have met, in that unit.
+    """
     kept: list[np.ndarray] = []
     for point in xy:
         if all(np.hypot(*(point - other)) >= within for other in kept):

@@ -33,7 +33,15 @@ def principal_axes(
 def nearest_neighbours(
     unit: Float[np.ndarray, "n d"], k: int
 ) -> tuple[Int[np.ndarray, "n k"], Float[np.ndarray, "n k"]]:
-    """The k nearest of each row by cosine, itself first, and 1 - cosine; rows are unit vectors."""
+    """The k nearest of each row by cosine, itself first, and how far each is.
+
+    Args:
+        unit: rows of length 1.
+        k: from 1 to N.
+
+    Returns:
+        Rows, nearest first; and 1 - cosine of each, 0..2, that of the row itself 0.
+    """
     ids = np.empty((len(unit), k), np.int64)
     distances = np.empty((len(unit), k), np.float32)
     for start in range(0, len(unit), 256):  # 256 x 10,000 cosines: 10 MB
@@ -58,6 +66,14 @@ def between_neighbours(
     """Mean of the nearest known points' places, weighted by 1 / squared distance.
 
     A vector that equals a known one gets its place exactly.
+
+    Args:
+        known: vectors that have a place.
+        places: of those vectors in the plane, in any unit.
+        vectors: those that get one.
+        num_neighbours: that are asked, or all known ones where they are fewer.
+
+    Source: Shepard, A two-dimensional interpolation function for irregularly-spaced data, 1968.
     """
     result = np.empty((len(vectors), 2), np.float32)
     lengths = (known**2).sum(axis=1)

@@ -77,7 +77,13 @@ def answered(
 
 
 def asked(worth: Pairs, *, most: int = MOST, near: float = NEAR) -> Open:
-    """The pairs that are asked, of each sample at most `most`: its best and what is near it."""
+    """The pairs that are asked, of each sample at most `most`: its best and what is near it.
+
+    Args:
+        worth: from `values`; a pair that is worth 0 is never asked.
+        most: labels of a sample.
+        near: share of the sample's best value, 0..1, that a pair has to reach.
+    """
     if not worth.shape[1]:
         return np.zeros(worth.shape, bool)
     best = worth.max(axis=1, keepdims=True)

@@ -36,7 +36,16 @@ def reliability(
     *,
     num_bins: int = 15,
 ) -> Reliability:
-    """Equal-width bins over 0..1; NaN probabilities (not calibrated) are left out."""
+    """Equal-width bins over 0..1; NaN probabilities (not calibrated) are left out.
+
+    Args:
+        probabilities: stated ones, 0..1.
+        targets: above 0 for YES.
+        num_bins: of width 1 / `num_bins`; empty ones are not told.
+
+    Sources: Guo et al., On calibration of modern neural networks, ICML 2017 (1706.04599), for
+    `ece`; Brier, Verification of forecasts expressed in terms of probability, 1950, for `brier`.
+    """
     used = ~np.isnan(probabilities)
     stated, truth = probabilities[used].astype(np.float64), targets[used] > 0
     bins = bins_of(stated, num_bins)
@@ -72,6 +81,11 @@ def wilson(
     z: float = 1.959963984540054,
 ) -> tuple[Float[np.ndarray, " b"], Float[np.ndarray, " b"]]:
     """The score interval of a share, 95 % by default; 0 to 1 where nothing was counted.
+
+    Args:
+        hits: of `counts`.
+        counts: trials.
+        z: half width in deviations of the normal distribution.
 
     Source: Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927.
     """

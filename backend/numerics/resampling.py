@@ -17,7 +17,13 @@ MOST_CELLS = 4_000_000
 
 
 def draws(num_samples: int, num_draws: int, *, seed: int) -> Float[np.ndarray, "b n"]:
-    """How often each sample is in each draw; every row sums to `num_samples`."""
+    """How often each sample is in each draw; every row sums to `num_samples`.
+
+    Args:
+        num_samples: N; each draw takes so many with replacement.
+        num_draws: B.
+        seed: the same one gives the same draws.
+    """
     random = np.random.default_rng(seed)
     if not num_samples:
         return np.zeros((num_draws, 0), np.float32)
@@ -33,6 +39,11 @@ def weighted_average_precisions(
     """AP of one label under each row of weights, ties together; NaN where a draw has one kind.
 
     The same as scikit-learn's `average_precision_score` with `sample_weight`.
+
+    Args:
+        scores: of the label's decided samples.
+        targets: above 0 for YES.
+        weights: of each sample in each draw, not negative.
     """
     order = np.argsort(-scores, kind="stable")
     ranked, truth = scores[order], targets[order] > 0
@@ -59,7 +70,16 @@ def drawn_f1(
     known: Bool[np.ndarray, "n l"],
     weights: Float[np.ndarray, "b n"],
 ) -> tuple[Float[np.ndarray, " b"], Float[np.ndarray, " b"], Float[np.ndarray, " b"]]:
-    """CF1, CF1 as the mean of the labels' F1, and OF1 of each draw; see `scores.F1Scores`."""
+    """CF1, CF1 as the mean of the labels' F1, and OF1 of each draw; see `scores.F1Scores`.
+
+    NaN for a draw without any YES.
+
+    Args:
+        predicted: the labels that are said.
+        targets: above 0 for YES.
+        known: decided pairs; the others count nowhere.
+        weights: how often each sample is in each draw.
+    """
     yes = (targets > 0) & known
     hits = weights @ (predicted & yes).astype(np.float32)
     said = weights @ (predicted & known).astype(np.float32)
@@ -79,7 +99,12 @@ def drawn_f1(
 
 
 def interval(values: Float[np.ndarray, " b"], *, level: float = 0.95) -> tuple[float, float] | None:
-    """Percentiles of the draws that say something; None where fewer than half of them do."""
+    """Percentiles of the draws that say something; None where fewer than half of them do.
+
+    Args:
+        values: one per draw, NaN where a draw says nothing.
+        level: 0..1, the share of draws between the two ends.
+    """
     known = values[np.isfinite(values)]
     if len(known) < max(2, len(values) / 2):
         return None

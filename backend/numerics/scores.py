@@ -188,6 +188,8 @@ def expected_calibration_error(
 
     All decided pairs together, each bin weighted by its pairs; pairs whose probability is NaN
     (not calibrated yet) are left out. NaN when nothing is left.
+
+    Source: Guo et al., On calibration of modern neural networks, ICML 2017 (1706.04599).
     """
     used = known & ~np.isnan(probabilities)
     stated, truth = probabilities[used].astype(float), targets[used] > 0

@@ -47,7 +47,7 @@ class TradeOff:
 
 
 def trade_off(scores: Scores, targets: Scores) -> TradeOff:
-    """The whole curve."""
+    """The whole curve of one label; samples with equal scores come together."""
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order].astype(np.float64)
     last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)) if len(ranked) else order

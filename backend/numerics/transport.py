@@ -99,7 +99,10 @@ def similarity(parts: Float[np.ndarray, "n p d"], labels: Float[np.ndarray, "l _
 def forward_navigator(
     cosine: Similarity, beta: Float[np.ndarray, "n l"], temperature: float
 ) -> Similarity:
-    """pi_f: each part's choice among the labels; rows sum to 1, or 0 where beta is 0."""
+    """pi_f: each part's choice among the labels; a part's row sums to 1.
+
+    It is 0 throughout for a sample whose labels all weigh nothing. `temperature` is t, positive.
+    """
     logits = cosine / np.float32(temperature)
     logits += _log(beta)[:, None, :]
     _softmax(logits, axis=2)
@@ -110,7 +113,10 @@ def forward_navigator(
 def backward_navigator(
     cosine: Similarity, theta: Float[np.ndarray, "n p"], temperature: float
 ) -> Similarity:
-    """pi_b: each label's choice among the parts; columns sum to 1, or 0 where theta is 0."""
+    """pi_b: each label's choice among the parts; a label's column sums to 1.
+
+    It is 0 throughout for a sample without parts. `temperature` is t, positive.
+    """
     logits = cosine / np.float32(temperature)
     logits += _log(theta)[:, :, None]
     _softmax(logits, axis=1)
@@ -151,7 +157,14 @@ def pooled_scores(
     theta: Float[np.ndarray, "n p"],
     temperature: float,
 ) -> Float[np.ndarray, "n l"]:
-    """CT-pooled score of every sample and label, a block of samples and labels at a time."""
+    """CT-pooled score of every sample and label, a block of samples and labels at a time.
+
+    Args:
+        parts: unit rows, padded to P.
+        labels: unit rows.
+        theta: of each part, see `part_weights`; without any a sample scores 0.
+        temperature: t, positive.
+    """
     has_parts = (theta.sum(axis=1) > 0)[:, None]
     return _pooled(parts, labels, _log(theta), temperature) * has_parts
 
@@ -192,7 +205,12 @@ class LayeredPlans:
 
 
 def layers_of(parts: Float[np.ndarray, "n p w"], width: int) -> list[Float[np.ndarray, "n p d"]]:
-    """The layers that lie side by side in the width of the parts, as views."""
+    """The layers that lie side by side in the width of the parts, as views.
+
+    Args:
+        parts: K layers of D numbers each in a row, W = K D.
+        width: D.
+    """
     count = parts.shape[2] // width if width else 1
     return [parts[:, :, at * width : (at + 1) * width] for at in range(count)]
 
@@ -204,7 +222,15 @@ def layered_plans(
     beta: Float[np.ndarray, "n l"],
     temperature: float,
 ) -> LayeredPlans:
-    """What one layer or several say of samples and labels, a layer at a time."""
+    """What one layer or several say of samples and labels, a layer at a time.
+
+    Args:
+        layers: K of them, at least one; each has the parts as unit rows in the labels' space.
+        labels: unit rows.
+        theta: of the parts, the same for all layers.
+        beta: of the labels, the same for all layers.
+        temperature: t, positive.
+    """
     totals: list[np.ndarray] = []
     for layer in layers:
         cosine = similarity(layer, labels)
@@ -261,6 +287,12 @@ def sinkhorn_potentials(
 
     The plan keeps theta exactly, and beta to `TOLERANCE` or as near as `ROUNDS` came. Each sample
     stops on its own, so that a batch equals its items one at a time.
+
+    Args:
+        cosine: of parts and labels.
+        theta: row sums of the plan, of each sample 1 in all; 0 for padding.
+        beta: its column sums, the same.
+        temperature: t, positive: the weight of the plan's entropy.
     """
     log_u = np.full(theta.shape, NEVER, np.float32)
     log_v = np.full(beta.shape, NEVER, np.float32)
@@ -299,7 +331,16 @@ def sinkhorn_scores(
     theta: Float[np.ndarray, "n p"],
     temperature: float,
 ) -> Float[np.ndarray, "n l"]:
-    """Mean cosine of each label under the optimal plan, labels of equal weight; one at a time."""
+    """Mean cosine of each label under the optimal plan, labels of equal weight.
+
+    Samples are worked out one at a time, in memory for one of them.
+
+    Args:
+        parts: unit rows, padded to P.
+        labels: unit rows.
+        theta: of each part, see `part_weights`; without any a sample scores 0.
+        temperature: t, positive.
+    """
     scores = np.zeros((len(parts), len(labels)), np.float32)
     for row in range(len(parts) if len(labels) else 0):
         one = slice(row, row + 1)
@@ -349,7 +390,12 @@ def _log_sum_exp(
 def spread(
     backward: Similarity, real: Bool[np.ndarray, "n p"] | None = None
 ) -> Float[np.ndarray, "n l"]:
-    """Entropy of each label's map over log P: 0 one part, 1 everywhere."""
+    """Entropy of each label's map over log P: 0 one part, 1 everywhere.
+
+    Args:
+        backward: maps whose columns sum to 1.
+        real: parts that are not padding, which P counts; None: all.
+    """
     num = np.full(len(backward), backward.shape[1]) if real is None else real.sum(axis=1)
     entropy = -(backward * _log(backward)).sum(axis=1)
     return (entropy / np.log(np.maximum(num, 2))[:, None]).astype(np.float32)

@@ -122,7 +122,15 @@ def _rates(hit: Any, there: Any, alarm: Any, absent: Any) -> tuple[Any, Any]:
 def evidence(
     seen: Float[np.ndarray, " m"], wrong: Float[np.ndarray, " m"], said: Bool[np.ndarray, " m"]
 ) -> Float[np.ndarray, " m"]:
-    """Log odds that an answer of somebody with these rates gives to YES."""
+    """Log odds that an answer of somebody with these rates gives to YES.
+
+        log(seen / wrong) of a YES,  log((1 - seen) / (1 - wrong)) of a NO
+
+    Args:
+        seen: s, of who answered; above 0 and below 1.
+        wrong: w, of who answered; the same.
+        said: whether the answer is YES.
+    """
     by_yes, by_no = np.log(seen / wrong), np.log((1 - seen) / (1 - wrong))
     return np.where(said, by_yes, by_no)
 
