@@ -54,7 +54,13 @@ def part_weights(
     real: Bool[np.ndarray, "n p"] | None,
     saliency: Float[np.ndarray, "n p"] | None,
 ) -> Float[np.ndarray, "n p"]:
-    """The share of each part, theta in `numerics/transport.py`."""
+    """The share of each part, theta in `numerics/transport.py`.
+
+    Args:
+        parts: (N, P, D).
+        real: parts that are not padding; None: all.
+        saliency: what each part weighs, 0 or above; None: all alike.
+    """
     return transport.part_weights(mask_of(parts, real), saliency)
 
 
@@ -68,7 +74,17 @@ def drawn(
     theta: Float[np.ndarray, "n p"],
     temperature: float,
 ) -> Alignment:
-    """An alignment whose maps are the two softmaxes of the cosine, whatever its scores are."""
+    """An alignment whose maps are the two softmaxes of the cosine, whatever its scores are.
+
+    Args:
+        parts: unit rows, padded to P.
+        labels: unit rows.
+        scores: as the aligner has them.
+        real: parts that are not padding, whose forward map is 0; None: all.
+        weights: of the labels, 0 or above; None: all alike.
+        theta: see `part_weights`.
+        temperature: of both softmaxes, positive.
+    """
     cosine = transport.similarity(parts, labels)
     beta = transport.label_weights(len(parts), len(labels), weights)
     forward = transport.forward_navigator(cosine, beta, temperature)

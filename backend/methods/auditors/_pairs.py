@@ -29,6 +29,15 @@ def findings(
 
     Two samples can change places without a change of the order that people see: equal chances are
     told apart by what was scored, and by the row only where that is equal, too.
+
+    Args:
+        case: whose pairs they are.
+        pairs: rows and columns, M of each.
+        said: which of them are YES.
+        chance: 0..1, that what was said is wrong.
+        evidence: numbers that a finding tells of its pair, by name; `heads` and `neighbours` are
+            chances of YES, 0..1, and the reason says those that speak against what was said.
+        least: 0..1.
     """
     rows, columns = pairs
     logits = case.logits[rows, columns]

@@ -53,7 +53,15 @@ def best(
     seed: int,
     reason: Callable[[int], str],
 ) -> list[Pick]:
-    """The k open rows of the highest value; equals in an order that the seed decides."""
+    """The k open rows of the highest value; equals in an order that the seed decides.
+
+    Args:
+        values: on any scale; NaN is 0.
+        is_open: rows that may be picked.
+        k: rows at the most.
+        seed: of that order.
+        reason: why a row is picked, in words.
+    """
     values = np.nan_to_num(values, nan=0.0)
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(is_open))
     rows = rows[np.argsort(-values[rows], kind="stable")][: max(0, k)]
