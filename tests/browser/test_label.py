@@ -385,6 +385,8 @@ def test_new_suggestions_arrive_by_themselves(open_label):
         "([label, told]) => document.querySelector(`.chip[data-label='${label}']`).title !== told",
         arg=[label, told],
     )
+    assert chips(page, "yes") == [label], "what was said stays as it is"
+    assert len(chips(page, "no")) == 1
 
 
 def test_zoom_pan_and_fit(open_label):
