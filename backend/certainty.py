@@ -128,6 +128,12 @@ class Certainty:
         """The next samples of the drawer to decide completely, in its own order."""
         return drawer.ask(self._live.board, k)
 
+    def counted(self) -> list[int]:
+        """Ids of the drawer's samples that what is certain rests on, in the drawer's order."""
+        with self._lock:
+            fitted = self._fit()
+        return fitted.board.ids[fitted.decided.rows].tolist()
+
     # --- look --------------------------------------------------------------------------------
 
     def sets(self, level: float = LEVEL, guarantee: str = "joint") -> LabelSets:

@@ -10,7 +10,9 @@
                                                 certain and wrong, is left undecided, or none is
     claim:LEVEL:kept|broken[:FROM:TO]           what was certain at first came true; of samples
                                                 decided between two moments
-    width:LEVEL:NUMBER                          so many labels are undecided at LEVEL
+    width:LEVEL:NUMBER[+]                       so many labels, or more, are undecided at LEVEL
+    drawer:yes|no|counted                       it is in the calibration drawer; it is one of those
+                                                that what is certain rests on
     judged:UNKNOWN:SCOPE:WHAT                   a pair that a figure of the evaluation counts; see
                                                 `pair_filters`, and `Evaluator.matching`, which
                                                 answers it
@@ -28,7 +30,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from backend import agreeing, pair_filters
 from backend.board import Board
@@ -49,7 +51,8 @@ ANSWERS = ("yes", "no")
 FLAGS = ("held-back", "complete", "misses", "alarms")
 CERTAIN = ("answered", "wrong", "left", "complete")
 CLAIMS = ("kept", "broken")
-SAYINGS = ("said", "chance", "misses", "alarms", "certain", "claim", "width", JUDGED)
+DRAWER = (*ANSWERS, "counted")
+SAYINGS = ("said", "chance", "misses", "alarms", "certain", "claim", "width", "drawer", JUDGED)
 """Filters that follow what the model says now."""
 MOST_SOURCE = 80
 
@@ -95,6 +98,10 @@ class Certain(Protocol):
         """The label sets of all samples at a level."""
         ...
 
+    def counted(self) -> Sequence[int]:
+        """Ids of the drawer's samples that all of this rests on."""
+        ...
+
     def history(self) -> Sequence[Realised]:
         """What became of claims on samples that are decided by now."""
         ...
@@ -130,7 +137,7 @@ def _read(text: str, id_of: Callable[[str], int] | None) -> tuple[str | int, str
     if kind == "meta" and ":" in rest:
         key, _, value = rest.partition(":")
         return f"meta:{key}", value
-    if kind in FLAGS and rest in ANSWERS:
+    if (kind in FLAGS and rest in ANSWERS) or (kind == "drawer" and rest in DRAWER):
         return kind, rest
     if kind in ("label", "said"):
         label, _, verdict = rest.rpartition(":")
@@ -154,8 +161,8 @@ def _read(text: str, id_of: Callable[[str], int] | None) -> tuple[str | int, str
     raise BadInputError(
         f"the filter {text!r} cannot be read; use split:val, source:NAME, meta:KEY:VALUE, "
         "label:ID:yes, said:ID:yes, chance:ID:0.2:0.4, held-back:yes, complete:yes, misses:yes, "
-        "alarms:yes, certain:0.9:wrong, claim:0.9:broken, width:0.9:2, judged:masked:any:wrong, "
-        "agreement:any:disputed or voice:given:NAME"
+        "alarms:yes, certain:0.9:wrong, claim:0.9:broken, width:0.9:2, width:0.9:1+, "
+        "drawer:counted, judged:masked:any:wrong, agreement:any:disputed or voice:given:NAME"
     )
 
 
@@ -184,7 +191,8 @@ def _is_of_level(kind: str, rest: str) -> bool:
     if kind == "certain":
         return is_level and what in CERTAIN
     if kind == "width":
-        return is_level and what.isascii() and what.isdigit() and len(what) < 7
+        number = what.removesuffix("+")
+        return is_level and number.isascii() and number.isdigit() and len(number) < 7
     word, *ends = what.split(":")
     return is_level and word in CLAIMS and (not ends or _are_moments(ends))
 
@@ -236,6 +244,8 @@ def matching(
     for condition in conditions:
         if condition.kind in ("certain", "claim", "width"):
             keep &= _of_level(board, condition, certain)
+        elif condition.kind == "drawer":
+            keep &= _of_drawer(board, condition.values, certain)
         else:
             keep &= _matches(board, condition, claims)
     return keep
@@ -258,7 +268,7 @@ def _of_level(
         return keep
     shown = board.encoded & ~board.in_drawer
     if kind == "width":
-        return shown & np.isin(sets.width, [int(value) for value in condition.values])
+        return shown & _so_many(sets.width, condition.values)
     codes = _codes(board, is_looked_at=True)
     known = shown[:, None] & sets.covered & np.isin(codes, (CODES[Verdict.YES], CODES[Verdict.NO]))
     told = known & (sets.state != 0)
@@ -271,6 +281,23 @@ def _of_level(
     }
     for value in condition.values:
         keep |= found[value]
+    return keep
+
+
+def _so_many(widths: Int[np.ndarray, " n"], values: Sequence[str]) -> Bool[np.ndarray, " n"]:
+    """Whether each is one of the numbers, or at least a number that is followed by "+"."""
+    keep = np.isin(widths, [int(value) for value in values if not value.endswith("+")])
+    least = [int(value[:-1]) for value in values if value.endswith("+")]
+    return keep | (widths >= min(least)) if least else keep
+
+
+def _of_drawer(
+    board: Board, values: Sequence[str], certain: Certain | None
+) -> Bool[np.ndarray, " n"]:
+    keep = _answered(board.in_drawer, values)
+    if "counted" in values and certain is not None:
+        # Who labels blind is told of samples that they decided themselves, as of claims.
+        keep |= np.isin(board.ids, certain.counted()) & board.decided.any(axis=1)
     return keep
 
 

@@ -249,6 +249,20 @@ def test_the_cells_of_certainty_open_their_samples(
         page.locator('[data-testid="coverage-row"] td a').count()
         == 4 * page.get_by_test_id("coverage-row").count()
     )
+    told = page.get_by_test_id("certainty-told").locator("a")
+    sets = bench.certainty.sets(0.9)
+    left = int(((sets.width > 0) & ~bench.board.in_drawer).sum())
+    for link, number, words in (
+        (told.first, sets.counted, "calibrates what is certain"),
+        (told.last, left, "a label undecided at 90 %"),
+    ):
+        link.click()
+        page.wait_for_selector('[data-testid="page"][data-page="explore"][data-ready="1"]')
+        shown = page.locator('[data-scope="all"] .pl-num')
+        assert int(shown.inner_text().replace(",", "")) == number > 0
+        assert words in page.locator(".pl-x-chips").inner_text()
+        page.go_back()
+        page.wait_for_selector('[data-testid="evaluation"][data-shown="certainty"]')
     page.locator('[data-testid="coverage-row"][data-level="0.9"] td a').first.click()
     ready(page, "explore")
     point = next(p for p in bench.certainty.coverage() if p.level == 0.9)

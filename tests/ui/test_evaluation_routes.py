@@ -94,9 +94,9 @@ def asked(web: TestClient, path: str = "", **query: object) -> dict:
     return answer.json()
 
 
-def samples(web: TestClient, *filters: str) -> int:
+def samples(web: TestClient, *filters: str, project: str = "words") -> int:
     """How many samples Explore shows for these filters."""
-    answer = web.get("/pl/api/order", params={"project": "words", "filter": "\n".join(filters)})
+    answer = web.get("/pl/api/order", params={"project": project, "filter": "\n".join(filters)})
     assert answer.status_code == 200, answer.text
     return len(answer.content) // 4
 
@@ -300,6 +300,15 @@ def test_certainty_is_told_with_what_it_buys(web: TestClient) -> None:
         assert point["answered"] == pytest.approx(share)
         assert point["low"] <= point["num_wrong"] / point["num_answered"] <= point["high"]
     assert sum(found["widths"]["samples"]) == 90 - found["drawer"]["members"]
+    # The sentence links what it counts: the drawer's samples, and those with a label left.
+    assert samples(web, "drawer:counted", project="sure") == found["counted"]
+    widths = get("sure", 0.95)["widths"]
+    left = [samples(web, f"width:0.95:{n}", project="sure") for n in widths["undecided"]]
+    assert left == widths["samples"]
+    some = [shown for n, shown in zip(widths["undecided"], left, strict=True) if n]
+    assert samples(web, "width:0.95:1+", project="sure") == sum(some)
+    total = sum(n * shown for n, shown in zip(widths["undecided"], left, strict=True))
+    assert widths["mean"] == pytest.approx(total / sum(left))
     query = {"project": "sure", "split": "val", "name": "abstention"}
     table = web.get(f"{HERE}/table", params=query).content.decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(table)))

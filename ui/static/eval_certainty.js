@@ -1,6 +1,6 @@
 // Is what is called certain true, and what does it buy: claimed against realised coverage over time,
 // how many labels are left to people, and errors over the share that is answered by itself.
-import { api, count, el, t, url } from './base.js';
+import { api, count, el, sentence, t, url } from './base.js';
 import { axis, chart } from './charts.js';
 import { filterAddress } from './filter_words.js';
 
@@ -34,7 +34,10 @@ export function mountCertainty(node, desk) {
     why.hidden = !found.why;
     why.textContent = found.why ? `${found.why[0].toUpperCase()}${found.why.slice(1)}.` : '';
     const { widths, abstention } = found;
-    told.textContent = found.why ? '' : [t('eval.certain.told', { level: percents(level), counted: count(found.counted), mean: widths.mean === null ? '–' : widths.mean.toFixed(1) }), t('eval.certain.what'), found.is_stale ? t('eval.certain.stale') : ''].join(' ');
+    // Both are of the whole project, whatever is compared above; where the mean is 0 nothing is left to open.
+    const drawer = desk.open(count(found.counted), url('/explore', filterAddress(['drawer:counted'])), t('eval.open.drawer'));
+    const mean = widths.mean ? desk.open(widths.mean.toFixed(1), url('/explore', filterAddress([`width:${level}:1+`])), t('eval.open.width')) : widths.mean === null ? '–' : '0';
+    told.replaceChildren(...(found.why ? [] : [...sentence('eval.certain.told', { level: percents(level), counted: drawer, mean }), ' ', t('eval.certain.what'), found.is_stale ? ` ${t('eval.certain.stale')}` : '']));
     const points = found.coverage.filter(point => point.level === level);
     none.hidden = points.length > 0;
     realised.node.hidden = !found.coverage.length;

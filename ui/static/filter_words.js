@@ -16,11 +16,13 @@ export function filterWords(key, names) {
   if (kind === 'judged') return judgedWords(rest, names);
   if (kind === 'agreement') return t(`filter.agreement.${rest[1].replace('+files', '')}`, { name: rest[0] === 'any' ? t('filter.scope.any') : name });
   if (kind === 'voice') return t(`filter.voice.${rest[0].replace('+files', '')}`, { who: rest.slice(1).join(':') });
-  if (kind === 'certain' || kind === 'claim' || kind === 'width') return t(kind === 'width' ? 'filter.width' : `filter.${kind}.${rest[1]}`, { level: Math.round(100 * Number(rest[0])), n: rest[1] });
+  if (kind === 'certain' || kind === 'claim' || kind === 'width') return t(kind === 'width' ? widthWords(rest[1]) : `filter.${kind}.${rest[1]}`, { level: Math.round(100 * Number(rest[0])), n: rest[1].replace('+', '') });
   if (kind === 'meta') return `${rest[0]}: ${rest.slice(1).join(':')}`;
   if (kind === 'split' || kind === 'source') return `${t(`explore.facet.${kind}`)}: ${rest.join(':') || t('explore.facet.top')}`;
   return t(`filter.${kind}.${rest[0]}`);
 }
+
+const widthWords = n => (n === '1+' ? 'filter.width.some' : n.endsWith('+') ? 'filter.width.least' : n === '1' ? 'filter.width.one' : 'filter.width');
 
 /** A pair that a figure of the evaluation counts: whose, which, and what undecided pairs are. */
 function judgedWords([unknown, scope, what, ...more], names) {

@@ -367,6 +367,12 @@ def test_filters_find_widths_and_what_came_of_claims(decided):
     for number in range(len(LABELS) + 1):
         ids = {board.samples[row].id for row in shown if (state[row] == 0).sum() == number}
         assert found(decided, f"width:0.8:{number}") == ids
+        more = {board.samples[row].id for row in shown if (state[row] == 0).sum() >= number}
+        assert found(decided, f"width:0.8:{number}+") == more
+    assert 0 < len(found(decided, "width:0.8:1+")) < len(shown), "some are certain, some not"
+    conditions = decided.evaluator.conditions(["width:0.8:0", "width:0.8:3+"])
+    ends = {board.samples[row].id for row in shown if (state[row] == 0).sum() in (0, 3, 4)}
+    assert set(decided.evaluator.matching(conditions).tolist()) == ends
     history = decided.certainty.history()
     assert history
     for word in ("kept", "broken"):
@@ -380,9 +386,35 @@ def test_filters_find_widths_and_what_came_of_claims(decided):
     assert found(decided, "claim:0.123:kept") == set()
 
 
+def test_a_filter_finds_the_drawers_samples_that_certainty_rests_on(sure):
+    """The first ones that are decided on all labels; one left open ends them."""
+    board = sure.board
+    inside = [board.samples[row] for row in board.drawer_order()]
+    said = sure.verdicts()
+    whole = [sample.id for sample in inside if len(said.get(sample.id, {})) == len(LABELS)]
+    assert len(whole) == sure.certainty.sets().counted > 0
+    assert found(sure, "drawer:counted") == set(whole)
+    assert found(sure, "drawer:yes") == {sample.id for sample in inside}
+    assert found(sure, "drawer:no") == {s.id for s in sure.samples()} - {s.id for s in inside}
+    name = sure.sample(whole[3]).name
+    sure.correct([{"sample": name, "label": label, "verdict": None} for label in LABELS])
+    sure.learn()
+    assert found(sure, "drawer:counted") == set(whole[:3])
+    assert sure.certainty.sets().counted == 3
+
+
 @pytest.mark.parametrize(
     "text",
-    ["certain:2:wrong", "certain:0.9:often", "claim:x:kept", "claim:0.9:kept:5:1", "width:0.9:-1"],
+    [
+        "certain:2:wrong",
+        "certain:0.9:often",
+        "claim:x:kept",
+        "claim:0.9:kept:5:1",
+        "width:0.9:-1",
+        "width:0.9:+",
+        "width:0.9:1++",
+        "drawer:full",
+    ],
 )
 def test_filters_on_what_is_certain_that_cannot_be_read(sure, text):
     with pytest.raises(BadInputError, match="cannot be read"):
