@@ -73,45 +73,32 @@ class Best(BaseModel):
 def router(context: Context) -> APIRouter:
     """The routes below /pl/api/evaluation."""
     routes = APIRouter(prefix="/pl/api/evaluation")
-    _add_comparison(routes, context)
+    _add_summary(routes, context)
+    _add_labels(routes, context)
+    _add_certainty(routes, context)
     _add_pairs(routes, context)
     _add_tables(routes, context)
     _add_deeds(routes, context)
     return routes
 
 
-def _add_comparison(routes: APIRouter, context: Context) -> None:
+def _add_summary(routes: APIRouter, context: Context) -> None:
     @routes.get("")
     def summary(request: Request, asked: Asked) -> Response:
         """All numbers of the comparison, and how its samples are found in Explore."""
-        bench = context.of(request)
-        comparison = bench.evaluator.compare(asked)
-        told = asdict(comparison.evaluation())
-        aps = told.pop("ap")
-        told.pop("ap_intervals")
-        chosen = told.pop("thresholds")
-        return _json(
-            {
-                "project": bench.name,
-                "kind": bench.kind,
-                "read_only": context.is_read_only,
-                "told": told,
-                "figures": {
-                    name: {way: asdict(one) for way, one in by_way.items()}
-                    for name, by_way in comparison.figures().items()
-                },
-                "ranked": len(aps),
-                "chosen": len(chosen),
-                "labels": [{"id": label.id, "name": label.name} for label in bench.labels()]
-                if asked.filters
-                else [],
-                "num_labels": len(bench.labels()),
-                "num_verdicts": sum(map(len, bench.verdicts().values())),
-                "base": base_filters(asked),
-                "slice_keys": [asdict(key) for key in bench.evaluator.slice_keys()],
-            }
-        )
+        told = _summary(context.of(request), asked)
+        return _json({**told, "read_only": context.is_read_only})
 
+    @routes.get("/slices")
+    def slices(
+        request: Request, by: Annotated[str, Query(max_length=300)], asked: Asked
+    ) -> Response:
+        """The samples in groups."""
+        found = context.of(request).evaluator.slices(by, asked)
+        return _json({"by": by, "rows": [asdict(one) for one in found]})
+
+
+def _add_labels(routes: APIRouter, context: Context) -> None:
     @routes.get("/labels")
     def labels(
         request: Request,
@@ -141,6 +128,8 @@ def _add_comparison(routes: APIRouter, context: Context) -> None:
         comparison = context.of(request).evaluator.compare(asked)
         return _json(_curve(comparison.label(of)))
 
+
+def _add_certainty(routes: APIRouter, context: Context) -> None:
     @routes.get("/calibration")
     def calibration(request: Request, asked: Asked) -> Response:
         """Stated against observed."""
@@ -156,7 +145,6 @@ def _add_comparison(routes: APIRouter, context: Context) -> None:
         """Claimed against realised coverage over time, how much is left to people, and errors."""
         bench = context.of(request)
         sets = bench.certainty.sets(level)
-        told = _abstention(bench, asked)
         return _json(
             {
                 "level": level,
@@ -165,18 +153,10 @@ def _add_comparison(routes: APIRouter, context: Context) -> None:
                 "is_stale": sets.is_stale,
                 "drawer": asdict(bench.certainty.drawer()),
                 "widths": asdict(api.widths(bench.board, sets)),
-                "abstention": asdict(told),
+                "abstention": asdict(_abstention(bench, asked)),
                 "coverage": [asdict(point) for point in bench.certainty.coverage()],
             }
         )
-
-    @routes.get("/slices")
-    def slices(
-        request: Request, by: Annotated[str, Query(max_length=300)], asked: Asked
-    ) -> Response:
-        """The samples in groups."""
-        found = context.of(request).evaluator.slices(by, asked)
-        return _json({"by": by, "rows": [asdict(one) for one in found]})
 
 
 def _add_pairs(routes: APIRouter, context: Context) -> None:
@@ -291,6 +271,32 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
         wanted: dict[int, float | None] = dict(found)
         receipt = bench.evaluator.set_thresholds(wanted, who=context.user(request), op=order.op)
         return {"op": receipt.op, "changed": len(found)}
+
+
+def _summary(bench: api.Workbench, asked: api.Question) -> dict[str, object]:
+    comparison = bench.evaluator.compare(asked)
+    told = asdict(comparison.evaluation())
+    aps = told.pop("ap")
+    told.pop("ap_intervals")
+    chosen = told.pop("thresholds")
+    labels = bench.labels()
+    return {
+        "project": bench.name,
+        "kind": bench.kind,
+        "told": told,
+        "figures": {
+            name: {way: asdict(one) for way, one in by_way.items()}
+            for name, by_way in comparison.figures().items()
+        },
+        "ranked": len(aps),
+        "chosen": len(chosen),
+        # to say the filters in words
+        "labels": [_named(label) for label in labels] if asked.filters else [],
+        "num_labels": len(labels),
+        "num_verdicts": sum(map(len, bench.verdicts().values())),
+        "base": base_filters(asked),
+        "slice_keys": [asdict(key) for key in bench.evaluator.slice_keys()],
+    }
 
 
 def _abstention(bench: api.Workbench, asked: api.Question) -> api.Abstention:

@@ -52,7 +52,13 @@ class Blind(BaseModel):
 def router(context: Context) -> APIRouter:
     """The routes below /pl/api/people."""
     routes = APIRouter(prefix="/pl/api/people")
+    _add_tables(routes, context)
+    _add_disputes(routes, context)
+    _add_deeds(routes, context)
+    return routes
 
+
+def _add_tables(routes: APIRouter, context: Context) -> None:
     @routes.get("")
     def table(
         request: Request,
@@ -69,17 +75,13 @@ def router(context: Context) -> APIRouter:
         """A table as CSV: each person, each label that two judged, or each word of a dispute."""
         bench = context.of(request)
         if name == "disputes":
-            if bench.people.is_blind:
-                raise api.RefusedError(
-                    "people label blind now, and disputes tell what everybody said; switch it off "
-                    "first"
-                )
-            return csv_file(bench, name, _dispute_rows(bench.people.disputes(MOST_DISPUTES)[0]))
+            return csv_file(bench, name, _all_disputes(bench))
         found = bench.people.agreement(with_files=files)
-        return csv_file(
-            bench, name, _people_rows(found) if name == "people" else _label_rows(found)
-        )
+        rows = _people_rows(found) if name == "people" else _label_rows(found)
+        return csv_file(bench, name, rows)
 
+
+def _add_disputes(routes: APIRouter, context: Context) -> None:
     @routes.get("/disputes")
     def disputes(
         request: Request,
@@ -107,6 +109,8 @@ def router(context: Context) -> APIRouter:
             ],
         }
 
+
+def _add_deeds(routes: APIRouter, context: Context) -> None:
     @routes.post("/adjudicate")
     def adjudicate(request: Request, body: Decisions) -> dict[str, object]:
         """Decide pairs for everybody, durably, as one action with one undo."""
@@ -127,8 +131,6 @@ def router(context: Context) -> APIRouter:
         bench.people.set_blind(body.is_blind)
         return _table(bench, context, with_files=False, find="")
 
-    return routes
-
 
 def _people_rows(found: api.Agreement) -> list[tuple[object, ...]]:
     shares = ("others agree", "sees a yes", "calls a no yes")
@@ -141,6 +143,14 @@ def _label_rows(found: api.Agreement) -> list[tuple[object, ...]]:
     header = ("label", "alpha", "judged twice", "all agree", "in dispute")
     labels = (one for one in found.labels if one.pairs)
     return [header, *((o.label, o.alpha, o.pairs, o.agreed, o.disputed) for o in labels)]
+
+
+def _all_disputes(bench: api.Workbench) -> list[tuple[object, ...]]:
+    if bench.people.is_blind:
+        raise api.RefusedError(
+            "people label blind now, and disputes tell what everybody said; switch it off first"
+        )
+    return _dispute_rows(bench.people.disputes(MOST_DISPUTES)[0])
 
 
 def _dispute_rows(found: list[api.Dispute]) -> list[tuple[object, ...]]:
