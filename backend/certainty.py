@@ -76,6 +76,7 @@ class Certainty:
         *,
         share: float | None = None,
         samples: int | None = None,
+        level: float | None = None,
         who: str = "me",
         op: str | None = None,
     ) -> Receipt:
@@ -87,16 +88,21 @@ class Certainty:
         Args:
             share: of the training samples, above 0 and at most 1.
             samples: or about so many of those there are now.
+            level: or a tenth, and more where this level needs more.
             who: the person.
             op: an id of the action.
 
         Raises:
-            BadInputError: neither or both are given, or it is no share.
+            BadInputError: not one of these is given, it is no share, or too few samples are there.
         """
         self._live.resync()
         board = self._live.board
-        if (share is None) == (samples is None):
-            raise BadInputError("say how large the drawer is: a share or a number of samples")
+        if sum(each is not None for each in (share, samples, level)) != 1:
+            raise BadInputError(
+                "say how large the drawer is: a share, a number of samples, or a level it is for"
+            )
+        if level is not None:
+            share = drawer.share_for(board, checked_level(level))
         if samples is not None:
             known = sum(sample.split == Split.TRAIN for sample in board.samples)
             if not 0 < samples <= known:
@@ -123,6 +129,11 @@ class Certainty:
     def drawer(self) -> DrawerReport:
         """How far the drawer is decided, and how much more each level needs."""
         return drawer.report(self._live.board, LEVELS)
+
+    def is_short(self, level: float = LEVEL, guarantee: str = "joint") -> bool:
+        """Whether the drawer holds too few samples for a level, even when all are decided."""
+        board, needed = self._live.board, self._method(guarantee).needed(checked_level(level))
+        return board.drawer is not None and int(board.in_drawer.sum()) < needed
 
     def ask(self, k: int = 20) -> list[QueueEntry]:
         """The next samples of the drawer to decide completely, in its own order."""

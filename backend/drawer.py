@@ -15,8 +15,14 @@ import numpy as np
 from jaxtyping import Int
 
 from backend.board import Board
+from backend.errors import BadInputError
 from backend.numerics.label_sets import samples_needed
 from backend.types import DrawerReport, QueueEntry, Sample, Split, Verdict
+
+USUAL_SHARE, MOST_SHARE = 0.1, 0.5
+"""Of the training samples, in a drawer that is opened for a level: so much, and never more."""
+SPARE = 2
+"""Times as many samples as the level needs: a random draw may hold fewer, and some stay open."""
 
 _CODES = {Verdict.YES: 1, Verdict.NO: 0, Verdict.UNSURE: -1}
 
@@ -85,6 +91,27 @@ def report(board: Board, levels: Sequence[float]) -> DrawerReport:
         uncovered=tuple(name for column, name in enumerate(names) if column not in covered),
         need={level: max(0, samples_needed(level) - len(found.rows)) for level in levels},
     )
+
+
+def share_for(board: Board, level: float) -> float:
+    """How large a drawer should be for a level, larger than the one there is if that is too small.
+
+    Raises:
+        BadInputError: it would take more than half of what there is to learn from.
+    """
+    needed = samples_needed(level)
+    known = sum(sample.split == Split.TRAIN for sample in board.samples)
+    share = max(USUAL_SHARE, SPARE * needed / known) if known else 1.0
+    if board.drawer is not None and board.in_drawer.sum() < needed:  # so was the draw
+        share = max(share, SPARE * board.drawer.share)
+    share = min(share, MOST_SHARE)
+    is_same = board.drawer is not None and share <= board.drawer.share
+    if known * share < needed or (is_same and board.in_drawer.sum() < needed):
+        raise BadInputError(
+            f"{level:.0%} needs {needed} decided samples, and half of the {known} training samples "
+            "are too few to find them among; add samples, or ask for a lower level"
+        )
+    return share
 
 
 def ask(board: Board, k: int) -> list[QueueEntry]:

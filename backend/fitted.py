@@ -52,9 +52,15 @@ class Fitted:
         """One sentence where nothing can be certain at a level, else ""."""
         if self.flaw:
             return self.flaw
-        more = method.needed(level) - len(self.decided.rows)
+        needed, held = method.needed(level), int(self.board.in_drawer.sum())
+        more = needed - len(self.decided.rows)
         if more <= 0:
             return ""
+        if held < needed:
+            return (
+                f"{level:.0%} needs {needed} decided samples, and the calibration drawer holds "
+                f"{held or 'none'}; open a larger one"
+            )
         samples = "sample" if more == 1 else "samples"
         return f"{level:.0%} needs {more} more decided {samples} of the calibration drawer"
 

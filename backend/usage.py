@@ -236,6 +236,12 @@ def _drawer(verb: Verb) -> None:
     made.add_argument("action", nargs="?", default="show", choices=("show", "open", "close"))
     made.add_argument("--share", type=float, metavar="S", help="of the training samples, as 0.1")
     made.add_argument("--samples", type=int, metavar="N", help="or about so many")
+    made.add_argument(
+        "--level",
+        type=float,
+        metavar="L",
+        help="or a tenth, and more where this level needs more; default: 0.9",
+    )
     made.add_argument("-k", type=int, default=10, help="how many to ask for")
     made.add_argument("--who", default="me", help="in whose name; default: me")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from backend import api
+from backend.certainty import LEVEL
 from backend.commands.speaking import as_json, json_lines, progress, project, say
 from backend.errors import BadInputError
 from backend.verdict_rows import answers
@@ -22,7 +23,30 @@ def correct(args: Namespace) -> dict[str, Any]:
             receipt = workbench.people.adjudicate(_decisions(workbench, rows), who=args.who)
         else:
             receipt = workbench.correct(rows, who=args.who)
-        return {"stored": len(receipt.pairs), "op": receipt.op, "offset": receipt.offset}
+        twice = _contradicted(workbench, rows)
+    if twice:
+        pairs = "1 pair has" if len(twice) == 1 else f"{len(twice)} pairs have"
+        say(f"{pairs} different verdicts in this file, and the last one counts: {twice[0]}")
+    return {
+        "stored": len(receipt.pairs),
+        "contradicted": len(twice),
+        "op": receipt.op,
+        "offset": receipt.offset,
+    }
+
+
+def _contradicted(workbench: api.Workbench, rows: Sequence[Mapping[str, object]]) -> list[str]:
+    """Pairs that several rows say different things of, in words."""
+    said: dict[tuple[int | str, int | str], list[str]] = {}
+    for asked in answers(rows):
+        if asked.label is not None and asked.part is None:
+            said.setdefault((asked.sample, asked.label), []).append(str(asked.verdict or "null"))
+    found = []
+    for (sample, label), words in said.items():
+        if len(set(words)) > 1:
+            name, what = workbench.sample(sample).name, workbench.label(label).name
+            found.append(f"{what!r} on {name!r}: {', then '.join(words)}")
+    return found
 
 
 def _decisions(
@@ -84,7 +108,13 @@ def drawer(args: Namespace) -> dict[str, Any]:
         certainty = workbench.certainty
         match args.action:
             case "open":
-                certainty.open_drawer(share=args.share, samples=args.samples, who=args.who)
+                is_sized = any(v is not None for v in (args.share, args.samples, args.level))
+                certainty.open_drawer(
+                    share=args.share,
+                    samples=args.samples,
+                    level=args.level if is_sized else LEVEL,
+                    who=args.who,
+                )
             case "close":
                 certainty.close_drawer(who=args.who)
         report = as_json(certainty.drawer())

@@ -441,10 +441,33 @@ def test_a_guide_is_told_kept_and_written(made: Call, tmp_path: Path) -> None:
     assert "there is no label 'boats'" in said
 
 
+def test_contradictory_rows_of_one_file_are_named_and_the_last_counts(
+    made: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"sample": "a", "label": "animal", "verdict": word} for word in ("yes", "unsure", "no")
+    ] + [{"sample": "b", "label": "animal", "verdict": "yes"}] * 2
+    file = verdicts(tmp_path / "both.jsonl", *rows)
+    capsys.readouterr()
+    assert made("correct", "p", "--from", file)["contradicted"] == 1
+    (told,) = made("guide", "p", "animal")["guides"]
+    assert (told["yes"], told["no"], told["unsure"]) == (1, 1, 0)
+    status = main(["correct", "p", "--from", str(file)])
+    assert status == 0
+    said = capsys.readouterr().err
+    assert "1 pair has different verdicts in this file, and the last one counts" in said
+    assert "'animal' on 'a': yes, then unsure, then no" in said
+
+
 def test_the_drawer_and_what_is_certain_are_told_and_accepted(made: Call, tmp_path: Path) -> None:
     told = made("certain", "p")
     assert "no calibration drawer" in told["why"]
     assert told["certified"] == 0
+    status, sentence = made("drawer", "p", "open")
+    assert status == 1
+    assert "90% needs 9 decided samples, and half of the 6 training samples are too few" in sentence
+    status, sentence = made("drawer", "p", "open", "--level", "0.8", "--share", "1")
+    assert status == 1
     told = made("drawer", "p", "open", "--share", "1")
     assert (told["members"], told["counted"]) == (len(TEXTS), 0)
     assert told["need"]["0.8"] == 4

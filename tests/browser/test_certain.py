@@ -158,7 +158,17 @@ def test_without_a_drawer_it_says_what_is_missing_and_opens_one(
     page.wait_for_selector(f'{CERTAIN}[data-state="drawer"]')  # the first one to decide
     assert page.locator(".pl-queue .picker").input_value() == "drawer"
     opened = serve.apps[-1].state.context.open("bare")  # type: ignore[attr-defined]
-    assert opened.certainty.drawer().members > 0
+    assert opened.certainty.drawer().members >= 19, "as many as 95 % needs"
+    # One that holds too few is made larger, whatever of it is decided.
+    opened.certainty.open_drawer(samples=3)
+    outside = next(s.id for s in opened.samples() if s.name not in drawer_names(opened))
+    page.goto(f"{page.url.split('?')[0]}?sample={outside}&certain=95")
+    page.wait_for_selector(f'{CERTAIN}[data-state="wanting"]')
+    assert "open a larger one" in page.get_by_test_id("certain-told").inner_text()
+    assert page.get_by_test_id("certain-drawer").inner_text() == "Open a larger drawer"
+    page.get_by_test_id("certain-drawer").click()
+    page.wait_for_selector(f'{CERTAIN}[data-state="drawer"]')
+    assert opened.certainty.drawer().members >= 19
 
 
 def test_people_differ_one_decides_and_takes_it_back(

@@ -68,7 +68,11 @@ def test_the_whole_way_from_an_empty_drawer_to_an_undone_acceptance(web: TestCli
     assert refused.status_code == 400
     assert "nothing can be accepted" in refused.json()["detail"]
 
-    state = web.post(f"{HERE}/drawer", json={"action": "open", "samples": 24}).json()
+    state = web.post(f"{HERE}/drawer", json={"action": "open", "samples": 2}).json()
+    assert state["drawer"]["isShort"]
+    assert "open a larger one" in state["why"]
+    state = web.post(f"{HERE}/drawer", json={"action": "open", "level": 0.9}).json()
+    assert not state["drawer"]["isShort"]
     assert state["drawer"]["members"] > 8
     assert {each["level"]: each["more"] for each in state["drawer"]["need"]}[0.9] == 9
     bench = web.app.state.context.open("notes")  # pyright: ignore[reportAttributeAccessIssue]
@@ -135,6 +139,8 @@ def test_the_whole_way_from_an_empty_drawer_to_an_undone_acceptance(web: TestCli
         ("drawer", {"action": "open"}),
         ("drawer", {"action": "open", "share": 0.1, "samples": 3}),
         ("drawer", {"action": "open", "share": 0}),
+        ("drawer", {"action": "open", "level": 0.9, "samples": 3}),
+        ("drawer", {"action": "open", "level": 1}),
         ("accept", {"level": 0.9, "op": "no"}),
         ("accept", {"level": 0.2, "op": "accept-0003"}),
         ("samples", {"ids": "1;2"}),

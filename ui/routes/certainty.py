@@ -41,18 +41,20 @@ class Accept(BaseModel):
 
 
 class ChangeDrawer(BaseModel):
-    """Open the calibration drawer, with a share or a number of samples, or close it."""
+    """Open the calibration drawer, of a share, of so many samples or for a level; or close it."""
 
     model_config = ConfigDict(extra="forbid")
     action: Literal["open", "close"]
     share: float | None = Field(default=None, gt=0, le=1)
     samples: int | None = Field(default=None, ge=1, lt=2**31)
+    level: float | None = Field(default=None, ge=0.5, le=0.999)
     op: Op | None = None
 
     @model_validator(mode="after")
     def _one_size(self) -> ChangeDrawer:
-        if self.action == "open" and (self.share is None) == (self.samples is None):
-            raise ValueError("give a share or a number of samples")
+        given = [each for each in (self.share, self.samples, self.level) if each is not None]
+        if self.action == "open" and len(given) != 1:
+            raise ValueError("give a share, a number of samples or a level")
         return self
 
 
@@ -149,9 +151,13 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
             bench.certainty.close_drawer(who=who, op=change.op)
         else:
             bench.certainty.open_drawer(
-                share=change.share, samples=change.samples, who=who, op=change.op
+                share=change.share,
+                samples=change.samples,
+                level=change.level,
+                who=who,
+                op=change.op,
             )
-        return fresh(_state(context, bench, 0.9, "joint"))
+        return fresh(_state(context, bench, change.level or 0.9, "joint"))
 
 
 def _state(
@@ -174,6 +180,7 @@ def _state(
             "members": drawer.members,
             "decided": drawer.decided,
             "counted": drawer.counted,
+            "isShort": bench.certainty.is_short(level, guarantee),
             "need": [{"level": at, "more": more} for at, more in drawer.need.items()],
             "uncovered": drawer.uncovered,
         },

@@ -4,7 +4,7 @@
 
 import { api, confirmed, count, debounce, el, newOp, params, percent, setAddress, t, toast, toastError } from './base.js';
 
-const LEAST = 80, MOST = 99, FIRST = 90, SHARE = 0.1, AGAIN = 700;    // levels in per cent; ms until a stale guarantee is looked at again
+const LEAST = 80, MOST = 99, FIRST = 90, AGAIN = 700;    // levels in per cent; ms until a stale guarantee is looked at again
 
 export class Certain {
   /** `onChange()`: other labels are certain; `onDrawer()`: look at the drawer's samples; `inView()`: ids at hand. */
@@ -109,18 +109,18 @@ export class Certain {
     this.told.hidden = !this.isOn && !inDrawer;
     this.told.textContent = inDrawer ? t('certain.in_drawer') : !this.isOn || !state ? '' : why ? `${why[0].toUpperCase()}${why.slice(1)}.`
       : isStale ? t('certain.stale') : isReady ? t('certain.now', { yes: count(number(sure, 'yes')), no: count(number(sure, 'no')), open: count(this.kept.open) }) : '';
-    const isClosed = this.isOn && state && !state.drawer.share;
+    const isClosed = this.isOn && state && !state.drawer.share, isShort = state?.drawer.isShort;
     this.drawer.hidden = !(this.isOn && state && !state.readOnly && (isClosed || why)) || inDrawer;
-    this.drawer.textContent = isClosed ? t('certain.open') : t('certain.decide');
-    this.drawer.title = isClosed ? t('certain.open.hint') : '';
+    this.drawer.textContent = isClosed ? t('certain.open') : isShort ? t('certain.larger') : t('certain.decide');
+    this.drawer.title = isClosed || isShort ? t('certain.open.hint') : '';
     this.all.hidden = !(isReady && !isStale && state.plan.samples && !state.readOnly);
   }
 
   async #drawer() {
-    if (this.state?.drawer.share) { this.onDrawer(); return; }
+    if (this.state?.drawer.share && !this.state.drawer.isShort) { this.onDrawer(); return; }
     this.drawer.disabled = true;
     try {
-      await api('/pl/api/certainty/drawer', { json: { action: 'open', share: SHARE, op: newOp() } });
+      await api('/pl/api/certainty/drawer', { json: { action: 'open', level: this.level / 100, op: newOp() } });
       await this.ask();
       this.onDrawer();
     } catch (error) { toastError(error); }

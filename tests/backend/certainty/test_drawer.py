@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from backend import api
 from backend.board import drawer_place
-from backend.drawer import decided_of
+from backend.drawer import decided_of, share_for
 from backend.errors import BadInputError
 from backend.types import Drawer
 from tests.backend.certainty.conftest import (
@@ -155,6 +156,54 @@ def test_it_asks_in_its_own_order_and_partial_decisions_do_not_count(bench):
     assert bench.certainty.sets(0.9).why == (
         "90% needs 5 more decided samples of the calibration drawer"
     )
+
+
+def test_a_drawer_that_holds_too_few_says_so_and_a_level_makes_it_large_enough(bench):
+    certainty = bench.certainty
+    certainty.open_drawer(share=1e-9)
+    assert certainty.ask() == []
+    assert certainty.sets(0.9).why == (
+        "90% needs 9 decided samples, and the calibration drawer holds none; open a larger one"
+    )
+    certainty.open_drawer(samples=4)
+    held = len(drawer_names(bench))
+    assert 0 < held < 9
+    decide(bench, drawer_names(bench))
+    assert f"the calibration drawer holds {held}; open a larger one" in certainty.sets(0.9).why
+    assert certainty.is_short(0.9)
+    with pytest.raises(BadInputError, match=f"the calibration drawer holds {held}"):
+        certainty.accept(0.9)
+    certainty.open_drawer(level=0.9)
+    assert not certainty.is_short(0.9)
+    assert certainty.drawer().share == pytest.approx(2 * 9 / COUNT)
+    more = 9 - certainty.drawer().counted
+    assert f"90% needs {more} more decided sample" in certainty.sets(0.9).why
+    decide(bench, drawer_names(bench))
+    bench.learn()
+    assert certainty.sets(0.9).why == ""
+    certainty.open_drawer(level=0.95)
+    assert certainty.drawer().share == pytest.approx(2 * 19 / COUNT)
+    certainty.open_drawer(level=0.8)
+    assert certainty.drawer().share == 0.1, "a tenth where that is enough"
+    with pytest.raises(BadInputError, match=f"99% needs 99 .* half of the {COUNT} training"):
+        certainty.open_drawer(level=0.99)
+    with pytest.raises(BadInputError, match="a level it is for"):
+        certainty.open_drawer(level=0.9, share=0.1)
+
+
+def test_a_drawer_that_drew_too_few_by_chance_is_opened_wider(bench):
+    """Where twice the need was drawn badly, the next one is larger, up to half of the samples."""
+
+    def unlucky(board):
+        rows = replace(board.rows)
+        rows.__dict__["in_drawer"] = np.zeros(len(board.samples), bool)
+        return replace(board, rows=rows)
+
+    bench.certainty.open_drawer(level=0.9)
+    assert share_for(unlucky(bench.board), 0.9) == pytest.approx(4 * 9 / COUNT)
+    bench.certainty.open_drawer(share=0.5)
+    with pytest.raises(BadInputError, match="add samples, or ask for a lower level"):
+        share_for(unlucky(bench.board), 0.9)
 
 
 def test_whoever_skips_a_sample_waits_for_it(bench):
