@@ -5,13 +5,13 @@ Pure functions of what is certain and of the board; `certainty.py` stores the ro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool
 
 from backend.board import Board
-from backend.contracts import SetCalibrator
-from backend.fitted import Fitted
 from backend.store.claims import Noted
 from backend.store.corrections import NewCorrection
 from backend.types import (
@@ -25,52 +25,71 @@ from backend.types import (
 )
 
 
-def planned(
-    sets: LabelSets,
-    fitted: Fitted,
-    method: SetCalibrator,
-    *,
-    muted: Set[str],
-    ids: Sequence[int] | None,
-) -> tuple[AcceptPlan, list[NewCorrection]]:
-    """What to accept of everything certain and undecided, and its rows.
+@dataclass(frozen=True)
+class Acceptable:
+    """What is certain and undecided.
 
-    Samples of the drawer, of val and test, and labels of muted packs are left out.
+    Attributes:
+        cells: (N, L) of the board.
+        asked: samples that are looked at for it.
+    """
+
+    cells: Bool[np.ndarray, "n l"]
+    asked: int
+
+
+def acceptable(
+    sets: LabelSets, board: Board, *, muted: Set[str], ids: Sequence[int] | None
+) -> Acceptable:
+    """What to accept; samples of the drawer, of val and test, and muted packs are left out.
 
     Args:
         sets: of all samples of the board.
-        fitted: what they follow from.
-        method: their guarantee.
+        board: whose rows they are.
         muted: packs that are not asked about.
         ids: only these samples; None for all.
     """
-    board, level = fitted.board, sets.level
     asked = board.encoded & ~board.in_drawer
     asked &= np.array([sample.split == Split.TRAIN for sample in board.samples], bool)
     if ids is not None:
         asked &= np.isin(board.ids, np.array(list(ids), np.int64))
     shown = np.array([label.pack not in muted for label in board.labels], bool)
     cells = (sets.state != 0) & asked[:, None] & shown & ~board.decided
-    rows, columns = np.nonzero(cells)
+    return Acceptable(cells, int(asked.sum()))
+
+
+def plan_of(found: Acceptable, sets: LabelSets, wrong_share: Callable[[], float]) -> AcceptPlan:
+    """What accepting it would store.
+
+    Args:
+        found: what to accept.
+        sets: what it follows from.
+        wrong_share: how much of it is wrong, 0..1; asked for only where there is something.
+    """
+    samples, yes = int(found.cells.any(axis=1).sum()), int((sets.state[found.cells] > 0).sum())
+    count = int(found.cells.sum())
+    at_most = min(samples, round((1 - sets.level) * found.asked, 6))
+    return AcceptPlan(
+        level=sets.level,
+        guarantee=sets.guarantee,
+        samples=samples,
+        yes=yes,
+        no=count - yes,
+        wrong_samples=float(at_most) if sets.guarantee == "joint" else None,
+        wrong_verdicts=count * wrong_share() if count else 0.0,
+    )
+
+
+def rows_of(found: Acceptable, sets: LabelSets, board: Board) -> list[NewCorrection]:
+    """What to accept, as rows of the log."""
+    rows, columns = np.nonzero(found.cells)
     is_yes = sets.state[rows, columns] > 0
-    new = [
+    return [
         NewCorrection(
             board.samples[row].id, board.labels[column].id, Verdict.YES if yes else Verdict.NO
         )
         for row, column, yes in zip(rows.tolist(), columns.tolist(), is_yes.tolist(), strict=True)
     ]
-    samples = int(cells.any(axis=1).sum())
-    at_most = min(samples, round((1 - level) * int(asked.sum()), 6))
-    told = AcceptPlan(
-        level=level,
-        guarantee=sets.guarantee,
-        samples=samples,
-        yes=int(is_yes.sum()),
-        no=int((~is_yes).sum()),
-        wrong_samples=float(at_most) if sets.guarantee == "joint" else None,
-        wrong_verdicts=len(new) * fitted.wrong_share(method, level) if new else 0.0,
-    )
-    return told, new
 
 
 def acceptance_of(noted: Noted, verdicts: Mapping[tuple[int, int], Correction]) -> Acceptance:

@@ -67,6 +67,7 @@ class Certainty:
         self._methods: dict[str, SetCalibrator] = {}
         self._fitted: Fitted | None = None
         self._sets: dict[tuple[str, float], LabelSets] = {}
+        self._wrong: dict[tuple[str, float], float] = {}
         self._lock = RLock()
 
     # --- the drawer --------------------------------------------------------------------------
@@ -284,7 +285,8 @@ class Certainty:
         ids: Sequence[int] | None = None,
     ) -> AcceptPlan:
         """What `accept` would store now."""
-        return self._planned(checked_level(level), guarantee, ids)[0]
+        sets, _, found = self._acceptable(checked_level(level), guarantee, ids)
+        return self._plan(found, sets)
 
     def accept(
         self,
@@ -317,19 +319,20 @@ class Certainty:
         with self._live.learning():
             self._live.resync()
             self._live.fold_in()
-            told, new = self._planned(level, guarantee, ids)
-            sets = self.sets(level, guarantee)
+            sets, board, found = self._acceptable(level, guarantee, ids)
             if sets.why:
                 raise BadInputError(f"nothing can be accepted: {sets.why}")
-            if not new:
+            count = int(found.cells.sum())
+            if not count:
                 raise BadInputError(f"nothing that is undecided is certain at {level:.0%}")
-            if len(new) > MOST_PAIRS:
+            if count > MOST_PAIRS:
                 raise BadInputError(
-                    f"{len(new):,} verdicts at once are too many; accept some samples at a time "
+                    f"{count:,} verdicts at once are too many; accept some samples at a time "
                     f"(at most {MOST_PAIRS:,} verdicts)"
                 )
+            told = self._plan(found, sets)
             receipt = self._live.store.log.append(
-                new,
+                accepting.rows_of(found, sets, board),
                 who=who,
                 op=op,
                 version=sets.version,
@@ -449,7 +452,7 @@ class Certainty:
         else:
             chances = views.chances(board, decided.rows)[:, decided.columns]
             states = {name: self._method(name).fit(chances, decided.truth) for name in GUARANTEES}
-            self._sets = {}
+            self._sets, self._wrong = {}, {}
         self._fitted = Fitted(
             board=board,
             learned=learned,
@@ -459,7 +462,7 @@ class Certainty:
             flaw=self._flaw(board, learned),
         )
         if known is not None and known.flaw != self._fitted.flaw:
-            self._sets = {}
+            self._sets, self._wrong = {}, {}
         return self._fitted
 
     def _is_stale(self, fitted: Fitted) -> bool:
@@ -482,15 +485,26 @@ class Certainty:
         lanes = [lane for lane in live.learned.lanes if lane.share > 0]
         return replay.saw_drawer(live.store, lanes, live.board.drawer)
 
-    def _planned(
+    def _acceptable(
         self, level: float, guarantee: str, ids: Sequence[int] | None
-    ) -> tuple[AcceptPlan, list[NewCorrection]]:
-        """What to accept, and its rows."""
-        sets, method = self.sets(level, guarantee), self._method(guarantee)
+    ) -> tuple[LabelSets, Board, accepting.Acceptable]:
+        """What is certain, of which board, and what of it there is to accept."""
+        with self._lock:
+            sets, board = self.sets(level, guarantee), self._fit().board
+        hidden = muted(self._live.store)
+        return sets, board, accepting.acceptable(sets, board, muted=hidden, ids=ids)
+
+    def _plan(self, found: accepting.Acceptable, sets: LabelSets) -> AcceptPlan:
+        return accepting.plan_of(found, sets, lambda: self._wrong_share(sets.guarantee, sets.level))
+
+    def _wrong_share(self, guarantee: str, level: float) -> float:
+        """As `Fitted.wrong_share`, worked out once for what is certain by one fit."""
+        key = (guarantee, level)
         with self._lock:
             fitted = self._fit()
-        hidden = muted(self._live.store)
-        return accepting.planned(sets, fitted, method, muted=hidden, ids=ids)
+            if key not in self._wrong:
+                self._wrong[key] = fitted.wrong_share(self._method(guarantee), level)
+            return self._wrong[key]
 
     def _acceptance(self, noted: Noted) -> Acceptance:
         return accepting.acceptance_of(noted, self._live.board.verdicts)
