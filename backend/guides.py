@@ -263,6 +263,7 @@ class Guides:
         self._lessons = lessons
         self._on_label = on_label
         self._known: OrderedDict[tuple[object, ...], Found] = OrderedDict()
+        self._counted: tuple[Board, dict[int, dict[Verdict, int]]] | None = None
         self._lock = Lock()
 
     @property
@@ -274,11 +275,15 @@ class Guides:
 
         What was accepted in bulk is not counted: it says what the model says.
         """
+        board, known = self._bench.board, self._counted
+        if known is not None and known[0] is board:  # a page of all labels asks for each
+            return known[1]
         found: dict[int, dict[Verdict, int]] = {}
-        for (_, label), one in self._bench.board.verdicts.items():
+        for (_, label), one in board.verdicts.items():
             if one.verdict is not None and not one.is_accepted:
                 kinds = found.setdefault(label, {})
                 kinds[one.verdict] = kinds.get(one.verdict, 0) + 1
+        self._counted = (board, found)
         return found
 
     def of(self, label: int | str, *, who: str | None = None) -> Guide:

@@ -313,6 +313,21 @@ def test_a_renamed_and_a_merged_label_keep_their_guides(trips: api.Workbench) ->
     assert (merged.yes, merged.no) == (18, 18)
 
 
+def test_verdicts_are_counted_once_for_all_labels_and_anew_after_each(trips: api.Workbench) -> None:
+    """Else the page of 5,000 labels would count every verdict 5,000 times."""
+    before = trips.guides.counts()
+    travel = trips.label("travel").id
+    assert before[travel] == {api.Verdict.YES: 18, api.Verdict.NO: 18}
+    for label in trips.labels():
+        trips.guides.of(label.id)
+    assert trips.guides.counts() is before
+    name = trips.sample(shown(trips.guides.of("travel"))[0]).name
+    trips.correct([{"sample": name, "label": "travel", "verdict": "unsure"}])
+    after = trips.guides.counts()[travel]
+    assert after == {api.Verdict.YES: 17, api.Verdict.NO: 18, api.Verdict.UNSURE: 1}
+    assert trips.guides.of("travel").unsure == 1
+
+
 def test_what_other_labels_say_is_fresh_though_the_search_is_kept(trips: api.Workbench) -> None:
     first = shown(trips.guides.of("travel"))[0]
     trips.correct([{"sample": first, "label": HOSTILE, "verdict": "yes"}])
