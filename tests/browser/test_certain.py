@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from backend import api
@@ -280,3 +281,33 @@ def test_the_cells_of_certainty_open_their_samples(
         "n => document.querySelectorAll('[data-testid=tile]').length === n", arg=point.n
     )
     assert "claim at 90 % came true" in page.locator("body").inner_text()
+
+
+def test_how_far_people_are_trusted_is_told_and_fits_desk_and_phone(
+    letters: api.Workbench, serve: Callable[..., str], open_page: Callable[..., Any]
+) -> None:
+    random = np.random.default_rng(4)
+    rows = answers(others(letters)[60:100])
+    for who, wrong in (("ann", 0.02), ("bob", 0.05), (HOSTILE, 0.4)):
+        flips = random.random(len(rows)) < wrong
+        said = [
+            {**row, "verdict": "no" if row["verdict"] == "yes" else "yes"} if flip else row
+            for row, flip in zip(rows, flips.tolist(), strict=True)
+        ]
+        letters.correct(said, who=who)
+    letters.learn()
+    found = letters.people.agreement()
+    assert found.is_trusting
+    page = open_page(f"{serve(letters)}/learn")
+    for width in (1440, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.reload()
+        page.wait_for_selector("[data-testid=person]")
+        for one in found.people:
+            cells = page.locator(f"[data-testid=person][data-who={json.dumps(one.who)}] td")
+            told = [cells.nth(k).inner_text() for k in (4, 5)]
+            assert told == [f"{100 * share:.1f} %" for share in (one.seen, one.wrong)]
+        wide = page.locator(".pl-people-tables .pl-table-scroll").evaluate_all(
+            "all => all.map(node => node.scrollWidth - node.clientWidth)"
+        )
+        assert wide == [0, 0], f"no column is cut off at {width} pixels"

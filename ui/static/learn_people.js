@@ -10,6 +10,7 @@ export function mountPeople(root) {
   const blind = el('input', { type: 'checkbox', 'data-testid': 'people-blind', onchange: setBlind }), files = el('input', { type: 'checkbox', onchange: () => ask() });
   const find = el('input', { type: 'search', class: 'pl-input', placeholder: t('people.find'), 'aria-label': t('people.find'), oninput: debounce(() => ask(), 200) });
   const voices = el('div', { class: 'pl-table-scroll' }), labels = el('div', { class: 'pl-table-scroll' });
+  const tables = el('div', { class: 'pl-people-tables' });
   const trust = el('p', { class: 'pl-dim pl-small', hidden: true, 'data-testid': 'people-trust' });
   const csv = name => el('a', { class: 'pl-button small', download: '', 'data-testid': `people-csv-${name}` }, t('eval.csv'));
   const csvs = { people: csv('people'), labels: csv('labels'), disputes: csv('disputes') };
@@ -21,8 +22,9 @@ export function mountPeople(root) {
   root.replaceChildren(
     el('header', { class: 'pl-learn-head' }, el('h2', { class: 'pl-h2' }, t('people.title'), ' ', alpha), el('div', { class: 'pl-people-set' }, check(files, 'people.files'), check(blind, 'people.blind', t('people.blind.hint')))),
     el('p', { class: 'pl-dim pl-small' }, t('people.hint')), told,
-    el('div', { class: 'pl-people-tables' }, el('div', {}, el('div', { class: 'pl-people-tools' }, csvs.people), voices, trust), el('div', {}, el('div', { class: 'pl-people-tools' }, find, csvs.labels), labels)),
+    tables,
     el('header', { class: 'pl-learn-head' }, title, all, csvs.disputes), list, more);
+  tables.append(el('div', {}, el('div', { class: 'pl-people-tools' }, csvs.people), voices, trust), el('div', {}, el('div', { class: 'pl-people-tools' }, find, csvs.labels), labels));
   let chosen = null, asked = 0, isDeciding = false;
 
   async function ask() {
@@ -51,6 +53,7 @@ export function mountPeople(root) {
     for (const name of ['people', 'labels']) csvs[name].href = url('/pl/api/people/csv', { name, files: files.checked || null });
     csvs.disputes.href = url('/pl/api/people/csv', { name: 'disputes' });
     root.classList.toggle('alone', state.people.length < 2 && !state.disputed);
+    tables.classList.toggle('trusting', state.isTrusting);
     const trusted = state.isTrusting ? ['seen', 'wrong'] : [];
     // What people are trusted with is estimated from what all of them said: it has no samples of its own.
     voices.replaceChildren(table(['who', 'verdicts', 'shared', 'agreeing', ...trusted], state.people.map(one =>
