@@ -29,7 +29,7 @@ from backend.store.voices import (
     voters,
     words_of,
 )
-from backend.types import Correction, ExportRow, Receipt, Trust, Verdict
+from backend.types import CERTAIN, Correction, ExportRow, Receipt, Trust, Verdict
 
 BLIND = "is_blind"
 VALUES = tuple(Verdict)
@@ -440,7 +440,10 @@ def _shown(
 
 def _word(row: Correction) -> Word:
     assert row.verdict is not None  # noqa: S101  words are verdicts
-    return Word(row.who, row.verdict, row.when, row.source == ADJUDICATION)
+    # What was accepted in bulk is the model's word, not of who accepted it.
+    level = row.source.removeprefix(CERTAIN)
+    who = f"certain at {float(level):.0%}" if row.is_accepted else row.who
+    return Word(who, row.verdict, row.when, row.source == ADJUDICATION)
 
 
 def _trusted(one: PersonFacts, trust: Trust | None) -> PersonFacts:

@@ -18,6 +18,7 @@ from backend.board import Board
 from backend.errors import BadInputError
 from backend.people import own_board
 from backend.settings import Settings
+from backend.store.corrections import NewCorrection
 from backend.store.voices import Words, folded, words_of
 from backend.types import Correction, Label, Verdict
 from tests.backend.text_projects import LABELS, TEXTS, made_project, numbered
@@ -84,6 +85,21 @@ def test_one_person_gives_the_model_that_the_last_row_gave(
     assert twin.labels == bench.learned.labels
     for name, array in bench.learned.learner.items():
         np.testing.assert_array_equal(array, twin.learner[name])
+
+
+def test_what_was_accepted_in_bulk_is_told_as_the_models_word(bench: api.Workbench) -> None:
+    """Not as a word of who accepted it."""
+    sample, label = bench.sample("t0").id, bench.label("animal").id
+    bench.store.log.append(
+        [NewCorrection(sample, label, YES)], who="ann", op="in-bulk-1", source="certain:0.9"
+    )
+    say(bench, "ben", "animal", yes="0")
+    say(bench, "eve", "animal", no="0")
+    (found,), _ = bench.people.disputes()
+    told = [(word.who, word.verdict) for word in found.words]
+    assert told == [("certain at 90%", YES), ("ben", YES), ("eve", NO)]
+    seen = [word.who for word in bench.people.others(sample, "ann")[label]]
+    assert seen == ["certain at 90%", "ben", "eve"]
 
 
 def test_learners_get_the_majority_by_its_lead_and_no_ties(bench: api.Workbench) -> None:
