@@ -12,11 +12,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
 from backend.board import Board
 from backend.drawer import answer_of
 from backend.numerics.label_sets import Flips
 from backend.store.claims import Noted
+from backend.store.labels import MERGED
 from backend.types import CoveragePoint, Realised
 
 
@@ -84,15 +86,20 @@ def _realised(
     row = board.row_of.get(sample)
     if row is None:
         return None
-    answers = [answer_of(board, board.samples[row], int(label)) for label in claim["labels"]]
-    if any(one not in (0, 1) for one in answers):
+    # Of what became of a label that is gone or was merged since, the claim says nothing: some set
+    # of the others with any answer for it has to be left, which the claim holds at least as often.
+    claimed = [int(label) for label in claim["labels"]]
+    kept = _as_claimed(board, sample, claimed)
+    labels = [label for label, is_kept in zip(claimed, kept.tolist(), strict=True) if is_kept]
+    answers = [answer_of(board, board.samples[row], label) for label in labels]
+    if not labels or any(one not in (0, 1) for one in answers):
         return None
-    signed = np.frombuffer(base64.b64decode(costs_packed), "<i8").astype(np.int64)
+    signed = np.frombuffer(base64.b64decode(costs_packed), "<i8").astype(np.int64)[kept]
     likely, costs = signed >= 0, np.abs(signed)
     unit, has = int(claim["unit"]), np.array(answers, bool)
     distance = base + unit * int(costs[has != likely].sum())
     radii = {float(level): int(within) for level, within in claim["radii"].items()}
-    last = max(board.verdicts[sample, int(label)].when for label in claim["labels"])
+    last = max(board.verdicts[sample, label].when for label in labels)
     return Realised(
         sample=sample,
         when=last,
@@ -104,3 +111,14 @@ def _realised(
             for level, within in radii.items()
         },
     )
+
+
+def _as_claimed(board: Board, sample: int, labels: Sequence[int]) -> Bool[np.ndarray, " l"]:
+    """Which labels are still there, and what counts of them was not said of a merged one.
+
+    A merge that was undone leaves rows of its own that say what was said before.
+    """
+    there = np.array([label in board.column_of for label in labels], bool)
+    said = [board.verdicts.get((sample, label)) for label in labels]
+    is_moved = np.array([one is not None and one.source == MERGED for one in said], bool)
+    return there if there.all() else there & ~is_moved

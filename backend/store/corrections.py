@@ -255,7 +255,10 @@ def correction_row(
 def insert_copies(
     connection: Connection, seq: int, rows: Sequence[Correction], *, source: str
 ) -> None:
-    """Add rows that say what others said before, under another operation."""
+    """Add rows that say what others said before, under another operation.
+
+    Whose word a row is stays: its source says that it was decided for all, or is the model's.
+    """
     copies = [
         correction_row(
             seq,
@@ -265,7 +268,7 @@ def insert_copies(
             who=row.who,
             at=row.when,
             version=row.version,
-            source=row.source if row.source == ADJUDICATION else source,
+            source=row.source if row.source == ADJUDICATION or row.is_accepted else source,
         )
         for row in rows
     ]

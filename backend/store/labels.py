@@ -21,6 +21,8 @@ from backend.store.operations import Edit
 from backend.types import Correction, Label, Receipt, Region
 
 MERGE = "merge labels"
+MERGED = "merge"
+"""Source of verdicts that a label took over from one that was merged into it."""
 THRESHOLD = "threshold"
 _DEFINITION_CHARACTERS = 20_000
 
@@ -273,7 +275,7 @@ class LabelBook:
             moved = [] if rows is None else rows(connection, found)
             seq = operations.begin_op(connection, kind, who=who, op=op)
             operations.add_edits(connection, seq, changed)
-            log.insert_copies(connection, seq, moved, source="merge")
+            log.insert_copies(connection, seq, moved, source=MERGED)
             settling.settle(connection, seq, acting=seq, who=who)
             operations.close_op(connection, seq)
             added = operations.find_op(connection, seq)

@@ -403,6 +403,45 @@ def test_a_filter_finds_the_drawers_samples_that_certainty_rests_on(sure):
     assert sure.certainty.sets().counted == 3
 
 
+def test_what_was_accepted_stays_the_models_word_when_its_label_is_merged(sure):
+    """Else a merge would make it somebody's own verdict, to be learned from and measured on."""
+    violin = sure.label("violin").id
+    sure.certainty.accept(0.8)
+    rows = {sample: row for (sample, label), row in sure.board.verdicts.items() if label == violin}
+    accepted = {sample for sample, row in rows.items() if row.is_accepted}
+    assert 0 < len(accepted) < len(rows)
+    sure.add_labels(["fiddle"])
+    sure.merge_labels("violin", "fiddle")
+    fiddle = sure.label("fiddle").id
+    after = {sample: row for (sample, label), row in sure.board.verdicts.items() if label == fiddle}
+    assert set(after) == set(rows)
+    assert {sample for sample, row in after.items() if row.is_accepted} == accepted
+    looked_at = views.looked_at(sure.board)
+    assert not [sample for sample in accepted if (sample, fiddle) in looked_at]
+
+
+def test_claims_outlive_labels_that_are_removed_or_merged(decided):
+    """Of such a label nothing is claimed any more; the others are held to what was."""
+    names = [decided.sample(one.sample).name for one in decided.certainty.history()]
+    decided.correct(answers(names, ["violin"]))  # newer than the words on "apple"
+    before = {one.sample: one for one in decided.certainty.history()}
+    assert any(0 in one.width.values() for one in before.values())
+    assert {value for one in before.values() for value in one.covered.values()} == {True, False}
+    decided.remove_label("river")
+    removed = {one.sample: one for one in decided.certainty.history()}
+    decided.undo()
+    decided.merge_labels("violin", "apple")
+    merged = {one.sample: one for one in decided.certainty.history()}
+    assert set(before) == set(removed) == set(merged)
+    for after in (removed, merged):
+        for sample, one in before.items():
+            for level, was_covered in one.covered.items():
+                assert after[sample].covered[level] or not was_covered
+                assert after[sample].width[level] <= one.width[level]
+    decided.undo()
+    assert {one.sample: one for one in decided.certainty.history()} == before
+
+
 @pytest.mark.parametrize(
     "text",
     [
