@@ -409,6 +409,28 @@ def _calibrated(
     return replace(learned, calibrator=pipeline.calibrator.fit(scores, held))
 
 
+def lane_logits(pipeline: Pipeline, board: Board, learned: Learned) -> Float[np.ndarray, "n l"]:
+    """What the lanes add to the logits of a board, (N, L); NaN where no lane has a say."""
+    columns = learned.columns
+    out = np.full(board.logits.shape, np.nan, np.float32)
+    at = np.flatnonzero(board.encoded)
+    served = {label for lane in learned.lanes if lane.share for label in lane.labels}
+    wanted = tuple(label for label in learned.labels if label in served & set(board.column_of))
+    if not len(at) or not wanted:
+        return out
+    state = {name: array[[columns[x] for x in wanted]] for name, array in learned.learner.items()}
+    alone = pipeline.learner.score(state, features_of(board, wanted, at, ()))
+    here = [board.column_of[label] for label in wanted]
+    out[np.ix_(at, here)] = board.logits[np.ix_(at, here)] - alone
+    for lane in learned.lanes:
+        read = board.lane_cls.get(lane.digest)
+        unread = np.ones(len(out), bool) if read is None else np.isnan(read[:, 0])
+        out[np.ix_(unread, [board.column_of[x] for x in lane.labels if x in board.column_of])] = (
+            np.nan
+        )
+    return out
+
+
 def features_of(
     board: Board, labels: tuple[int, ...], rows: np.ndarray, lanes: tuple[Lane, ...]
 ) -> Features:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from backend import evidence, localising, picking, views
+from backend import evidence, learning, localising, picking, views
 from backend.board import Board
 from backend.certainty import Certainty
 from backend.contracts import Encoder
@@ -485,7 +485,7 @@ class OpenProject:
         While people label blind, everybody (`who`) is asked for what they have not said themselves.
         """
         with self.live.lock:
-            board, seed = self.board, self.live.offset
+            board, learned, seed = self.board, self.live.learned, self.live.offset
         rows = _askable(board)
         muted = self.packs.muted()
         columns = [c for c, label in enumerate(board.labels) if label.pack not in muted]
@@ -494,7 +494,9 @@ class OpenProject:
         answered = self.people.decided_by(who or "") if is_blind else None
         table = picking.Table(board, rows, columns, answered=answered)
         if name.endswith("/disagreement") or name == "disagreement":
-            table = replace(table, opinions=picking.opinions(table, self._brought_scores()))
+            lanes = learning.lane_logits(self.pipeline, board, learned)
+            said = picking.opinions(table, self._brought_scores(), lanes=lanes)
+            table = replace(table, opinions=said)
         if name.endswith("/width") or name == "width":
             certain = self.certainty.sets()
             if not certain.why and certain.state.shape == board.decided.shape:

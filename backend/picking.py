@@ -127,12 +127,19 @@ def queue(
     ]
 
 
-def opinions(table: Table, brought: views.Brought) -> dict[str, Float[np.ndarray, "n l"]]:
-    """Who else has a say on each pair: the parts, the whole, neighbours, models that were brought.
+def opinions(
+    table: Table, brought: views.Brought, *, lanes: Float[np.ndarray, "m c"] | None = None
+) -> dict[str, Float[np.ndarray, "n l"]]:
+    """Who else has a say on each pair: parts, whole, neighbours, lanes, models that were brought.
 
-    Zero-shot scores become chances by rank: a pair stands among its label's samples where the
-    model's own chance of that rank is, so that only another order is a disagreement, not another
-    scale.
+    Zero-shot scores and what lanes say become chances by rank: a pair stands among its label's
+    samples where the model's own chance of that rank is, so that only another order is a
+    disagreement, not another scale.
+
+    Args:
+        table: what is picked from.
+        brought: scores of other models.
+        lanes: of the whole board, what lanes add to its logits; NaN where none has a say.
     """
     board, rows, columns = table.board, table.rows, list(table.columns)
     own = table.chances
@@ -141,6 +148,8 @@ def opinions(table: Table, brought: views.Brought) -> dict[str, Float[np.ndarray
         "the look of the whole": _at_ranks(own, board.global_scores[rows][:, columns]),
         "samples like it": _neighbours(table),
     }
+    if lanes is not None and not np.isnan(lanes).all():
+        found["its lane"] = _at_ranks(own, lanes[rows][:, columns])
     for source in sorted({called for _, _, called in brought}):
         found[source] = views.brought_chances(board, brought, source)[rows][:, columns]
     return found

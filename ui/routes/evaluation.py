@@ -12,7 +12,6 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import orjson
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from jaxtyping import Int
@@ -87,7 +86,7 @@ def _add_summary(routes: APIRouter, context: Context) -> None:
     def summary(request: Request, asked: Asked) -> Response:
         """All numbers of the comparison, and how its samples are found in Explore."""
         told = _summary(context.of(request), asked)
-        return _json({**told, "read_only": context.is_read_only})
+        return fresh({**told, "read_only": context.is_read_only})
 
     @routes.get("/slices")
     def slices(
@@ -95,7 +94,7 @@ def _add_summary(routes: APIRouter, context: Context) -> None:
     ) -> Response:
         """The samples in groups."""
         found = context.of(request).evaluator.slices(by, asked)
-        return _json({"by": by, "rows": [asdict(one) for one in found]})
+        return fresh({"by": by, "rows": [asdict(one) for one in found]})
 
 
 def _add_labels(routes: APIRouter, context: Context) -> None:
@@ -116,7 +115,7 @@ def _add_labels(routes: APIRouter, context: Context) -> None:
         known = [one for one in found if getattr(one, sort) is not None]
         known.sort(key=_key(sort), reverse=not is_rising)
         rows = [*known, *(one for one in found if getattr(one, sort) is None)]
-        return _json(
+        return fresh(
             {"total": len(rows), "rows": [asdict(one) for one in rows[offset : offset + limit]]}
         )
 
@@ -126,7 +125,7 @@ def _add_labels(routes: APIRouter, context: Context) -> None:
     ) -> Response:
         """One label over every threshold."""
         comparison = context.of(request).evaluator.compare(asked)
-        return _json(_curve(comparison.label(of)))
+        return fresh(_curve(comparison.label(of)))
 
 
 def _add_certainty(routes: APIRouter, context: Context) -> None:
@@ -134,7 +133,7 @@ def _add_certainty(routes: APIRouter, context: Context) -> None:
     def calibration(request: Request, asked: Asked) -> Response:
         """Stated against observed."""
         found = context.of(request).evaluator.compare(asked).calibration()
-        return _json(asdict(found))
+        return fresh(asdict(found))
 
     @routes.get("/certainty")
     def certainty(
@@ -145,7 +144,7 @@ def _add_certainty(routes: APIRouter, context: Context) -> None:
         """Claimed against realised coverage over time, how much is left to people, and errors."""
         bench = context.of(request)
         sets = bench.certainty.sets(level)
-        return _json(
+        return fresh(
             {
                 "level": level,
                 "why": sets.why,
@@ -166,7 +165,7 @@ def _add_pairs(routes: APIRouter, context: Context) -> None:
         comparison = context.of(request).evaluator.compare(asked)
         found, table = comparison.instead(), comparison.table
         shown = _most(found.missed + found.alarms)
-        return _json(
+        return fresh(
             {
                 "labels": [_named(table.labels[column]) for column in shown],
                 "matrix": _square(found.pairs, shown, len(table.labels)),
@@ -198,7 +197,7 @@ def _add_pairs(routes: APIRouter, context: Context) -> None:
         np.add.at(in_pairs, found.shown.second, found.shown.counts)
         shown = _most(in_pairs)
         counts = _square(found.shown, shown, len(table.labels), is_symmetric=True)
-        return _json(
+        return fresh(
             {
                 "labels": [{**_named(table.labels[c]), "yes": int(yes[c])} for c in shown],
                 "matrix": counts,
@@ -370,21 +369,3 @@ def _curve(found: api.LabelCurve) -> dict[str, object]:
         "yes_bins": yes_bins,
         "no_bins": no_bins,
     }
-
-
-def _json(content: object) -> Response:
-    body = orjson.dumps(_plain(content))
-    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
-
-
-def _plain(value: Any) -> Any:
-    """Arrays as lists and NaN as null, which JSON has no number for."""
-    if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    return value

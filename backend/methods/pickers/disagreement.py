@@ -1,9 +1,9 @@
 """Where those who have a say on a label say different things.
 
-Opinions are chances of the same pair from elsewhere: the heads without a lane, the transport of
-parts, the verdicts of neighbours, another model, a lane. The model's own chance is compared with
-each; the widest gap on an undecided label counts. A person whose verdict the model is sure is
-wrong counts too: on such a sample the open labels come up, and with them the verdict.
+Opinions are chances of the same pair from elsewhere: what the transport of parts, the look of the
+whole, the verdicts of neighbours, a lane by itself or another model say. The model's own chance is
+compared with each; the widest gap on an undecided label counts. A person whose verdict the model is
+sure is wrong counts too: on such a sample the open labels come up, and with them the verdict.
 
 Source: query by committee, Seung, Opper and Sompolinsky, COLT 1992; the gap instead of the vote
 entropy, since opinions are few.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -157,6 +158,22 @@ def test_a_lane_counts_in_the_scores_of_its_pack(bench, lanes_count):
     before = bench.board.logits.copy()
     assert bench.packs.teach("moods").share == 1
     assert np.abs(bench.board.logits - before)[:, columns(bench, "moods")].max() > 0.01
+
+
+def test_a_lane_is_an_opinion_of_its_own(bench, taught, lanes_count):
+    learned, board = bench.live.learned, bench.board
+    says = learning.lane_logits(bench.pipeline, board, learned)
+    moods, things = columns(bench, "moods"), columns(bench, "main")
+    assert np.isnan(says[:, things]).all()
+    heads = bench.pipeline.learner.without_lane(learned.learner, range(len(learned.labels)))
+    alone, _ = learning.score(bench.pipeline, board, replace(learned, learner=heads))
+    np.testing.assert_allclose(says[:, moods], (board.logits - alone)[:, moods], atol=1e-4)
+    assert says[:, moods].std() > 0.01
+
+    bench.correct([{**row, "verdict": None} for row in answers(range(32), MOODS)])
+    reasons = [each.reason for each in bench.next(40, picker="disagreement")]
+    assert any(reason.endswith("by its lane") for reason in reasons)
+    assert np.isnan(learning.lane_logits(bench.pipeline, board, replace(learned, lanes=()))).all()
 
 
 def test_where_a_lane_looked_is_told_over_the_words(bench, taught, lanes_count):
