@@ -199,12 +199,23 @@ class Workbench(OpenProject):
 
         A project that never held anything takes the kind of what comes first, images or texts,
         unless its encoder was chosen.
+
+        Raises:
+            BadInputError: no reader takes it, or the media of an archive are to be linked.
+            NotFoundError: nothing is at `path`.
+            SaveError: the disk is full.
         """
-        _, found = intake.reading(
+        # An archive's files are there for as long as what was read is held.
+        reader, read = intake.reading(
             Path(path), format=format, settings=self.settings, follow_links=follow_links
         )
+        if link and reader == "archive":
+            raise BadInputError(
+                f"what is in {Path(path).name} can only be copied; unpack it first to link to it"
+            )
+        found = read
         if self.takes_any_kind:
-            first, found = intake.begun(found)
+            first, found = intake.begun(read)
             if first not in {None, self.kind}:
                 kind = self.preview(path, format=format).kind
                 if kind is not None and kind != self.kind:

@@ -18,6 +18,7 @@ from backend.errors import BadInputError, MissingTruthError, NotFoundError
 from backend.settings import Settings
 from backend.types import Kind, Region, Verdict
 from tests.backend.text_projects import LABELS, TEXTS, made_project, numbered
+from tests.reading import picture
 
 
 @pytest.fixture
@@ -498,3 +499,20 @@ def test_scores_outside_of_0_to_1_are_logits(bench: api.Workbench, tmp_path: Pat
     bench.add(tmp_path / "logits.jsonl")
     said = bench.colours("brought", label=bench.labels()[0].id, source="logits")
     assert np.allclose(said[:2], [0.5, 1 / (1 + np.exp(2))])
+
+
+@pytest.mark.parametrize("name", ["set.zip", "set.tar.gz"])
+def test_every_picture_of_an_archive_comes_in(home: Settings, tmp_path: Path, name: str) -> None:
+    """More than a batch of them: the last batch is stored after the archive was read to its end."""
+    folder = tmp_path / "set"
+    for at in range(103):
+        picture(folder / f"{at}.png", (at, 0, 0), (4, 4))
+    kind = name.removeprefix("set.").replace("tar.gz", "gztar")
+    packed = Path(shutil.make_archive(str(folder), kind, folder))
+    with closing(api.create_project("pictures", kind=Kind.IMAGE, settings=home)) as bench:
+        report = bench.add(packed, encode=False)
+        assert (report.imported, report.errors) == (103, ())
+        one = bench.sample("102.png")
+        assert bench.store.media.path(one).read_bytes() == (folder / "102.png").read_bytes()
+        with pytest.raises(BadInputError, match="can only be copied; unpack it first"):
+            bench.add(packed, link=True, encode=False)

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import errno
 import lzma
+import shutil
 import stat
 import tarfile
 import tempfile
+import weakref
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -42,13 +44,15 @@ _DEVICES = frozenset(
 )
 _OFFICE = "[Content_Types].xml"
 Chooser = Callable[[Path], Reader]
+Found = Draft | BroughtVectors | FileProblem
 
 
 class ArchiveReader:
     """What is in an archive, read as the folder that it unpacks to.
 
     `inside` chooses the reader for that folder; without it each image and text is a sample. The
-    folder is temporary: it is there while `read` is being iterated.
+    folder is temporary: it is there for as long as somebody holds what `read` gave, since whoever
+    gathers drafts opens their files after the last draft has come.
     """
 
     @dataclass(frozen=True)
@@ -64,20 +68,37 @@ class ArchiveReader:
     def accepts(self, path: Path) -> bool:
         return path.is_file() and _opener(path, self.settings.limits) is not None
 
-    def read(self, path: Path) -> Iterator[Draft | BroughtVectors | FileProblem]:
-        with tempfile.TemporaryDirectory(
-            prefix="patchlane-", dir=self.settings.scratch or None
-        ) as scratch:
-            try:
-                root, problems = unpack(path, Path(scratch), self.settings.limits)
-            except BadInputError as error:
-                yield FileProblem(path.name, str(error))
-                return
-            yield from problems
-            if self._inside is None:
-                yield from plain_folder(root, self.settings)
-            else:
-                yield from self._inside(root).read(root)
+    def read(self, path: Path) -> Iterator[Found]:
+        try:
+            scratch = tempfile.mkdtemp(prefix="patchlane-", dir=self.settings.scratch or None)
+        except OSError as error:
+            raise SaveError(
+                f"there is no room to unpack {path.name}: {error.strerror or error}"
+            ) from error
+        return _Unpacked(self._found(path, Path(scratch)), scratch)
+
+    def _found(self, path: Path, scratch: Path) -> Iterator[Found]:
+        try:
+            root, problems = unpack(path, scratch, self.settings.limits)
+        except BadInputError as error:
+            yield FileProblem(path.name, str(error))
+            return
+        yield from problems
+        if self._inside is None:
+            yield from plain_folder(root, self.settings)
+        else:
+            yield from self._inside(root).read(root)
+
+
+class _Unpacked(Iterator[Found]):
+    """What is found in a folder of its own, which goes when nobody holds this any more."""
+
+    def __init__(self, found: Iterator[Found], folder: str) -> None:
+        self._found = found
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+
+    def __next__(self) -> Found:
+        return next(self._found)
 
 
 @dataclass(frozen=True)

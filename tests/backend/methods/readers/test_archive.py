@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from backend import catalogue
-from backend.errors import BadInputError
+from backend.errors import BadInputError, SaveError
 from backend.methods.readers.archive import ArchiveReader, unpack
 from backend.settings import Limits
+from backend.types import Draft
 from tests.reading import chosen, picture, read
 
 
@@ -224,3 +225,30 @@ def test_spreadsheets_and_numpy_files_are_no_archives_to_unpack(tmp_path: Path) 
     assert chosen(tmp_path / "v.npz") == "vectors"
     with pytest.raises(BadInputError, match=r"t\.xlsx is not a zip or tar archive"):
         unpack(tmp_path / "t.xlsx", tmp_path / "out", Limits())
+
+
+def test_what_was_unpacked_stays_until_nobody_holds_what_was_read(
+    tmp_path: Path, png: bytes
+) -> None:
+    """Drafts are gathered before their files are opened; the last one comes, then all are read."""
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w") as out:
+        out.writestr("a.png", png)
+        out.writestr("b.png", png)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    held = ArchiveReader(ArchiveReader.Settings(scratch=str(scratch))).read(path)
+    files = [draft.path for draft in held if isinstance(draft, Draft)]
+    assert [file.read_bytes() for file in files if file] == [png, png]
+    assert len(list(scratch.iterdir())) == 1
+    del held
+    assert list(scratch.iterdir()) == []
+
+
+def test_no_room_to_unpack_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w") as out:
+        out.writestr("a.txt", "a text")
+    reader = ArchiveReader(ArchiveReader.Settings(scratch=str(tmp_path / "absent")))
+    with pytest.raises(SaveError, match=r"no room to unpack photos\.zip"):
+        next(reader.read(path))
