@@ -177,7 +177,7 @@ def query_vector(
         return encoder.encode_texts([text])[0]
     picture = decode(Path(image) if isinstance(image, str) else image or b"")
     if region is not None:
-        picture = picture.crop(_pixels(region, picture.width, picture.height))
+        picture = picture.crop(pixel_box(region, picture.width, picture.height))
     return encoder.encode([picture]).pooled[0]
 
 
@@ -251,12 +251,18 @@ def _version_of(ids: np.ndarray, xy: np.ndarray) -> int:
     return int.from_bytes(digest.digest(), "big")
 
 
-def _pixels(region: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
-    """x, y, w, h in 0..1 as a pixel box of at least one pixel inside the picture."""
+def pixel_box(region: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
+    """x, y, w, h in 0..1 as a pixel box of at least one pixel inside the picture.
+
+    Raises:
+        BadInputError: it is no region, or nothing of the picture is in it.
+    """
     if len(region) != 4 or not all(np.isfinite(region)):
         raise BadInputError("a region is four numbers: x, y, width and height in 0..1")
-    x, y, w, h = (min(max(float(value), 0.0), 1.0) for value in region)
-    left, top = int(x * width), int(y * height)
-    right = min(width, max(left + 1, round((x + w) * width)))
-    bottom = min(height, max(top + 1, round((y + h) * height)))
-    return min(left, right - 1), min(top, bottom - 1), right, bottom
+    left, top, w, h = map(float, region)
+    if w <= 0 or h <= 0 or left >= 1 or top >= 1 or left + w <= 0 or top + h <= 0:
+        raise BadInputError(f"nothing of the picture is in the region {left:g},{top:g},{w:g},{h:g}")
+    x, y = int(max(left, 0.0) * width), int(max(top, 0.0) * height)
+    right = min(width, max(x + 1, round((left + w) * width)))
+    bottom = min(height, max(y + 1, round((top + h) * height)))
+    return min(x, right - 1), min(y, bottom - 1), right, bottom

@@ -1,10 +1,12 @@
-"""Who is inside a drawn shape, against one point at a time."""
+"""Who is inside a drawn shape, against one point at a time; what a region of a picture is."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from backend.finding import inside, matching_parts
+from backend.errors import BadInputError
+from backend.finding import inside, matching_parts, pixel_box
 from backend.types import MapPoints
 
 
@@ -52,3 +54,17 @@ def test_matching_parts_lead_with_the_best_and_leave_the_rest_out() -> None:
     parts = np.array([[0.1, 0], [0.95, 0], [0.12, 0], [0.9, 0], [0.11, 0]], np.float32)
     assert matching_parts(parts, query) == (1, 3)
     assert matching_parts(parts[:0], query) == ()
+
+
+def test_a_region_is_what_of_it_lies_in_the_picture() -> None:
+    assert pixel_box([0.2, 0.4, 0.3, 0.1], 10, 10) == (2, 4, 5, 5)
+    assert pixel_box([-0.5, 0.8, 1.0, 5.0], 10, 20) == (0, 16, 5, 20)
+    assert pixel_box([0.99, 0.99, 0.001, 0.001], 10, 10) == (9, 9, 10, 10)
+
+
+@pytest.mark.parametrize(
+    "region", [[0, 0, 0, 1], [0, 0, 1, -0.1], [1, 0, 1, 1], [0, -1, 1, 1], [0, 0, np.nan, 1], [0]]
+)
+def test_a_region_without_a_pixel_is_refused(region: list[float]) -> None:
+    with pytest.raises(BadInputError, match=r"nothing of the picture is in the region|four num"):
+        pixel_box(region, 10, 10)
