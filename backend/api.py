@@ -299,11 +299,21 @@ def open_project(
         NotFoundError: there is none; those that exist are listed.
     """
     settings = settings or Settings.from_environ()
+    path = find_project(name, settings)
+    return Workbench(ProjectStore.open(path, settings=settings), settings, learns=learns)
+
+
+def find_project(name: str | Path, settings: Settings) -> Path:
+    """The folder of a project that is there.
+
+    Raises:
+        NotFoundError: there is none; those that exist are listed.
+    """
     path = project_path(name, settings)
     if not (path / DATABASE).is_file():
         known = ", ".join(found.name for found in _folders(settings)) or "none yet"
         raise NotFoundError(f"there is no project {str(name)!r}; there are: {known}")
-    return Workbench(ProjectStore.open(path, settings=settings), settings, learns=learns)
+    return path
 
 
 def list_projects(settings: Settings | None = None) -> list[ProjectInfo]:

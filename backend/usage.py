@@ -13,6 +13,9 @@ Verb = Callable[..., argparse.ArgumentParser]
 """Makes the parser of a command: called with its name, what it does, and `project=False` where it
 takes no PROJECT."""
 
+LONGEST_NAME = 100
+"""Characters of a person's name."""
+
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their options, as promised in the contracts."""
@@ -110,13 +113,13 @@ def _labels(verb: Verb) -> None:
 def _remove(verb: Verb) -> None:
     made = verb("remove", "remove samples; undo brings them back until `compact`")
     made.add_argument("samples", nargs="+", metavar="SAMPLE", help="a name or an id")
-    made.add_argument("--who", default="me", help="in whose name; default: me")
+    made.add_argument("--who", type=_person, default="me", help="in whose name; default: me")
 
 
 def _undo(verb: Verb) -> None:
     made = verb("undo", "take the newest action back, whatever it was, or a named one")
     made.add_argument("op", nargs="?", metavar="OP", help="naming an undo brings its action back")
-    made.add_argument("--who", default="me", help="whose newest action; default: me")
+    made.add_argument("--who", type=_person, default="me", help="whose newest action; default: me")
 
 
 def _compact(verb: Verb) -> None:
@@ -182,7 +185,7 @@ def _search(verb: Verb) -> None:
     made.add_argument("--sample", metavar="SAMPLE", help="what is like this one")
     made.add_argument("--region", metavar="x,y,w,h", help="only this part of it, in 0..1")
     made.add_argument("--vectors", metavar="NAME", help="search a sample by imported vectors")
-    made.add_argument("-k", type=int, default=10)
+    made.add_argument("-k", type=_count, default=10, help="the most to list; default: 10")
 
 
 def _correct(verb: Verb) -> None:
@@ -194,7 +197,7 @@ def _correct(verb: Verb) -> None:
         metavar="F.jsonl",
         help='a line each: {"sample", "label", "verdict"} or {"sample", "complete": true}',
     )
-    made.add_argument("--who", default="me", help="in whose name; default: me")
+    made.add_argument("--who", type=_person, default="me", help="in whose name; default: me")
     made.add_argument(
         "--adjudicate", action="store_true", help="decide for everybody where people differ"
     )
@@ -203,7 +206,7 @@ def _correct(verb: Verb) -> None:
 def _agreement(verb: Verb) -> None:
     made = verb("agreement", "how far people agree (Krippendorff's alpha), and where they do not")
     made.add_argument("--label", metavar="L", help="this label only")
-    made.add_argument("-k", type=int, default=20, help="disputes to list, ties first")
+    made.add_argument("-k", type=_count, default=20, help="disputes to list, ties first")
     made.add_argument("--with-files", action="store_true", help="imported files are people, too")
     made.add_argument("--blind", choices=("on", "off"), help="hide others' verdicts from now on")
 
@@ -216,6 +219,22 @@ def _learn(verb: Verb) -> None:
         metavar="converged|SECONDS",
         help="begin no further round after so many seconds; default: converged",
     )
+
+
+def _count(text: str) -> int:
+    """A whole number above 0."""
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"say a whole number above 0, not {text!r}")
+    return int(text)
+
+
+def _person(text: str) -> str:
+    """A name that somebody can be told by."""
+    if not text.strip() or len(text) > LONGEST_NAME or not text.isprintable():
+        raise argparse.ArgumentTypeError(
+            f"say who in 1 to {LONGEST_NAME} printable characters, not {text[:40]!r}"
+        )
+    return text.strip()
 
 
 def _until(text: str) -> float | None:
@@ -242,8 +261,8 @@ def _drawer(verb: Verb) -> None:
         metavar="L",
         help="or a tenth, and more where this level needs more; default: 0.9",
     )
-    made.add_argument("-k", type=int, default=10, help="how many to ask for")
-    made.add_argument("--who", default="me", help="in whose name; default: me")
+    made.add_argument("-k", type=_count, default=10, help="how many to ask for")
+    made.add_argument("--who", type=_person, default="me", help="in whose name; default: me")
 
 
 def _certain(verb: Verb) -> None:
@@ -259,12 +278,12 @@ def _certain(verb: Verb) -> None:
         "recall: the share of its labels that is missed; default: joint",
     )
     made.add_argument("--accept", action="store_true", help="label all that is certain; one undo")
-    made.add_argument("--who", default="me", help="in whose name; default: me")
+    made.add_argument("--who", type=_person, default="me", help="in whose name; default: me")
 
 
 def _next(verb: Verb) -> None:
     made = verb("next", "what to look at next, each with a reason")
-    made.add_argument("-k", type=int, default=20)
+    made.add_argument("-k", type=_count, default=20, help="the most to list; default: 20")
     made.add_argument(
         "--picker",
         metavar="NAME",
@@ -282,12 +301,12 @@ def _guide(verb: Verb) -> None:
         action="store_true",
         help="keep it as the next edition, which later changes are told against",
     )
-    made.add_argument("--who", default="me", help="who keeps it; default: me")
+    made.add_argument("--who", type=_person, default="me", help="who keeps it; default: me")
 
 
 def _audit(verb: Verb) -> None:
     made = verb("audit", "suspected label errors, duplicates, ambiguous samples, doubtful imports")
-    made.add_argument("-k", type=int, default=20, help="the most findings of each kind to list")
+    made.add_argument("-k", type=_count, default=20, help="the most findings of each kind to list")
     kinds = ("label", "duplicate", "ambiguous", "import")
     made.add_argument("--kind", choices=kinds, help="only these findings")
     made.add_argument(
@@ -295,7 +314,7 @@ def _audit(verb: Verb) -> None:
     )
     made.add_argument("--accept", nargs="+", metavar="KEY", help="do what these findings propose")
     made.add_argument("--dismiss", nargs="+", metavar="KEY", help="put these findings aside")
-    made.add_argument("--who", default="me", help="in whose name; default: me")
+    made.add_argument("--who", type=_person, default="me", help="in whose name; default: me")
 
 
 def _evaluate(verb: Verb) -> None:
@@ -362,7 +381,7 @@ def _reproduce(verb: Verb) -> None:
     made = verb("reproduce", "a paper's or a model's smallest honest experiment", project=False)
     made.add_argument("name", nargs="?", metavar="NAME", help="of the recipe")
     made.add_argument("--all", action="store_true", help="every recipe, one after the other")
-    made.add_argument("--seeds", type=int, default=3)
+    made.add_argument("--seeds", type=_count, default=3)
     made.add_argument("--train", action="store_true", help="train the shipped weights again")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -31,6 +31,7 @@ from backend.types import (
     ExportReport,
     ExportRow,
     ExportSource,
+    FileProblem,
     ImportReport,
     Kind,
     Label,
@@ -221,9 +222,17 @@ class Workbench(OpenProject):
                 if kind is not None and kind != self.kind:
                     self._change_kind(kind)
         encoder = self.pipeline.encoder
+        is_empty = True
+
+        def seen() -> Iterator[intake.Found]:
+            nonlocal is_empty
+            for item in found:
+                is_empty = False
+                yield item
+
         with encoding.StreamEncoder(encoder, self.store.vectors, self._tokens()) as stream:
             report = self.store.take(
-                found,
+                seen(),
                 who=who,
                 source=f"import:{Path(path).name}",
                 link=link,
@@ -235,6 +244,9 @@ class Workbench(OpenProject):
                 progress=progress,
             )
         self.live.resync()
+        if is_empty:
+            nothing = FileProblem(Path(path).name, "holds no pictures, texts or annotations")
+            return replace(report, skipped=1, errors=(nothing,))
         return report
 
     @property

@@ -174,7 +174,9 @@ def serve(
     Raises:
         RefusedError: other machines could reach the server and nobody would have to sign in.
         BadInputError: the auth file, the port or a host name cannot be used.
+        NotFoundError: there is no such project.
     """
+    folder = None if project is None else api.find_project(project, settings)
     is_local, hosts = is_loopback(host), further_names(hosts)
     users = auth.Accounts.from_file(auth_file) if auth_file is not None else None
     if users is None and not is_local:
@@ -186,7 +188,7 @@ def serve(
     port = server_socket.getsockname()[1]
     app = build_app(
         settings,
-        default_project=project,
+        default_project=folder,
         users=users,
         read_only=read_only,
         hosts=(*names_of(host), *hosts),
@@ -194,8 +196,8 @@ def serve(
     )
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
     address = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
-    if project is not None:
-        address += f"?{urlencode({'project': Path(project).name})}"
+    if folder is not None:
+        address += f"?{urlencode({'project': folder.name})}"
     sys.stdout.write(f"Patchlane is at {address}\n")
     sys.stdout.flush()
     if open_browser:

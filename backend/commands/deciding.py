@@ -18,6 +18,8 @@ from backend.verdict_rows import answers
 def correct(args: Namespace) -> dict[str, Any]:
     """Store verdicts from JSONL, durably, all or none."""
     rows = list(json_lines(Path(args.source)))
+    if not rows:
+        raise BadInputError(f"{args.source} holds no verdicts")
     with project(args) as workbench:
         if args.adjudicate:
             receipt = workbench.people.adjudicate(_decisions(workbench, rows), who=args.who)

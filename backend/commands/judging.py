@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backend import api, score_tables
-from backend.commands.speaking import as_json, json_lines, progress, project, say
+from backend.commands.speaking import as_json, json_lines, progress, project, say, written
 from backend.errors import BadInputError
 
 
@@ -56,7 +56,8 @@ def evaluate(args: Namespace) -> dict[str, Any]:
             told["slices"] = as_json(slices)
         if args.out:
             comparison = workbench.evaluator.compare(question, truth=truth)
-            told["written"] = _tables(Path(args.out), comparison, slices, args.by, workbench)
+            with written(args.out) as folder:
+                told["written"] = _tables(folder, comparison, slices, args.by, workbench)
         return told
 
 

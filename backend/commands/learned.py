@@ -17,6 +17,8 @@ def versions(args: Namespace) -> dict[str, Any]:
     """The learned versions: list, compare, go back, take one home."""
     with project(args) as workbench:
         match args.action:
+            case "list":
+                exactly(args.values, 0, "versions PROJECT list")
             case "diff":
                 one, other = exactly(args.values, 2, "versions PROJECT diff A B")
                 changes = workbench.packs.compare(_number(one), _number(other))
@@ -75,7 +77,10 @@ def _change_packs(
         case "export":
             pack, file = exactly(values, 2, f"{told} PACK FILE")
             return {"file": str(its.export(pack, file))}
+        case "list":
+            exactly(values, 0, told)
         case "curve":
+            exactly(values, 0, told)
             return {"curve": [as_json(point) for point in its.curve()]}
         case "move":
             names, pack = exactly(values, 2, f"{told} LABEL,LABEL PACK")
@@ -89,5 +94,6 @@ def _change_packs(
         case "drop":
             its.drop(exactly(values, 1, f"{told} PACK")[0])
         case "pause" | "resume":
+            exactly(values, 0, told)
             its.pause(action == "pause")
     return None

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from backend import api
-from backend.commands.speaking import as_json, progress, project, say
+from backend.commands.speaking import as_json, progress, project, say, written
 from backend.errors import BadInputError, NotFoundError
 from backend.heatmap import painted
 from backend.images import decode
@@ -28,7 +28,8 @@ def suggest(args: Namespace) -> dict[str, Any]:
         rows = [suggestion_row(found, said.get(found.sample, frozenset())) for found in told]
     if args.out:
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        Path(args.out).write_text(lines, encoding="utf-8")
+        with written(args.out) as path:
+            path.write_text(lines, encoding="utf-8")
         return {"written": args.out, "samples": len(rows)}
     return {"suggestions": rows}
 
@@ -68,11 +69,14 @@ def explain(args: Namespace) -> dict[str, Any]:
         raise BadInputError("name a sample, or say --check to look at all that have regions")
     with project(args) as workbench:
         several = len(args.samples) > 1
+        if several and args.out and Path(args.out).suffix in EXPLAIN_FORMATS:
+            raise BadInputError(f"several samples go into a folder, and {args.out} is one file")
         files, rows = [], []
         for name in args.samples:
             found = workbench.explain(name, label=args.label, aligner=args.aligner)
             if args.out:
-                files.append(str(_write_explanation(workbench, found, args.out, several)))
+                with written(args.out) as out:
+                    files.append(str(_write_explanation(workbench, found, out, several)))
             order = np.argsort(-found.scores)
             rows.append(
                 {
@@ -93,9 +97,8 @@ def explain(args: Namespace) -> dict[str, Any]:
 
 
 def _write_explanation(
-    workbench: api.Workbench, found: api.Explanation, out: str, several: bool
+    workbench: api.Workbench, found: api.Explanation, path: Path, several: bool
 ) -> Path:
-    path = Path(out)
     if several or path.suffix not in EXPLAIN_FORMATS:
         path.mkdir(parents=True, exist_ok=True)
         path = path / f"{found.name.replace('/', '__')}.npz"
@@ -157,8 +160,13 @@ def _placed(workbench: api.Workbench, aligner: str | None) -> dict[str, Any]:
 
 def search(args: Namespace) -> dict[str, Any]:
     """Samples like a text, a picture or a region of one."""
+    asked = [name for name in ("text", "image", "sample") if getattr(args, name) is not None]
+    if len(asked) > 1:
+        raise BadInputError(f"search by one thing at a time, not by {' and '.join(asked)}")
     region = None
     if args.region:
+        if asked not in (["image"], ["sample"]):
+            raise BadInputError("--region is a part of --image or of --sample; name one of them")
         try:
             region = [float(value) for value in args.region.split(",")]
         except ValueError:

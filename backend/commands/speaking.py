@@ -18,7 +18,10 @@ from typing import Any
 import numpy as np
 
 from backend import api
-from backend.errors import BadInputError, NotFoundError
+from backend.errors import BadInputError, NotFoundError, SaveError
+
+_NAME_FILES = frozenset({".txt", ".csv", ".tsv", ".json", ".jsonl", ".names"})
+"""Endings of what was meant as a file of names, though none is there."""
 
 
 def say(text: str) -> None:
@@ -66,21 +69,53 @@ def json_lines(path: Path) -> Iterator[Mapping[str, object]]:
     """
     if not path.is_file():
         raise NotFoundError(f"there is no file {path}")
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise BadInputError(f"{path.name} line {number} is not JSON: {error}") from error
-            if not isinstance(row, dict):
-                raise BadInputError(f"{path.name} line {number} is not a JSON object")
-            yield row
+    for number, line in enumerate(_lines(path), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise BadInputError(f"{path.name} line {number} is not JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise BadInputError(f"{path.name} line {number} is not a JSON object")
+        yield row
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """Lines of a UTF-8 file, with the mark that some programs put before the first or without.
+
+    Raises:
+        BadInputError: it is not UTF-8, or cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            yield from lines
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"{path.name} is not UTF-8; save the file as UTF-8") from error
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+@contextmanager
+def written(dest: str | Path) -> Iterator[Path]:
+    """Where a person asked a result to be written, as a path; what fails in the block is said.
+
+    Raises:
+        SaveError: it could not be written there.
+    """
+    try:
+        yield Path(dest)
+    except OSError as error:
+        raise SaveError(f"{dest} could not be written: {error.strerror or error}") from error
 
 
 def names_in(given: str | None) -> list[str]:
-    """A file with one name per line, or names with commas between them."""
+    """A file with one name per line, or names with commas between them.
+
+    Raises:
+        BadInputError: the file is not UTF-8, or cannot be read.
+        NotFoundError: a file was meant, and there is none.
+    """
     if not given:
         return []
     path = Path(given)
@@ -88,7 +123,9 @@ def names_in(given: str | None) -> list[str]:
         is_file = path.is_file()
     except OSError:  # a list longer than a file name may be
         is_file = False
-    names = path.read_text(encoding="utf-8").splitlines() if is_file else given.split(",")
+    if not is_file and "," not in given and path.suffix.lower() in _NAME_FILES:
+        raise NotFoundError(f"there is no file {given}; labels are a file or a,b,c")
+    names = _lines(path) if is_file else given.split(",")
     return [name.strip() for name in names if name.strip()]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from backend import api
-from backend.commands.speaking import as_json, exactly, names_in, progress, project
+from backend.commands.speaking import as_json, exactly, names_in, progress, project, say
 from backend.errors import BadInputError, NotFoundError
 from backend.intake import preview
 
@@ -27,6 +27,7 @@ def new(args: Namespace) -> dict[str, Any]:
         if args.source:
             report = workbench.add(args.source, progress=progress, create_labels=not labels)
             result["import"] = as_json(report)
+            result |= _status(report)
         info = workbench.info()
         return {**result, "kind": info.kind, "encoder": info.encoder, "samples": info.samples}
     finally:
@@ -50,7 +51,17 @@ def import_(args: Namespace) -> dict[str, Any]:
             follow_links=args.follow_links,
             progress=progress,
         )
-        return as_json(report)
+        return as_json(report) | _status(report)
+
+
+def _status(report: api.ImportReport) -> dict[str, int]:
+    """Exit 1, with a sentence, where nothing of what was brought could be taken."""
+    taken = report.imported + report.duplicates + report.labels + report.annotations
+    if taken or not report.errors:
+        return {}
+    first = report.errors[0]
+    say(f"patchlane: nothing came in; {first.file}: {first.reason}")
+    return {"exit": 1}
 
 
 def encode(args: Namespace) -> dict[str, Any]:
@@ -66,8 +77,13 @@ def encode(args: Namespace) -> dict[str, Any]:
 def labels(args: Namespace) -> dict[str, Any]:
     """List or edit labels."""
     with project(args) as workbench:
-        if args.action == "add":
-            workbench.add_labels(names_in(args.values[0]) if args.values else [], pack=args.pack)
+        if args.action == "list":
+            exactly(args.values, 0, "labels PROJECT list")
+        elif args.action == "add":
+            names = [name for given in args.values for name in names_in(given)]
+            if not names:
+                raise BadInputError("say: patchlane labels PROJECT add FILE|a,b,c")
+            workbench.add_labels(names, pack=args.pack)
         elif args.action == "rename":
             old, name = exactly(args.values, 2, "labels PROJECT rename OLD NEW")
             workbench.rename_label(old, name)

@@ -25,6 +25,7 @@ TEXTS = {
 }
 
 Call = Callable[..., Any]
+VERDICT = {"sample": "a", "label": "animal", "verdict": "yes"}
 
 
 @pytest.fixture
@@ -251,6 +252,72 @@ def test_failures_are_one_sentence_and_exit_1(made: Call, tmp_path: Path) -> Non
     with pytest.raises(SystemExit) as usage:
         main(["suggest"])
     assert usage.value.code == 2
+
+
+def test_bad_files_and_values_are_one_sentence(made: Call, tmp_path: Path) -> None:
+    latin = tmp_path / "latin.txt"
+    latin.write_bytes("b\xfccher".encode("latin-1"))
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    (tmp_path / "nothing").mkdir()
+    nowhere = tmp_path / "no" / "folder"
+    for words, sentence in (
+        (("correct", "p", "--from", latin), "latin.txt is not UTF-8"),
+        (("correct", "p", "--from", empty), "empty.jsonl holds no verdicts"),
+        (("evaluate", "p", "--split", latin), "latin.txt is not UTF-8"),
+        (("new", "q", "--labels", latin), "latin.txt is not UTF-8"),
+        (("new", "q", "--labels", "none.txt"), "there is no file none.txt"),
+        (("labels", "p", "add"), "say: patchlane labels PROJECT add"),
+        (("labels", "p", "list", "x"), "say: patchlane labels PROJECT list"),
+        (("versions", "p", "list", "x"), "say: patchlane versions PROJECT list"),
+        (("packs", "p", "list", "x"), "say: patchlane packs PROJECT list"),
+        (("suggest", "p", "--out", nowhere / "a.jsonl"), "a.jsonl could not be written: No such"),
+        (("explain", "p", "a", "--out", nowhere / "a.npz"), "a.npz could not be written: No such"),
+        (("explain", "p", "a", "b", "--out", empty), "empty.jsonl could not be written"),
+        (("explain", "p", "a", "b", "--out", "x.npz"), "several samples go into a folder"),
+        (("search", "p", "--text", "x", "--sample", "a"), "not by text and sample"),
+        (("search", "p", "--text", "x", "--region", "0,0,1,1"), "part of --image or of --sample"),
+        (("import", "p", tmp_path / "nothing"), "nothing came in; nothing: holds no pictures"),
+        (("import", "p", empty), "nothing came in; empty.jsonl: holds no pictures"),
+        (("serve", "nosuch", "--no-browser"), "there is no project 'nosuch'; there are: p"),
+    ):
+        status, said = made(*words)
+        assert status == 1, words
+        assert sentence in said
+        assert said.strip().count("\n") == 0, said
+    (tmp_path / "file").touch()
+    made("correct", "p", "--from", verdicts(tmp_path / "v.jsonl", VERDICT))
+    status, said = made("evaluate", "p", "--split", "train", "--out", tmp_path / "file")
+    assert (status, "file could not be written: File exists" in said) == (1, True), said
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("search", "p", "--text", "x", "-k", "0"), "say a whole number above 0, not '0'"),
+        (("next", "p", "-k", "-3"), "say a whole number above 0, not '-3'"),
+        (("undo", "p", "--who", " "), "say who in 1 to 100 printable characters"),
+        (("undo", "p", "--who", "a\nb"), "say who in 1 to 100 printable characters"),
+    ],
+)
+def test_counts_and_people_are_checked(
+    words: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(SystemExit) as usage:
+        main(words)
+    assert usage.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_files_of_names_and_verdicts_may_begin_with_a_mark(made: Call, tmp_path: Path) -> None:
+    """Some programs write U+FEFF before UTF-8; it belongs to no name."""
+    names = tmp_path / "names.txt"
+    names.write_text("storm\nhail\n", encoding="utf-8-sig")
+    found = made("labels", "p", "add", names, "sleet,fog")["labels"]
+    assert [label["name"] for label in found][-4:] == ["storm", "hail", "sleet", "fog"]
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps(VERDICT) + "\n", encoding="utf-8-sig")
+    assert made("correct", "p", "--from", rows)["stored"] == 1
 
 
 def test_methods_lists_the_catalogue(call: Call) -> None:
