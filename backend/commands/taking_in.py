@@ -56,8 +56,7 @@ def import_(args: Namespace) -> dict[str, Any]:
 
 def _status(report: api.ImportReport) -> dict[str, int]:
     """Exit 1, with a sentence, where nothing of what was brought could be taken."""
-    taken = report.imported + report.duplicates + report.labels + report.annotations
-    if taken or not report.errors:
+    if report.matched or report.annotations or not report.errors:
         return {}
     first = report.errors[0]
     say(f"patchlane: nothing came in; {first.file}: {first.reason}")

@@ -189,6 +189,7 @@ class Intake:
                 found.append((one.draft, self._run.names.resolve_any((one.name, *one.names))))
             except PatchlaneError as error:
                 self._run.refuse(one.name, str(error))
+        self._run.matched += len(found)
         self._samples.store_facts(connection, [(d, s) for d, s in found if d.split or d.metadata])
         self._verdicts.store(connection, found)
         self._verdicts.store_scores(connection, found)
@@ -218,6 +219,7 @@ class Intake:
             labels=self._run.new_labels,
             annotations=self._run.annotations,
             duplicates=self._run.duplicates,
+            matched=self._run.matched,
             op=self._run.op,
         )
         if self._run.seq:
@@ -247,6 +249,7 @@ def _pack_report(report: ImportReport) -> dict[str, object]:
         "labels": report.labels,
         "annotations": report.annotations,
         "duplicates": report.duplicates,
+        "matched": report.matched,
     }
 
 

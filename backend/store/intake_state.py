@@ -147,6 +147,7 @@ class ImportRun:
     imported: int = 0
     skipped: int = 0
     duplicates: int = 0
+    matched: int = 0
     new_labels: int = 0
     annotations: int = 0
     changes: int = 0

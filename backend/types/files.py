@@ -26,7 +26,11 @@ class FileProblem:
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What came in: new samples, what was skipped and why, labels and annotations stored."""
+    """What came in: new samples, what was skipped and why, labels and annotations stored.
+
+    `matched` counts what was about a sample that is in the project now, new or not, whether it
+    changed anything or not.
+    """
 
     imported: int
     skipped: int
@@ -35,6 +39,7 @@ class ImportReport:
     annotations: int
     duplicates: int = 0
     op: str = ""
+    matched: int = 0
 
 
 @dataclass(frozen=True)

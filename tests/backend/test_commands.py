@@ -291,6 +291,17 @@ def test_bad_files_and_values_are_one_sentence(made: Call, tmp_path: Path) -> No
     assert (status, "file could not be written: File exists" in said) == (1, True), said
 
 
+def test_an_import_fails_where_nothing_of_it_is_in_the_project(made: Call, tmp_path: Path) -> None:
+    """The same file again changes nothing and is no failure, though a line of it cannot come in."""
+    rows = tmp_path / "rows.csv"
+    rows.write_text("file,animal\na,1\nz,1\n")
+    for stored in (1, 0):
+        told = made("import", "p", rows)
+        assert (told["annotations"], told["matched"], told["skipped"]) == (stored, 1, 1)
+    rows.write_text("file,animal\nz,1\n")
+    assert made("import", "p", rows)[0] == 1
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -284,6 +284,7 @@ def _sum(a: api.ImportReport, b: api.ImportReport) -> api.ImportReport:
         annotations=a.annotations + b.annotations,
         duplicates=a.duplicates + b.duplicates,
         op=b.op,
+        matched=a.matched + b.matched,
     )
 
 
