@@ -21,6 +21,7 @@ with the packages: `patchlane bench evidence --part parts --encoder ID` measures
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -115,7 +116,7 @@ def _checked(tower: _CellTower, visual: Any) -> nn.Module:
     return tower
 
 
-class _CellTower(nn.Module):
+class _CellTower(nn.Module, ABC):
     """A vision transformer whose last block is asked for its cells."""
 
     def __init__(self, block: nn.Module, way: str, is_replaced: bool, is_pooled: bool):
@@ -145,13 +146,13 @@ class _CellTower(nn.Module):
         return read[:, prefix:]
 
     @property
+    @abstractmethod
     def blocks(self) -> tuple[nn.Module, ...]:
         """In order, the one that is asked for cells last."""
-        raise NotImplementedError
 
+    @abstractmethod
     def brought(self, tokens: Tensor) -> Tensor:
         """Tokens (N, prefix + P, W) as cells (N, P, D) of the joint space."""
-        raise NotImplementedError
 
 
 class LayeredTower(nn.Module):
