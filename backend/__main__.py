@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from backend.errors import PatchlaneError
+from backend.errors import PatchlaneError, readable
 from backend.usage import parser
 
 SERVE = ("demo", "serve")
@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         result = _run(args)
     except PatchlaneError as error:
-        print(f"patchlane: {error}", file=sys.stderr)
+        print(f"patchlane: {readable(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("patchlane: stopped", file=sys.stderr)
@@ -117,11 +117,11 @@ def _brief(name: str, value: Any) -> str:
         return f"{name}=[{best}{', ...' if len(value) > 5 else ''}]"
     if isinstance(value, dict):
         return f"{name}: " + ", ".join(_brief(key, item) for key, item in value.items())
-    return f"{name}={value}"
+    return f"{name}={readable(str(value))}"
 
 
 def _word(value: Any) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    return f"{value:.3f}" if isinstance(value, float) else readable(str(value))
 
 
 if __name__ == "__main__":

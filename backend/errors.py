@@ -6,6 +6,18 @@ Every error here carries one sentence that names the thing and says what to do. 
 
 from __future__ import annotations
 
+import re
+
+_COMMANDING = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Characters that command a terminal, break a line or turn the direction of what follows."""
+
+
+def readable(text: str) -> str:
+    """A line for a terminal: names and texts that others wrote command nothing there."""
+    return _COMMANDING.sub(lambda found: ascii(found[0])[1:-1], text)
+
 
 class PatchlaneError(Exception):
     """Something a person can mend; `str(error)` is the sentence to show them."""

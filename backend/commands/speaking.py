@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from backend import api
-from backend.errors import BadInputError, NotFoundError, SaveError
+from backend.errors import BadInputError, NotFoundError, SaveError, readable
 
 _NAME_FILES = frozenset({".txt", ".csv", ".tsv", ".json", ".jsonl", ".names"})
 """Endings of what was meant as a file of names, though none is there."""
@@ -26,7 +26,7 @@ _NAME_FILES = frozenset({".txt", ".csv", ".tsv", ".json", ".jsonl", ".names"})
 
 def say(text: str) -> None:
     """A line for the person, beside the result."""
-    print(text, file=sys.stderr, flush=True)
+    print(readable(text), file=sys.stderr, flush=True)
 
 
 def progress(done: int, total: int, note: str) -> None:

@@ -302,6 +302,26 @@ def test_an_import_fails_where_nothing_of_it_is_in_the_project(made: Call, tmp_p
     assert made("import", "p", rows)[0] == 1
 
 
+def test_names_command_no_terminal(
+    made: Call, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Escapes and marks of direction are told, not sent; other letters stay as they are."""
+    rows = tmp_path / "rows.jsonl"
+    name = "naïve 猫 \u202egnp \x1b[31m"
+    rows.write_text(json.dumps({"sample": name, "text": "a text", "labels": [name]}))
+    assert made("import", "p", rows, "--create-labels")["imported"] == 1
+    for words in (
+        ("suggest", "p"),
+        ("import", "p", str(rows)),
+        ("suggest", "p", "--ids", name + "x"),
+    ):
+        main(words)
+        said = "".join(capsys.readouterr())
+        assert "naïve 猫 \\u202egnp \\x1b[31m" in said or words[0] == "import"
+        assert not {"\x1b", "\u202e"} & set(said)
+    assert made("suggest", "p", "--ids", name)["suggestions"][0]["sample"] == name
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
