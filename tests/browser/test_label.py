@@ -220,6 +220,31 @@ def test_keys_decide_enter_completes_undo_restores_and_a_reload_finds_all(open_l
     assert page.bench.verdicts([first]).get(first, {}) == before
 
 
+def test_enter_keeps_only_what_was_said_if_a_person_wants_it_so(open_label):
+    page = open_label("coco")
+    first = current(page)
+    before = page.bench.verdicts([first]).get(first, {})
+    label = undecided(page).nth(0).get_attribute("data-label")
+    page.get_by_test_id("accept-touched").check()
+    page.locator(f'{CHIP}[data-label="{label}"]').click()
+    page.keyboard.press("Enter")
+    second = wait_other(page, first)
+    wait_saved(page)
+    assert in_backend(page, first, "yes") == [label]
+    assert len(page.bench.verdicts([first])[first]) == len(before) + 1
+
+    page.reload()
+    page.wait_for_selector(READY)
+    assert page.get_by_test_id("accept-touched").is_checked()
+    page.get_by_test_id("accept-touched").uncheck()
+    page.goto(f"{page.base}&sample={second}")
+    page.wait_for_selector(READY)
+    page.keyboard.press("Enter")
+    wait_other(page, second)
+    wait_saved(page)
+    assert len(page.bench.verdicts([second])[second]) == len(page.bench.labels())
+
+
 def test_clicks_toggle_and_alt_or_shift_click_says_no(open_label):
     page = open_label("coco")
     sample = current(page)

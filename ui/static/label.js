@@ -6,6 +6,7 @@ import {
   announceVersion, api, count, debounce, el, listen, markReady, onRemoved, pageRoot, params, setAddress, setOpenProject,
   t, toast, toastError,
 } from './base.js';
+import { AcceptHow } from './accept_how.js';
 import { BoxTool } from './box_tool.js';
 import { Certain } from './certain.js';
 import { Chips, barsOf } from './chips.js';
@@ -70,6 +71,7 @@ class LabelPage {
     this.guide = new GuidePanel(this);
     this.view = new EvidenceView(this);
     this.bar = this.view.bar;
+    this.how = new AcceptHow();
     this.place = lay(this);
     listenForKeys(this);
     onRemoved(root, () => this.samples.forget());
@@ -344,12 +346,15 @@ class LabelPage {
     this.commit([[id, before === verdict && isMine ? null : verdict]], options);
   }
 
-  /** YES for the chosen and the surely yes, NO for all others of the packs in view, unsure stays; then the next one. */
+  /**
+   * YES for the chosen and the surely yes, NO for all others of the packs in view, unsure stays; or
+   * nothing but what was said already, if the person wants it so. Then the next one.
+   */
   accept() {
     if (!this.current || this.isLeaving) return;
     this.leaveTools();
     const said = this.decisions.of(this.current.item), sure = this.certain.now;
-    const pairs = this.labels.filter(label => this.isInView(label))
+    const pairs = (this.how.isTouchedOnly ? [] : this.labels).filter(label => this.isInView(label))
       .filter(label => !['unsure', 'no'].includes(said.get(label.id)))
       .map(label => [label.id, (said.get(label.id) ?? sure?.get(label.id)) === 'yes' ? 'yes' : 'no']);
     if (pairs.length) this.decisions.commit(this.current.item, pairs);

@@ -18,7 +18,7 @@ export function lay(page) {
   root.dataset.view = 'labels';
   const middle = el('main', { class: 'pl-middle' }, bar.node, place, bar.caption, page.card.says);
   const guide = el('button', { type: 'button', class: 'pl-button guide', 'data-testid': 'guide-toggle', onclick: () => page.guide.toggle() }, t('page.guide'));
-  const foot = el('div', { class: 'foot' }, back, guide, accept);
+  const foot = el('div', { class: 'foot' }, back, guide, accept, page.how.node);
   root.replaceChildren(
     page.view.arcs.node,
     page.queue.node,
