@@ -373,9 +373,16 @@ class OpenProject:
             k: the most hits to return.
 
         Raises:
-            BadInputError: nothing to search for was said, or this project cannot be searched by it.
+            BadInputError: nothing to search for was said, or several things, or this project
+                cannot be searched by it.
             NotFoundError: a sample, or the vectors of that name, are not there.
         """
+        named = {"text": text, "image": image, "sample": sample, "like": like or None}
+        asked = [name for name, value in named.items() if value is not None]
+        if len(asked) > 1:
+            raise BadInputError(f"search by one thing at a time, not by {' and '.join(asked)}")
+        if region is not None and asked not in (["image"], ["sample"]):
+            raise BadInputError("a region is a part of an image or of a sample; name one of them")
         if like:
             return self.live.finder.like(self.board, [self.sample(i).id for i in like], k)
         if sample is not None and region is None:

@@ -160,13 +160,8 @@ def _placed(workbench: api.Workbench, aligner: str | None) -> dict[str, Any]:
 
 def search(args: Namespace) -> dict[str, Any]:
     """Samples like a text, a picture or a region of one."""
-    asked = [name for name in ("text", "image", "sample") if getattr(args, name) is not None]
-    if len(asked) > 1:
-        raise BadInputError(f"search by one thing at a time, not by {' and '.join(asked)}")
     region = None
     if args.region:
-        if asked not in (["image"], ["sample"]):
-            raise BadInputError("--region is a part of --image or of --sample; name one of them")
         try:
             region = [float(value) for value in args.region.split(",")]
         except ValueError:

@@ -276,7 +276,10 @@ def test_bad_files_and_values_are_one_sentence(made: Call, tmp_path: Path) -> No
         (("explain", "p", "a", "b", "--out", empty), "empty.jsonl could not be written"),
         (("explain", "p", "a", "b", "--out", "x.npz"), "several samples go into a folder"),
         (("search", "p", "--text", "x", "--sample", "a"), "not by text and sample"),
-        (("search", "p", "--text", "x", "--region", "0,0,1,1"), "part of --image or of --sample"),
+        (
+            ("search", "p", "--text", "x", "--region", "0,0,1,1"),
+            "a part of an image or of a sample",
+        ),
         (("import", "p", tmp_path / "nothing"), "nothing came in; nothing: holds no pictures"),
         (("import", "p", empty), "nothing came in; empty.jsonl: holds no pictures"),
         (("serve", "nosuch", "--no-browser"), "there is no project 'nosuch'; there are: p"),

@@ -165,7 +165,9 @@ class Tools:
         ]
         return _json(rows)
 
-    def search(self, text: str = "", sample: str = "", project: str = "", k: int = 10) -> str:
+    def search(
+        self, text: str = "", sample: str = "", project: str = "", k: int = 10, region: str = ""
+    ) -> str:
         """Samples that are like a text or like another sample, best first.
 
         Args:
@@ -173,10 +175,12 @@ class Tools:
             sample: id or name of a sample to find more of
             project: name of the project; empty means the last opened one
             k: how many
+            region: only this part of the sample's picture, as x, y, width, height in 0..1
         """
         hits = self._bench(project).search(
             text=text or None,
             sample=_name(sample) if sample else None,
+            region=_numbers(region) if region else None,
             k=_bounded(k),
         )
         rows = [{"sample": h.name, "score": h.score, "parts": list(h.parts)} for h in hits]
@@ -267,6 +271,14 @@ def _names(text: str) -> list[int | str]:
             raise api.BadInputError(f"samples is not a JSON list: {error}") from error
         return [item if isinstance(item, int) else _name(str(item)) for item in found]
     return [_name(part) for part in text.split(",") if part.strip()]
+
+
+def _numbers(text: str) -> list[float]:
+    """Numbers separated by commas."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise api.BadInputError(f"a region is x,y,width,height in 0..1, not {text!r}") from None
 
 
 def _bounded(k: int) -> int:
