@@ -152,7 +152,8 @@ def projects(args: Namespace) -> dict[str, Any]:
         case "delete":
             api.delete_project(args.name)
     return {
-        "projects": [as_json(info) for info in api.list_projects()],
+        # How many are encoded is only known of a project that is open.
+        "projects": [as_json(info) | {"encoded": None} for info in api.list_projects()],
         "removed": [as_json(one) for one in api.removed_projects()],
     }
 
