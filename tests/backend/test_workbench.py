@@ -35,6 +35,14 @@ def bench(home: Settings, tmp_path: Path) -> Iterator[api.Workbench]:
     made.close()
 
 
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    path = tmp_path / "lines.jsonl"
+    rows = [{"sample": f"t{i}", "text": text} for i, text in enumerate(TEXTS)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
 def scores(bench: api.Workbench) -> dict[tuple[str, str], float]:
     return {(s.name, x.label): x.score for s in bench.suggest() for x in s.suggestions}
 
