@@ -418,16 +418,16 @@ def lane_logits(pipeline: Pipeline, board: Board, learned: Learned) -> Float[np.
     wanted = tuple(label for label in learned.labels if label in served & set(board.column_of))
     if not len(at) or not wanted:
         return out
-    state = {name: array[[columns[x] for x in wanted]] for name, array in learned.learner.items()}
+    own = [columns[label] for label in wanted]
+    state = {name: array[own] for name, array in learned.learner.items()}
     alone = pipeline.learner.score(state, features_of(board, wanted, at, ()))
-    here = [board.column_of[label] for label in wanted]
-    out[np.ix_(at, here)] = board.logits[np.ix_(at, here)] - alone
+    here = np.array([board.column_of[label] for label in wanted])
+    out[at[:, None], here] = board.logits[at[:, None], here] - alone
     for lane in learned.lanes:
         read = board.lane_cls.get(lane.digest)
         unread = np.ones(len(out), bool) if read is None else np.isnan(read[:, 0])
-        out[np.ix_(unread, [board.column_of[x] for x in lane.labels if x in board.column_of])] = (
-            np.nan
-        )
+        for label in set(lane.labels) & set(wanted):
+            out[unread, board.column_of[label]] = np.nan
     return out
 
 

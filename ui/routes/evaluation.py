@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from backend import api
 from ui.context import Context
 from ui.desk import lines
+from ui.replies import fresh
 from ui.routes.points import Filter
 from ui.tables import csv_file
 
