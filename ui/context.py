@@ -82,6 +82,10 @@ class Context:
         """Who asks: the signed-in name, or "me" where the server has one person."""
         return signed_in(request) or ALONE
 
+    def only_reads(self, bench: api.Workbench) -> bool:
+        """Whether nothing can be changed in a project: by the server, or where it is stored."""
+        return self.is_read_only or bench.store.is_read_only
+
     def writable(self) -> None:
         """Refuse to go on where the server is read-only.
 

@@ -17,6 +17,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from backend import api
+from backend.store.project import ProjectStore
 from tests.ui.conftest import HOSTILE, NOTES, ORIGIN, make_notes, routes_only
 from tests.ui.test_uploads import batch
 from ui.routes.imports import problems_csv
@@ -119,6 +120,20 @@ def test_an_empty_project_takes_the_kind_of_what_is_sent_to_it(mine: TestClient)
     after = mine.get("/pl/api/shell").json()["project"]
     assert (after["kind"], after["takesAny"], after["samples"]) == ("text", False, 2)
     assert not mine.get("/pl/api/shell", params={"project": "notes"}).json()["project"]["takesAny"]
+
+
+@pytest.mark.parametrize("page", ["audit", "certainty", "evaluation", "learn", "people", "facets"])
+def test_pages_know_that_a_disk_takes_nothing(
+    mine: TestClient, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told() -> bool:
+        answer = mine.get(f"/pl/api/{page}")
+        assert answer.status_code == 200, answer.text
+        return next(answer.json()[key] for key in ("readOnly", "read_only") if key in answer.json())
+
+    assert not told()
+    monkeypatch.setattr(ProjectStore, "is_read_only", property(lambda _: True))
+    assert told()
 
 
 def test_a_table_of_reasons_holds_no_formula() -> None:

@@ -85,7 +85,7 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
             "error": newest.error if newest else "",
             "when": when,
             "version": bench.version,
-            "readOnly": context.is_read_only,
+            "readOnly": context.only_reads(bench),
             "groups": [],
         }
         if report is not None:

@@ -187,7 +187,7 @@ def _state(
         "certified": float((seen != 0).mean()) if seen.size else 0.0,
         "plan": _plan(plan),
         "acceptances": [_acceptance(one) for one in bench.certainty.acceptances()],
-        "readOnly": context.is_read_only,
+        "readOnly": context.only_reads(bench),
     }
 
 

@@ -86,8 +86,8 @@ def _add_summary(routes: APIRouter, context: Context) -> None:
     @routes.get("")
     def summary(request: Request, asked: Asked) -> Response:
         """All numbers of the comparison, and how its samples are found in Explore."""
-        told = _summary(context.of(request), asked)
-        return fresh({**told, "read_only": context.is_read_only})
+        bench = context.of(request)
+        return fresh({**_summary(bench, asked), "read_only": context.only_reads(bench)})
 
     @routes.get("/slices")
     def slices(

@@ -119,8 +119,8 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
     @routes.get("")
     def state(request: Request) -> dict[str, object]:
         """Packs, what the last teaching changed, and the newest versions."""
-        told = _state(context.of(request))
-        return {**told, "readOnly": context.is_read_only}
+        bench = context.of(request)
+        return {**_state(bench), "readOnly": context.only_reads(bench)}
 
     @routes.get("/versions")
     def versions(request: Request, before: Annotated[int, Query(ge=1)]) -> dict[str, object]:
@@ -161,7 +161,7 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
         bench = context.of(request)
         who = context.user(request)
         made = _edit(bench, change, who)
-        return {**_state(bench), "readOnly": context.is_read_only, "made": made}
+        return {**_state(bench), "readOnly": context.only_reads(bench), "made": made}
 
     @routes.post("/lane")
     async def take(

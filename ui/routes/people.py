@@ -180,7 +180,7 @@ def _table(
         "tied": found.tied,
         "adjudicated": found.adjudicated,
         "isBlind": bench.people.is_blind,
-        "readOnly": context.is_read_only or bench.store.is_read_only,
+        "readOnly": context.only_reads(bench),
         "isTrusting": found.is_trusting,
         "people": [
             {

@@ -248,7 +248,7 @@ def _add_lists(routes: APIRouter, desk: Desk, context: Context) -> None:
             is_projecting=is_projecting,
             version=bench.version,
             offset=bench.offset,
-            read_only=context.is_read_only,
+            read_only=context.only_reads(bench),
             is_blind=eyes is not None,
             brought=bench.brought(),
             labels=label_counts(census),
