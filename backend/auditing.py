@@ -240,15 +240,17 @@ def _notes(scope: Scope, logits: Float[np.ndarray, "n c"], kinds: Sequence[str])
     given, imported, people = scope.given, scope.imported, scope.people
     waiting = len(scope.board.samples) - len(scope.rows)
     if waiting:
-        notes.append(f"{waiting} samples are not encoded yet and were left out")
+        samples = "1 sample is" if waiting == 1 else f"{waiting} samples are"
+        notes.append(f"{samples} not encoded yet, so left out")
     if not (given >= 0).any():
         notes.append("no label has a YES or NO yet: nothing to doubt, only copies were looked for")
         return notes
     silent = int((~np.isfinite(logits).any(axis=0)).sum()) if len(logits) else 0
     if silent and set(kinds) - {"duplicate"}:
+        labels = "1 label has" if silent == 1 else f"{silent} labels have"
         notes.append(
-            f"{silent} labels have too few YES or too few NO to be judged: heads need two of each "
-            "on other samples"
+            f"{labels} too few YES or too few NO to be judged: heads need two of each on other "
+            "samples"
         )
     if len(people) == 1 and not imported.any():
         notes.append(

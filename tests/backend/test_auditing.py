@@ -163,7 +163,7 @@ def test_verdicts_of_one_person_and_labels_with_too_few_are_told(bench: api.Work
     bench.correct([{"sample": "t1", "label": "rare", "verdict": "yes"}])
     notes = " ".join(auditing.audit(bench, kinds=("label",)).notes)
     assert "all verdicts are by me" in notes
-    assert "1 labels have too few YES or too few NO" in notes
+    assert "1 label has too few YES or too few NO" in notes
 
 
 def test_five_thousand_labels_cost_what_their_verdicts_do(bench: api.Workbench) -> None:

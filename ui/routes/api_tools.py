@@ -37,7 +37,8 @@ class Tools:
 
         Args:
             project: name of the project; empty means the last opened one
-            samples: ids or names, comma separated or a JSON list; empty means all
+            samples: ids or names, comma separated or a JSON list; empty means all, of a larger
+                project the first 10,000
         """
         bench = self._bench(project)
         ids = _names(samples)

@@ -67,7 +67,8 @@ class WidthPicker:
         def reason(row: int) -> str:
             if not own[row]:
                 return "nothing undecided, but not confirmed yet"
-            return f"{own[row]} labels undecided, about {saved[row]:.0f} fewer decisions"
+            labels = "1 label" if own[row] == 1 else f"{own[row]} labels"
+            return f"{labels} undecided, about {saved[row]:.0f} fewer decisions"
 
         return best(saved.astype(float), is_open, k, seed, reason)
 

@@ -49,6 +49,8 @@ _PREFIX = "label:"
 _MACHINES = ("machine", "model", "predict", "auto")
 _LABEL_SHARE = 0.9
 """Share of a column's filled cells that are verdicts, for it to be a label with typing errors."""
+_DOUBTFUL_SHARE = 0.75
+"""From this share on a column that is no label is told of."""
 
 
 @dataclass
@@ -194,6 +196,11 @@ def _plan(header: Sequence[str], rows: Iterator[TableRow]) -> _Plan:
                 )
         else:
             plan.metadata[column] = name
+            if is_wide and verdicts >= _DOUBTFUL_SHARE * max(1, filled):
+                plan.notes.append(
+                    f"the column {shown(name)} is kept as metadata: {verdicts} of its {filled} "
+                    f"cells are verdicts; call it {shown(_PREFIX + name)} if it is a label"
+                )
     return plan
 
 

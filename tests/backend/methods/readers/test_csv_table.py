@@ -123,6 +123,17 @@ def test_a_typing_error_does_not_turn_a_label_into_metadata(tmp_path: Path) -> N
     assert problems["t.csv"] == "line 22: 'yse' in the column 'cat' is not 1, 0, unsure or blank"
 
 
+def test_a_column_that_is_nearly_a_label_is_told_of(tmp_path: Path) -> None:
+    rows = "".join(f"s{n},{'often' if n % 5 == 0 else n % 2},{n % 4}\n" for n in range(20))
+    drafts, problems = read("csv_table", write(tmp_path / "t.csv", f"sample,cat,fold\n{rows}"))
+    assert drafts["s3"].metadata == {"cat": "1", "fold": "3"}
+    assert drafts["s3"].verdicts == {}
+    assert problems["t.csv"] == (
+        "line 1: the column 'cat' is kept as metadata: 16 of its 20 cells are verdicts; call it "
+        "'label:cat' if it is a label"
+    )
+
+
 def test_formula_apostrophes_are_taken_away(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "text,labels\n'=1+1,'-x\n'quoted',a\n''@b,c\n")
     drafts = list(read("csv_table", path)[0].values())
@@ -139,9 +150,10 @@ def test_broken_rows_are_named_and_the_rest_is_kept(tmp_path: Path) -> None:
     drafts, problems = read("csv_table", write(tmp_path / "t.csv", text))
     assert set(drafts) == {"good.png", "short.png"}
     told = problems["t.csv"].split(" | ")
-    assert [one.split(":")[0] for one in told] == [f"line {n}" for n in range(2, 10)]
+    assert [one.split(":")[0] for one in told] == [f"line {n}" for n in range(1, 10)]
     for at, words in enumerate(
         [
+            "kept as metadata",
             "leaves its folder",
             "is absolute",
             "is an address",
