@@ -493,11 +493,19 @@ class Workbench(OpenProject):
 
     def close(self) -> None:
         """Stop the fold-in thread, finish or interrupt jobs, close the database."""
+        self._stop()
+        self.store.close()
+
+    def discard(self) -> None:
+        """Close a project that was just made, and leave nothing of it."""
+        self._stop()
+        self.store.discard()
+
+    def _stop(self) -> None:
         self.live.close()
         if self._warming.is_alive():
             self._warming.join()  # one that is torn down while it compiles ends the process
         self.jobs.close()
-        self.store.close()
 
     # --- inside ------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from backend.intake import preview
 
 
 def new(args: Namespace) -> dict[str, Any]:
-    """Make a project; with `--from` bring its samples in at once."""
+    """Make a project; with `--from` bring its samples in at once, or make none if none can be."""
     settings = api.Settings.from_environ()
     labels = names_in(args.labels)
     kind = None
@@ -22,16 +22,22 @@ def new(args: Namespace) -> dict[str, Any]:
     workbench = api.create_project(
         args.project, labels=labels, kind=kind, encoder=args.encoder, recipe=args.recipe
     )
+    is_wanted = True
     try:
         result: dict[str, Any] = {"project": workbench.name, "path": str(workbench.path)}
         if args.source:
             report = workbench.add(args.source, progress=progress, create_labels=not labels)
             result["import"] = as_json(report)
-            result |= _status(report)
+            if failed := _status(report, "nothing came in and no project was made"):
+                is_wanted = False
+                return {"import": result["import"], **failed}
         info = workbench.info()
         return {**result, "kind": info.kind, "encoder": info.encoder, "samples": info.samples}
     finally:
-        workbench.close()
+        if is_wanted:
+            workbench.close()
+        else:
+            workbench.discard()
 
 
 def _kind_of(path: Path, settings: api.Settings) -> api.Kind | None:
@@ -54,12 +60,12 @@ def import_(args: Namespace) -> dict[str, Any]:
         return as_json(report) | _status(report)
 
 
-def _status(report: api.ImportReport) -> dict[str, int]:
+def _status(report: api.ImportReport, told: str = "nothing came in") -> dict[str, int]:
     """Exit 1, with a sentence, where nothing of what was brought could be taken."""
     if report.matched or report.annotations or not report.errors:
         return {}
     first = report.errors[0]
-    say(f"patchlane: nothing came in; {first.file}: {first.reason}")
+    say(f"patchlane: {told}; {first.file}: {first.reason}")
     return {"exit": 1}
 
 

@@ -282,12 +282,14 @@ def test_bad_files_and_values_are_one_sentence(made: Call, tmp_path: Path) -> No
         ),
         (("import", "p", tmp_path / "nothing"), "nothing came in; nothing: holds no pictures"),
         (("import", "p", empty), "nothing came in; empty.jsonl: holds no pictures"),
+        (("new", "q", "--from", tmp_path / "nothing"), "no project was made; nothing: holds no"),
         (("serve", "nosuch", "--no-browser"), "there is no project 'nosuch'; there are: p"),
     ):
         status, said = made(*words)
         assert status == 1, words
         assert sentence in said
         assert said.strip().count("\n") == 0, said
+    assert [one["name"] for one in made("projects")["projects"]] == ["p"]
     (tmp_path / "file").touch()
     made("correct", "p", "--from", verdicts(tmp_path / "v.jsonl", VERDICT))
     status, said = made("evaluate", "p", "--split", "train", "--out", tmp_path / "file")
