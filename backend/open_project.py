@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from backend import evidence, learning, localising, picking, views
+from backend import evidence, learning, localising, picking, set_algebra, views
 from backend.board import Board
 from backend.certainty import Certainty
 from backend.contracts import Encoder
@@ -359,30 +359,39 @@ class OpenProject:
         sample: int | str | None = None,
         vectors: str | None = None,
         like: Sequence[int | str] = (),
+        query: str | None = None,
         k: int = 25,
+        who: str | None = None,
     ) -> list[Hit]:
-        """Search by text, by a picture from anywhere, or by samples; a region cuts one out first.
+        """Search by text, by a picture from anywhere, by samples or by a formula over labels.
 
         Args:
             text: words to look for.
             image: a file or the bytes of one (image projects).
-            region: x, y, w, h in 0..1 of the displayed picture.
+            region: x, y, w, h in 0..1 of the displayed picture; it is cut out first.
             sample: a sample of this project.
             vectors: search a sample by vectors that were imported under this name.
             like: several samples; what is like all of them together, themselves left out.
+            query: a formula over labels such as `cat & ~dog`, see `backend/set_algebra.py`; a
+                hit's score is the chance that it is true.
             k: the most hits to return.
+            who: a query takes for facts only the verdicts that this person may see.
 
         Raises:
             BadInputError: nothing to search for was said, or several things, or this project
-                cannot be searched by it.
+                cannot be searched by it, or the query is no formula over its labels.
             NotFoundError: a sample, or the vectors of that name, are not there.
         """
         named = {"text": text, "image": image, "sample": sample, "like": like or None}
+        named["query"] = query
         asked = [name for name, value in named.items() if value is not None]
         if len(asked) > 1:
             raise BadInputError(f"search by one thing at a time, not by {' and '.join(asked)}")
         if region is not None and asked not in (["image"], ["sample"]):
             raise BadInputError("a region is a part of an image or of a sample; name one of them")
+        if query is not None and vectors is None:
+            board = self.people.board_of(who)
+            return set_algebra.most_probable(board, set_algebra.parse(query, board.labels), k)
         if like:
             return self.live.finder.like(self.board, [self.sample(i).id for i in like], k)
         if sample is not None and region is None:
@@ -392,7 +401,7 @@ class OpenProject:
         if vectors is not None:
             raise BadInputError(f"{vectors!r} holds vectors of samples only; search it by a sample")
         if text is None and image is None and sample is None:
-            raise BadInputError("say what to search for: a text, a picture or a sample")
+            raise BadInputError("say what to search for: a text, a picture, a sample or a query")
         if self.kind != Kind.IMAGE and text is None:
             raise BadInputError("this project holds texts; search it by text or by a sample")
         source = image if sample is None else self.store.media.path(self.sample(sample))
@@ -404,6 +413,17 @@ class OpenProject:
             replace(hit, parts=matching_parts(self._parts_of(board, hit, fingerprint), query))
             for hit in hits
         ]
+
+    def formula(self, text: str) -> str:
+        """How a search text is understood if it is a formula over labels; "" if it is words.
+
+        Raises:
+            BadInputError: it is a formula, but not a readable one over this project's labels.
+        """
+        labels = self.board.labels
+        if not set_algebra.is_formula(text, labels):
+            return ""
+        return set_algebra.printed(set_algebra.parse(text, labels))
 
     def brought(self) -> dict[str, list[str]]:
         """Names under which other models' `predictions` and `vectors` were imported."""

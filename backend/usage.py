@@ -179,11 +179,17 @@ def _explain(verb: Verb) -> None:
 
 
 def _search(verb: Verb) -> None:
-    made = verb("search", "find samples by text, picture, region or sample")
+    made = verb("search", "find samples by text, picture, region, sample or formula")
     made.add_argument("--text", metavar="T", help="words that say what to find")
     made.add_argument("--image", metavar="F", help="a picture file")
     made.add_argument("--sample", metavar="SAMPLE", help="what is like this one")
     made.add_argument("--region", metavar="x,y,w,h", help="only this part of it, in 0..1")
+    made.add_argument(
+        "--query",
+        metavar="Q",
+        help='a formula over labels: "cat & ~dog", "(a | b) & c", or with the words and, or, not; '
+        "the score is the chance that it is true",
+    )
     made.add_argument("--vectors", metavar="NAME", help="search a sample by imported vectors")
     made.add_argument("-k", type=_count, default=10, help="the most to list; default: 10")
 

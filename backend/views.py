@@ -96,10 +96,12 @@ def colours(
 
 
 def chances(
-    board: Board, rows: Int[np.ndarray, " n"] | slice = slice(None)
+    board: Board,
+    rows: Int[np.ndarray, " n"] | slice = slice(None),
+    columns: Int[np.ndarray, " l"] | slice = slice(None),
 ) -> Float[np.ndarray, "n l"]:
     """Probabilities where calibrated, else a logistic of the score; 0 where nothing is known."""
-    logits, probabilities = board.logits[rows], board.probabilities[rows]
+    logits, probabilities = board.logits[rows][:, columns], board.probabilities[rows][:, columns]
     rough = 1 / (1 + np.exp(-np.clip(np.nan_to_num(logits, nan=-30.0), -30, 30)))
     return np.where(np.isnan(probabilities), rough, probabilities).astype(np.float32)
 

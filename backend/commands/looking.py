@@ -159,7 +159,7 @@ def _placed(workbench: api.Workbench, aligner: str | None) -> dict[str, Any]:
 
 
 def search(args: Namespace) -> dict[str, Any]:
-    """Samples like a text, a picture or a region of one."""
+    """Samples like a text, a picture or a region of one, or of which a formula is probably true."""
     region = None
     if args.region:
         try:
@@ -173,6 +173,7 @@ def search(args: Namespace) -> dict[str, Any]:
             sample=args.sample,
             region=region,
             vectors=args.vectors,
+            query=args.query,
             k=args.k,
         )
     return {"results": [{"sample": h.name, "score": h.score, "parts": h.parts} for h in hits]}

@@ -49,6 +49,14 @@ from backend.types.files import (
     no_boxes,
     no_label_map,
 )
+from backend.types.formulas import (
+    Either,
+    Every,
+    Formula,
+    Named,
+    Negation,
+    labels_of,
+)
 from backend.types.lanes import (
     FrozenBlock,
     FrozenStack,
@@ -97,8 +105,10 @@ __all__ = [
     "Draft",
     "Drawer",
     "DrawerReport",
+    "Either",
     "Encoded",
     "Evaluation",
+    "Every",
     "Explanation",
     "ExportReport",
     "ExportRow",
@@ -107,6 +117,7 @@ __all__ = [
     "FileProblem",
     "Finding",
     "Forecast",
+    "Formula",
     "FrozenBlock",
     "FrozenStack",
     "Hit",
@@ -127,6 +138,8 @@ __all__ = [
     "Linear",
     "MachineBox",
     "MapPoints",
+    "Named",
+    "Negation",
     "Norm",
     "PickFacts",
     "Progress",
@@ -143,6 +156,7 @@ __all__ = [
     "Suggestion",
     "Trust",
     "Verdict",
+    "labels_of",
     "no_boxes",
     "no_label_map",
 ]

@@ -178,6 +178,17 @@ def test_search_and_out_files(made: Call, tmp_path: Path) -> None:
     hits = made("search", "p", "--text", "kitten", "-k", "2")["results"]
     assert {hit["sample"] for hit in hits} == {"a", "f"}
     assert set(hits[0]) == {"sample", "score", "parts"}
+    said = ({"label": "animal", "verdict": "yes"}, {"label": "food", "verdict": "no"})
+    made(
+        "correct",
+        "p",
+        "--from",
+        verdicts(tmp_path / "v.jsonl", *({"sample": "b"} | r for r in said)),
+    )
+    best, *rest = made("search", "p", "--query", "animal and not food", "-k", "4")["results"]
+    assert best == {"sample": "b", "score": 1.0, "parts": []}
+    assert [hit["score"] for hit in rest] == sorted((hit["score"] for hit in rest), reverse=True)
+    assert (len(rest), all(0 < hit["score"] < 1 for hit in rest)) == (3, True)
     made("suggest", "p", "--ids", "a", "--out", tmp_path / "s.jsonl")
     (line,) = (tmp_path / "s.jsonl").read_text().splitlines()
     assert json.loads(line)["sample"] == "a"
@@ -276,6 +287,9 @@ def test_bad_files_and_values_are_one_sentence(made: Call, tmp_path: Path) -> No
         (("explain", "p", "a", "b", "--out", empty), "empty.jsonl could not be written"),
         (("explain", "p", "a", "b", "--out", "x.npz"), "several samples go into a folder"),
         (("search", "p", "--text", "x", "--sample", "a"), "not by text and sample"),
+        (("search", "p", "--text", "x", "--query", "animal"), "not by text and query"),
+        (("search", "p", "--query", "animal & fod"), "'fod' at character 10; the nearest are food"),
+        (("search", "p", "--query", "(animal | food"), "'(' at character 1 is never closed"),
         (
             ("search", "p", "--text", "x", "--region", "0,0,1,1"),
             "a part of an image or of a sample",

@@ -1,0 +1,315 @@
+"""Search by a formula over labels: `cat & ~dog`, `(wren or robin) and not "salt & pepper"`.
+
+    or       |   or     weakest
+    and      &   and
+    not      ~   not    strongest
+
+Words count in any case. A name stands bare and reaches to the next operator or parenthesis, spaces
+and all; one that holds an operator stands in double quotes, a quote inside them twice. Names of
+labels and their aliases are known; where case alone differs from one label, that one is meant.
+
+The answer is the chance that the formula is true, see `numerics/formulas.py`: a verdict is 1 or 0,
+UNSURE and no verdict are the model's chance.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+from jaxtyping import Float
+
+from backend import views
+from backend.board import Board
+from backend.errors import BadInputError
+from backend.numerics import formulas
+from backend.numerics.formulas import MOST_LABELS
+from backend.store.labels import by_name
+from backend.store.naming import composed, shown
+from backend.types import (
+    Either,
+    Every,
+    Formula,
+    Hit,
+    Label,
+    Named,
+    Negation,
+    Verdict,
+    labels_of,
+)
+
+MOST_CHARACTERS = 2_000
+MOST_DEPTH = 32
+"""Parentheses and negations inside each other."""
+MOST_OFFERED = 3
+
+_WORDS = {"and": "&", "or": "|", "not": "~"}
+_PIECES = re.compile(
+    r"""(?P<symbol>[&|~()]) | "(?P<quoted>(?:[^"]|"")*)(?P<closed>")? | (?P<word>[^\s&|~()]+)""",
+    re.VERBOSE,
+)
+_NEEDS_QUOTES = re.compile(r'[&|~()"]|^$|^\s|\s$|[^\S ]|  ')
+
+
+@dataclass(frozen=True)
+class _Token:
+    """One operator, parenthesis or name.
+
+    Attributes:
+        kind: one of `& | ~ ( )`, "name", "quote" for one that is never closed, or "end".
+        text: as it was written; of a name, the name.
+        at: its first character, counted from 1.
+    """
+
+    kind: str
+    text: str
+    at: int
+
+    def __str__(self) -> str:
+        return f"{shown(self.text)} at character {self.at}"
+
+
+def is_formula(text: str, labels: Sequence[Label]) -> bool:
+    """Whether a search text is meant as a formula and not as words.
+
+    It is where it holds a symbol (`&`, `|`, `~`), or where operators are spelled out between names
+    that are all labels: "a dog and a cat" stays words. So does a label's name alone.
+    """
+    known = _Known(labels)
+    if known.find(text) is not None:
+        return False
+    tokens = list(_tokens(text))
+    written = [token for token in tokens if token.kind in _WORDS.values()]
+    if any(token.text in _WORDS.values() for token in written):
+        return True
+    names = [token.text for token in tokens if token.kind == "name"]
+    return bool(written and names) and all(known.find(name) is not None for name in names)
+
+
+def parse(text: str, labels: Sequence[Label]) -> Formula:
+    """Read a formula over the names of labels.
+
+    Raises:
+        BadInputError: it cannot be read, names what is no label, or is too long, too deep or over
+            too many labels; the sentence says where.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise BadInputError(
+            f"the formula has {len(text):,} characters; {MOST_CHARACTERS:,} is the limit"
+        )
+    formula = _Reader(text, _Known(labels)).formula()
+    number = len(labels_of(formula))
+    if number > MOST_LABELS:
+        raise BadInputError(f"the formula names {number} labels; {MOST_LABELS} is the limit")
+    return formula
+
+
+def printed(formula: Formula) -> str:
+    """The formula as text that reads back as the same.
+
+    What is inside an "and" or an "or" stands in parentheses: nobody has to know what binds
+    stronger to see how it was understood.
+    """
+    match formula:
+        case Named(label):
+            return _written(label)
+        case Negation(inner):
+            return f"~{_inner(inner)}"
+        case Every(parts):
+            return " & ".join(map(_inner, parts))
+        case Either(parts):
+            return " | ".join(map(_inner, parts))
+
+
+def chances(board: Board, formula: Formula) -> Float[np.ndarray, " n"]:
+    """How probable the formula is for each row; NaN where it hangs on what is not known yet.
+
+    Args:
+        board: as who asks may see it: its verdicts are facts here.
+        formula: over names of its labels.
+    """
+    labels = labels_of(formula)
+    columns = np.array([board.column_named[name] for name in labels], np.int64)
+    known = board.encoded[:, None] & ~np.isnan(board.logits[:, columns])
+    table = np.where(known, views.chances(board, columns=columns), np.nan).astype(np.float64)
+    place = {board.labels[column].id: at for at, column in enumerate(columns)}
+    for (sample, label), correction in board.verdicts.items():
+        at, row = place.get(label), board.row_of.get(sample)
+        if at is not None and row is not None and correction.verdict in (Verdict.YES, Verdict.NO):
+            table[row, at] = float(correction.verdict == Verdict.YES)
+    return formulas.chance(formula, labels, table)
+
+
+def most_probable(board: Board, formula: Formula, k: int) -> list[Hit]:
+    """The samples for which the formula is most probable, ties by id.
+
+    Those for which it is certainly false, or not known yet, are no results.
+    """
+    found = chances(board, formula)
+    rows = np.flatnonzero(found > 0)
+    best = rows[np.lexsort((board.ids[rows], -found[rows]))][: max(k, 0)]
+    return [Hit(int(board.ids[r]), board.samples[r].name, float(found[r])) for r in best]
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+class _Known:
+    """Labels by what people may call them."""
+
+    def __init__(self, labels: Sequence[Label]):
+        self._exact: Mapping[str, Label] = by_name(labels)
+        folded: dict[str, set[str]] = {}
+        for name, label in self._exact.items():
+            folded.setdefault(name.casefold(), set()).add(label.name)
+        self._folded = folded
+
+    def find(self, name: str) -> str | None:
+        """The name of the label that is called so."""
+        called = composed(name)
+        exact = self._exact.get(called)
+        if exact is not None:
+            return exact.name
+        alike = self._folded.get(called.casefold(), set())
+        return next(iter(alike)) if len(alike) == 1 else None
+
+    def nearest(self, name: str) -> list[str]:
+        """Names that may have been meant: those spelled alike, then those that hold it."""
+        called = composed(name).casefold()
+        close = get_close_matches(called, self._folded, MOST_OFFERED, cutoff=0.6)
+        holding = [one for one in self._folded if called and called in one and one not in close]
+        offered = [name for one in [*close, *holding] for name in sorted(self._folded[one])]
+        return list(dict.fromkeys(offered))[:MOST_OFFERED]
+
+    def some(self) -> list[str]:
+        """A few of the labels."""
+        return list(dict.fromkeys(label.name for label in self._exact.values()))[:MOST_OFFERED]
+
+
+class _Reader:
+    """Reads tokens from left to right, the weakest operator first."""
+
+    def __init__(self, text: str, known: _Known):
+        self._tokens = [*_tokens(text), _Token("end", "", len(text) + 1)]
+        self._known = known
+        self._next = 0
+        self._depth = 0
+
+    def formula(self) -> Formula:
+        if self._now.kind == "end":
+            raise BadInputError(
+                "the formula is empty; write names of labels with & (and), | (or) and ~ (not), "
+                "such as cat & ~dog"
+            )
+        found = self._either()
+        if self._now.kind == ")":
+            raise BadInputError(f"nothing is opened that {self._now} could close")
+        if self._now.kind != "end":
+            raise BadInputError(f"& (and) or | (or) is missing before {self._now}")
+        return found
+
+    @property
+    def _now(self) -> _Token:
+        return self._tokens[self._next]
+
+    def _take(self) -> _Token:
+        self._next += 1
+        return self._tokens[self._next - 1]
+
+    def _either(self) -> Formula:
+        parts = [self._every()]
+        while self._now.kind == "|":
+            self._take()
+            parts.append(self._every())
+        return parts[0] if len(parts) == 1 else Either(tuple(parts))
+
+    def _every(self) -> Formula:
+        parts = [self._single()]
+        while self._now.kind == "&":
+            self._take()
+            parts.append(self._single())
+        return parts[0] if len(parts) == 1 else Every(tuple(parts))
+
+    def _single(self) -> Formula:
+        token = self._now
+        if token.kind == "quote":
+            raise BadInputError(f"the quote {token} is never closed")
+        if token.kind not in ("name", "~", "("):
+            where = f"after {self._tokens[self._next - 1]}" if self._next else f"before {token}"
+            raise BadInputError(f"the name of a label is missing {where}")
+        self._take()
+        if token.kind == "name":
+            return self._label(token)
+        self._depth += 1
+        if self._depth > MOST_DEPTH:
+            raise BadInputError(
+                f"the formula is nested deeper than {MOST_DEPTH} parentheses and negations "
+                f"from {token} on"
+            )
+        found = Negation(self._single()) if token.kind == "~" else self._group(token)
+        self._depth -= 1
+        return found
+
+    def _group(self, opened: _Token) -> Formula:
+        found = self._either()
+        if self._now.kind == "end":
+            raise BadInputError(f"the parenthesis {opened} is never closed")
+        if self._now.kind != ")":
+            raise BadInputError(f"& (and) or | (or) is missing before {self._now}")
+        self._take()
+        return found
+
+    def _label(self, token: _Token) -> Named:
+        label = self._known.find(token.text)
+        if label is not None:
+            return Named(label)
+        near, some = self._known.nearest(token.text), self._known.some()
+        if near:
+            hint = f"the nearest are {', '.join(map(_written, near))}"
+        elif some:
+            hint = f"there are {', '.join(map(_written, some))}"
+        else:
+            hint = "this project has no labels yet"
+        raise BadInputError(f"there is no label {token}; {hint}")
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    name: list[re.Match[str]] = []  # the words of a bare name so far
+    for piece in _PIECES.finditer(text):
+        word = piece["word"]
+        if word and word.lower() not in _WORDS:
+            name.append(piece)
+            continue
+        yield from _bare(name)
+        name = []
+        at = piece.start() + 1
+        if word:
+            yield _Token(_WORDS[word.lower()], word, at)
+        elif piece["symbol"]:
+            yield _Token(piece[0], piece[0], at)
+        elif piece["closed"]:
+            yield _Token("name", piece["quoted"].replace('""', '"'), at)
+        else:
+            yield _Token("quote", '"', at)
+    yield from _bare(name)
+
+
+def _bare(words: Sequence[re.Match[str]]) -> Iterator[_Token]:
+    if words:
+        yield _Token("name", " ".join(word[0] for word in words), words[0].start() + 1)
+
+
+def _written(name: str) -> str:
+    """A name as it stands in a formula."""
+    holds_word = any(word.lower() in _WORDS for word in name.split())
+    if not holds_word and not _NEEDS_QUOTES.search(name):
+        return name
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _inner(formula: Formula) -> str:
+    text = printed(formula)
+    return f"({text})" if isinstance(formula, Every | Either) else text

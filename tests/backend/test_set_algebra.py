@@ -1,0 +1,233 @@
+"""Formulas over labels: reading, printing, what is refused, and which samples they find."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from backend import api, set_algebra
+from backend.errors import BadInputError
+from backend.set_algebra import MOST_CHARACTERS, MOST_DEPTH, is_formula, parse, printed
+from backend.settings import Settings
+from backend.types import Either, Every, Formula, Label, Named, Negation
+from tests.backend.text_projects import LABELS, TEXTS, made_project, numbered
+
+NAMES = ["cat", "dog", "red car", "x-ray_2", "salt & pepper", "rock and roll", 'so "called"', "Not"]
+LABELLED = [Label(number, name) for number, name in enumerate(NAMES, 1)]
+LABELLED[0] = Label(1, "cat", aliases=("tabby",))
+CAT, DOG, CAR = map(Named, NAMES[:3])
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("cat", CAT),
+        ("cat & ~dog", Every((CAT, Negation(DOG)))),
+        ("cat AND Not dog", Every((CAT, Negation(DOG)))),
+        ("cat|dog&red   car", Either((CAT, Every((DOG, CAR))))),
+        ("~cat & dog", Every((Negation(CAT), DOG))),
+        ("~(cat & dog)", Negation(Every((CAT, DOG)))),
+        ("not not cat", Negation(Negation(CAT))),
+        ("(cat or dog) and red car", Every((Either((CAT, DOG)), CAR))),
+        ("cat & dog & red car", Every((CAT, DOG, CAR))),
+        ("cat & (dog & red car)", Every((CAT, Every((DOG, CAR))))),
+        ("((cat))", CAT),
+        ("x-ray_2 | Tabby", Either((Named("x-ray_2"), CAT))),
+        ('"salt & pepper" & ~"rock and roll"', Every((Named(NAMES[4]), Negation(Named(NAMES[5]))))),
+        ('cat or "so ""called"""', Either((CAT, Named(NAMES[6])))),
+        ('"not" | cat', Either((Named("Not"), CAT))),
+        ("cat\n&\tdog", Every((CAT, DOG))),
+    ],
+)
+def test_a_formula_is_read(text: str, tree: Formula) -> None:
+    assert parse(text, LABELLED) == tree
+
+
+def trees() -> st.SearchStrategy[Formula]:
+    def more(inner: st.SearchStrategy[Formula]) -> st.SearchStrategy[Formula]:
+        several = st.lists(inner, min_size=2, max_size=3).map(tuple)
+        return inner.map(Negation) | several.map(Every) | several.map(Either)
+
+    return st.recursive(st.sampled_from(NAMES).map(Named), more, max_leaves=10)
+
+
+@examples(max_examples=150, deadline=None)
+@given(trees())
+def test_what_is_printed_reads_back_as_the_same(tree: Formula) -> None:
+    assert parse(printed(tree), LABELLED) == tree
+
+
+@examples(max_examples=150, deadline=None)
+@given(st.text(st.sampled_from('ab &|~()"\t\u3000\xe9'), min_size=1, max_size=8))
+def test_any_name_is_printed_so_that_it_reads_back(name: str) -> None:
+    kept = name.strip()
+    if kept:
+        labels = [Label(1, kept), Label(2, "other")]
+        tree = Every((Named(kept), Negation(Named("other"))))
+        assert parse(printed(tree), labels) == tree
+
+
+def test_what_binds_stronger_is_seen() -> None:
+    assert printed(parse("cat or dog and not red car", LABELLED)) == "cat | (dog & ~red car)"
+    assert printed(parse('"salt & pepper" | TABBY', LABELLED)) == '"salt & pepper" | cat'
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (" ", "the formula is empty; write names of labels"),
+        ("(cat | dog", "the parenthesis '(' at character 1 is never closed"),
+        ("cat | dog)", "nothing is opened that ')' at character 10 could close"),
+        ("cat &", "the name of a label is missing after '&' at character 5"),
+        ("cat & or dog", "the name of a label is missing after '&' at character 5"),
+        ("| cat", "the name of a label is missing before '|' at character 1"),
+        ("cat & ()", "the name of a label is missing after '(' at character 7"),
+        ("cat not dog", "& (and) or | (or) is missing before 'not' at character 5"),
+        ("(cat (dog))", "& (and) or | (or) is missing before '(' at character 6"),
+        ('cat | "dog', "the quote '\"' at character 7 is never closed"),
+        ("cat & dgo", "there is no label 'dgo' at character 7; the nearest are dog"),
+        (
+            "salt & cat",
+            "there is no label 'salt' at character 1; the nearest are \"salt & pepper\"",
+        ),
+        ("cat & zebra", "there is no label 'zebra' at character 7; there are cat, dog, red car"),
+        ("<b>cat</b> | cat", "there is no label '<b>cat</b>' at character 1"),
+        ("~" * (MOST_DEPTH + 1) + "cat", f"deeper than {MOST_DEPTH} parentheses and negations"),
+        ("(" * 900 + "cat" + ")" * 900, f"deeper than {MOST_DEPTH} parentheses and negations"),
+        ("cat" + " " * MOST_CHARACTERS, "the formula has 2,003 characters; 2,000 is the limit"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence(text: str, sentence: str) -> None:
+    with pytest.raises(BadInputError) as refused:
+        parse(text, LABELLED)
+    assert sentence in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_limits_are_of_different_labels() -> None:
+    labels = [Label(number, f"l{number}") for number in range(17)]
+    most = " | ".join(label.name for label in labels[:16])
+    assert isinstance(parse(f"{most} | l3", labels), Either)
+    with pytest.raises(BadInputError, match="names 17 labels; 16 is the limit"):
+        parse(f"{most} | l16", labels)
+    assert parse("~" * MOST_DEPTH + "l1", labels)
+    with pytest.raises(BadInputError, match="this project has no labels yet"):
+        parse("cat", [])
+
+
+def test_case_helps_only_where_it_leaves_one_label() -> None:
+    labels = [Label(1, "Paris"), Label(2, "paris"), Label(3, "Rome")]
+    assert parse("paris & rome", labels) == Every((Named("paris"), Named("Rome")))
+    with pytest.raises(BadInputError, match="no label 'PARIS' at character 1; the nearest are"):
+        parse("PARIS", labels)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("cat & ~dog", True),
+        ("~cat", True),
+        ("cat and not dog", True),
+        ("cat & unicorn", True),  # a symbol says what was meant
+        ("(cat and dog", True),
+        ("a cat and a dog", False),
+        ("not a cat", False),
+        ("cat", False),
+        ("rock and roll", False),
+        ("salt & pepper", False),  # a label's name alone
+        ('"salt & pepper"', False),
+        ("(cat)", False),
+        ("and", False),
+        ("the cat (small)", False),
+        ("", False),
+    ],
+)
+def test_words_stay_words(text: str, is_one: bool) -> None:
+    assert is_formula(text, LABELLED) is is_one
+
+
+# --- finding ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[api.Workbench]:
+    """Verdicts on some, UNSURE on one, a sample that is not encoded, calibrated chances of one."""
+    folder: Path = tmp_path_factory.mktemp("algebra")
+    made = made_project(
+        numbered(TEXTS), folder, Settings(home=folder, threads=1), labels=LABELS, encoder="words"
+    )
+    said = [("t0", "animal", "yes"), ("t1", "animal", "no"), ("t4", "food", "yes")]
+    said += [("t0", "food", "no"), ("t2", "animal", "unsure"), ("t7", "transport", "yes")]
+    made.correct([dict(zip(("sample", "label", "verdict"), row, strict=True)) for row in said])
+    yield made
+    made.close()
+
+
+def test_the_score_is_the_chance_with_verdicts_as_facts(bench: api.Workbench) -> None:
+    p = bench.chances().astype(float)
+    for sample, label, fact in (
+        (0, 0, 1), (1, 0, 0), (4, 1, 1), (0, 1, 0), (7, 2, 1)
+    ):  # fmt: skip
+        p[sample, label] = fact
+    animal, food, transport = p.T
+    for query, twin in (
+        ("animal & ~food", animal * (1 - food)),
+        ("animal | food and transport", 1 - (1 - animal) * (1 - food * transport)),
+        ("(animal | food) & (animal | transport)", animal + (1 - animal) * food * transport),
+        ("animal", animal),
+    ):
+        hits = bench.search(query=query, k=len(TEXTS))
+        names = [int(hit.name[1:]) for hit in hits]
+        assert names == sorted(np.flatnonzero(twin > 0), key=lambda i: (-twin[i], i)), query
+        np.testing.assert_allclose([hit.score for hit in hits], twin[names], atol=1e-7)
+        assert hits[:3] == bench.search(query=query, k=3)
+    assert bench.search(query="animal & ~animal") == []
+    whole = bench.search(query="animal | ~animal", k=5)
+    assert [(hit.name, hit.score) for hit in whole] == [(f"t{i}", 1.0) for i in range(5)]
+
+
+def test_calibrated_chances_count_and_the_unencoded_is_found_by_verdicts(
+    bench: api.Workbench,
+) -> None:
+    from dataclasses import replace
+
+    board = bench.board
+    probabilities, pooled = board.probabilities.copy(), board.pooled.copy()
+    logits = board.logits.copy()
+    probabilities[:, 1] = np.linspace(0, 1, len(TEXTS))
+    for row in (0, 9):  # decided on two labels; on none
+        pooled[row] = logits[row] = probabilities[row] = np.nan
+    board = replace(board, probabilities=probabilities, pooled=pooled, logits=logits)
+    found = set_algebra.chances(board, parse("food", board.labels))
+    assert found[[0, 4]].tolist() == [0, 1]
+    np.testing.assert_allclose(found[10:], probabilities[10:, 1], atol=1e-7)
+    assert np.isnan(found[9])
+    hits = set_algebra.most_probable(board, parse("animal & ~food", board.labels), 99)
+    assert hits[0].name == "t0"
+    assert hits[0].score == 1
+    assert "t9" not in {hit.name for hit in hits}
+
+
+def test_only_one_thing_is_searched_for(bench: api.Workbench) -> None:
+    for more in ({"text": "cat"}, {"sample": "t1"}, {"like": ["t1"]}):
+        with pytest.raises(BadInputError, match=f"not by {next(iter(more))} and query"):
+            bench.search(query="animal & food", **more)
+    with pytest.raises(BadInputError, match="a part of an image"):
+        bench.search(query="animal & food", region=(0, 0, 1, 1))
+    with pytest.raises(BadInputError, match="search it by a sample"):
+        bench.search(query="animal & food", vectors="others")
+    with pytest.raises(BadInputError, match="no label 'fod' at character 10; the nearest are food"):
+        bench.search(query="animal & fod")
+    assert bench.formula("food and not Animal") == "food & ~animal"
+    assert bench.formula("bread and butter") == ""
+    with pytest.raises(BadInputError, match="never closed"):
+        bench.formula("(food | animal")
