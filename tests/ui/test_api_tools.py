@@ -87,6 +87,10 @@ def test_a_program_labels(robot: Any, home: api.Settings) -> None:
     assert ask(robot, "search", text="a late bus", k=1)[0]["sample"] == "notes0"
     assert ask(robot, "search", sample="notes1", k=1)[0]["sample"] == "notes1"
 
+    (fact, *rest) = ask(robot, "search", query="transport and (Food or ~food)", k=2)
+    assert fact == {"sample": "notes0", "score": 1.0, "parts": []}, "its verdict is YES"
+    assert "notes1" not in {row["sample"] for row in rest}, "its verdict is NO"
+
     made = ask(robot, "export", format="csv")
     assert made["samples"] == len(NOTES)
     assert (home.home / "notes" / "exports" / made["name"]).is_file()
@@ -109,6 +113,8 @@ def test_a_program_labels(robot: Any, home: api.Settings) -> None:
         ("next", {"k": 0}, "give 1 to"),
         ("export", {"format": "../../etc"}, "unknown format"),
         ("search", {"text": "a late bus", "sample": "notes0"}, "not by text and sample"),
+        ("search", {"text": "a late bus", "query": "food"}, "not by text and query"),
+        ("search", {"query": "food & trasnport"}, "the nearest are transport"),
         ("search", {"sample": "notes0", "region": "left"}, "a region is x,y,width,height"),
         ("search", {"text": "a late bus", "region": "0,0,1,1"}, "name one of them"),
         ("evaluate", {"split": "moon"}, "moon"),

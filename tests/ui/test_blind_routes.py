@@ -134,6 +134,23 @@ def test_filters_that_need_the_model_go_by_ones_own_verdicts(
     assert ask(web, "ann", "/inside", shape)["count"] == 20
 
 
+def test_a_formula_takes_ones_own_verdicts_for_facts(web: TestClient, bench: api.Workbench) -> None:
+    say(bench, "ann", "food", range(2), range(2, 4))
+
+    def told(who: str) -> dict[str, float]:
+        hits = ask(web, who, "/search", query="food or food", k=500)["hits"]
+        return {hit["name"]: hit["score"] for hit in hits}
+
+    seen = told("eve")
+    assert [seen.get(f"t{i:02d}") for i in range(4)] == [1, 1, None, None], "what counts is open"
+    bench.people.set_blind(True)
+    assert told("ann") == seen
+    chances = bench.chances()[:, bench.board.column_named["food"]]
+    assert told("eve") == pytest.approx(
+        dict(zip((sample.name for sample in bench.samples()), chances.tolist(), strict=True))
+    ), "nothing but what the model says"
+
+
 def test_a_bulk_verdict_speaks_of_ones_own_words(web: TestClient, bench: api.Workbench) -> None:
     say(bench, "ann", "food", range(4))
     bench.people.set_blind(True)

@@ -227,11 +227,32 @@ def test_search_by_a_sample_and_by_several(web: TestClient, bench: api.Workbench
     assert several[0]["name"] in ("t09", "t10")
 
 
+def test_a_query_is_a_formula_or_words(web: TestClient, bench: api.Workbench) -> None:
+    bench.correct([{"sample": "t06", "label": "food", "verdict": "yes"}])
+
+    def ask(query: str, by: str = "query") -> Any:
+        return web.get("/pl/api/search", params={by: query, "k": 5}).json()
+
+    found = ask("food and not (animal)")
+    assert found["formula"] == "food & ~animal"
+    best = bench.search(query="food & ~animal", k=5)
+    assert [(h["name"], h["score"]) for h in found["hits"]] == [(h.name, h.score) for h in best]
+    assert "t06" in [hit.name for hit in best]
+    assert ask(f'~"{LABELS[2]}"')["formula"] == f"~{LABELS[2]}"
+    for words in ("bread and butter", "food", "(food)"):
+        assert ask(words) == ask(words, by="text")
+        assert ask(words)["formula"] == ""
+    assert ask("food and animal", by="text")["formula"] == "", "words where words are asked for"
+
+
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
         ("/pl/api/search", 400, "search by text or by a sample"),
         ("/pl/api/search?text=cat&sample=1", 400, "search by text or by a sample"),
+        ("/pl/api/search?text=cat&query=food", 400, "search by text or by a sample"),
+        ("/pl/api/search?query=food%26anmial", 400, "'anmial' at character 6; the nearest are an"),
+        ("/pl/api/search?query=(food|animal", 400, "'(' at character 1 is never closed"),
         ("/pl/api/search?sample=424242", 404, "424242"),
         ("/pl/api/points?by=label", 400, "say which label"),
         ("/pl/api/points?by=label&label=424242", 404, "424242"),

@@ -167,22 +167,34 @@ class Tools:
         return _json(rows)
 
     def search(
-        self, text: str = "", sample: str = "", project: str = "", k: int = 10, region: str = ""
+        self,
+        request: gr.Request,
+        text: str = "",
+        sample: str = "",
+        project: str = "",
+        k: int = 10,
+        region: str = "",
+        query: str = "",
     ) -> str:
-        """Samples that are like a text or like another sample, best first.
+        """Samples that are like a text or another sample, or of which a formula holds, best first.
 
         Args:
+            request: who asks; the server fills it in
             text: words to look for
             sample: id or name of a sample to find more of
             project: name of the project; empty means the last opened one
             k: how many
             region: only this part of the sample's picture, as x, y, width, height in 0..1
+            query: a formula over labels, such as cat & ~dog; the score is the chance that it is
+                true
         """
         hits = self._bench(project).search(
             text=text or None,
             sample=_name(sample) if sample else None,
             region=_numbers(region) if region else None,
+            query=query or None,
             k=_bounded(k),
+            who=self._context.user(request),
         )
         rows = [{"sample": h.name, "score": h.score, "parts": list(h.parts)} for h in hits]
         return _json(rows)

@@ -50,11 +50,16 @@ class Found(BaseModel):
 
 
 class Results(BaseModel):
-    """Hits, best first."""
+    """Hits, best first.
+
+    Attributes:
+        formula: how a query was understood; "" where it was words, or anything else was asked.
+    """
 
     hits: list[Found]
     grids: list[tuple[int, int]]
     version: int
+    formula: str = ""
 
 
 class Guess(BaseModel):
@@ -102,11 +107,22 @@ def router(context: Context) -> APIRouter:
         sample: Annotated[str, Query(max_length=1_000)] = "",
         k: Count = 100,
         vectors: Source = "",
+        query: Annotated[str, Query(max_length=QUERY_CHARACTERS)] = "",
     ) -> Results:
-        """Search by words or by a sample (id or name), the latter also in imported `vectors`."""
+        """Search by words or by a sample (id or name), the latter also in imported `vectors`.
+
+        A `query` is what somebody typed: a formula over labels if it is one, else words.
+        """
         bench = desk.bench(request)
-        if bool(text.strip()) == bool(sample):
-            raise api.BadInputError("search by text or by a sample: ?text=WORDS or ?sample=ID")
+        if bool(text.strip()) + bool(sample) + bool(query.strip()) != 1:
+            raise api.BadInputError(
+                "search by text or by a sample: ?text=WORDS, ?sample=ID or ?query=WORDS-OR-FORMULA"
+            )
+        formula = bench.formula(query)
+        if formula:
+            hits = bench.search(query=query, k=k, who=desk.eyes(request))
+            return results(bench, hits).model_copy(update={"formula": formula})
+        text = text or query
         if sample:
             found = bench.sample(int(sample) if sample.isdigit() else sample)
             return results(bench, bench.search(sample=found.id, k=k, vectors=vectors or None))
