@@ -246,6 +246,45 @@ def test_an_address_with_a_query_opens_on_its_results(explore: Callable[..., Any
     assert page.locator("[data-testid=search-box]").input_value() == "fresh bread"
 
 
+def test_a_formula_is_answered_by_algebra_and_says_so(explore: Callable[..., Any]) -> None:
+    page = explore("&query=food%20%26%20~animal")
+    line, box = page.get_by_test_id("search-line"), page.get_by_test_id("explore-search")
+    by_query = [hit.name for hit in page.bench.search(query="food & ~animal", k=4)]
+    assert first_results(page, 4) == by_query
+    assert line.inner_text().startswith("Understood as food & ~animal, most probable first")
+    assert (page.get_by_test_id("search-box").input_value(), box.input_value()) == (
+        "food & ~animal",
+        "food & ~animal",
+    )
+    # a label that is markup stays text
+    box.fill(f'Animal and not "{LABELS[2]}"')
+    page.keyboard.press("Enter")
+    page.locator("[data-testid=search-line] b", has_text="<b onclick").wait_for()
+    assert f'animal & ~"{LABELS[2]}"' in line.inner_text()
+    assert page.locator("b[onclick]").count() == 0
+    # what cannot be read is said where it was asked, and the words can be searched for all the same
+    page.expected.append("400")
+    box.fill("food & anmial")
+    page.keyboard.press("Enter")
+    page.locator(".pl-find-line.is-refusal").wait_for()
+    assert "no label 'anmial' at character 8; the nearest are animal" in line.inner_text()
+    assert page.locator("[data-scope=results]").count() == 0
+    page.get_by_test_id("search-as-words").click()
+    page.wait_for_selector("[data-scope=results]")
+    assert first_results(page, 4) == [
+        hit.name for hit in page.bench.search(text="food & anmial", k=4)
+    ]
+    assert ("as=words" in page.url, line.is_visible()) == (True, False)
+    # words that hold an "and" are words
+    box.fill("bread and butter")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**query=bread+and+butter*")
+    page.wait_for_selector(".pl-find:not(.is-busy)")
+    best = [hit.name for hit in page.bench.search(text="bread and butter", k=4)]
+    assert first_results(page, 4) == best
+    assert ("as=words" in page.url, line.is_visible()) == (False, False)
+
+
 def test_no_to_all_stores_no_and_nothing_else(explore: Callable[..., Any]) -> None:
     page = explore()
     map_ready(page)

@@ -32,7 +32,7 @@ class Explore {
     this.scope = 'all';
     this.order = 'name';
     this.hits = null;
-    this.asked = null; // what was searched for: {text} | {sample} | {like} | {file}
+    this.asked = null; // what was searched for: {text, isWords} | {sample} | {like} | {file}
     this.ids = new Uint32Array(0);
     this.wants = {}; // newest request per kind; older ones are aborted
   }
@@ -76,7 +76,7 @@ class Explore {
     if (ORDERS.includes(at.get('order')) && (at.get('order') !== 'disagree' || rivals.length)) this.order = at.get('order');
     this.vectors = this.facts.brought.vectors.includes(at.get('vectors')) ? at.get('vectors') : null;
     for (const key of (at.get('filter') ?? '').split(',').filter(Boolean)) this.filters.add(decodeURIComponent(key));
-    if (at.get('query')) this.asked = { text: at.get('query') };
+    if (at.get('query')) this.asked = { text: at.get('query'), isWords: at.get('as') === 'words' };
     else if (/^\d+$/.test(at.get('similar') ?? '')) this.asked = { sample: Number(at.get('similar')) };
     this.view = VIEWS.includes(at.get('view')) ? at.get('view') : this.asked ? 'grid' : 'map';
   }
@@ -84,6 +84,7 @@ class Explore {
     const { by, label } = this.map, colour = label === null ? by : `${by}:${label}`;
     setAddress({
       query: this.asked?.text,
+      as: this.asked?.isWords ? 'words' : '',
       similar: this.asked?.sample,
       colour: colour === 'best' ? '' : colour,
       of: this.map.needsSource() ? this.map.source : '',
@@ -127,7 +128,7 @@ class Explore {
     .grid);
     this.root.classList.add('pl-explore', `is-${kind}`);
     this.root.replaceChildren(this.part.facets, pane('--explore-facets', 1, 180, 420, 232, t('explore.pane.facets')), el(
-    'main', { class: 'pl-x-main' }, el('div', { class: 'pl-x-top' }, this.searching.node, this.chips), tabs, this.middle), pane(
+    'main', { class: 'pl-x-main' }, el('div', { class: 'pl-x-top' }, this.searching.node, this.chips, this.searching.line), tabs, this.middle), pane(
       '--explore-selection', -1, 240, 520, 304, t('explore.pane.selection')), this.part.selection);
     this.facets = createFacets(this.part.facets, { onFilter: key => this.toggleFilter(key), onLabel: id => this.colourBy(id === null ?
         'best' : 'label', id) });
@@ -283,7 +284,7 @@ class Explore {
 
   // ---- search --------------------------------------------------------------------------------
 
-  /** `asked` = {text} | {sample} | {like: ids} | {file}. */
+  /** `asked` = {text} (a formula over labels if it is one) | {text, isWords} | {sample} | {like: ids} | {file}. */
   async search(asked, { keepAddress = false } = {}) {
     this.asked = asked;
     this.showInBar(asked.text);
@@ -296,16 +297,18 @@ class Explore {
       if (asked.file) answer = await api('/pl/api/search', { method: 'POST', query, body: asked.file, signal,
         headers: { 'Content-Type': asked.file.type || 'application/octet-stream' } });
       else if (asked.like) answer = await api('/pl/api/search', { query, json: { ids: asked.like.slice(0, 1000) }, signal });
-      else answer = await api('/pl/api/search', { query: { ...query, text: asked.text, sample: asked.sample,
+      else answer = await api('/pl/api/search', { query: { ...query, [asked.isWords ? 'text' : 'query']: asked.text, sample: asked.sample,
         vectors: asked.sample === undefined ? null : this.vectors }, signal });
       this.hits = answer.hits.map(hit => ({ ...hit, grid: answer.grids[hit.grid] ?? null }));
       if (asked.sample !== undefined) { await this.cards.want([asked.sample]);
-        this.searching.set(asked, { card: this.cards.get(asked.sample) }); } else this.searching.set(asked, {});
+        this.searching.set(asked, { card: this.cards.get(asked.sample) }); } else this.searching.set(asked, { formula: answer.formula });
       this.searching.say(t('explore.search.found', { n: count(this.hits.length) }));
       if (this.root.dataset.view === 'selection' || this.root.dataset.view === 'facets') this.show('grid');
       await this.setScope('results');
     } catch (error) {
       if (error.name === 'AbortError') return;
+      if (error.status === 400 && this.searching.refuse(asked, error.message)) { this.hits = null; // those of another search
+        await this.setScope('all'); return; }
       this.searching.set(asked, {});
       toastError(error);
     }

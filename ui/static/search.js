@@ -1,11 +1,13 @@
-// The search of Explore: words, a picture (picked, dropped or pasted), or a sample of the project.
-import { el, icon, listen, mediaUrl, onRemoved, t, toast } from './base.js';
+// The search of Explore: words, a formula over labels, a picture (picked, dropped or pasted), or a
+// sample of the project. A line below says how a formula was understood, or why it was not.
+import { el, icon, listen, mediaUrl, onRemoved, sentence, t, toast } from './base.js';
 
-const MOST_BYTES = 30_000_000;
+const MOST_BYTES = 30_000_000,
+  OPERATOR = /[&|~]|(^|[\s()])(and|or|not)([\s()]|$)/i;
 const GLASS = 'M11 4a7 7 0 1 0 .01 0zM16 16l5 5',
   PICTURE = 'M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.500 9a1 1 0 1 0 .01 0';
 
-/** createSearch({kind, sources, source, onSearch(asked), onClear(), onSource(name | null)}) -> {node, set(asked, {isBusy, card}), say(words), listenForFiles(root)}. */
+/** createSearch({kind, sources, source, onSearch(asked), onClear(), onSource(name | null)}) -> {node, line, set(asked, {isBusy, card, formula}), refuse(asked, why), say(words), listenForFiles(root)}. */
 export function createSearch({ kind, sources = [], source = null, onSearch, onClear, onSource }) {
   const isImage = kind === 'image';
   const field = el('input', {
@@ -31,6 +33,7 @@ export function createSearch({ kind, sources = [], source = null, onSearch, onCl
     [['', t('explore.search.by.ours')], ...sources.map(name => [name, t('explore.search.by.name', { name })])].map(([value, words]) =>
       el('option', { value, selected: value === (source ?? '') }, words)));
   const said = el('span', { class: 'pl-hidden', role: 'status' });
+  const line = el('p', { class: 'pl-find-line', role: 'status', hidden: true, dataset: { testid: 'search-line' } });
   const node = el('form', { class: 'pl-find', role: 'search', onsubmit: e => { e.preventDefault(); const text = field.value.trim(); if (
           text) onSearch({ text });
         else onClear(); } },
@@ -43,8 +46,9 @@ export function createSearch({ kind, sources = [], source = null, onSearch, onCl
     onSearch({ file: one });
   }
 
-  function set(asked, { isBusy = false, card = null } = {}) {
+  function set(asked, { isBusy = false, card = null, formula = '' } = {}) {
     node.classList.toggle('is-busy', isBusy);
+    tell(asked, formula ? sentence('explore.search.formula', { formula: el('b', {}, formula) }) : []);
     clear.hidden = !asked;
     by.hidden = !sources.length || asked?.sample === undefined;
     if (asked?.text !== undefined && field.value !== asked.text) field.value = asked.text;
@@ -59,6 +63,20 @@ export function createSearch({ kind, sources = [], source = null, onSearch, onCl
         .length }) : t('explore.search.like', { name: card?.name.split('/').at(-1) ?? '' });
     like.replaceChildren(...[src ? el('img', { src, alt: '', width: 24, height: 24 }) : null, el('span', { class: 'pl-cut', title: words },
       words)].filter(Boolean));
+  }
+  function tell(asked, words, { isRefusal = false } = {}) {
+    line.hidden = !words.length;
+    line.classList.toggle('is-refusal', isRefusal);
+    if (line.hidden) return line.replaceChildren();
+    line.replaceChildren(el('span', {}, words), el('button', { type: 'button', class: 'pl-link', dataset: { testid: 'search-as-words' },
+      onclick: () => onSearch({ text: asked.text, isWords: true }) }, t('explore.search.aswords')));
+  }
+  /** Says why a text could not be searched for as a formula; false where it does not look like one. */
+  function refuse(asked, why) {
+    if (asked.text === undefined || asked.isWords || !OPERATOR.test(asked.text)) return false;
+    set(asked);
+    tell(asked, [why], { isRefusal: true });
+    return true;
   }
   /** Pictures dropped anywhere on the page, or pasted, are searched for. */
   function listenForFiles(root) {
@@ -76,5 +94,5 @@ export function createSearch({ kind, sources = [], source = null, onSearch, onCl
         take(one); } }, document);
     onRemoved(root, () => { if (shown) URL.revokeObjectURL(shown); });
   }
-  return { node, set, say: words => { said.textContent = words; }, listenForFiles };
+  return { node, line, set, refuse, say: words => { said.textContent = words; }, listenForFiles };
 }
