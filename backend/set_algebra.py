@@ -133,7 +133,7 @@ def chances(board: Board, formula: Formula) -> Float[np.ndarray, " n"]:
     """
     labels = labels_of(formula)
     columns = np.array([board.column_named[name] for name in labels], np.int64)
-    known = board.encoded[:, None] & ~np.isnan(board.logits[:, columns])
+    known = ~np.isnan(board.logits[:, columns])
     table = np.where(known, views.chances(board, columns=columns), np.nan).astype(np.float64)
     place = {board.labels[column].id: at for at, column in enumerate(columns)}
     for (sample, label), correction in board.verdicts.items():
@@ -268,7 +268,8 @@ class _Reader:
             return Named(label)
         near, some = self._known.nearest(token.text), self._known.some()
         if near:
-            hint = f"the nearest are {', '.join(map(_written, near))}"
+            verb = "is" if len(near) == 1 else "are"
+            hint = f"the nearest {verb} {', '.join(map(_written, near))}"
         elif some:
             hint = f"there are {', '.join(map(_written, some))}"
         else:

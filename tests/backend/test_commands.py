@@ -288,7 +288,7 @@ def test_bad_files_and_values_are_one_sentence(made: Call, tmp_path: Path) -> No
         (("explain", "p", "a", "b", "--out", "x.npz"), "several samples go into a folder"),
         (("search", "p", "--text", "x", "--sample", "a"), "not by text and sample"),
         (("search", "p", "--text", "x", "--query", "animal"), "not by text and query"),
-        (("search", "p", "--query", "animal & fod"), "'fod' at character 10; the nearest are food"),
+        (("search", "p", "--query", "animal & fod"), "'fod' at character 10; the nearest is food"),
         (("search", "p", "--query", "(animal | food"), "'(' at character 1 is never closed"),
         (
             ("search", "p", "--text", "x", "--region", "0,0,1,1"),

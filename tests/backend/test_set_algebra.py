@@ -94,10 +94,10 @@ def test_what_binds_stronger_is_seen() -> None:
         ("cat not dog", "& (and) or | (or) is missing before 'not' at character 5"),
         ("(cat (dog))", "& (and) or | (or) is missing before '(' at character 6"),
         ('cat | "dog', "the quote '\"' at character 7 is never closed"),
-        ("cat & dgo", "there is no label 'dgo' at character 7; the nearest are dog"),
+        ("cat & dgo", "there is no label 'dgo' at character 7; the nearest is dog"),
         (
             "salt & cat",
-            "there is no label 'salt' at character 1; the nearest are \"salt & pepper\"",
+            "there is no label 'salt' at character 1; the nearest is \"salt & pepper\"",
         ),
         ("cat & zebra", "there is no label 'zebra' at character 7; there are cat, dog, red car"),
         ("<b>cat</b> | cat", "there is no label '<b>cat</b>' at character 1"),
@@ -141,6 +141,7 @@ def test_case_helps_only_where_it_leaves_one_label() -> None:
         ("(cat and dog", True),
         ("a cat and a dog", False),
         ("not a cat", False),
+        ("cat and the mouse", False),
         ("cat", False),
         ("rock and roll", False),
         ("salt & pepper", False),  # a label's name alone
@@ -225,7 +226,7 @@ def test_only_one_thing_is_searched_for(bench: api.Workbench) -> None:
         bench.search(query="animal & food", region=(0, 0, 1, 1))
     with pytest.raises(BadInputError, match="search it by a sample"):
         bench.search(query="animal & food", vectors="others")
-    with pytest.raises(BadInputError, match="no label 'fod' at character 10; the nearest are food"):
+    with pytest.raises(BadInputError, match="no label 'fod' at character 10; the nearest is food"):
         bench.search(query="animal & fod")
     assert bench.formula("food and not Animal") == "food & ~animal"
     assert bench.formula("bread and butter") == ""

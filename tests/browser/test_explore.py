@@ -267,7 +267,7 @@ def test_a_formula_is_answered_by_algebra_and_says_so(explore: Callable[..., Any
     box.fill("food & anmial")
     page.keyboard.press("Enter")
     page.locator(".pl-find-line.is-refusal").wait_for()
-    assert "no label 'anmial' at character 8; the nearest are animal" in line.inner_text()
+    assert "no label 'anmial' at character 8; the nearest is animal" in line.inner_text()
     assert page.locator("[data-scope=results]").count() == 0
     page.get_by_test_id("search-as-words").click()
     page.wait_for_selector("[data-scope=results]")

@@ -114,7 +114,7 @@ def test_a_program_labels(robot: Any, home: api.Settings) -> None:
         ("export", {"format": "../../etc"}, "unknown format"),
         ("search", {"text": "a late bus", "sample": "notes0"}, "not by text and sample"),
         ("search", {"text": "a late bus", "query": "food"}, "not by text and query"),
-        ("search", {"query": "food & trasnport"}, "the nearest are transport"),
+        ("search", {"query": "food & trasnport"}, "the nearest is transport"),
         ("search", {"sample": "notes0", "region": "left"}, "a region is x,y,width,height"),
         ("search", {"text": "a late bus", "region": "0,0,1,1"}, "name one of them"),
         ("evaluate", {"split": "moon"}, "moon"),

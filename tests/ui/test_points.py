@@ -251,7 +251,7 @@ def test_a_query_is_a_formula_or_words(web: TestClient, bench: api.Workbench) ->
         ("/pl/api/search", 400, "search by text or by a sample"),
         ("/pl/api/search?text=cat&sample=1", 400, "search by text or by a sample"),
         ("/pl/api/search?text=cat&query=food", 400, "search by text or by a sample"),
-        ("/pl/api/search?query=food%26anmial", 400, "'anmial' at character 6; the nearest are an"),
+        ("/pl/api/search?query=food%26anmial", 400, "'anmial' at character 6; the nearest is an"),
         ("/pl/api/search?query=(food|animal", 400, "'(' at character 1 is never closed"),
         ("/pl/api/search?sample=424242", 404, "424242"),
         ("/pl/api/points?by=label", 400, "say which label"),

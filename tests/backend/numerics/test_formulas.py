@@ -113,7 +113,7 @@ def _parity(num: int) -> int:
 
 
 @pytest.mark.parametrize(
-    ("formula", "names"), [(A, "a"), (Every((C, Negation(A), C)), "ca"), (Either((B, A, B)), "ba")]
+    ("formula", "names"), [(A, "a"), (Every((C, Negation(A), A)), "ca"), (Either((B, C, B)), "bc")]
 )
 def test_labels_are_named_once_as_they_are_written(formula: Formula, names: str) -> None:
     assert labels_of(formula) == list(names)
