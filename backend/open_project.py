@@ -405,12 +405,12 @@ class OpenProject:
         if self.kind != Kind.IMAGE and text is None:
             raise BadInputError("this project holds texts; search it by text or by a sample")
         source = image if sample is None else self.store.media.path(self.sample(sample))
-        query = query_vector(self.pipeline.encoder, text=text, image=source, region=region)
+        vector = query_vector(self.pipeline.encoder, text=text, image=source, region=region)
         board = self.board
-        hits = self.live.finder.nearest(board, query, k)
+        hits = self.live.finder.nearest(board, vector, k)
         fingerprint = self.pipeline.encoder.fingerprint
         return [
-            replace(hit, parts=matching_parts(self._parts_of(board, hit, fingerprint), query))
+            replace(hit, parts=matching_parts(self._parts_of(board, hit, fingerprint), vector))
             for hit in hits
         ]
 
