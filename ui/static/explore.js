@@ -469,7 +469,7 @@ class Explore {
   wire() {
     const { root } = this;
     helpKeys(t('page.explore'), [['L B M', 'tools'], ['+ - 0', 'zoom'], ['← → ↑ ↓', 'walk'], ['Space', 'choose'], ['Enter', 'open'], [
-      'Ctrl A', 'all'], ['Escape', 'clear'], ['U', 'undo']].map(([key, what]) => [key, t(`explore.key.${what}`)]));
+      'Ctrl A', 'all'], ['Escape', 'clear'], ['U', 'undo'], ['& | ~ ( )', 'formula']].map(([key, what]) => [key, t(`explore.key.${what}`)]));
     listen(root, 'pl:undo', () => this.undo());
     listen(root, 'pl:search', event => {
       event.preventDefault(); // found in place: the bar would load the page again
