@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -199,8 +200,6 @@ def test_the_score_is_the_chance_with_verdicts_as_facts(bench: api.Workbench) ->
 def test_calibrated_chances_count_and_the_unencoded_is_found_by_verdicts(
     bench: api.Workbench,
 ) -> None:
-    from dataclasses import replace
-
     board = bench.board
     probabilities, pooled = board.probabilities.copy(), board.pooled.copy()
     logits = board.logits.copy()
