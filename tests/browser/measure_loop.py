@@ -26,8 +26,9 @@ from backend.bench.lanes import DECIDED, LABELS, PACKS, commonest
 from backend.bench.multi_lane import NAME
 from backend.pipeline import Pipeline, load_encoder
 from backend.recipes import load_recipe
-from tests.browser.measure_label import PAINTED, READY, say
+from tests.browser.measure_label import PAINTED, say
 from tests.browser.serving import desk_page, served
+from tests.browser.waits import LABEL_READY
 from ui.app import build_app
 
 ANSWER = f"""async k => {{ {PAINTED}
@@ -77,7 +78,7 @@ def answer_all(settings: api.Settings, rounds: int, shape: str) -> None:
     app = build_app(settings, default_project="many")
     with served(app) as base, desk_page() as page:
         page.goto(f"{base}/?project=many")
-        page.wait_for_selector(READY, timeout=180_000)
+        page.wait_for_selector(LABEL_READY, timeout=180_000)
         page.wait_for_timeout(5000)
         figures = [answered(page, number) for number in range(rounds)]
     say(f"answer -> suggestions of the next version painted, {shape}", figures[1:])

@@ -104,7 +104,7 @@ def test_every_number_opens_its_samples(looked_at: str, open_page: Callable[...,
     page = open_page(looked_at + "/learn?split=val#evaluation")
     ready(page)
     told = page.get_by_test_id("eval-how").inner_text()
-    assert "50 samples" in told
+    assert "samples: 50" in told
     assert "without a verdict are left out" in told, "the choice is named"
     rows = page.get_by_test_id("eval-label")
     assert rows.count() == len(THINGS) + 1

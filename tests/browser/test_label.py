@@ -229,19 +229,19 @@ def test_enter_keeps_only_what_was_said_if_a_person_wants_it_so(open_label):
     page.locator(f'{CHIP}[data-label="{label}"]').click()
     page.keyboard.press("Enter")
     second = wait_other(page, first)
-    wait_saved(page)
+    saved(page)
     assert in_backend(page, first, "yes") == [label]
     assert len(page.bench.verdicts([first])[first]) == len(before) + 1
 
     page.reload()
-    page.wait_for_selector(READY)
+    page.wait_for_selector(LABEL_READY)
     assert page.get_by_test_id("accept-touched").is_checked()
     page.get_by_test_id("accept-touched").uncheck()
     page.goto(f"{page.base}&sample={second}")
-    page.wait_for_selector(READY)
+    page.wait_for_selector(LABEL_READY)
     page.keyboard.press("Enter")
     wait_other(page, second)
-    wait_saved(page)
+    saved(page)
     assert len(page.bench.verdicts([second])[second]) == len(page.bench.labels())
 
 
