@@ -13,24 +13,9 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from backend import api
-from ui.app import _say, build_app
+from ui.app import ROUTES, _say, build_app
 from ui.auth import Accounts, hash_password, hash_token
 from ui.context import Context
-from ui.routes import (
-    audits,
-    certainty,
-    evaluation,
-    exports,
-    imports,
-    items,
-    jobs,
-    media,
-    packs,
-    people,
-    points,
-    projects,
-    removed,
-)
 
 ORIGIN = "http://127.0.0.1"
 TOKEN = "a-token-of-the-tests"
@@ -82,21 +67,7 @@ def routes_only(settings: api.Settings, **options: Any) -> FastAPI:
     context = Context(settings, **options)
     app = FastAPI()
     app.add_exception_handler(api.PatchlaneError, _say)
-    for routes in (
-        audits,
-        certainty,
-        evaluation,
-        exports,
-        imports,
-        items,
-        jobs,
-        media,
-        packs,
-        people,
-        points,
-        projects,
-        removed,
-    ):
+    for routes in ROUTES:
         app.include_router(routes.router(context))
     app.router.on_shutdown.append(context.close)
     return app
