@@ -296,6 +296,10 @@ def test_what_a_closed_tab_kept_is_sent_by_the_next_one(open_label):
     page.keyboard.press("1")
     page.wait_for_selector('[data-testid="save-state"][data-state="offline"]')
     again = page.context.new_page()
+    # pages that send nothing do not call it saved
+    again.goto(page.base.replace("/?", "/data?"))
+    again.wait_for_selector('[data-testid="save-state"][data-state="waiting"]')
+    assert "1 not sent yet" in again.get_by_test_id("save-state").inner_text()
     again.goto(f"{page.base}&sample={sample}")
     again.wait_for_selector(LABEL_READY)
     again.wait_for_selector(f'{CHIP}[data-key="1"][data-verdict="yes"]')

@@ -154,16 +154,25 @@ function showVersion(node, facts) {
   node.title = `${t('bar.version.what')} ${learned}`;
 }
 
+/** How many actions this browser keeps because no server has answered for them. */
+function unsent() {
+  try { return Object.keys(localStorage).filter(key => key.startsWith('patchlane-outbox:')).length; } catch { return 0; }
+}
+
 // ---- saved state ---------------------------------------------------------------------------
 
 function wireSaved(root, node) {
-  const draw = ({ state, pending }) => {
+  let told = { state: 'saved', pending: 0 };
+  const draw = () => {
+    // Only the Label page sends: elsewhere what it left behind in this browser is not saved yet.
+    const left = told.state === 'saved' ? unsent() : 0, state = left ? 'waiting' : told.state, pending = left || told.pending;
     node.dataset.state = state;
     const words = t(`saved.${state}`, { n: pending }), more = state === 'offline' ? ` ${t('saved.offline.more')}` : '';
     node.replaceChildren(words, el('span', { class: 'pl-saved-more' }, more));
     node.title = t(`saved.${state}.what`);
   };
-  listen(root, 'pl:saved', event => draw(event.detail));
+  listen(root, 'pl:saved', event => { told = event.detail; draw(); });
+  listen(root, 'storage', draw);
 }
 
 // ---- search --------------------------------------------------------------------------------
