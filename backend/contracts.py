@@ -403,9 +403,16 @@ class Index(Protocol):
     def remove(self, ids: Int[np.ndarray, " n"]) -> None: ...
 
     def search(
-        self, queries: Float[np.ndarray, "q d"], k: int
+        self,
+        queries: Float[np.ndarray, "q d"],
+        k: int,
+        *,
+        within: Int[np.ndarray, " m"] | None = None,
     ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
-        """Ids and cosine similarities, best first; fewer columns if fewer are stored."""
+        """Ids and cosine similarities, best first; fewer columns if fewer are stored.
+
+        Only the ids of `within` are looked at; None means all, and ids not stored are passed over.
+        """
         ...
 
 

@@ -64,14 +64,20 @@ class Finder:
             self._stored = now
 
     def nearest(
-        self, board: Board, vector: Float[np.ndarray, " d"], k: int, *, leave_out: int | None = None
+        self,
+        board: Board,
+        vector: Float[np.ndarray, " d"],
+        k: int,
+        *,
+        leave_out: int | None = None,
+        within: Int[np.ndarray, " m"] | None = None,
     ) -> list[Hit]:
-        """The k most similar samples, best first."""
+        """The k most similar samples, of those of `within` if it is given, best first."""
         with self._lock:
             wanted = k + (leave_out is not None)
             if not self._stored or wanted < 1:
                 return []
-            ids, scores = self._index.search(vector[None].astype(np.float32), wanted)
+            ids, scores = self._index.search(vector[None].astype(np.float32), wanted, within=within)
         hits = [
             Hit(int(i), board.samples[board.row_of[int(i)]].name, float(score))
             for i, score in zip(ids[0], scores[0], strict=True)
@@ -79,7 +85,14 @@ class Finder:
         ]
         return hits[:k]
 
-    def like(self, board: Board, ids: Sequence[int], k: int) -> list[Hit]:
+    def like(
+        self,
+        board: Board,
+        ids: Sequence[int],
+        k: int,
+        *,
+        within: Int[np.ndarray, " m"] | None = None,
+    ) -> list[Hit]:
         """What is like the mean of several samples; without these samples."""
         rows = [board.row_of[i] for i in ids if i in board.row_of]
         rows = [row for row in rows if board.encoded[row]]
@@ -87,7 +100,7 @@ class Finder:
             return []
         mean = board.pooled[rows].mean(axis=0)
         mean /= max(float(np.linalg.norm(mean)), 1e-12)
-        hits = self.nearest(board, mean, k + len(rows))
+        hits = self.nearest(board, mean, k + len(rows), within=within)
         return [hit for hit in hits if hit.sample not in set(ids)][:k]
 
     # --- map ---------------------------------------------------------------------------------
@@ -189,8 +202,11 @@ def nearest_brought(
     k: int,
     *,
     source: str,
+    within: Int[np.ndarray, " n"] | None = None,
 ) -> list[Hit]:
     """The samples most like one by cosine of vectors that another model made, itself left out.
+
+    Only those whose ids are in `within` are looked at; None means all.
 
     Raises:
         NotFoundError: the other model has no vector of the sample.
@@ -200,7 +216,8 @@ def nearest_brought(
         raise NotFoundError(f"{source} brought no vector for {sample.name}")
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     similar = unit @ unit[at[0]]
-    order = [i for i in np.argsort(-similar, kind="stable") if ids[i] != sample.id][:k]
+    is_asked = (ids != sample.id) & (True if within is None else np.isin(ids, within))
+    order = [i for i in np.argsort(-similar, kind="stable") if is_asked[i]][:k]
     return [
         Hit(int(ids[i]), board.samples[board.row_of[int(ids[i])]].name, float(similar[i]))
         for i in order

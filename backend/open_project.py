@@ -329,26 +329,37 @@ class OpenProject:
             board, learned = self.board, self.learned
         return score_unseen(self.pipeline, board, learned, self.live.room, samples)
 
-    def neighbours(self, sample: int | str, k: int = 8, *, vectors: str | None = None) -> list[Hit]:
+    def neighbours(
+        self,
+        sample: int | str,
+        k: int = 8,
+        *,
+        vectors: str | None = None,
+        within: Sequence[int] | None = None,
+    ) -> list[Hit]:
         """The samples most like this one, itself left out.
 
         Args:
             sample: id or name.
             k: the most to return.
             vectors: by the vectors of another model that were imported under this name.
+            within: look at the samples with these ids only.
 
         Raises:
             NotFoundError: the sample is unknown, or has no vector of that name.
         """
         found = self.sample(sample)
+        among = None if within is None else np.asarray(within, np.int64)
         if vectors is not None:
             ids, brought = self.store.brought_vectors.get(vectors)
-            return nearest_brought(self.board, found, ids, brought, k, source=vectors)
+            return nearest_brought(self.board, found, ids, brought, k, source=vectors, within=among)
         board = self.board
         row = board.row_of.get(found.id)
         if row is None or not board.encoded[row]:
             return []
-        return self.live.finder.nearest(board, board.pooled[row], k, leave_out=found.id)
+        return self.live.finder.nearest(
+            board, board.pooled[row], k, leave_out=found.id, within=among
+        )
 
     def search(
         self,
@@ -362,6 +373,7 @@ class OpenProject:
         query: str | None = None,
         k: int = 25,
         who: str | None = None,
+        within: Sequence[int] | None = None,
     ) -> list[Hit]:
         """Search by text, by a picture from anywhere, by samples or by a formula over labels.
 
@@ -376,6 +388,7 @@ class OpenProject:
                 hit's score is the chance that it is true.
             k: the most hits to return.
             who: a query takes for facts only the verdicts that this person may see.
+            within: look at the samples with these ids only, as those that a filter leaves.
 
         Raises:
             BadInputError: nothing to search for was said, or several things, or this project
@@ -389,15 +402,19 @@ class OpenProject:
             raise BadInputError(f"search by one thing at a time, not by {' and '.join(asked)}")
         if region is not None and asked not in (["image"], ["sample"]):
             raise BadInputError("a region is a part of an image or of a sample; name one of them")
+        among = None if within is None else np.asarray(within, np.int64)
         if query is not None and vectors is None:
             board = self.people.board_of(who)
-            return set_algebra.most_probable(board, set_algebra.parse(query, board.labels), k)
+            formula = set_algebra.parse(query, board.labels)
+            return set_algebra.most_probable(board, formula, k, within=among)
         if like:
-            return self.live.finder.like(self.board, [self.sample(i).id for i in like], k)
+            ids = [self.sample(i).id for i in like]
+            return self.live.finder.like(self.board, ids, k, within=among)
         if sample is not None and region is None:
             found = self.sample(sample)
             self_hit = Hit(found.id, found.name, 1.0)
-            return [self_hit, *self.neighbours(found.id, k - 1, vectors=vectors)][:k]
+            others = self.neighbours(found.id, k - 1, vectors=vectors, within=within)
+            return [self_hit, *others][:k]
         if vectors is not None:
             raise BadInputError(f"{vectors!r} holds vectors of samples only; search it by a sample")
         if text is None and image is None and sample is None:
@@ -407,7 +424,7 @@ class OpenProject:
         source = image if sample is None else self.store.media.path(self.sample(sample))
         vector = query_vector(self.pipeline.encoder, text=text, image=source, region=region)
         board = self.board
-        hits = self.live.finder.nearest(board, vector, k)
+        hits = self.live.finder.nearest(board, vector, k, within=among)
         fingerprint = self.pipeline.encoder.fingerprint
         return [
             replace(hit, parts=matching_parts(self._parts_of(board, hit, fingerprint), vector))

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from backend import views
 from backend.board import Board
@@ -143,13 +143,16 @@ def chances(board: Board, formula: Formula) -> Float[np.ndarray, " n"]:
     return formulas.chance(formula, labels, table)
 
 
-def most_probable(board: Board, formula: Formula, k: int) -> list[Hit]:
-    """The samples for which the formula is most probable, ties by id.
+def most_probable(
+    board: Board, formula: Formula, k: int, *, within: Int[np.ndarray, " m"] | None = None
+) -> list[Hit]:
+    """The samples (of the ids in `within`) for which the formula is most probable, ties by id.
 
     Those for which it is certainly false, or not known yet, are no results.
     """
     found = chances(board, formula)
-    rows = np.flatnonzero(found > 0)
+    is_asked = True if within is None else np.isin(board.ids, within)
+    rows = np.flatnonzero((found > 0) & is_asked)
     best = rows[np.lexsort((board.ids[rows], -found[rows]))][: max(k, 0)]
     return [Hit(int(board.ids[r]), board.samples[r].name, float(found[r])) for r in best]
 

@@ -17,6 +17,7 @@
                                                 `pair_filters`, and `Evaluator.matching`, which
                                                 answers it
     agreement:LABEL:WHAT  voice:WHAT:WHO        what several people said; see `agreeing`
+    formula:cat & ~dog                          the formula over labels is more probable than not
 
 Values of one key go together with "or", keys with "and"; each `judged` stands alone and counts what
 all before it leave. A label may also be given by its name; Explore writes its id, which a new name
@@ -32,7 +33,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from backend import agreeing, pair_filters
+from backend import agreeing, pair_filters, set_algebra
 from backend.board import Board
 from backend.errors import BadInputError, NotFoundError
 from backend.pair_filters import JUDGED
@@ -52,7 +53,18 @@ FLAGS = ("held-back", "complete", "misses", "alarms")
 CERTAIN = ("answered", "wrong", "left", "complete")
 CLAIMS = ("kept", "broken")
 DRAWER = (*ANSWERS, "counted")
-SAYINGS = ("said", "chance", "misses", "alarms", "certain", "claim", "width", "drawer", JUDGED)
+SAYINGS = (
+    "said",
+    "chance",
+    "formula",
+    "misses",
+    "alarms",
+    "certain",
+    "claim",
+    "width",
+    "drawer",
+    JUDGED,
+)
 """Filters that follow what the model says now."""
 MOST_SOURCE = 80
 
@@ -132,7 +144,7 @@ def parse_conditions(
 
 def _read(text: str, id_of: Callable[[str], int] | None) -> tuple[str | int, str]:
     kind, _, rest = text.partition(":")
-    if kind in ("split", "source"):
+    if kind in ("split", "source") or (kind == "formula" and rest.strip()):
         return kind, rest
     if kind == "meta" and ":" in rest:
         key, _, value = rest.partition(":")
@@ -162,7 +174,8 @@ def _read(text: str, id_of: Callable[[str], int] | None) -> tuple[str | int, str
         f"the filter {text!r} cannot be read; use split:val, source:NAME, meta:KEY:VALUE, "
         "label:ID:yes, said:ID:yes, chance:ID:0.2:0.4, held-back:yes, complete:yes, misses:yes, "
         "alarms:yes, certain:0.9:wrong, claim:0.9:broken, width:0.9:2, width:0.9:1+, "
-        "drawer:counted, judged:masked:any:wrong, agreement:any:disputed or voice:given:NAME"
+        "drawer:counted, judged:masked:any:wrong, agreement:any:disputed, voice:given:NAME or "
+        "formula:cat & ~dog"
     )
 
 
@@ -239,6 +252,7 @@ def matching(
 
     Raises:
         NotFoundError: a condition names a label that is not there.
+        BadInputError: a formula cannot be read, or names what is no label.
     """
     keep = np.ones(len(board.samples), bool)
     for condition in conditions:
@@ -341,10 +355,20 @@ def _matches(
             return told.is_known[:, column] & _answered(said, values)
         case "chance":
             return _likely(board, condition, claims())
+        case "formula":
+            return _holds(board, values)
         case "agreement" | "voice":
             return agreeing.matching(board, str(condition.key), values)
         case _:
             return _answered(_mistaken(board, condition.kind, claims()), values)
+
+
+def _holds(board: Board, formulas: Sequence[str]) -> Bool[np.ndarray, " n"]:
+    """Where one of the formulas is more probable than not; a verdict counts as certain."""
+    keep = np.zeros(len(board.samples), bool)
+    for text in formulas:
+        keep |= set_algebra.chances(board, set_algebra.parse(text, board.labels)) > 0.5
+    return keep
 
 
 def _likely(board: Board, condition: Condition, told: Claims) -> Bool[np.ndarray, " n"]:

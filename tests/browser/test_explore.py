@@ -234,7 +234,7 @@ def test_search_shows_results_and_opens_one(explore: Callable[..., Any]) -> None
     assert page.locator("img[src=x]").count() == 0
     # looking at it shows it, opening it leads to Label
     page.locator("[data-testid=result][data-sample=t00]").click()
-    page.locator(".pl-look-text").wait_for()
+    page.locator(".pl-glance-text").wait_for()
     page.locator("[data-testid=result][data-sample=t00]").dblclick()
     page.wait_for_url("**/?*sample=*")
 
@@ -285,6 +285,97 @@ def test_a_formula_is_answered_by_algebra_and_says_so(explore: Callable[..., Any
     assert ("as=words" in page.url, line.is_visible()) == (False, False)
 
 
+def test_a_formula_becomes_a_filter_of_all_it_holds_for(explore: Callable[..., Any]) -> None:
+    page = explore("&query=food%20%26%20~animal")
+    first_results(page, 1)
+    likely = [hit for hit in page.bench.search(query="food & ~animal", k=100) if hit.score > 0.5]
+    page.get_by_test_id("search-as-filter").click()
+    page.wait_for_selector(f"[data-scope=all]:has-text('{len(likely)}')")
+    assert page.locator(".pl-x-chips").inner_text().startswith("food & ~animal")
+    assert page.locator("[data-scope=results]").count() == 0
+
+
+def test_an_address_with_labels_that_are_gone_opens_all_the_same(
+    explore: Callable[..., Any],
+) -> None:
+    page = explore("&filter=label%3A4242%3Ayes,split%3Atrain&colour=label:4242&order=label")
+    map_ready(page)
+    assert "no label has the id 4242" in page.locator(".pl-toast").inner_text()
+    page.wait_for_function("() => !location.search.includes('4242')")
+    assert page.locator(".pl-x-chips .pl-chip").count() == 1
+    assert "split%253Atrain" in page.url
+    page.expected.append("404")
+
+
+def test_a_search_that_fails_shows_nothing_of_the_one_before(explore: Callable[..., Any]) -> None:
+    page = explore("&query=fresh+bread")
+    first_results(page, 3)
+    page.route("**/pl/api/search?*", lambda route: route.fulfill(status=503, json={"detail": "no"}))
+    page.expected.append("503")
+    page.locator("[data-testid=explore-search]").fill("a cat")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-scope=results]", state="detached")
+    assert page.locator("[data-testid=result]").count() == 0
+
+
+def test_what_is_looked_at_covers_nothing_of_the_selection(explore: Callable[..., Any]) -> None:
+    page = explore()
+    map_ready(page)
+    page.locator("[data-testid=tile][data-sample=t01]").click(modifiers=["Control"])
+    page.wait_for_selector("[data-testid=selection][data-count='1']")
+    page.locator(".pl-glance h2", has_text="t01").wait_for()
+    looked, chosen = (
+        page.locator(css).bounding_box() for css in (".pl-glance", "[data-testid=selection]")
+    )
+    assert looked["y"] + looked["height"] <= chosen["y"]
+
+
+def test_pruning_a_selection_keeps_the_place_and_escape_can_be_taken_back(
+    explore: Callable[..., Any],
+) -> None:
+    page = explore()
+    map_ready(page)
+    page.locator(".pl-grid").focus()
+    page.keyboard.press("Control+a")
+    page.wait_for_selector("[data-testid=selection][data-count='46']")
+    page.locator("[data-scope=chosen]").click()
+    page.wait_for_function("() => document.querySelector('.pl-grid').scrollHeight > 900")
+    page.locator(".pl-grid").evaluate("grid => { grid.scrollTop = 500; }")
+    tile = page.locator("[data-testid=tile][data-k='20'][data-sample]")
+    tile.wait_for()
+    name = tile.get_attribute("data-sample")
+    before = page.locator(".pl-grid").evaluate("grid => grid.scrollTop")
+    tile.click(modifiers=["Control"])
+    page.wait_for_selector("[data-testid=selection][data-count='45']")
+    assert page.locator(".pl-grid").evaluate("grid => grid.scrollTop") == before
+    # the tile is still there to be chosen again
+    assert tile.get_attribute("data-sample") == name
+    assert tile.get_attribute("aria-selected") == "false"
+    page.keyboard.press("Escape")
+    page.wait_for_selector("[data-testid=selection][data-count='0']")
+    page.locator(".pl-toast button", has_text="Select again").click()
+    page.wait_for_selector("[data-testid=selection][data-count='45']")
+
+
+def test_verdicts_that_find_no_server_arrive_when_it_is_back(explore: Callable[..., Any]) -> None:
+    page = explore()
+    map_ready(page)
+    page.expected.append("ERR_")
+    page.locator("[data-testid=tile][data-sample=t01]").click(modifiers=["Control"])
+    page.wait_for_selector("[data-testid=selection][data-count='1']")
+    page.locator(".pl-shared-row[data-label=food] input").check()
+    page.route("**/pl/api/bulk*", lambda route: route.abort())
+    page.get_by_test_id("bulk-yes").click()
+    page.wait_for_selector("[data-testid=save-state][data-state=offline]")
+    assert page.bench.verdicts() == {}
+    page.unroute("**/pl/api/bulk*")
+    page.locator(".pl-toast", has_text="food on 1 samples").wait_for()
+    saved(page)
+    assert page.bench.verdicts() == {
+        page.bench.sample("t01").id: {page.bench.label("food").id: api.Verdict.YES}
+    }
+
+
 def test_no_to_all_stores_no_and_nothing_else(explore: Callable[..., Any]) -> None:
     page = explore()
     map_ready(page)
@@ -315,10 +406,10 @@ def test_a_click_on_the_map_shows_the_sample_and_the_keyboard_reaches_all(
     page.mouse.move(*spot, steps=5)
     page.locator(".pl-hover").wait_for()
     page.mouse.click(*spot)
-    page.locator(".pl-look").wait_for()
-    shown = page.locator(".pl-look h2").inner_text()
+    page.locator(".pl-glance").wait_for()
+    shown = page.locator(".pl-glance h2").inner_text()
     near = page.bench.sample(shown)
-    assert page.locator(".pl-look-text").inner_text() == near.text
+    assert page.locator(".pl-glance-text").inner_text() == near.text
     assert page.locator("[data-testid=open]").get_attribute("href").endswith(f"sample={near.id}")
     # the grid is the list beside the map: arrows walk it, space selects, Enter opens
     page.locator(".pl-grid").focus()

@@ -40,6 +40,22 @@ def test_equals_brute_force(index, stored):
         np.testing.assert_allclose(cosine[row], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("k", [1, 9, 30, 60])
+def test_within_is_a_search_of_those_alone(index, stored, k):
+    ids, vectors = stored
+    index.add(ids, vectors)
+    among = np.random.default_rng(2).permutation(200)[:40]
+    queries = np.random.default_rng(1).normal(size=(7, 16)).astype(np.float32)
+    within = np.concatenate([ids[among], [-3, 5_000]])  # and some that are not stored
+    found, cosine = index.search(queries, k, within=within)
+    assert found.shape == (7, min(k, 40))
+    for row, query in enumerate(queries):
+        expected_ids, expected = brute_force(ids[among], vectors[among], query, k)
+        np.testing.assert_array_equal(found[row], expected_ids)
+        np.testing.assert_allclose(cosine[row], expected, atol=1e-6)
+    assert index.search(queries, k, within=np.zeros(0, np.int64))[0].shape == (7, 0)
+
+
 def test_a_stored_vector_finds_itself_at_distance_zero(index, stored):
     ids, vectors = stored
     index.add(ids, vectors)
@@ -88,6 +104,9 @@ def test_of_equal_ones_the_lower_id_comes_first_however_they_were_added(index, s
     order = sorted(range(40), key=lambda at: (-cosine[at], ids[at]))
     for k in (1, 3, 8, 11, 39, 40, 50):
         assert index.search(query, k)[0][0].tolist() == ids[order][:k].tolist()
+        few = [at for at in order if ids[at] % 2]
+        odd = index.search(query, k, within=ids[ids % 2 == 1])[0][0]
+        assert odd.tolist() == ids[few][:k].tolist()
 
 
 def test_fewer_columns_if_fewer_are_stored(index, stored):

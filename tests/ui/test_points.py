@@ -217,6 +217,62 @@ def test_search_by_words_finds_and_marks_the_words(web: TestClient, bench: api.W
     )
 
 
+def test_a_search_looks_among_what_the_filters_leave(web: TestClient, bench: api.Workbench) -> None:
+    """Whatever is asked, k=1 gives the best of the filtered and not the best of all."""
+    val = {sample.id for sample in bench.samples() if str(sample.split) == "val"}
+    ids = ids_of(bench)
+    asked: list[dict[str, object]] = [
+        {"text": "cat"},
+        {"query": "food & ~animal"},
+        {"sample": next(i for i in val)},
+    ]
+    for one in asked:
+        everything = web.get("/pl/api/search", params={**one, "k": 100}).json()["hits"]
+        first = next(hit for hit in everything if hit["sample"] in val)
+        (best,) = web.get("/pl/api/search", params={**one, "k": 1, "filter": "split:val"}).json()[
+            "hits"
+        ]
+        assert best == first
+    seeds = [ids["t06"], ids["t07"]]
+    everything = web.post("/pl/api/search", json={"ids": seeds}, params={"k": 100}).json()["hits"]
+    within = [hit for hit in everything if hit["sample"] in val]
+    params = {"k": 2, "filter": "split:val"}
+    found = web.post("/pl/api/search", json={"ids": seeds}, params=params).json()["hits"]
+    assert [hit["sample"] for hit in found] == [hit["sample"] for hit in within[:2]]
+
+
+def test_a_formula_is_a_filter_that_leaves_all_it_holds_for(
+    web: TestClient, bench: api.Workbench
+) -> None:
+    ids = ids_of(bench)
+    bench.correct([{"sample": "t00", "label": "food", "verdict": "yes"}])
+    hits = bench.search(query="food & ~animal", k=100)
+    likely = {hit.sample for hit in hits if hit.score > 0.5}
+    assert 0 < len(likely) < len(ids)
+    answer = web.get("/pl/api/order", params={"filter": "formula:food & ~animal"})
+    assert set(np.frombuffer(answer.content, "<u4").tolist()) == likely
+    said = web.get("/pl/api/order", params={"filter": "formula:food & anmial"})
+    assert said.status_code == 400
+    assert "'anmial' at character 8; the nearest is animal" in said.json()["detail"]
+
+
+def test_a_match_far_down_a_text_is_shown_with_its_words() -> None:
+    far = "😀 " * 300 + "a sleeping cat and more. " + "words " * 200
+    at = far.index("cat")
+    piece, spans = finding.excerpt(far, [(at, at + 3), (0, 1)])
+    utf16 = piece.encode("utf-16-le")
+    assert [utf16[2 * a : 2 * b].decode("utf-16-le") for a, b in spans] == ["cat"]
+    assert len(piece) <= finding.SNIPPET + 2
+    assert piece.startswith("… ")
+    # at the beginning the card's own text holds it, and wide characters count double
+    piece, spans = finding.excerpt("😀 the cat", [(6, 9)])
+    assert (piece, spans) == ("", [(7, 10)])
+    assert finding.excerpt("", []) == ("", [])
+    long_word = "x" * 900
+    piece, spans = finding.excerpt(long_word, [(600, 900)])
+    assert (piece, spans) == ("… " + "x" * 380, [(82, 382)])
+
+
 def test_search_by_a_sample_and_by_several(web: TestClient, bench: api.Workbench) -> None:
     ids = ids_of(bench)
     one = web.get("/pl/api/search", params={"sample": ids["t05"], "k": 5}).json()["hits"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from backend import api
 from ui.context import Context
 from ui.desk import Desk, lines
+from ui.present import utf16_spans
 from ui.routes.points import Filter, Label, Order, Source, ordered
 
 MOST_HITS = 500
@@ -19,6 +21,8 @@ MOST_CARDS = 200
 MOST_GUESSES = 20
 IMAGE_BYTES = 30_000_000
 SNIPPET = 400
+LEAD = 80
+"""Characters of a text before a match that its beginning does not hold."""
 FULL_TEXT = 20_000
 QUERY_CHARACTERS = 2_000
 
@@ -38,7 +42,8 @@ class Found(BaseModel):
     Attributes:
         parts: the parts that matched.
         grid: which of `Results.grids` they are numbered on; -1 for texts.
-        spans: where they are in a text.
+        excerpt: the piece of a text that holds the best of them; "" where its beginning does.
+        spans: where they are in that piece, in UTF-16 units as a browser counts.
     """
 
     sample: int
@@ -46,6 +51,7 @@ class Found(BaseModel):
     score: float
     parts: list[int] = []
     grid: int = -1
+    excerpt: str = ""
     spans: list[tuple[int, int]] = []
 
 
@@ -108,39 +114,45 @@ def router(context: Context) -> APIRouter:
         k: Count = 100,
         vectors: Source = "",
         query: Annotated[str, Query(max_length=QUERY_CHARACTERS)] = "",
+        only: Filter = "",
     ) -> Results:
         """Search by words or by a sample (id or name), the latter also in imported `vectors`.
 
-        A `query` is what somebody typed: a formula over labels if it is one, else words.
+        A `query` is what somebody typed: a formula over labels if it is one, else words. Filters
+        say among which samples.
         """
         bench = desk.bench(request)
+        within = _left_by(desk, request, only)
         if bool(text.strip()) + bool(sample) + bool(query.strip()) != 1:
             raise api.BadInputError(
                 "search by text or by a sample: ?text=WORDS, ?sample=ID or ?query=WORDS-OR-FORMULA"
             )
         formula = bench.formula(query)
         if formula:
-            hits = bench.search(query=query, k=k, who=desk.eyes(request))
+            hits = bench.search(query=query, k=k, who=desk.eyes(request), within=within)
             return results(bench, hits).model_copy(update={"formula": formula})
         text = text or query
         if sample:
-            found = bench.sample(int(sample) if sample.isdigit() else sample)
-            return results(bench, bench.search(sample=found.id, k=k, vectors=vectors or None))
-        return results(bench, bench.search(text=text, k=k, vectors=vectors or None))
+            asked = bench.sample(int(sample) if sample.isdigit() else sample).id
+            hits = bench.search(sample=asked, k=k, vectors=vectors or None, within=within)
+            return results(bench, hits)
+        hits = bench.search(text=text, k=k, vectors=vectors or None, within=within)
+        return results(bench, hits)
 
     @routes.post("/search")
-    async def search_by(request: Request, k: Count = 100) -> Results:
+    async def search_by(request: Request, k: Count = 100, only: Filter = "") -> Results:
         """Search by a picture (the body), or by several samples (JSON `{"ids": [...]}`)."""
         bench = desk.bench(request)
+        within = await run_in_threadpool(_left_by, desk, request, only)
         body = await _read(request, IMAGE_BYTES)
         if request.headers.get("content-type", "").startswith("application/json"):
             try:
                 ids = Alike.model_validate_json(body).ids
             except ValidationError:
                 raise api.BadInputError('send {"ids": [...]} with 1 to 1,000 samples') from None
-            hits = await run_in_threadpool(bench.search, like=ids, k=k)
+            hits = await run_in_threadpool(bench.search, like=ids, k=k, within=within)
         else:
-            hits = await run_in_threadpool(bench.search, image=body, k=k)
+            hits = await run_in_threadpool(bench.search, image=body, k=k, within=within)
         return await run_in_threadpool(results, bench, hits)
 
     @routes.get("/page")
@@ -186,9 +198,34 @@ def results(bench: api.Workbench, hits: list[api.Hit]) -> Results:
                     grids.append(layout.grid)
                 one.grid = grids.index(layout.grid)
             elif layout.spans is not None:
-                one.spans = [layout.spans[part] for part in hit.parts if part < len(layout.spans)]
+                spans = [layout.spans[part] for part in hit.parts if part < len(layout.spans)]
+                one.excerpt, one.spans = excerpt(bench.sample(hit.sample).text or "", spans)
         found.append(one)
     return Results(hits=found, grids=grids, version=bench.version)
+
+
+def excerpt(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, list[tuple[int, int]]]:
+    """The piece of a text to show of a match, "" for its beginning, and the spans in that piece.
+
+    Args:
+        text: the whole of it.
+        spans: in characters, the best first.
+
+    Returns:
+        The piece, and those of the spans that begin in it, in UTF-16 units.
+    """
+    start = 0
+    if spans and spans[0][1] > SNIPPET:
+        lead = max(0, spans[0][0] - LEAD)
+        gap = text.find(" ", lead, spans[0][0])
+        start = lead if gap < 0 else gap + 1  # a whole word where there is one
+    piece = text[start : start + SNIPPET]
+    there = [
+        (a - start, min(b - start, len(piece))) for a, b in spans if 0 <= a - start < len(piece)
+    ]
+    if start:
+        piece, there = f"… {piece}", [(a + 2, b + 2) for a, b in there]
+    return piece if start else "", [(int(a), int(b)) for a, b in utf16_spans(piece, there)]
 
 
 def cards(
@@ -233,6 +270,14 @@ def cards(
             ]
         found.append(card)
     return found
+
+
+def _left_by(desk: Desk, request: Request, only: str) -> list[int] | None:
+    """Ids of the samples that the filters leave; None without filters."""
+    bench, eyes = desk.bench(request), desk.eyes(request)
+    census = desk.census(bench, eyes)
+    keep = desk.keep(census, lines(only), bench, eyes)
+    return None if keep is None else [int(i) for i in census.ids[keep]]
 
 
 async def _read(request: Request, limit: int) -> bytes:

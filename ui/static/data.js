@@ -6,7 +6,7 @@ import { mountIntake } from './intake.js';
 import { mountLabels } from './label_editor.js';
 import { mountProjects } from './projects.js';
 import { mountRemoved } from './removed.js';
-import { tellUndone } from './undo.js';
+import { undoOn } from './undo.js';
 
 export async function mount({ root }) {
   pageRoot(root, 'data');
@@ -50,12 +50,7 @@ export async function mount({ root }) {
   listen(root, 'pl:job', refresh);
   listen(root, 'pl:labels', () => parts[1].refresh(desk.facts).catch(toastError));
   // Here an import is what somebody has just done: U takes it back like anything else.
-  const undo = async (op = null, isBack = false) => {
-    try {
-      tellUndone(await api('/pl/api/undo', { json: op ? { op } : {} }), undo, { isBack });
-      emit('pl:project');
-    } catch (error) { toastError(error); }
-  };
+  const undo = undoOn(root, { sparesImports: false, then: () => emit('pl:project') });
   listen(root, 'pl:undo', () => undo());
   await refresh();
   markReady(root);

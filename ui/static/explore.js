@@ -1,16 +1,17 @@
 // The Explore page: a map and a grid of the same samples, facets to filter them, a search, and a
 // selection that takes verdicts in bulk. This module holds the state and connects the parts.
-import { announceSaved, announceVersion, api, confirmed, count, debounce, el, helpKeys, keys, listen, markReady, newOp, pageRoot, params, setAddress,
+import { announceVersion, api, confirmed, count, debounce, el, helpKeys, keys, listen, markReady, newOp, pageRoot, params, setAddress,
   t, toast, toastError, url } from './base.js';
 import { createCards } from './cards.js';
 import { createFacets } from './facets.js';
 import { evaluationQuery, filterWords } from './filter_words.js';
 import { createGrid } from './grid.js';
+import { insist } from './insist.js';
 import { MapPane } from './map_pane.js';
 import { splitter } from './panes.js';
 import { createSearch } from './search.js';
 import { createSelection } from './selection.js';
-import { tellUndone } from './undo.js';
+import { undoOn } from './undo.js';
 
 const VIEWS = ['map', 'grid', 'selection', 'facets'];
 const ORDERS = ['name', 'doubt', 'label', 'new', 'disagree'];
@@ -73,7 +74,8 @@ class Explore {
     else if (by === 'disagree' && source) this.colours = { by, label: null, source };
     else if (['doubt', 'decided', 'best'].includes(colour)) this.colours = { by: colour, label: null };
     else this.colours = { by: this.facts.labels.length ? 'best' : 'doubt', label: null };
-    if (ORDERS.includes(at.get('order')) && (at.get('order') !== 'disagree' || rivals.length)) this.order = at.get('order');
+    const order = at.get('order'), isAsked = ORDERS.includes(order) && (order !== 'disagree' || rivals.length);
+    if (isAsked && (order !== 'label' || this.colours.label !== null)) this.order = order;
     this.vectors = this.facts.brought.vectors.includes(at.get('vectors')) ? at.get('vectors') : null;
     for (const key of (at.get('filter') ?? '').split(',').filter(Boolean)) this.filters.add(decodeURIComponent(key));
     if (at.get('query')) this.asked = { text: at.get('query'), isWords: at.get('as') === 'words' };
@@ -108,7 +110,9 @@ class Explore {
     this.searching = createSearch({ kind, sources: this.facts.brought.vectors, source: this.vectors,
       onSearch: asked => this.search(asked), onClear: () => this.endSearch(), onSource: name => { this.vectors = name;
         if (this.asked?.sample !== undefined) this.search(this.asked);
-        else this.writeAddress(); } });
+        else this.writeAddress(); },
+      onFilter: key => { this.endSearch();
+        if (!this.filters.has(key)) this.toggleFilter(key); } });
     const tabs = el('div', { class: 'pl-x-tabs', role: 'tablist', 'aria-label': t('explore.parts') }, VIEWS.map(key => el('button', {
       type: 'button',
       role: 'tab',
@@ -143,7 +147,7 @@ class Explore {
     this.selection = createSelection(this.part.selection, {
       kind,
       isReadOnly: this.facts.read_only,
-      onClear: () => this.choose(new Set(), { scope: 'all' }),
+      onClear: () => this.clearChosen(),
       onOnly: () => this.setScope('chosen'),
       onLike: () => this.search({ like: [...this.chosen] }),
       onSimilar: id => this.search({ sample: id }),
@@ -197,7 +201,7 @@ class Explore {
           const before = this.facts;
           this.facts = await api('/pl/api/facets');
           this.facets.set({ facts: this.facts });
-          if (this.facts.samples !== before.samples) await this.loadOrder();
+          if (this.facts.samples !== before.samples) await this.loadOrder({ keepsPlace: true });
           if (this.facts.map_version !== this.map.version || this.facts.placed !== before.placed) await this.map.recolour();
           else this.map.sayMethod();
         } catch { /* the bar says when the server is away */ }
@@ -209,21 +213,46 @@ class Explore {
   // ---- which samples -------------------------------------------------------------------------
 
   filterText() { return [...this.filters].join('\n'); }
-  async loadOrder() {
-    const answer = await api('/pl/api/order', { query: { order: this.order, label: this.order === 'label' ? this.map.label : null,
-        filter: this.filterText() }, raw: true, signal: this.newest('order') });
+  async loadOrder({ keepsPlace = false } = {}) {
+    let answer;
+    try {
+      answer = await this.askOrder(this.filterText(), { signal: this.newest('order') });
+    } catch (error) {
+      if (![400, 404].includes(error.status) || !await this.dropRefused()) throw error;
+      return this.loadOrder({ keepsPlace });
+    }
     this.ids = new Uint32Array(await answer.arrayBuffer());
     this.matching = this.filters.size ? new Set(this.ids) : null;
-    await this.drawGrid();
+    await this.drawGrid({ keepsPlace });
+  }
+  askOrder(filter, { signal = null } = {}) {
+    return api('/pl/api/order', { query: { order: this.order, label: this.order === 'label' ? this.map.label : null, filter },
+      raw: true, signal });
+  }
+  /** Take away the filters that the server knows nothing of (any more), as of a label that was removed; says whether there were any. */
+  async dropRefused() {
+    const refused = [];
+    for (const key of this.filters)
+      await this.askOrder(key).catch(error => { if ([400, 404].includes(error.status)) refused.push([key, error.message]); });
+    for (const [key] of refused) this.filters.delete(key);
+    if (!refused.length) return false;
+    toast(t('explore.filter.gone', { n: count(refused.length), why: refused[0][1] }), { seconds: 10 });
+    this.facets.set({ filters: this.filters });
+    this.drawChips();
+    this.writeAddress();
+    return true;
   }
   /** The samples of the present scope, and what of the map stays in colour. */
-  async drawGrid() {
+  async drawGrid({ keepsPlace = false } = {}) {
     const within = ids => (this.matching ? ids.filter(id => this.matching.has(id)) : ids);
     if (this.scope === 'results' && this.hits) {
       const hits = this.matching ? this.hits.filter(h => this.matching.has(h.sample)) : this.hits;
       this.grid.setItems(Uint32Array.from(hits, h => h.sample), { hits });
-    } else if (this.scope === 'chosen') this.grid.setItems(Uint32Array.from(this.ids.filter(id => this.chosen.has(id))));
-    else this.grid.setItems(this.ids);
+    } else if (this.scope === 'chosen') {
+      // what is no longer chosen keeps its tile until other samples are asked for, or a wrong click could not be mended
+      if (![...this.chosen].every(id => this.shown?.has(id))) this.shown = new Set(this.chosen);
+      this.grid.setItems(this.ids.filter(id => this.shown.has(id)), { keepsPlace });
+    } else this.grid.setItems(this.ids, { keepsPlace });
     this.grid.setChosen(this.chosen);
     this.drawGridHead();
     const kept = this.scope === 'results' && this.hits ? new Set(within(this.hits.map(h => h.sample))) : this.matching;
@@ -253,15 +282,20 @@ class Explore {
   }
   async setScope(scope) {
     this.scope = scope;
+    this.shown = null;
     if (this.root.dataset.view === 'selection' || this.root.dataset.view === 'facets') this.show('grid');
     await this.drawGrid();
   }
   toggleFilter(key) {
-    if (!this.filters.delete(key)) this.filters.add(key);
+    this.setFilters(this.filters.has(key) ? [...this.filters].filter(other => other !== key) : [...this.filters, key]);
+  }
+  setFilters(keys) {
+    this.filters = new Set(keys);
     this.facets.set({ filters: this.filters });
     this.drawChips();
     this.writeAddress();
-    this.loadOrder().then(() => (this.map.isSampled ? this.map.recolour() : null)).catch(toastError);
+    const again = this.asked && this.hits ? this.search(this.asked, { keepAddress: true, keepsScope: true }) : null;
+    Promise.all([this.loadOrder(), again]).then(() => (this.map.isSampled ? this.map.recolour() : null)).catch(toastError);
   }
   drawChips() {
     const names = new Map(this.facts.labels.map(l => [String(l.id), l.name]));
@@ -269,9 +303,8 @@ class Explore {
     this.chips.replaceChildren(...[...this.filters].map(key => el('button', { class: 'pl-chip', type: 'button', title: t(
           'explore.filter.off'), onclick: () => this.toggleFilter(key) }, el('span', { class: 'pl-cut' }, words(key)), el(
       'span', { 'aria-hidden': 'true' }, '✕'))),
-      this.filters.size > 1 ? el('button', { class: 'pl-link', type: 'button', onclick: () => { this.filters.clear();
-          this.toggleFilter('split:');
-          this.toggleFilter('split:'); } }, t('explore.filter.clear')) : '',
+      this.filters.size > 1 ? el('button', { class: 'pl-link', type: 'button', onclick: () => this.setFilters([]) },
+        t('explore.filter.clear')) : '',
       el('a', { class: 'pl-link', href: `${url('/learn', evaluationQuery([...this.filters]))}#evaluation`,
         'data-testid': 'evaluate-slice' }, t('explore.filter.evaluate')));
     this.chips.hidden = !this.filters.size;
@@ -285,14 +318,14 @@ class Explore {
   // ---- search --------------------------------------------------------------------------------
 
   /** `asked` = {text} (a formula over labels if it is one) | {text, isWords} | {sample} | {like: ids} | {file}. */
-  async search(asked, { keepAddress = false } = {}) {
+  async search(asked, { keepAddress = false, keepsScope = false } = {}) {
     this.asked = asked;
     this.showInBar(asked.text);
     this.searching.set(asked, { isBusy: true, card: asked.sample === undefined ? null : this.cards.get(asked.sample) });
     if (!keepAddress) this.writeAddress({ push: true });
     try {
       const signal = this.newest('search'),
-        query = { k: Math.min(MOST_HITS, Math.max(FEWEST_HITS, Math.round(this.facts.samples / 4))) };
+        query = { k: Math.min(MOST_HITS, Math.max(FEWEST_HITS, Math.round(this.facts.samples / 4))), filter: this.filterText() };
       let answer;
       if (asked.file) answer = await api('/pl/api/search', { method: 'POST', query, body: asked.file, signal,
         headers: { 'Content-Type': asked.file.type || 'application/octet-stream' } });
@@ -303,14 +336,16 @@ class Explore {
       if (asked.sample !== undefined) { await this.cards.want([asked.sample]);
         this.searching.set(asked, { card: this.cards.get(asked.sample) }); } else this.searching.set(asked, { formula: answer.formula });
       this.searching.say(t('explore.search.found', { n: count(this.hits.length) }));
+      if (keepsScope) return await this.drawGrid();
       if (this.root.dataset.view === 'selection' || this.root.dataset.view === 'facets') this.show('grid');
       await this.setScope('results');
     } catch (error) {
       if (error.name === 'AbortError') return;
-      if (error.status === 400 && this.searching.refuse(asked, error.message)) { this.hits = null; // those of another search
-        await this.setScope('all'); return; }
-      this.searching.set(asked, {});
-      toastError(error);
+      const isSaid = error.status === 400 && this.searching.refuse(asked, error.message);
+      if (!isSaid) { this.searching.set(asked, {});
+        toastError(error); }
+      this.hits = null; // those of another search
+      await this.setScope('all');
     }
   }
   async endSearch() {
@@ -338,6 +373,7 @@ class Explore {
         ids = ids.filter(id => hits.has(id)); }
       if (this.grid.ids.length !== ids.length || this.scope !== 'chosen') this.before = this.scope === 'chosen' ? this.before : this
       .scope;
+      this.shown = null;
       await this.choose(new Set(ids), { scope: ids.length ? 'chosen' : this.before ?? 'all', keepShape: true });
     } catch (error) {
       if (error.status === 409) { await this.map.recolour();
@@ -357,9 +393,17 @@ class Explore {
     if (scope === 'results' && !this.hits) scope = 'all';
     if (scope === 'all' && this.hits && !ids.size) scope = 'results';
     if (scope && scope !== this.scope) { this.scope = scope;
-      await this.drawGrid(); } else if (this.scope === 'chosen') await this.drawGrid();
+      this.shown = null;
+      await this.drawGrid(); } else if (this.scope === 'chosen' && ![...ids].every(id => this.shown?.has(id))) await this.drawGrid({ keepsPlace: true });
     else this.drawGridHead();
     await this.loadShared();
+  }
+  /** Choose nothing; many that were chosen can be had back. */
+  async clearChosen() {
+    const before = this.chosen, scope = this.scope;
+    await this.choose(new Set(), { scope: 'all' });
+    if (before.size > 1) toast(t('explore.selection.cleared', { n: count(before.size) }),
+      { action: { text: t('explore.selection.back'), run: () => this.choose(before, { scope }) } });
   }
   loadShared = debounce(async () => {
     if (!this.chosen.size) return;
@@ -372,20 +416,16 @@ class Explore {
     const ids = [...this.chosen],
       op = newOp();
     this.selection.setBusy(true);
-    announceSaved('saving', ids.length * labels.length);
     try {
-      const done = await api('/pl/api/bulk', { json: { ids, labels, verdict, op, replace } });
-      announceSaved('saved');
+      const done = await insist(this.root, ids.length * labels.length,
+        () => api('/pl/api/bulk', { json: { ids, labels, verdict, op, replace } }));
       const what = t(`explore.verdict.${verdict ?? 'unknown'}`);
       toast(done.changed ? t('explore.bulk.done', { what, names: names.join(', '), n: count(ids.length), changed: count(done.changed) }) :
         t('explore.bulk.nothing', { what }),
         done.changed ? { action: { text: t('explore.undo'), run: () => this.undo(op) } } : {});
       await this.verdictsChanged();
       if (done.changed) this.awaitVersion();
-    } catch (error) {
-      announceSaved(error.status === 0 ? 'offline' : 'saved', error.status === 0 ? ids.length : 0);
-      toastError(error);
-    } finally { this.selection.setBusy(false); }
+    } catch (error) { toastError(error); } finally { this.selection.setBusy(false); }
   }
   /** Take the selection out of the project, once the person has seen how many that is. */
   async remove() {
@@ -395,10 +435,8 @@ class Explore {
     if (!await confirmed({ title: t('explore.remove.title', { n }), text: t('explore.remove.what'), yes: t('explore.remove.yes', { n }),
         danger: true })) return;
     this.selection.setBusy(true);
-    announceSaved('saving', ids.length);
     try {
-      const done = await api('/pl/api/remove', { json: { ids, op } });
-      announceSaved('saved');
+      const done = await insist(this.root, ids.length, () => api('/pl/api/remove', { json: { ids, op } }));
       const gone = new Set(ids);
       if (gone.has(this.looked)) { this.selection.look(null);
         this.looked = null;
@@ -408,22 +446,15 @@ class Explore {
       await this.verdictsChanged();
       toast(t('explore.remove.done', { n: count(done.removed) }), { action: { text: t('explore.undo'), run: () => this.undo(op) } });
       this.awaitVersion();
-    } catch (error) {
-      announceSaved(error.status === 0 ? 'offline' : 'saved', error.status === 0 ? ids.length : 0);
-      toastError(error);
-    } finally { this.selection.setBusy(false); }
+    } catch (error) { toastError(error); } finally { this.selection.setBusy(false); }
   }
-  async undo(op = null, isBack = false) {
+  async undo(op = null) {
     if (this.facts.read_only) return;
-    announceSaved('saving', 1);
-    try {
-      const done = await api('/pl/api/undo', { json: op ? { op } : { spares_imports: true } });
-      announceSaved('saved');
-      tellUndone(done, (again, back) => this.undo(again, back), { isBack });
+    this.undone ??= undoOn(this.root, { then: async done => {
       await this.verdictsChanged();
       if (done?.op) this.awaitVersion();
-    } catch (error) { announceSaved(error.status === 0 ? 'offline' : 'saved', error.status === 0 ? 1 : 0);
-      toastError(error); }
+    } });
+    await this.undone(op);
   }
   /** Counts, cards, colours and filters after verdicts changed, or samples came back or went. */
   async verdictsChanged() {
@@ -435,7 +466,7 @@ class Explore {
     this.grid.refresh();
     if (this.looked) this.look(this.looked);
     this.loadShared();
-    if (isOther || this.filters.size) await this.loadOrder();
+    if (isOther || this.filters.size) await this.loadOrder({ keepsPlace: true });
     if (isOther || ['verdict', 'decided'].includes(this.map.by)) await this.map.recolour();
   }
   /** The model learns from it in the background: show its new version when it is there. */
@@ -485,7 +516,7 @@ class Explore {
     this.searching.listenForFiles(root);
     const tools = { l: 'drawclosedpath', b: 'drawrect', m: 'pan' };
     keys(root, event => {
-      if (event.key === 'Escape') { if (this.chosen.size) this.choose(new Set(), { scope: 'all' });
+      if (event.key === 'Escape') { if (this.chosen.size) this.clearChosen();
         else if (this.asked) this.endSearch();
         else return false; return true; }
       if (tools[event.key]) { this.map.setTool(tools[event.key]); return true; }
@@ -496,7 +527,7 @@ class Explore {
       return true;
     });
     this.gridHost.addEventListener('keydown', event => {
-      if (event.key === 'Escape' && this.chosen.size) { this.choose(new Set(), { scope: 'all' });
+      if (event.key === 'Escape' && this.chosen.size) { this.clearChosen();
         event.preventDefault(); }
     });
   }

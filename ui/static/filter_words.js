@@ -13,6 +13,7 @@ export function filterWords(key, names) {
     const range = percents(Number(rest[1]), Number(rest[2]));
     return rest[0] === 'any' ? t('filter.chance.any', { range }) : t('filter.chance', { name, range });
   }
+  if (kind === 'formula') return rest.join(':');
   if (kind === 'judged') return judgedWords(rest, names);
   if (kind === 'agreement') return t(`filter.agreement.${rest[1].replace('+files', '')}`, { name: rest[0] === 'any' ? t('filter.scope.any') : name });
   if (kind === 'voice') return t(`filter.voice.${rest[0].replace('+files', '')}`, { who: rest.slice(1).join(':') });

@@ -122,8 +122,9 @@ export function createGrid(host, { cards, kind, onChosen, onOpen, onLook, onHove
     tile.says.textContent = says;
     tile.says.title = card.yes_names.length ? `${t('explore.verdict.yes')}: ${card.yes_names.join(', ')}` : '';
     tile.says.hidden = !says;
-    if (isText) tile.text.replaceChildren(...marked_(card.text, parts?.get(card.id)?.spans ?? []));
-    else outline(tile.outline, card, parts?.get(card.id), cell - GAP);
+    const hit = parts?.get(card.id);
+    if (isText) tile.text.replaceChildren(...marked_(hit?.excerpt || card.text, hit?.spans ?? []));
+    else outline(tile.outline, card, hit, cell - GAP);
   }
 
   function fill() {
@@ -180,16 +181,22 @@ export function createGrid(host, { cards, kind, onChosen, onOpen, onLook, onHove
     e.preventDefault();
     e.stopPropagation();
   });
-  /** Other samples: `hits` carry scores and matched parts and turn tiles into results. */
-  function setItems(next, { hits = null } = {}) {
+  /**
+   * Other samples: `hits` carry scores and matched parts and turn tiles into results. With
+   * {keepsPlace} the row that is on top stays there, or what is left of it.
+   */
+  function setItems(next, { hits = null, keepsPlace = false } = {}) {
+    const topRow = Math.floor(view.scrollTop / high), past = view.scrollTop - topRow * high;
+    const onTop = ids[topRow * cols], current = ids[at];
     ids = next;
     where = null;
     testid = hits ? 'result' : 'tile';
     scores = hits ? new Map(hits.map(h => [h.sample, h.score])) : null;
     parts = hits ? new Map(hits.map(h => [h.sample, h])) : null;
-    at = anchor = 0;
-    view.scrollTop = 0;
+    at = anchor = keepsPlace ? Math.max(0, ids.indexOf(current)) : 0;
     layout();
+    const first = keepsPlace ? ids.indexOf(onTop) : 0;
+    view.scrollTop = first < 0 ? topRow * high + past : Math.floor(first / cols) * high + (keepsPlace ? past : 0);
   }
 
   function setChosen(next) { chosen = new Set(next);

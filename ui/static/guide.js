@@ -1,7 +1,7 @@
 // The Guide page: the labels, and the guide of the one that is chosen. The address holds the label.
 import { api, debounce, el, emit, helpKeys, listen, markReady, pageRoot, params, setAddress, setOpenProject, t, toastError } from './base.js';
 import { ENOUGH, GuideCard } from './guide_card.js';
-import { tellUndone } from './undo.js';
+import { undoOn } from './undo.js';
 
 export async function mount({ root }) {
   pageRoot(root, 'guide');
@@ -71,13 +71,7 @@ export async function mount({ root }) {
     root.replaceChildren(el('div', { class: 'pl-empty' }, el('p', {}, words), el('a', { class: 'pl-button primary', href: `/data${location.search}` }, t(act))));
   }
 
-  const undo = async (op = null, isBack = false) => {
-    try {
-      tellUndone(await api('/pl/api/undo', { json: op ? { op } : { spares_imports: true } }), undo, { isBack });
-      emit('pl:labels');
-      await Promise.all([refresh(), card.refresh()]);
-    } catch (error) { toastError(error); }
-  };
+  const undo = undoOn(root, { then: () => { emit('pl:labels'); return Promise.all([refresh(), card.refresh()]); } });
   listen(root, 'pl:undo', () => undo());
   listen(root, 'pl:project', refreshSoon);
   await refresh();

@@ -10,7 +10,7 @@ import { mountPacks } from './learn_packs.js';
 import { mountPeople } from './learn_people.js';
 import { mountReport } from './learn_report.js';
 import { mountVersions } from './learn_versions.js';
-import { tellUndone } from './undo.js';
+import { undoOn } from './undo.js';
 
 export async function mount({ root }) {
   pageRoot(root, 'learn');
@@ -65,13 +65,7 @@ export async function mount({ root }) {
   listen(root, 'pl:job', refreshSoon);
   listen(root, 'pl:project', refreshSoon);
   listen(root, 'pl:joblist', event => parts[0].jobs(event.detail));
-  const undo = async (op = null, isBack = false) => {
-    try {
-      tellUndone(await api('/pl/api/undo', { json: op ? { op } : { spares_imports: true } }), undo, { isBack });
-      emit('pl:labels');
-      refresh();
-    } catch (error) { toastError(error); }
-  };
+  const undo = undoOn(root, { then: () => { emit('pl:labels'); return refresh(); } });
   listen(root, 'pl:undo', () => undo());
   await refresh();
   markReady(root);

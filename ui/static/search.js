@@ -7,8 +7,8 @@ const MOST_BYTES = 30_000_000,
 const GLASS = 'M11 4a7 7 0 1 0 .01 0zM16 16l5 5',
   PICTURE = 'M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.500 9a1 1 0 1 0 .01 0';
 
-/** createSearch({kind, sources, source, onSearch(asked), onClear(), onSource(name | null)}) -> {node, line, set(asked, {isBusy, card, formula}), refuse(asked, why), say(words), listenForFiles(root)}. */
-export function createSearch({ kind, sources = [], source = null, onSearch, onClear, onSource }) {
+/** createSearch({kind, sources, source, onSearch(asked), onClear(), onSource(name | null), onFilter(key)}) -> {node, line, set(asked, {isBusy, card, formula}), refuse(asked, why), say(words), listenForFiles(root)}. */
+export function createSearch({ kind, sources = [], source = null, onSearch, onClear, onSource, onFilter }) {
   const isImage = kind === 'image';
   const field = el('input', {
     type: 'search',
@@ -48,7 +48,7 @@ export function createSearch({ kind, sources = [], source = null, onSearch, onCl
 
   function set(asked, { isBusy = false, card = null, formula = '' } = {}) {
     node.classList.toggle('is-busy', isBusy);
-    tell(asked, formula ? sentence('explore.search.formula', { formula: el('b', {}, formula) }) : []);
+    tell(asked, formula ? sentence('explore.search.formula', { formula: el('b', {}, formula) }) : [], { formula });
     clear.hidden = !asked;
     by.hidden = !sources.length || asked?.sample === undefined;
     if (asked?.text !== undefined && field.value !== asked.text) field.value = asked.text;
@@ -64,11 +64,13 @@ export function createSearch({ kind, sources = [], source = null, onSearch, onCl
     like.replaceChildren(...[src ? el('img', { src, alt: '', width: 24, height: 24 }) : null, el('span', { class: 'pl-cut', title: words },
       words)].filter(Boolean));
   }
-  function tell(asked, words, { isRefusal = false } = {}) {
+  function tell(asked, words, { isRefusal = false, formula = '' } = {}) {
     line.hidden = !words.length;
     line.classList.toggle('is-refusal', isRefusal);
     if (line.hidden) return line.replaceChildren();
-    line.replaceChildren(el('span', {}, words), el('button', { type: 'button', class: 'pl-link', dataset: { testid: 'search-as-words' },
+    const all = formula ? el('button', { type: 'button', class: 'pl-link', title: t('explore.search.all.what'), dataset: { testid: 'search-as-filter' },
+      onclick: () => onFilter(`formula:${formula}`) }, t('explore.search.all')) : '';
+    line.replaceChildren(el('span', {}, words), all, el('button', { type: 'button', class: 'pl-link', dataset: { testid: 'search-as-words' },
       onclick: () => onSearch({ text: asked.text, isWords: true }) }, t('explore.search.aswords')));
   }
   /** Says why a text could not be searched for as a formula; false where it does not look like one. */

@@ -28,7 +28,7 @@ export function forecast(labels, verdict) {
 export function createSelection(host, { kind, isReadOnly, onClear, onOnly, onLike, onSimilar, onBulk, onRemove, onForget }) {
   const root = el('section', { class: 'pl-selection', dataset: { testid: 'selection', count: 0 }, 'aria-label': t(
       'explore.view.selection') });
-  const lookAt = el('section', { class: 'pl-look', 'aria-label': t('explore.look') });
+  const lookAt = el('section', { class: 'pl-glance', 'aria-label': t('explore.look') });
   host.append(lookAt, root);
   let ids = new Set(),
     shared = null,
@@ -52,17 +52,17 @@ export function createSelection(host, { kind, isReadOnly, onClear, onOnly, onLik
     lookAt.hidden = false;
     const open = el('a', { class: 'pl-button primary small', href: url('/', { sample: card.id }), dataset: { testid: 'open' } }, t(
       'explore.open'));
-    const shot = kind === 'text' ? el('p', { class: 'pl-look-text', tabindex: '0' }, card.text) : el('div', { class: 'pl-look-shot' }, el(
+    const shot = kind === 'text' ? el('p', { class: 'pl-glance-text', tabindex: '0' }, card.text) : el('div', { class: 'pl-glance-shot' }, el(
       'img', { src: mediaUrl(card.id, 512, card.hash), alt: card.name, width: card.width || null, height: card.height || null }));
-    const words = (card.top ?? []).map(s => el('li', {}, el('span', { class: 'pl-look-label' }, s.label), el(
-    'span', { class: 'pl-look-bar', 'aria-hidden': 'true' }, bar(s.value)), el('span', { class: 'pl-num pl-dim' }, percent(s.value)),
+    const words = (card.top ?? []).map(s => el('li', {}, el('span', { class: 'pl-glance-label' }, s.label), el(
+    'span', { class: 'pl-glance-bar', 'aria-hidden': 'true' }, bar(s.value)), el('span', { class: 'pl-num pl-dim' }, percent(s.value)),
       s.verdict ? el('span', { class: `pl-verdict ${s.verdict}` }, t(`explore.verdict.${s.verdict}`)) : el(
       'span', { class: 'pl-verdict' })));
     lookAt.replaceChildren(
-      el('div', { class: 'pl-look-head' }, el('h2', { class: 'pl-h2 pl-cut', title: card.name }, card.name), el(
+      el('div', { class: 'pl-glance-head' }, el('h2', { class: 'pl-h2 pl-cut', title: card.name }, card.name), el(
       'button', { class: 'pl-icon-button', type: 'button', 'aria-label': t('explore.close'), title: t('explore.close'),
         onclick: onForget }, '✕')),
-      shot, words.length ? el('ul', { class: 'pl-look-labels', 'aria-label': t('explore.look.labels') }, words) : '',
+      shot, words.length ? el('ul', { class: 'pl-glance-labels', 'aria-label': t('explore.look.labels') }, words) : '',
       el('div', { class: 'pl-row' }, open, el('button', { class: 'pl-button small', type: 'button', onclick: () => onSimilar(card.id) },
         t('explore.similar'))),
     );
@@ -84,7 +84,7 @@ export function createSelection(host, { kind, isReadOnly, onClear, onOnly, onLik
       return;
     }
     root.replaceChildren(
-      el('div', { class: 'pl-look-head' }, el('h2', { class: 'pl-h2', 'aria-live': 'polite' }, t('explore.selection.count', { n: count(ids
+      el('div', { class: 'pl-glance-head' }, el('h2', { class: 'pl-h2', 'aria-live': 'polite' }, t('explore.selection.count', { n: count(ids
           .size) })), el('button', { class: 'pl-button small', type: 'button', dataset: { key: 'clear' }, onclick: onClear,
         title: 'Escape' }, t('explore.clear'))),
       el('div', { class: 'pl-row' }, el('button', { class: 'pl-button small', type: 'button', dataset: { key: 'only' }, onclick: onOnly },

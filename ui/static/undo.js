@@ -1,7 +1,8 @@
 // Undo on every page: says in words what was taken back, offers the way back, and asks before a
 // whole import goes where somebody was only taking verdicts back.
 
-import { count, t, toast } from './base.js';
+import { api, count, newOp, t, toast, toastError } from './base.js';
+import { insist } from './insist.js';
 
 const SECONDS = 12;
 
@@ -31,4 +32,21 @@ export function tellUndone(answer, again, { isBack = false } = {}) {
     const words = t(isBack ? 'undo.back' : 'undo.done', { what: inWords(answer.deed) });
     toast(words, { seconds: SECONDS, action: { text: t(isBack ? 'undo' : 'undo.redo'), run: () => again(answer.op, !isBack) } });
   }
+}
+
+/**
+ * What undo does on a page: undo(op | null, isBack) asks for it until there is an answer, tells
+ * what was taken back, and runs `then(answer)`. With {sparesImports} a whole import is asked about
+ * before it goes. Each call is one undo, however often its request is sent.
+ */
+export function undoOn(root, { sparesImports = true, then }) {
+  const undo = async (op = null, isBack = false) => {
+    const request = newOp(), asked = op ? { op } : { spares_imports: sparesImports };
+    try {
+      const answer = await insist(root, 1, () => api('/pl/api/undo', { json: { ...asked, request } }));
+      tellUndone(answer, undo, { isBack });
+      await then(answer);
+    } catch (error) { toastError(error); }
+  };
+  return undo;
 }

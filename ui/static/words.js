@@ -12,7 +12,7 @@ export class Words {
   /** The same face as `Viewer`: show, setEvidence, setMap, setOwn, tool, arrow, zoomIn, zoomOut, fit. */
   constructor({ card, onPart, onPaint, onTap = () => {} }) {
     Object.assign(this, { card, onPart, onPaint, onTap, own: null, tool: null, marks: [], points: new Map() });
-    this.text = el('div', { class: 'words', 'data-testid': 'evidence', 'data-label': '', 'data-source': 'transport' });
+    this.text = el('div', { class: 'words', dir: 'auto', 'data-testid': 'evidence', 'data-label': '', 'data-source': 'transport' });
     this.note = el('p', { class: 'note pl-dim pl-small', 'data-testid': 'long-text', hidden: true });
     this.pane = el('div', { class: 'scroll' }, this.note, this.text);
     this.strip = el('canvas', { class: 'strip', 'aria-hidden': 'true' });
@@ -165,7 +165,8 @@ export class Words {
   arrow(event) {
     if (!event.key.startsWith('Arrow') || !this.spans.length) return false;
     const at = this.part ?? -1, last = this.spans.length - 1;
-    let to = at + ({ ArrowLeft: -1, ArrowRight: 1 }[event.key] ?? 0);
+    const ahead = getComputedStyle(this.text).direction === 'rtl' ? -1 : 1;
+    let to = at + ahead * ({ ArrowLeft: -1, ArrowRight: 1 }[event.key] ?? 0);
     if (event.key === 'ArrowUp' || event.key === 'ArrowDown') to = at < 0 ? 0 : this.#line(at, event.key === 'ArrowDown' ? 1 : -1);
     this.setPart(Math.min(last, Math.max(0, to)));
     this.spans[this.part].scrollIntoView({ block: 'nearest' });

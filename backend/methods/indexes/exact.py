@@ -18,6 +18,14 @@ TIED = 1e-6
 """Cosines that FAISS says are this near may be one number."""
 
 
+@dataclass(frozen=True)
+class _Among:
+    """What a search looks at: how many vectors, and which; no `params` means all."""
+
+    size: int
+    params: faiss.SearchParameters | None
+
+
 class ExactIndex:
     """Brute force, fast; without `dim` the first vectors added decide the width.
 
@@ -58,29 +66,42 @@ class ExactIndex:
             self._ids.difference_update(known.tolist())
 
     def search(
-        self, queries: Float[np.ndarray, "q _"], k: int
+        self,
+        queries: Float[np.ndarray, "q _"],
+        k: int,
+        *,
+        within: Int[np.ndarray, " m"] | None = None,
     ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
-        k = max(0, min(k, len(self)))
+        among = self._among(within)
+        k = max(0, min(k, among.size))
         if self._index is None or k == 0 or len(queries) == 0:
             return np.zeros((len(queries), k), np.int64), np.zeros((len(queries), k), np.float32)
         unit = self._unit(queries)
         # One more than asked for: it says whether the last place is shared.
-        cosine, ids = self._index.search(unit, min(k + 1, len(self)))
+        cosine, ids = self._index.search(unit, min(k + 1, among.size), params=among.params)
         for row in np.flatnonzero((cosine[:, :-1] - cosine[:, 1:] <= TIED).any(axis=1)):
-            ids[row, :k], cosine[row, :k] = self._ordered(unit[row], k)
+            ids[row, :k], cosine[row, :k] = self._ordered(unit[row], k, among)
         return ids[:, :k], np.clip(cosine[:, :k], -1, 1)  # rounding may say 1.0000001
 
+    def _among(self, within: Int[np.ndarray, " m"] | None) -> _Among:
+        if within is None:
+            return _Among(len(self), None)
+        known = np.array(sorted(self._ids.intersection(within.tolist())), np.int64)
+        return _Among(len(known), faiss.SearchParameters(sel=faiss.IDSelectorBatch(known)))
+
     def _ordered(
-        self, query: Float[np.ndarray, " _"], k: int
+        self, query: Float[np.ndarray, " _"], k: int, among: _Among
     ) -> tuple[Int[np.ndarray, " k"], Float[np.ndarray, " k"]]:
         """The k best, equal ones by id, wherever among them the last place is."""
         assert self._index is not None  # noqa: S101  the caller has looked
-        wanted = min(2 * k, len(self))
+        wanted = min(2 * k, among.size)
         while True:
-            found, ids = (each[0] for each in self._index.search(query[None], wanted))
-            if wanted == len(self) or found[-1] < found[k - 1] - TIED:
+            found, ids = (
+                each[0] for each in self._index.search(query[None], wanted, params=among.params)
+            )
+            if wanted == among.size or found[-1] < found[k - 1] - TIED:
                 break
-            wanted = min(2 * wanted, len(self))
+            wanted = min(2 * wanted, among.size)
         # FAISS adds up in another order depending on where a vector lies, so equal ones may differ
         # in the last bit: measured again, all in one way.
         exact = self._index.reconstruct_batch(ids).astype(np.float64) @ query.astype(np.float64)
