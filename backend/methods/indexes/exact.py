@@ -87,7 +87,9 @@ class ExactIndex:
         if within is None:
             return _Among(len(self), None)
         known = np.array(sorted(self._ids.intersection(within.tolist())), np.int64)
-        return _Among(len(known), faiss.SearchParameters(sel=faiss.IDSelectorBatch(known)))
+        # FAISS's Python side takes this word, and keeps the selector alive as long as the parameters.
+        chosen = faiss.SearchParameters(sel=faiss.IDSelectorBatch(known))  # pyright: ignore[reportCallIssue]
+        return _Among(len(known), chosen)
 
     def _ordered(
         self, query: Float[np.ndarray, " _"], k: int, among: _Among
