@@ -144,7 +144,7 @@ def drop(bench: Bench, pack: str) -> int:
         NotFoundError: the pack has no lane.
     """
     labels = [label.id for label in labels_of(bench, pack)]
-    with one_step(bench, "drop"):
+    with one_step(bench):
         before = bench.learned
         if lane_of(before, set(labels)) is None:
             raise NotFoundError(f"the pack {pack!r} has no lane")
@@ -177,7 +177,7 @@ def put_back(bench: Bench) -> list[TeachReport]:
     if bench.store.is_read_only or bench.room.refusal or not is_lane_missing(bench):
         return reports
     started = time.monotonic()
-    with one_step(bench, "back", folds=True):
+    with one_step(bench, folds=True):
         for step, labels in _missing(bench, counts=lambda step: _fits(bench, step)):
             found = _kept(bench, step)
             if found is None:
@@ -252,7 +252,7 @@ def revert(bench: Bench, version: int) -> int:
     Verdicts stay in the log. Those given after `version` are learned again label by label, as
     soon as a label gets a new verdict.
     """
-    with one_step(bench, "revert"):
+    with one_step(bench):
         before, offset = bench.learned, bench.offset
         old = at_version(bench, version)
         new = replace(old, version=_next_version(bench), offset=offset, unread=frozenset())
@@ -278,12 +278,11 @@ def last_report(bench: Bench) -> TeachReport | None:
 
 
 @contextmanager
-def one_step(bench: Bench, owner: str, *, folds: bool = False) -> Generator[None]:
+def one_step(bench: Bench, *, folds: bool = False) -> Generator[None]:
     """Make one step on the newest version, whoever made that; waits for another process.
 
     Args:
         bench: the open project.
-        owner: told to whoever finds the lease taken.
         folds: learn what is new in the log first, as a step of its own.
     """
     with bench.learning(), ExitStack() as stack:
@@ -292,7 +291,7 @@ def one_step(bench: Bench, owner: str, *, folds: bool = False) -> Generator[None
             try:
                 if folds:
                     bench.fold_in()
-                lease = bench.store.versions.lease(owner, replay.LEASE_SECONDS)
+                lease = bench.store.versions.lease(replay.LEASE_SECONDS)
                 stack.enter_context(lease)
                 break
             except BusyError:

@@ -103,7 +103,7 @@ def take(
     pack = clean_label(pack or found.lane.pack, bench.settings.limits.label_characters)
     # What takes long or may fail comes before anything is changed.
     bench.room.filled(bench.board, (*bench.learned.lanes, found.lane))
-    with one_step(bench, "import", folds=True):
+    with one_step(bench, folds=True):
         known = {label.name for label in bench.store.labels()}
         new = [one for one in found.names if one not in known]
         if new:

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from threading import Condition, RLock, Thread
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
@@ -79,7 +78,6 @@ class Live:
         self._syncing = RLock()
         self.lock = RLock()
         self._news = Condition(self.lock)
-        self._owner = uuid4().hex
         self._counted = -LOOK_EVERY
         self._closing = False
         self.is_restored = True
@@ -185,7 +183,6 @@ class Live:
             before,
             self.room,
             offset=offset,
-            owner=self._owner,
             weighing=weighing,
         )
         if learned is not before:

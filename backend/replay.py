@@ -394,7 +394,6 @@ def next_version(
     room: LaneRoom,
     *,
     offset: int,
-    owner: str,
     weighing: Weighing | None = None,
 ) -> tuple[Learned, int]:
     """Fold the log up to `offset` in and store it as a new version; `before` if nothing is new.
@@ -407,7 +406,7 @@ def next_version(
     is_new = weighing is not None or is_overtaken(store, pipeline, before)
     if not is_new and not _changed(store, board, before, offset):
         return before, 0
-    with store.versions.lease(owner, LEASE_SECONDS):
+    with store.versions.lease(LEASE_SECONDS):
         before = newer(store, pipeline, board, room, before)
         newest = store.versions.latest()
         changed = _changed(store, board, before, offset)

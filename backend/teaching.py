@@ -222,7 +222,7 @@ class Teaching:
         bench = self._bench
         # Computing the lane's CLS of all samples takes seconds; nobody waits for it.
         bench.room.filled(bench.board, (*bench.learned.lanes, lane))
-        with one_step(bench, "teach", folds=True):
+        with one_step(bench, folds=True):
             if not set(lane.labels) & set(bench.board.column_of):
                 raise NotFoundError(f"the pack {lane.pack!r} was removed while it was taught")
             return swap(

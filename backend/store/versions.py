@@ -34,6 +34,7 @@ KEPT_EVERY = 25
 """State files that are kept: of the newest 50 versions, and of every 25th."""
 
 _LEASE = "versions"
+_HOLDER = "another process"  # who holds a lease, to people; older versions read it from the row
 
 
 def _step_of(row: Any) -> LearnStep:
@@ -133,13 +134,13 @@ class VersionStore:
         return None if row is None else _step_of(row)
 
     @contextmanager
-    def lease(self, owner: str, seconds: float = 60.0) -> Generator[None]:
+    def lease(self, seconds: float = 60.0) -> Generator[None]:
         """Hold the right to write versions; freed at the end, or when `seconds` are over.
 
         A lease whose process was killed on this host is taken over at once.
 
         Raises:
-            BusyError: another run holds it; the sentence says who, and for how long at most.
+            BusyError: another process holds it; the sentence says for how long at most.
         """
         token = uuid.uuid4().hex
         with self._database.write() as connection:
@@ -147,14 +148,14 @@ class VersionStore:
             left = 0.0 if held is None else held.expires - time.time()
             if held is not None and left > 0 and not processes.is_gone(held.process):
                 raise BusyError(
-                    f"{held.owner} is learning this project (for {left:.0f} s more at most); "
+                    f"{_HOLDER} is learning this project (for {left:.0f} s more at most); "
                     "try again when it is done"
                 )
             connection.execute(t.leases.delete().where(t.leases.c.name == _LEASE))
             connection.execute(
                 t.leases.insert().values(
                     name=_LEASE,
-                    owner=owner,
+                    owner=_HOLDER,
                     token=token,
                     process=processes.this_process(),
                     expires=time.time() + seconds,
@@ -188,7 +189,7 @@ class VersionStore:
         if held is None or held.token in self._held or held.expires <= time.time():
             return
         raise BusyError(
-            f"{held.owner} is learning this project; this version was not saved: learn again when "
+            f"{_HOLDER} is learning this project; this version was not saved: learn again when "
             "it is done"
         )
 

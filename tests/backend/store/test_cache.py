@@ -183,13 +183,13 @@ def test_a_state_that_is_gone_or_damaged_is_recomputed_not_believed(
 
 def test_a_lease_lets_one_writer_in(store: ProjectStore) -> None:
     other = ProjectStore.open(store.path, settings=Settings())
-    with store.versions.lease("server", 30):
-        with pytest.raises(BusyError, match=r"server is learning.*for (29|30) s more"):
-            other.versions.lease("cli", 30).__enter__()
+    with store.versions.lease(30):
+        with pytest.raises(BusyError, match=r"^another process is learning.*for (29|30) s more"):
+            other.versions.lease(30).__enter__()
         with pytest.raises(BusyError, match="not saved"):
             other.versions.save(step(store, 1), {}, {})
         store.versions.save(step(store, 1), {}, {})
-    with other.versions.lease("cli", 30):
+    with other.versions.lease(30):
         other.versions.save(step(store, 2), {}, {})
     store.versions.save(step(store, 3), {}, {})  # nobody holds it
     other.close()
@@ -197,10 +197,10 @@ def test_a_lease_lets_one_writer_in(store: ProjectStore) -> None:
 
 def test_a_lease_expires_and_its_slow_holder_saves_nothing(store: ProjectStore) -> None:
     other = ProjectStore.open(store.path, settings=Settings())
-    with store.versions.lease("slow", 0.05):
+    with store.versions.lease(0.05):
         time.sleep(0.1)
-        with other.versions.lease("quick", 30):
-            with pytest.raises(BusyError, match="quick is learning"):
+        with other.versions.lease(30):
+            with pytest.raises(BusyError, match="another process is learning"):
                 store.versions.save(step(store, 1), {}, {})
             other.versions.save(step(store, 1), {}, {})
     other.close()
@@ -212,7 +212,7 @@ from pathlib import Path
 from backend.settings import Settings
 from backend.store.project import ProjectStore
 store = ProjectStore.open(Path(sys.argv[1]), settings=Settings())
-with store.versions.lease("killed", 3600):
+with store.versions.lease(3600):
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -220,7 +220,7 @@ with store.versions.lease("killed", 3600):
 def test_the_lease_of_a_killed_process_is_free_at_once(store: ProjectStore) -> None:
     ran = subprocess.run([sys.executable, "-c", _HOLDER, str(store.path)], timeout=60)
     assert ran.returncode == -9
-    with store.versions.lease("next", 30):
+    with store.versions.lease(30):
         store.versions.save(step(store, 1), {}, {})
 
 
