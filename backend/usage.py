@@ -83,7 +83,8 @@ def _import(verb: Verb) -> None:
         "--on-conflict",
         choices=("keep", "replace", "both"),
         default="keep",
-        help="a name that another sample has: keep that one (the default), replace it, have both",
+        help="where a verdict, split or field is there already: keep it (the default), replace it "
+        "(of a verdict, what everybody said), or keep both verdicts, a person's above a file's",
     )
     made.add_argument(
         "--unlisted",
