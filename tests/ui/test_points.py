@@ -205,7 +205,7 @@ def test_a_sample_that_takes_the_place_of_another_is_seen_at_once(
         {"sample": "t00", "split": "test"},
     ]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    bench.add(file)
+    assert not bench.add(file, on_conflict="replace").errors
     asked = web.get("/pl/api/order", headers={"If-None-Match": first.headers["ETag"]})
     names = {sample.id: sample.name for sample in bench.samples()}
     assert asked.status_code == 200
