@@ -206,7 +206,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class MapPoints:
-    """Two coordinates per sample; `method` says pca (at once) or umap (when its job is done)."""
+    """Two coordinates per sample; `method` is pca at once, the recipe's when its job is done."""
 
     ids: Int[np.ndarray, " n"]
     xy: Float[np.ndarray, "n 2"]
