@@ -340,8 +340,8 @@ def score(
         raw = pipeline.learner.score(state, features_of(board, labels, at, learned.lanes))
     else:
         raw = _rescored(pipeline, board, learned, scored, labels, state, at)
-    order = [labels.index(label.id) for label in board.labels]
-    logits[at] = raw[:, order]
+    place = {label: column for column, label in enumerate(labels)}
+    logits[at] = raw[:, [place[label.id] for label in board.labels]]
     if learned.calibrator:
         calibrated = pipeline.calibrator.probabilities(
             learned.calibrator, raw[:, : len(learned.labels)]
