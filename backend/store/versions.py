@@ -113,8 +113,7 @@ class VersionStore:
             content = (self.folder / f"{version}.safetensors").read_bytes()
             if hashlib.sha256(content).hexdigest() != held["sha256"]:
                 return None
-            step = next((step for step in self.steps() if step.version == version), None)
-            if step is None or step.recipe != held["recipe"]:
+            if self._recipe_of(version) != held["recipe"]:
                 return None
             return load_tensors(content), held["info"]
         except (OSError, ValueError, KeyError, TypeError):
@@ -171,6 +170,11 @@ class VersionStore:
                 connection.execute(
                     t.leases.delete().where(t.leases.c.name == _LEASE, t.leases.c.token == token)
                 )
+
+    def _recipe_of(self, version: int) -> str | None:
+        wanted = sa.select(t.learn_steps.c.recipe).where(t.learn_steps.c.version == version)
+        with self._database.read() as connection:
+            return connection.execute(wanted).scalar()
 
     def _thin_out(self, newest: int) -> None:
         """Remove the state file that is neither young nor one of every so many.
