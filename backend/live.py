@@ -258,10 +258,9 @@ class Live:
 
     def _take(self, pipeline: Pipeline, split_seed: int) -> None:
         """Everything that hangs on the pipeline, made anew and read from the store."""
-        device = "cuda" if self.settings.device == "cuda" else "cpu"
         plain_dim = 0 if pipeline.host is None else pipeline.host.plain_dim
         self.pipeline = pipeline
-        self.room = LaneRoom(self.store, pipeline, device=device)
+        self.room = LaneRoom(self.store, pipeline, device=self.settings.device)
         self.layers = LayerRoom(self.store, pipeline)
         self.finder = Finder(pipeline, self.store.path / "cache")
         self.board = Board.empty(pipeline.encoder.dim, split_seed, plain_dim=plain_dim)

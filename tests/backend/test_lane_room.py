@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from backend import api, learning
 from backend.board import is_held_back
 from backend.errors import BadInputError
 from backend.images import fixed_view, view_frame
+from backend.methods._torch import choose_device
+from backend.methods.learners import _lane_network
 from backend.methods.learners.lanes import LanesLearner
 from backend.settings import Settings
 from backend.types import Features
@@ -148,6 +151,19 @@ def test_what_is_unknown_of_a_picture_is_unknown_of_its_crops(bench, monkeypatch
     assert taught.known[:, 0].all()
     assert not taught.known[:, 1].any()
     assert not taught.targets[:, 1].any()
+
+
+def test_lanes_run_where_the_settings_say_and_auto_is_cuda_where_there_is_one(bench, monkeypatch):
+    """Only the choice is played: nothing runs on the device that is found."""
+    assert bench.settings.device == "auto"
+    for is_there, wanted in ((False, "cpu"), (True, "cuda")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda is_there=is_there: is_there)
+        assert choose_device("auto") == wanted
+        assert choose_device("cpu") == "cpu"
+    # A device that holds no numbers takes the place of CUDA.
+    monkeypatch.setattr(_lane_network, "choose_device", {"auto": "meta"}.__getitem__)
+    monkeypatch.setattr(bench.live.room, "_network", None)
+    assert bench.live.room.network().device.type == "meta"
 
 
 @pytest.mark.parametrize("encoder", ["embedded", "sentence:minilm"])

@@ -33,6 +33,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from backend.errors import BadInputError
+from backend.methods._torch import choose_device
 from backend.types import FrozenStack, Linear, Norm
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -81,7 +82,7 @@ class LaneNetwork:
     def __init__(
         self, stack: FrozenStack, *, device: str = "cpu", dtype: torch.dtype | None = None
     ):
-        self.device, self.dtype = torch.device(device), dtype or torch.float32
+        self.device, self.dtype = torch.device(choose_device(device)), dtype or torch.float32
         self.heads, self.is_post_norm = stack.heads, stack.is_post_norm
         self.width, self.num_blocks = stack.width, len(stack.blocks)
         if stack.width % stack.heads:
