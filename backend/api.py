@@ -392,7 +392,7 @@ def _glance(path: Path, settings: Settings) -> ProjectInfo:
             kind=store.kind,
             encoder=str(store.get("encoder")),
             samples=store.count(),
-            encoded=-1,
+            encoded=None,
             labels=len(store.labels()),
             verdicts=sum(c.verdict is not None for c in store.log.current().values()),
             version=latest.version if latest else 0,

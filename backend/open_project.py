@@ -57,14 +57,19 @@ from backend.verdict_rows import log_rows
 
 @dataclass(frozen=True)
 class ProjectInfo:
-    """A project at a glance."""
+    """A project at a glance.
+
+    Attributes:
+        encoded: samples that have vectors; None of a project that is not open, where counting them
+            would read all of them.
+    """
 
     name: str
     path: Path
     kind: Kind
     encoder: str
     samples: int
-    encoded: int
+    encoded: int | None
     labels: int
     verdicts: int
     version: int
