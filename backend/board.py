@@ -119,7 +119,6 @@ class Board:
             store/voices.py.
         plain: (N, F) more numbers for heads; NaN rows where not read yet.
         lane_cls: digest of a lane -> (N, W), its CLS; NaN rows where not computed yet.
-        revision: the store's, that rows and columns are of; -1 before they were read.
         rows: what follows from the samples; worked out again only for other samples.
         drawer: the calibration drawer; None while there is none.
     """
@@ -137,7 +136,6 @@ class Board:
     said: Mapping[tuple[int, int], dict[str, Correction]] = field(default_factory=dict)
     plain: Float[np.ndarray, "n f"] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     lane_cls: Mapping[str, Float[np.ndarray, "n w"]] = field(default_factory=dict)
-    revision: int = -1
     rows: Rows | None = field(default=None, repr=False, compare=False)
     drawer: Drawer | None = None
 

@@ -275,14 +275,14 @@ class Live:
     def _see_store(self) -> None:
         """Rows, columns, vectors and verdicts as they are stored; scores are the caller's."""
         with self._syncing:
-            self.stamp = revision = self.store.revision
+            self.stamp = self.store.revision
             board = self.board.resized(self.store.samples(), self.store.labels())
             board = board.with_drawer(self.store.drawer())
             # Reading the parts of thousands of samples takes seconds; nobody waits for it.
             board = encoding.filled(board, self.pipeline, self.store.vectors)
             board = self.room.filled(board, self.learned.lanes, is_reading=False)
             with self.lock:
-                self.board = replace(_with_words(board, self.board), revision=revision)
+                self.board = _with_words(board, self.board)
                 self._scored = None
             self.finder.refresh(board)
         self.catch_up(force=True)

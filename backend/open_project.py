@@ -148,6 +148,11 @@ class OpenProject:
         return self.live.offset
 
     @property
+    def revision(self) -> object:
+        """Changes whenever other samples or labels are seen here, and with their names or facts."""
+        return self.live.stamp
+
+    @property
     def pipeline(self) -> Pipeline:
         """The chosen methods."""
         return self.live.pipeline

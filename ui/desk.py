@@ -45,7 +45,7 @@ class Desk:
 
         The log does not move when samples come, go or are told another split: the revision does.
         """
-        key = ("census", bench.path, bench.offset, bench.board.revision, eyes)
+        key = ("census", bench.path, bench.offset, bench.revision, eyes)
         return self._memo(
             key, lambda: Census.take(bench.samples(), bench.labels(), bench.verdicts(who=eyes))
         )

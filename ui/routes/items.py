@@ -168,7 +168,7 @@ def _add_sample(routes: APIRouter, context: Context) -> None:
         found = bench.sample(_id_or_name(sample))
         who = context.user(request)
         seen = (who, bench.people.is_blind, bench.offset)
-        tag = _tag(bench, found.id, seen, bench.num_encoded, bench.board.revision)
+        tag = _tag(bench, found.id, seen, bench.num_encoded, bench.revision)
         if _has(request, tag):
             return Response(status_code=304, headers=tag)
         return fresh(_item(bench, found, who), tag)
