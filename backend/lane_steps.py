@@ -16,7 +16,7 @@ import numpy as np
 
 from backend import learning, replay
 from backend.board import Board
-from backend.errors import BusyError, NotFoundError
+from backend.errors import NotFoundError
 from backend.learning import Learned
 from backend.pack_facts import (
     Bench,
@@ -29,6 +29,7 @@ from backend.pack_facts import (
     quality,
 )
 from backend.store.lane_files import LaneFile
+from backend.store.versions import patiently
 from backend.types import Lane, LearnStep
 
 REPORT = "report"
@@ -43,8 +44,6 @@ _REPEATED = (
     "waiting",
 )
 """What a lane that is put back says of itself as when it was placed first."""
-LEASE_PATIENCE = 15.0
-"""Seconds to wait for another process that is writing a version."""
 
 
 @dataclass(frozen=True)
@@ -286,19 +285,14 @@ def one_step(bench: Bench, *, folds: bool = False) -> Generator[None]:
         folds: learn what is new in the log first, as a step of its own.
     """
     with bench.learning(), ExitStack() as stack:
-        until = time.monotonic() + LEASE_PATIENCE
-        while True:
-            try:
-                if folds:
-                    bench.fold_in()
-                lease = bench.store.versions.lease(replay.LEASE_SECONDS)
-                stack.enter_context(lease)
-                break
-            except BusyError:
-                # Somebody folds a correction in; what was trained is not thrown away for it.
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.2)
+
+        def begin() -> None:
+            if folds:
+                bench.fold_in()
+            stack.enter_context(bench.store.versions.lease(replay.LEASE_SECONDS))
+
+        # Somebody may fold a correction in; what was trained is not thrown away for it.
+        patiently(begin)
         newest = replay.newer(bench.store, bench.pipeline, bench.board, bench.room, bench.learned)
         if newest is not bench.learned:
             bench.adopt(newest)

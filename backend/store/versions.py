@@ -11,10 +11,10 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
@@ -29,9 +29,14 @@ from backend.store.database import Database
 from backend.store.media import write_whole
 from backend.types import LearnStep
 
+T = TypeVar("T")
+
 KEPT_FILES = 50
 KEPT_EVERY = 25
 """State files that are kept: of the newest 50 versions, and of every 25th."""
+
+PATIENCE = 15.0
+"""Seconds to wait for another process that is writing a version."""
 
 _LEASE = "versions"
 _HOLDER = "another process"  # who holds a lease, to people; older versions read it from the row
@@ -50,6 +55,22 @@ def _step_of(row: Any) -> LearnStep:
         kind=row.kind,
         detail=json.loads(row.detail),
     )
+
+
+def patiently(attempt: Callable[[], T]) -> T:
+    """What `attempt` gives, tried again for a while where another process has the lease.
+
+    Raises:
+        BusyError: it still has it after `PATIENCE` seconds.
+    """
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return attempt()
+        except BusyError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
 
 
 class VersionStore:

@@ -14,6 +14,7 @@ import pytest
 
 from backend.errors import BadInputError, BusyError, NotFoundError
 from backend.settings import Settings
+from backend.store import versions
 from backend.store.corrections import NewCorrection
 from backend.store.project import ProjectStore
 from backend.store.vectors import VectorStore
@@ -249,3 +250,22 @@ def test_nothing_precious_is_in_the_cache(make: Make, tmp_path: Path) -> None:
     assert again.samples() == before[0]
     assert len(again.log.since(0)) == 2
     again.close()
+
+
+def test_another_process_is_waited_for_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(versions.time, "sleep", lambda _seconds: asked.append("slept"))
+
+    def attempt() -> int:
+        asked.append("asked")
+        if asked.count("asked") < 3:
+            raise BusyError("another process is learning this project")
+        return 7
+
+    assert versions.patiently(attempt) == 7
+    assert asked == ["asked", "slept", "asked", "slept", "asked"]
+    asked.clear()
+    monkeypatch.setattr(versions, "PATIENCE", -1.0)
+    with pytest.raises(BusyError):
+        versions.patiently(attempt)
+    assert asked == ["asked"]
