@@ -18,8 +18,8 @@ from backend import learning, replay
 from backend.board import Board
 from backend.errors import NotFoundError
 from backend.learning import Learned
+from backend.live import Live
 from backend.pack_facts import (
-    Bench,
     at_version,
     forget_taught,
     labels_of,
@@ -84,7 +84,7 @@ class TeachReport:
 
 
 def swap(
-    bench: Bench,
+    bench: Live,
     lane: Lane,
     *,
     kind: str,
@@ -136,7 +136,7 @@ def swap(
     return told
 
 
-def drop(bench: Bench, pack: str) -> int:
+def drop(bench: Live, pack: str) -> int:
     """Take the lane of a pack away, as a new version; its heads stay. Returns the version.
 
     Raises:
@@ -166,7 +166,7 @@ def drop(bench: Bench, pack: str) -> int:
     return new.version
 
 
-def put_back(bench: Bench) -> list[TeachReport]:
+def put_back(bench: Live) -> list[TeachReport]:
     """Put lanes back that the log has in use and the live version lacks, each as a new version.
 
     So they are after `compact` where the files of versions are gone, and after a change of the
@@ -201,13 +201,13 @@ def put_back(bench: Bench) -> list[TeachReport]:
     return reports
 
 
-def is_lane_missing(bench: Bench) -> bool:
+def is_lane_missing(bench: Live) -> bool:
     """Whether the log has a lane in use that the live version lacks."""
     return bool(_missing(bench))
 
 
 def _missing(
-    bench: Bench, counts: Callable[[LearnStep], bool] = lambda _: True
+    bench: Live, counts: Callable[[LearnStep], bool] = lambda _: True
 ) -> list[tuple[LearnStep, tuple[int, ...]]]:
     """What placed the lanes that the live version lacks, with the labels that are without one."""
     served = {label for lane in bench.learned.lanes for label in lane.labels}
@@ -219,7 +219,7 @@ def _missing(
     return [(step, labels) for step, labels in found if live & set(labels)]
 
 
-def _fits(bench: Bench, step: LearnStep) -> bool:
+def _fits(bench: Live, step: LearnStep) -> bool:
     """Whether a step placed a lane of this encoder and learner; one that is lost may have been."""
     if step.recipe == bench.pipeline.fingerprint:
         return True
@@ -229,7 +229,7 @@ def _fits(bench: Bench, step: LearnStep) -> bool:
     return (found.lane.lane_key, found.lane.maker) == (host.lane_key, teacher.maker)
 
 
-def _kept(bench: Bench, step: LearnStep) -> LaneFile | None:
+def _kept(bench: Live, step: LearnStep) -> LaneFile | None:
     """The lane that a step placed, from its file; None if that is gone."""
     lanes = bench.store.lanes
     if "file" in step.detail:
@@ -245,7 +245,7 @@ def _rows(step: LearnStep, labels: tuple[int, ...]) -> list[int]:
     return [row_of[label] for label in labels]
 
 
-def revert(bench: Bench, version: int) -> int:
+def revert(bench: Live, version: int) -> int:
     """Make an earlier version the live one again, as a new version; returns its number.
 
     Verdicts stay in the log. Those given after `version` are learned again label by label, as
@@ -268,7 +268,7 @@ def revert(bench: Bench, version: int) -> int:
     return new.version
 
 
-def last_report(bench: Bench) -> TeachReport | None:
+def last_report(bench: Live) -> TeachReport | None:
     """What the newest lane that was put in place changed, as it was measured then."""
     for step in reversed(bench.store.versions.steps()):
         if step.recipe == bench.pipeline.fingerprint and (told := TeachReport.of(step)):
@@ -277,7 +277,7 @@ def last_report(bench: Bench) -> TeachReport | None:
 
 
 @contextmanager
-def one_step(bench: Bench, *, folds: bool = False) -> Generator[None]:
+def one_step(bench: Live, *, folds: bool = False) -> Generator[None]:
     """Make one step on the newest version, whoever made that; waits for another process.
 
     Args:
@@ -300,7 +300,7 @@ def one_step(bench: Bench, *, folds: bool = False) -> Generator[None]:
         yield
 
 
-def _changes(bench: Bench, board: Board, before: Learned, after: Learned) -> tuple[PackChange, ...]:
+def _changes(bench: Live, board: Board, before: Learned, after: Learned) -> tuple[PackChange, ...]:
     """What a step did to each pack."""
     pipeline = bench.pipeline
     old, _ = learning.score(pipeline, board, before)
@@ -325,6 +325,6 @@ def _changes(bench: Bench, board: Board, before: Learned, after: Learned) -> tup
     return tuple(rows)
 
 
-def _next_version(bench: Bench) -> int:
+def _next_version(bench: Live) -> int:
     newest: LearnStep | None = bench.store.versions.latest()
     return (newest.version if newest else 0) + 1

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from backend import lane_steps, lane_travel, pack_facts
 from backend.lane_steps import TeachReport
-from backend.pack_facts import MUTED, TAUGHT, Bench, CurvePoint, PackInfo, VersionChange
+from backend.live import Live
+from backend.pack_facts import MUTED, TAUGHT, CurvePoint, PackInfo, VersionChange
 from backend.teaching import Teaching
 from backend.types import Progress
 
@@ -19,7 +20,7 @@ from backend.types import Progress
 class Packs:
     """The packs of one open project."""
 
-    def __init__(self, bench: Bench):
+    def __init__(self, bench: Live):
         self._bench = bench
         self._teaching = Teaching(bench)
 

@@ -19,9 +19,9 @@ from backend.errors import BadInputError, NotFoundError
 from backend.jobs import Cancelled, JobState, Ticket
 from backend.lane_steps import TeachReport, is_lane_missing, one_step, put_back, swap
 from backend.learning import Learned
+from backend.live import Live
 from backend.pack_facts import (
     TAUGHT,
-    Bench,
     check_lanes,
     counts_when_taught,
     labels_of,
@@ -45,7 +45,7 @@ MORE_VERDICTS = 1.25
 class Teaching:
     """Trainings of the packs of one open project."""
 
-    def __init__(self, bench: Bench):
+    def __init__(self, bench: Live):
         self._bench = bench
         self._noting = Lock()
 

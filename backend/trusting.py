@@ -20,8 +20,8 @@ from backend import replay
 from backend.board import Board
 from backend.jobs import Ticket
 from backend.learning import TRUST
+from backend.live import Live
 from backend.numerics import trust as formula
-from backend.pack_facts import Bench
 from backend.store.versions import patiently
 from backend.store.voices import adjudicated, is_person, votes_of
 from backend.types import Correction, LearnStep, Progress, Trust, Verdict
@@ -47,7 +47,7 @@ Answers = dict[str, bool]
 class Trusting:
     """What one open project knows of whom to trust; safe to ask from several threads."""
 
-    def __init__(self, bench: Bench):
+    def __init__(self, bench: Live):
         self._bench = bench
         self._recipe = ""
         self._look_at = 0
