@@ -139,7 +139,7 @@ class PrototypesAuditor:
             order = np.argsort(np.nan_to_num(match[:, column], nan=np.inf), kind="stable")
             absent = order[: max(len(mine), min(self.settings.anchors, len(order) // 2))]
             present = _unit(centred[mine].mean(axis=0)) - _unit(centred[absent].mean(axis=0))
-            out[:, column] = 0.5 * (1 + np.tanh(unit @ present / self.settings.temperature / 2))
+            out[:, column] = logistic(unit @ present / self.settings.temperature)
         return out
 
     def _proposal(self, value: float, best_other: float) -> str:
