@@ -1,8 +1,9 @@
 """What each shelf promises, on one page.
 
-A method is a class with a frozen `Settings` dataclass inside it; `Method()` uses the defaults. It
-never changes its inputs, gives the same answer for the same seed, and its `fingerprint` changes
-when settings or weights change, and only then. `tests/conformance` holds every member to this.
+A method is a class with a frozen `Settings` dataclass inside it; `Method()` uses the defaults, but
+for encoders side by side, which are made of their members. It never changes its inputs, gives the
+same answer for the same seed, and its `fingerprint` changes when settings or weights change, and
+only then. `tests/conformance` holds every member to this.
 """
 
 from __future__ import annotations
