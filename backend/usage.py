@@ -18,7 +18,7 @@ LONGEST_NAME = 100
 
 
 def parser() -> argparse.ArgumentParser:
-    """All commands and their options, as promised in the contracts."""
+    """All commands and their options."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="one JSON document on stdout")
     top = argparse.ArgumentParser(
