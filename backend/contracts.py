@@ -351,9 +351,20 @@ class SetCalibrator(Protocol):
         ...
 
 
+def needed_facts(picker: object) -> frozenset[str]:
+    """Facts that take work to gather and that a picker asks for by its `needs`.
+
+    They are "opinions" and "undecided", as in `PickFacts`; the others are always there.
+    """
+    return getattr(picker, "needs", frozenset())
+
+
 @runtime_checkable
 class Picker(Protocol):
-    """What should a person look at next?"""
+    """What should a person look at next?
+
+    One that lives by what takes work to gather says so, see `needed_facts`.
+    """
 
     fingerprint: str
 
