@@ -249,13 +249,16 @@ def again(
             offset=step.offset,
         )
     if step.kind in PLACING:
-        return _placed_again(store, pipeline, board, room, before, step, verdicts)
-    return _folded_again(store, pipeline, board, before, step, verdicts)
+        return _placed_again(
+            store, pipeline, board=board, room=room, before=before, step=step, verdicts=verdicts
+        )
+    return _folded_again(store, pipeline, board=board, before=before, step=step, verdicts=verdicts)
 
 
 def _placed_again(
     store: ProjectStore,
     pipeline: Pipeline,
+    *,
     board: Board,
     room: LaneRoom,
     before: Learned,
@@ -297,6 +300,7 @@ def _placed_again(
 def _folded_again(
     store: ProjectStore,
     pipeline: Pipeline,
+    *,
     board: Board,
     before: Learned,
     step: LearnStep,

@@ -104,7 +104,16 @@ def cropped_set(data: Path, pack: str, pipeline: Pipeline, folder: Path, say: Sa
     views, parts = [], np.zeros((0, 0, 0), np.float32)
     for number in (0, *range(FIRST_SMALL_CROP, FIRST_SMALL_CROP + CROPS)):
         seen = rows if number == 0 else taught
-        view, found = _view(data, pack, seen, number, pipeline, labels, folder, say)
+        view, found = _view(
+            data,
+            pack,
+            rows=seen,
+            number=number,
+            pipeline=pipeline,
+            labels=labels,
+            folder=folder,
+            say=say,
+        )
         views.append(view)
         parts = found[: len(taught)] if number == 0 else parts
     side = round(parts.shape[1] ** 0.5)
@@ -144,6 +153,7 @@ def seen_of(
 def _view(
     data: Path,
     pack: str,
+    *,
     rows: Sequence[dict[str, Any]],
     number: int,
     pipeline: Pipeline,
