@@ -73,7 +73,7 @@ class Placement:
 
 
 @dataclass(frozen=True)
-class Doubt:
+class Mismatch:
     """One place where map and label disagree.
 
     Attributes:
@@ -322,25 +322,25 @@ FEWEST = 3
 """Samples of a label before what they share says anything."""
 
 
-def doubts(bench: Workbench, *, progress: Progress | None = None) -> list[Doubt]:
+def doubts(bench: Workbench, *, progress: Progress | None = None) -> list[Mismatch]:
     """Where map and label disagree most, worst first within each kind."""
     located = list(_located(bench, progress))
     found = [*_outside(located), *_background(bench, located), *_same(bench, progress)]
     return sorted(found, key=lambda one: (one.kind, -one.strength, one.sample))
 
 
-def _outside(located: Sequence[Located]) -> list[Doubt]:
+def _outside(located: Sequence[Located]) -> list[Mismatch]:
     """Right label, evidence outside the object."""
     out = []
     for one in located:
         off = 1 - one.mass
         if off > OUTSIDE and not one.inside[int(one.map.argmax())]:
             reason = f"{off:.0%} of the evidence lies outside the marked object"
-            out.append(_doubt("outside", off, one, reason=reason))
+            out.append(_mismatch("outside", off, one, reason=reason))
     return sorted(out, key=lambda one: -one.strength)[:MOST_DOUBTS]
 
 
-def _background(bench: Workbench, located: Sequence[Located]) -> list[Doubt]:
+def _background(bench: Workbench, located: Sequence[Located]) -> list[Mismatch]:
     """What is off the object, carries a label, and is alike in its samples.
 
     A label's shared part is the mean of the parts outside, weighted by the map; a sample has it if
@@ -373,11 +373,11 @@ def _background(bench: Workbench, located: Sequence[Located]) -> list[Doubt]:
                 f"that carries {carried:.0%} of the evidence"
             )
             strength = carried * float(values.max())
-            out.append(_doubt("background", strength, replace(one, map=drawn), reason=reason))
+            out.append(_mismatch("background", strength, replace(one, map=drawn), reason=reason))
     return sorted(out, key=lambda one: -one.strength)[:MOST_DOUBTS]
 
 
-def _same(bench: Workbench, progress: Progress | None) -> list[Doubt]:
+def _same(bench: Workbench, progress: Progress | None) -> list[Mismatch]:
     """The same evidence for two labels that a person gave to one sample."""
     out = []
     labels = {label.id: label for label in bench.labels()}
@@ -398,7 +398,7 @@ def _same(bench: Workbench, progress: Progress | None) -> list[Doubt]:
                 sample = bench.sample(sample_id)
                 seen = Located(sample, both[one], maps[:, one], everywhere, shown.layout)
                 reason = f"{overlap:.0%} of the evidence is that of {both[two].name}"
-                out.append(_doubt("same", overlap, seen, reason=reason, other=both[two].name))
+                out.append(_mismatch("same", overlap, seen, reason=reason, other=both[two].name))
         if progress is not None:
             progress(done, len(several), "comparing maps of labels")
     return sorted(out, key=lambda each: -each.strength)[:MOST_DOUBTS]
@@ -421,10 +421,12 @@ def _unit(vector: Float[np.ndarray, " d"]) -> Float[np.ndarray, " d"]:
     return vector / max(float(np.linalg.norm(vector)), 1e-12)
 
 
-def _doubt(kind: str, strength: float, one: Located, *, reason: str, other: str = "") -> Doubt:
-    """A doubt about a map as it is to be drawn."""
+def _mismatch(
+    kind: str, strength: float, one: Located, *, reason: str, other: str = ""
+) -> Mismatch:
+    """What is wrong of a map as it is to be drawn."""
     steps = np.round(255 * one.map / max(float(one.map.max()), 1e-12)).astype(int)
-    return Doubt(
+    return Mismatch(
         kind=kind,
         strength=strength,
         sample=one.sample.id,
