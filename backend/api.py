@@ -43,7 +43,7 @@ from backend.evaluating import (
     Slice,
     SliceKey,
 )
-from backend.evidence_check import Curves, Doubt, Placement, check, doubts, placements
+from backend.evidence_check import Curves, Mismatch, Placement, check, doubts, placements
 from backend.guide_pages import box_of, write_guide
 from backend.guide_pages import changes as guide_changes
 from backend.guides import Guide
@@ -123,7 +123,6 @@ __all__ = [
     "CurvePoint",
     "Curves",
     "Dispute",
-    "Doubt",
     "DrawerReport",
     "Entry",
     "Evaluation",
@@ -147,6 +146,7 @@ __all__ = [
     "LearnStep",
     "LikelySet",
     "MapPoints",
+    "Mismatch",
     "MissingTruthError",
     "NotFoundError",
     "OfflineError",
@@ -392,7 +392,7 @@ def _glance(path: Path, settings: Settings) -> ProjectInfo:
             kind=store.kind,
             encoder=str(store.get("encoder")),
             samples=store.count(),
-            encoded=-1,
+            encoded=None,
             labels=len(store.labels()),
             verdicts=sum(c.verdict is not None for c in store.log.current().values()),
             version=latest.version if latest else 0,

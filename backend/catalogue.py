@@ -15,7 +15,12 @@ from backend.errors import NotFoundError
 
 @dataclass(frozen=True)
 class Entry:
-    """One method: `key` is shelf/file, `name` its class, `source` where it is from."""
+    """One method: `key` is shelf/file, `name` its class, `source` where it is from.
+
+    Attributes:
+        family: of an encoder, what its ids begin with: the `timm` of `timm:resnet50`.
+        kind: of an encoder, the samples it takes: "image" or "text".
+    """
 
     key: str
     name: str
@@ -23,6 +28,8 @@ class Entry:
     status: str = "ready"
     source: str = ""
     aka: tuple[str, ...] = ()
+    family: str = ""
+    kind: str = ""
 
     @property
     def shelf(self) -> str:
@@ -37,6 +44,8 @@ ENTRIES: tuple[Entry, ...] = (
         "any open_clip model: a tag, a checkpoint file or a folder; a vector per cell and picture",
         source="Radford et al., CLIP, ICML 2021 (2103.00020); cells: MaskCLIP (2112.01071)",
         aka=("encoders/open_clip",),
+        family="open_clip",
+        kind="image",
     ),
     Entry(
         "encoders/clip_text",
@@ -44,6 +53,8 @@ ENTRIES: tuple[Entry, ...] = (
         "the text tower of an open_clip model: a vector per text and per word",
         source="Radford et al., CLIP, ICML 2021 (2103.00020)",
         aka=("encoders/open_clip_text",),
+        family="open_clip_text",
+        kind="text",
     ),
     Entry(
         "encoders/embedded",
@@ -51,6 +62,8 @@ ENTRIES: tuple[Entry, ...] = (
         "pictures, their parts and label names in one space, from packaged weights, no network",
         status="default",
         source="Norouzi et al., ConSE, ICLR 2014 (1312.5650), with a parts transformer of our own",
+        family="embedded",
+        kind="image",
     ),
     Entry(
         "encoders/sentence",
@@ -58,6 +71,8 @@ ENTRIES: tuple[Entry, ...] = (
         "MiniLM, packaged, or any sentence-transformers model: a vector per text and per word",
         status="default",
         source="Reimers and Gurevych, Sentence-BERT, EMNLP 2019 (1908.10084)",
+        family="sentence",
+        kind="text",
     ),
     Entry(
         "encoders/static_words",
@@ -66,6 +81,8 @@ ENTRIES: tuple[Entry, ...] = (
         status="plain",
         source="Miller 2024 (WordLlama)",
         aka=("encoders/words",),
+        family="words",
+        kind="text",
     ),
     Entry(
         "encoders/side_by_side",
@@ -79,6 +96,8 @@ ENTRIES: tuple[Entry, ...] = (
         "any timm backbone: pretrained, a checkpoint file or a folder; no text side",
         source="Wightman 2019 (timm)",
         aka=("encoders/timm",),
+        family="timm",
+        kind="image",
     ),
     Entry(
         "aligners/transport",

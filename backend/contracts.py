@@ -1,8 +1,9 @@
 """What each shelf promises, on one page.
 
-A method is a class with a frozen `Settings` dataclass inside it; `Method()` uses the defaults. It
-never changes its inputs, gives the same answer for the same seed, and its `fingerprint` changes
-when settings or weights change, and only then. `tests/conformance` holds every member to this.
+A method is a class with a frozen `Settings` dataclass inside it; `Method()` uses the defaults, but
+for encoders side by side, which are made of their members. It never changes its inputs, gives the
+same answer for the same seed, and its `fingerprint` changes when settings or weights change, and
+only then. `tests/conformance` holds every member to this.
 """
 
 from __future__ import annotations
@@ -350,9 +351,20 @@ class SetCalibrator(Protocol):
         ...
 
 
+def needed_facts(picker: object) -> frozenset[str]:
+    """Facts that take work to gather and that a picker asks for by its `needs`.
+
+    They are "opinions" and "undecided", as in `PickFacts`; the others are always there.
+    """
+    return getattr(picker, "needs", frozenset())
+
+
 @runtime_checkable
 class Picker(Protocol):
-    """What should a person look at next?"""
+    """What should a person look at next?
+
+    One that lives by what takes work to gather says so, see `needed_facts`.
+    """
 
     fingerprint: str
 

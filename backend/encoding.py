@@ -20,7 +20,7 @@ from PIL import Image
 
 from backend.board import Board
 from backend.contracts import Encoder, LaneHost, lane_host, why_no_lanes
-from backend.errors import BadInputError, SaveError
+from backend.errors import BadInputError, PatchlaneError, SaveError
 from backend.images import (
     FIRST_CROP,
     FIRST_SMALL_CROP,
@@ -191,7 +191,7 @@ def encode_missing(
     tokens: TokenCache | None = None,
     progress: Progress | None = None,
 ) -> int:
-    """Encode the samples without vectors; unreadable media are left out, the rest goes on.
+    """Encode the samples without vectors; unreadable media are logged, the rest goes on.
 
     Args:
         store: holds the media and the vectors.
@@ -289,7 +289,7 @@ def _through(
     content: Callable[[Sample], Any],
     progress: Progress | None,
 ) -> int:
-    """Send samples through a stream; a damaged medium is shown as such where it is opened."""
+    """Send samples through a stream; a damaged medium is logged and left out."""
     if not samples:
         return 0
     done = 0
@@ -298,8 +298,8 @@ def _through(
             try:
                 stream.accept(sample.content_hash, content(sample))
                 done += 1
-            except (BadInputError, OSError):
-                continue
+            except (PatchlaneError, OSError) as error:
+                log.warning("%s cannot be read and gets no vectors: %s", sample.name, error)
             finally:
                 if progress is not None:
                     progress(stream.num_done, len(samples), sample.name)

@@ -18,6 +18,7 @@ from backend.lane_room import LaneRoom
 from backend.layer_room import LayerRoom
 from backend.learning import Learned
 from backend.numerics.leftover import unclaimed
+from backend.numerics.transport import spread
 from backend.part_lessons import PartLessons
 from backend.pipeline import Pipeline
 from backend.store.project import ProjectStore
@@ -97,7 +98,7 @@ def explanation(
         plan=alignment.plan[0],
         similarity=alignment.similarity[0],
         scores=np.nan_to_num(board.logits[row, columns]),
-        spread=_spread(alignment.backward[0]),
+        spread=spread(alignment.backward)[0],
         layout=layout,
         version=learned.version,
         lanes={} if room is None else _looks(room, board, learned, row, columns, len(parts)),
@@ -114,12 +115,6 @@ def _left_over(
     num_parts = similarity.shape[1]
     mass = np.full((1, num_parts), 1 / num_parts, np.float32)
     return unclaimed(similarity, mass, temperature)[0]
-
-
-def _spread(backward: Float[np.ndarray, "p l"]) -> Float[np.ndarray, " l"]:
-    """Entropy of each label's map over log P."""
-    entropy = -(backward * np.log(np.maximum(backward, 1e-12))).sum(axis=0)
-    return (entropy / np.log(max(len(backward), 2))).astype(np.float32)
 
 
 def _looks(

@@ -7,9 +7,8 @@ Regions with a verdict YES say where a label is; maps are judged against them by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -18,13 +17,9 @@ from PIL import Image, ImageFilter
 from backend.errors import BadInputError, NotFoundError
 from backend.images import decode
 from backend.numerics.deletion import STEPS, area, deletion_counts, orders
-from backend.numerics.localisation import (
-    cells_on_boxes,
-    map_average_precisions,
-    mask_iou,
-    pointing,
-)
-from backend.types import Explanation, Kind, Layout, Progress, Region, Sample, Verdict
+from backend.numerics.localisation import map_average_precisions, mask_iou, pointing
+from backend.numerics.regions import marked_parts
+from backend.types import Explanation, Kind, Label, Layout, Progress, Sample, Verdict
 from backend.workbench import Workbench
 
 SEEDS = 3
@@ -78,7 +73,7 @@ class Placement:
 
 
 @dataclass(frozen=True)
-class Doubt:
+class Mismatch:
     """One place where map and label disagree.
 
     Attributes:
@@ -205,7 +200,7 @@ def _all_but(gone: np.ndarray, count: int) -> Bool[np.ndarray, " p"]:
     return mask
 
 
-def _cells_blurred(bench: Workbench, sample: Any) -> Callable[[np.ndarray], Image.Image]:
+def _cells_blurred(bench: Workbench, sample: Sample) -> Callable[[np.ndarray], Image.Image]:
     """A picture in which only the kept cells are sharp."""
     path, size = bench.store.media.path(sample), bench.pipeline.encoder.input_size
     picture = decode(path, at_least=size).convert("RGB")
@@ -244,60 +239,67 @@ def placements(
     """
     bench.pipeline.other_aligner(aligner)
     out = []
-    for sample, label, map_, inside, layout in _located(bench, progress, aligner):
-        on, values = inside[None], map_[None]
+    for one in _located(bench, progress, aligner):
+        on, values = one.inside[None], one.map[None]
         precision = float(map_average_precisions(values, on)[0])
-        rows, columns = layout.grid or (1, len(map_))
-        mask = (map_ >= (map_.min() + map_.max()) / 2).reshape(1, rows, columns)
+        rows, columns = one.layout.grid or (1, len(one.map))
+        mask = (one.map >= (one.map.min() + one.map.max()) / 2).reshape(1, rows, columns)
         out.append(
             Placement(
-                sample=sample.id,
-                name=sample.name,
-                label=label.name,
+                sample=one.sample.id,
+                name=one.sample.name,
+                label=one.label.name,
                 pointing=float(pointing(values, on)[0]),
                 heatmap_ap=None if np.isnan(precision) else precision,
                 mask_iou=float(mask_iou(mask, on.reshape(mask.shape))[0]),
-                mass=float(map_[inside].sum() / max(float(map_.sum()), 1e-12)),
+                mass=one.mass,
             )
         )
     return out
 
 
-def parts_on(regions: Sequence[Region], layout: Layout) -> Bool[np.ndarray, " p"]:
-    """The parts that lie on any of some regions; a polygon counts as its bounding box."""
-    if layout.grid is None:
-        spans = layout.spans or ()
-        said = [region.points for region in regions if region.kind == "span"]
-        return np.array([any(a < end and b > start for start, end in said) for a, b in spans], bool)
-    boxes = []
-    for region in regions:
-        if region.kind == "box":
-            boxes.append(region.points)
-        elif region.kind == "polygon":
-            x, y = np.array(region.points[::2]), np.array(region.points[1::2])
-            boxes.append((x.min(), y.min(), np.ptp(x), np.ptp(y)))
-    return cells_on_boxes(np.array(boxes, float).reshape(-1, 4), layout.grid)
+@dataclass(frozen=True)
+class Located:
+    """A YES of which it is said where it is, and the map that the viewer shows.
+
+    Attributes:
+        map: (P,) share of each part, sum 1.
+        inside: (P,) the parts that are marked as showing the label.
+    """
+
+    sample: Sample
+    label: Label
+    map: Float[np.ndarray, " p"]
+    inside: Bool[np.ndarray, " p"]
+    layout: Layout
+
+    @property
+    def mass(self) -> float:
+        """The share of the map on the marked parts, 0..1."""
+        return float(self.map[self.inside].sum() / max(float(self.map.sum()), 1e-12))
 
 
-def _located(bench: Workbench, progress: Progress | None, aligner: str | None = None) -> Any:
-    """(sample, label, map, parts on its regions, layout) of every located YES."""
-    found = {
-        pair: [one for one in said.regions if _is_here(one)]
-        for pair, said in sorted(bench.store.log.current().items())
-        if said.verdict == Verdict.YES
-    }
-    pairs = [pair for pair, regions in found.items() if regions]
+def _located(
+    bench: Workbench, progress: Progress | None, aligner: str | None = None
+) -> Iterator[Located]:
+    """Every YES with parts that are marked as showing it, in the order of samples."""
     samples = {sample.id: sample for sample in bench.samples()}
     labels = {label.id: label for label in bench.labels()}
-    for done, pair in enumerate(pairs, 1):
-        shown = None
-        if pair[0] in samples and pair[1] in labels:
-            shown = _shown(bench, pair[0], pair[1], aligner)
+    marked = [
+        (samples[pair[0]], labels[pair[1]], said.regions)
+        for pair, said in sorted(bench.store.log.current().items())
+        if said.verdict == Verdict.YES and pair[0] in samples and pair[1] in labels
+        if any(region.is_here for region in said.regions)
+    ]
+    for done, (sample, label, regions) in enumerate(marked, 1):
+        shown = _shown(bench, sample.id, label.id, aligner)
         if shown is not None:
-            inside = parts_on(found[pair], shown.layout)
-            yield samples[pair[0]], labels[pair[1]], shown.backward[:, 0], inside, shown.layout
+            inside = np.zeros(len(shown.backward), bool)
+            inside[marked_parts(regions, shown.layout)[0]] = True
+            if inside.any():  # not where newer marks say that it is not there
+                yield Located(sample, label, shown.backward[:, 0], inside, shown.layout)
         if progress is not None:
-            progress(done, len(pairs), "looking where labels are")
+            progress(done, len(marked), "looking where labels are")
 
 
 def _shown(
@@ -310,11 +312,6 @@ def _shown(
         return None
 
 
-def _is_here(region: Region) -> bool:
-    """Whether a region says that the label is there; some projects also mark where it is not."""
-    return getattr(region, "verdict", Verdict.YES) == Verdict.YES
-
-
 # --- where map and label disagree ------------------------------------------------------------
 
 MOST_DOUBTS = 60
@@ -325,37 +322,37 @@ FEWEST = 3
 """Samples of a label before what they share says anything."""
 
 
-def doubts(bench: Workbench, *, progress: Progress | None = None) -> list[Doubt]:
+def doubts(bench: Workbench, *, progress: Progress | None = None) -> list[Mismatch]:
     """Where map and label disagree most, worst first within each kind."""
     located = list(_located(bench, progress))
     found = [*_outside(located), *_background(bench, located), *_same(bench, progress)]
     return sorted(found, key=lambda one: (one.kind, -one.strength, one.sample))
 
 
-def _outside(located: list[Any]) -> list[Doubt]:
+def _outside(located: Sequence[Located]) -> list[Mismatch]:
     """Right label, evidence outside the object."""
     out = []
-    for sample, label, map_, inside, layout in located:
-        off = 1 - float(map_[inside].sum() / max(float(map_.sum()), 1e-12))
-        if off > OUTSIDE and not inside[int(map_.argmax())]:
+    for one in located:
+        off = 1 - one.mass
+        if off > OUTSIDE and not one.inside[int(one.map.argmax())]:
             reason = f"{off:.0%} of the evidence lies outside the marked object"
-            out.append(_doubt("outside", off, sample, label, "", reason, map_, layout))
+            out.append(_mismatch("outside", off, one, reason=reason))
     return sorted(out, key=lambda one: -one.strength)[:MOST_DOUBTS]
 
 
-def _background(bench: Workbench, located: list[Any]) -> list[Doubt]:
+def _background(bench: Workbench, located: Sequence[Located]) -> list[Mismatch]:
     """What is off the object, carries a label, and is alike in its samples.
 
     A label's shared part is the mean of the parts outside, weighted by the map; a sample has it if
     a part outside is near it. Parts of the same samples at random say what is near anyway.
     """
     out = []
-    for label_id in sorted({label.id for _, label, *_ in located}):
-        mine = [each for each in located if each[1].id == label_id and not each[3].all()]
+    for label_id in sorted({one.label.id for one in located}):
+        mine = [one for one in located if one.label.id == label_id and not one.inside.all()]
         if len(mine) < FEWEST:
             continue
-        vectors = [_parts(bench, each[0])[~each[3]] for each in mine]
-        weights = [each[2][~each[3]] for each in mine]
+        vectors = [_parts(bench, one.sample)[~one.inside] for one in mine]
+        weights = [one.map[~one.inside] for one in mine]
         carried = float(np.mean([each.sum() for each in weights]))
         means = [(w[:, None] * v).sum(0) / max(float(w.sum()), 1e-12) for w, v in zip(
             weights, vectors, strict=True)]  # fmt: skip
@@ -368,59 +365,51 @@ def _background(bench: Workbench, located: list[Any]) -> list[Doubt]:
         alike = float(np.mean([n.max() for n in near]))
         if alike < SHARED or carried < OUTSIDE or gain <= 0:
             continue
-        for (sample, label, map_, inside, layout), values in zip(mine, near, strict=True):
-            drawn = np.zeros(len(map_), np.float32)
-            drawn[~inside] = np.maximum(values, 0)
-            strength = carried * float(values.max())
+        for one, values in zip(mine, near, strict=True):
+            drawn = np.zeros(len(one.map), np.float32)
+            drawn[~one.inside] = np.maximum(values, 0)
             reason = (
-                f"{len(mine)} samples of {label.name} share a background (cosine {alike:.2f}) that "
-                f"carries {carried:.0%} of the evidence"
+                f"{len(mine)} samples of {one.label.name} share a background (cosine {alike:.2f}) "
+                f"that carries {carried:.0%} of the evidence"
             )
-            out.append(_doubt("background", strength, sample, label, "", reason, drawn, layout))
+            strength = carried * float(values.max())
+            out.append(_mismatch("background", strength, replace(one, map=drawn), reason=reason))
     return sorted(out, key=lambda one: -one.strength)[:MOST_DOUBTS]
 
 
-def _same(bench: Workbench, progress: Progress | None) -> list[Doubt]:
+def _same(bench: Workbench, progress: Progress | None) -> list[Mismatch]:
     """The same evidence for two labels that a person gave to one sample."""
     out = []
-    given = bench.verdicts()
-    several = [
-        (sample, [label for label, said in verdicts.items() if said == Verdict.YES])
-        for sample, verdicts in sorted(given.items())
-    ]
-    several = [(sample, ids) for sample, ids in several if len(ids) > 1]
-    names = {label.id: label for label in bench.labels()}
-    for done, (sample_id, ids) in enumerate(several[:MOST_SAMPLES], 1):
+    labels = {label.id: label for label in bench.labels()}
+    given = (
+        (sample, [labels[i] for i, said in verdicts.items() if said == Verdict.YES and i in labels])
+        for sample, verdicts in sorted(bench.verdicts().items())
+    )
+    several = [(sample, both) for sample, both in given if len(both) > 1][:MOST_SAMPLES]
+    for done, (sample_id, both) in enumerate(several, 1):
         shown = _shown(bench, sample_id)
-        if shown is None:
-            continue
-        at = [shown.labels.index(names[i].name) for i in ids if i in names]
-        maps = shown.backward[:, at]
-        overlap = np.minimum(maps[:, :, None], maps[:, None, :]).sum(axis=0)
-        np.fill_diagonal(overlap, 0)
-        one, two = np.unravel_index(int(overlap.argmax()), overlap.shape)
-        # Maps that are flat overlap without saying anything.
-        peak = float(maps[:, [one, two]].max()) * len(maps)
-        if overlap[one, two] > SAME and peak > 2:
-            label = bench.label(shown.labels[at[one]])
-            other = shown.labels[at[two]]
-            reason = f"{overlap[one, two]:.0%} of the evidence is that of {other}"
-            sample = bench.sample(sample_id)
-            out.append(
-                _doubt(
-                    "same",
-                    float(overlap[one, two]),
-                    sample,
-                    label,
-                    other,
-                    reason,
-                    maps[:, one],
-                    shown.layout,
-                )
-            )
+        if shown is not None:
+            maps = shown.backward[:, [shown.labels.index(label.name) for label in both]]
+            one, two, overlap = most_alike(maps)
+            # Maps that are flat overlap without saying anything.
+            peak = float(maps[:, [one, two]].max()) * len(maps)
+            if overlap > SAME and peak > 2:
+                everywhere = np.ones(len(maps), bool)
+                sample = bench.sample(sample_id)
+                seen = Located(sample, both[one], maps[:, one], everywhere, shown.layout)
+                reason = f"{overlap:.0%} of the evidence is that of {both[two].name}"
+                out.append(_mismatch("same", overlap, seen, reason=reason, other=both[two].name))
         if progress is not None:
             progress(done, len(several), "comparing maps of labels")
     return sorted(out, key=lambda each: -each.strength)[:MOST_DOUBTS]
+
+
+def most_alike(maps: Float[np.ndarray, "p l"]) -> tuple[int, int, float]:
+    """Of several labels the two whose maps share most, and the share, 0..1; maps sum to 1."""
+    overlap = np.minimum(maps[:, :, None], maps[:, None, :]).sum(axis=0)
+    np.fill_diagonal(overlap, 0)
+    one, two = np.unravel_index(int(overlap.argmax()), overlap.shape)
+    return int(one), int(two), float(overlap[one, two])
 
 
 def _parts(bench: Workbench, sample: Sample) -> Float[np.ndarray, "p d"]:
@@ -432,26 +421,20 @@ def _unit(vector: Float[np.ndarray, " d"]) -> Float[np.ndarray, " d"]:
     return vector / max(float(np.linalg.norm(vector)), 1e-12)
 
 
-def _doubt(
-    kind: str,
-    strength: float,
-    sample: Any,
-    label: Any,
-    other: str,
-    reason: str,
-    map_: Float[np.ndarray, " p"],
-    layout: Layout,
-) -> Doubt:
-    steps = np.round(255 * map_ / max(float(map_.max()), 1e-12)).astype(int)
-    return Doubt(
+def _mismatch(
+    kind: str, strength: float, one: Located, *, reason: str, other: str = ""
+) -> Mismatch:
+    """What is wrong of a map as it is to be drawn."""
+    steps = np.round(255 * one.map / max(float(one.map.max()), 1e-12)).astype(int)
+    return Mismatch(
         kind=kind,
         strength=strength,
-        sample=sample.id,
-        name=sample.name,
-        label=label.name,
-        label_id=label.id,
+        sample=one.sample.id,
+        name=one.sample.name,
+        label=one.label.name,
+        label_id=one.label.id,
         other=other,
         reason=reason,
         map=tuple(int(step) for step in steps),
-        grid=layout.grid,
+        grid=one.layout.grid,
     )

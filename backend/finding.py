@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from safetensors.numpy import load_file, save_file
 
+from backend import catalogue
 from backend.board import Board
 from backend.contracts import Encoder, Projector, State
 from backend.errors import BadInputError, NotFoundError
@@ -28,6 +29,8 @@ from backend.types import Hit, MapPoints, Sample
 
 PARTS_SHOWN = 5
 FEWEST_FOR_PROJECTION = 12
+PLAIN = "pca"
+"""The method that answers at once."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class Finder:
         if plane is None:
             projector = self._pipeline.plain_projector()
             state = projector.fit(board.pooled[rows])
-            xy, method = projector.place(state, board.pooled[rows]), "pca"
+            xy, method = projector.place(state, board.pooled[rows]), PLAIN
         else:
             xy = self._pipeline.projector.place(plane.state, board.pooled[rows])
             method = plane.method
@@ -136,7 +139,8 @@ class Finder:
     def needs_projection(self, board: Board) -> bool:
         """Whether a projection would say more than PCA and has not been made yet."""
         rows = np.flatnonzero(board.encoded)
-        return len(rows) >= FEWEST_FOR_PROJECTION and self._fitted() is None
+        says_more = self._method() != PLAIN
+        return says_more and len(rows) >= FEWEST_FOR_PROJECTION and self._fitted() is None
 
     def project(self, board: Board, *, seed: int = 0) -> None:
         """Fit the recipe's projector on all encoded rows and keep its state as a cache.
@@ -154,14 +158,19 @@ class Finder:
             save_file({name: np.ascontiguousarray(a) for name, a in state.items()}, written)
             written.replace(path)
         with self._lock:
-            self._plane = Plane("umap", state)
+            self._plane = Plane(self._method(), state)
 
     def _fitted(self) -> Plane | None:
         with self._lock:
             if self._plane is None and self._file().is_file():
                 state = dict(load_file(self._file()))
-                self._plane = Plane("umap", state)
+                self._plane = Plane(self._method(), state)
             return self._plane
+
+    def _method(self) -> str:
+        """What people call the recipe's projector: `umap` of `projectors/umap_plane`."""
+        key = catalogue.entry(self._pipeline.recipe.methods["projector"]).key
+        return key.rpartition("/")[2].removesuffix("_plane")
 
     def _file(self) -> Path:
         name = f"{self._pipeline.encoder.fingerprint}-{self._pipeline.recipe.fingerprint}"

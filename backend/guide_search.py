@@ -155,7 +155,9 @@ def search(
     for share, fits in zip(shares, np.split(told_fits, len(shares)), strict=True):
         chosen, value = [], 0.0
         if seen:
-            chosen, value = _chosen(board, seen, vectors, fits, at, yes, no, pinned)
+            chosen, value = _chosen(
+                board, seen, vectors=vectors, fits=fits, at=at, yes=yes, no=no, pinned=pinned
+            )
         tried.append((value, share, chosen, fits))
     _, share, chosen, fits = max(tried, key=lambda one: one[0])  # the first of several alike
     best = fits[chosen] if chosen else fits[:1]
@@ -290,6 +292,7 @@ def _fits(
 def _chosen(
     board: Board,
     seen: Sequence[Seen],
+    *,
     vectors: Float[np.ndarray, "c d"],
     fits: Float[np.ndarray, "c n"],
     at: Mapping[int, int],

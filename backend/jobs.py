@@ -1,7 +1,7 @@
-"""Work that takes long: one worker per device, a queue each, progress, cancel, survives a tab.
+"""Work that takes long: one job after the other, progress, cancel, survives a tab.
 
 A job belongs to the process, not to a page: closing a tab stops nothing. Jobs are recorded in the
-project, so that after a restart the ones that were cut off are shown as interrupted. Workers run
+project, so that after a restart the ones that were cut off are shown as interrupted. They run
 at a lower priority of the operating system than the threads that answer pages.
 """
 
@@ -130,7 +130,6 @@ class _Entry:
     work: Work
     ticket: Ticket
     key: str | None
-    device: str
     finished: threading.Event
     result: object = None
 
@@ -138,19 +137,17 @@ class _Entry:
 class Jobs:
     """The jobs of one process on one project."""
 
-    def __init__(self, store: HasRecords | None = None, workers: int = 1) -> None:
+    def __init__(self, store: HasRecords | None = None) -> None:
         """Read the recorded jobs, and mark those that an ended process left behind.
 
         Args:
             store: the project that keeps the records; None keeps them in memory only.
-            workers: threads per device.
         """
         self._records = None if store is None else store.job_records
-        self._workers = workers
         self._lock = threading.Condition()
         self._entries: dict[str, _Entry] = {}
-        self._queues: dict[str, queue.SimpleQueue[_Entry | None]] = {}
-        self._threads: list[threading.Thread] = []
+        self._waiting: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._worker: threading.Thread | None = None
         self._version = 0
         self._is_closed = False
         if self._records is not None:
@@ -174,7 +171,6 @@ class Jobs:
         *,
         owner: str = "",
         key: str | None = None,
-        device: str = "",
     ) -> str:
         """Queue work; returns the job's id.
 
@@ -184,7 +180,6 @@ class Jobs:
             work: called with a ticket in a worker thread; what it returns is the job's result.
             owner: the person, for `list`.
             key: while a job with the same key is queued or running, that one is returned.
-            device: jobs of one device wait for each other.
 
         Raises:
             PatchlaneError: the project is being closed.
@@ -197,16 +192,15 @@ class Jobs:
                     if known.key == key and known.job.state.is_open:
                         return known.job.id
             job = Job(secrets.token_hex(8), kind, title, owner=owner, created=time.time())
-            entry = _Entry(job, work, Ticket(self, job.id), key, device, threading.Event())
+            entry = _Entry(job, work, Ticket(self, job.id), key, threading.Event())
             self._entries[job.id] = entry
             self._forget_old()
             self._version += 1
-            waiting = self._queues.get(device)
-            if waiting is None:
-                waiting = self._queues[device] = queue.SimpleQueue()
-                self._start_workers(device, waiting)
+            if self._worker is None:
+                self._worker = threading.Thread(target=self._work_off, name="jobs", daemon=True)
+                self._worker.start()
         self._record(job)
-        waiting.put(entry)
+        self._waiting.put(entry)
         return job.id
 
     def get(self, job_id: str) -> Job:
@@ -262,7 +256,7 @@ class Jobs:
         return entry.job
 
     def close(self, timeout: float = 10.0) -> None:
-        """Stop: queued and running jobs become interrupted; waits for the workers."""
+        """Stop: queued and running jobs become interrupted; waits for the worker."""
         with self._lock:
             self._is_closed = True
             open_entries = [one for one in self._entries.values() if one.job.state.is_open]
@@ -270,12 +264,9 @@ class Jobs:
             entry.ticket.stop()
             if entry.job.state is JobState.QUEUED:
                 self._end(entry, JobState.INTERRUPTED)
-        for waiting in self._queues.values():
-            for _ in range(self._workers):
-                waiting.put(None)
-        deadline = time.monotonic() + timeout
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        self._waiting.put(None)
+        if self._worker is not None:
+            self._worker.join(timeout)
 
     def report(self, job_id: str, done: int, total: int, note: str) -> None:
         """Take a ticket's progress; kept in memory, only changes of state are recorded."""
@@ -285,20 +276,9 @@ class Jobs:
                 entry.job = replace(entry.job, done=done, total=total, note=note)
                 self._version += 1
 
-    def _start_workers(self, device: str, waiting: queue.SimpleQueue[_Entry | None]) -> None:
-        for number in range(self._workers):
-            thread = threading.Thread(
-                target=self._work_off,
-                args=(waiting,),
-                name=f"patchlane-job-{device or 'any'}-{number}",
-                daemon=True,
-            )
-            self._threads.append(thread)
-            thread.start()
-
-    def _work_off(self, waiting: queue.SimpleQueue[_Entry | None]) -> None:
+    def _work_off(self) -> None:
         _step_back()
-        while (entry := waiting.get()) is not None:
+        while (entry := self._waiting.get()) is not None:
             with self._lock:
                 if entry.job.state is not JobState.QUEUED:
                     continue

@@ -16,10 +16,10 @@ import numpy as np
 
 from backend import learning, replay
 from backend.board import Board
-from backend.errors import BusyError, NotFoundError
+from backend.errors import NotFoundError
 from backend.learning import Learned
+from backend.live import Live
 from backend.pack_facts import (
-    Bench,
     at_version,
     forget_taught,
     labels_of,
@@ -29,6 +29,7 @@ from backend.pack_facts import (
     quality,
 )
 from backend.store.lane_files import LaneFile
+from backend.store.versions import patiently
 from backend.types import Lane, LearnStep
 
 REPORT = "report"
@@ -43,8 +44,6 @@ _REPEATED = (
     "waiting",
 )
 """What a lane that is put back says of itself as when it was placed first."""
-LEASE_PATIENCE = 15.0
-"""Seconds to wait for another process that is writing a version."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class TeachReport:
 
 
 def swap(
-    bench: Bench,
+    bench: Live,
     lane: Lane,
     *,
     kind: str,
@@ -137,14 +136,14 @@ def swap(
     return told
 
 
-def drop(bench: Bench, pack: str) -> int:
+def drop(bench: Live, pack: str) -> int:
     """Take the lane of a pack away, as a new version; its heads stay. Returns the version.
 
     Raises:
         NotFoundError: the pack has no lane.
     """
     labels = [label.id for label in labels_of(bench, pack)]
-    with one_step(bench, "drop"):
+    with one_step(bench):
         before = bench.learned
         if lane_of(before, set(labels)) is None:
             raise NotFoundError(f"the pack {pack!r} has no lane")
@@ -167,7 +166,7 @@ def drop(bench: Bench, pack: str) -> int:
     return new.version
 
 
-def put_back(bench: Bench) -> list[TeachReport]:
+def put_back(bench: Live) -> list[TeachReport]:
     """Put lanes back that the log has in use and the live version lacks, each as a new version.
 
     So they are after `compact` where the files of versions are gone, and after a change of the
@@ -177,7 +176,7 @@ def put_back(bench: Bench) -> list[TeachReport]:
     if bench.store.is_read_only or bench.room.refusal or not is_lane_missing(bench):
         return reports
     started = time.monotonic()
-    with one_step(bench, "back", folds=True):
+    with one_step(bench, folds=True):
         for step, labels in _missing(bench, counts=lambda step: _fits(bench, step)):
             found = _kept(bench, step)
             if found is None:
@@ -202,13 +201,13 @@ def put_back(bench: Bench) -> list[TeachReport]:
     return reports
 
 
-def is_lane_missing(bench: Bench) -> bool:
+def is_lane_missing(bench: Live) -> bool:
     """Whether the log has a lane in use that the live version lacks."""
     return bool(_missing(bench))
 
 
 def _missing(
-    bench: Bench, counts: Callable[[LearnStep], bool] = lambda _: True
+    bench: Live, counts: Callable[[LearnStep], bool] = lambda _: True
 ) -> list[tuple[LearnStep, tuple[int, ...]]]:
     """What placed the lanes that the live version lacks, with the labels that are without one."""
     served = {label for lane in bench.learned.lanes for label in lane.labels}
@@ -220,7 +219,7 @@ def _missing(
     return [(step, labels) for step, labels in found if live & set(labels)]
 
 
-def _fits(bench: Bench, step: LearnStep) -> bool:
+def _fits(bench: Live, step: LearnStep) -> bool:
     """Whether a step placed a lane of this encoder and learner; one that is lost may have been."""
     if step.recipe == bench.pipeline.fingerprint:
         return True
@@ -230,7 +229,7 @@ def _fits(bench: Bench, step: LearnStep) -> bool:
     return (found.lane.lane_key, found.lane.maker) == (host.lane_key, teacher.maker)
 
 
-def _kept(bench: Bench, step: LearnStep) -> LaneFile | None:
+def _kept(bench: Live, step: LearnStep) -> LaneFile | None:
     """The lane that a step placed, from its file; None if that is gone."""
     lanes = bench.store.lanes
     if "file" in step.detail:
@@ -246,13 +245,13 @@ def _rows(step: LearnStep, labels: tuple[int, ...]) -> list[int]:
     return [row_of[label] for label in labels]
 
 
-def revert(bench: Bench, version: int) -> int:
+def revert(bench: Live, version: int) -> int:
     """Make an earlier version the live one again, as a new version; returns its number.
 
     Verdicts stay in the log. Those given after `version` are learned again label by label, as
     soon as a label gets a new verdict.
     """
-    with one_step(bench, "revert"):
+    with one_step(bench):
         before, offset = bench.learned, bench.offset
         old = at_version(bench, version)
         new = replace(old, version=_next_version(bench), offset=offset, unread=frozenset())
@@ -269,7 +268,7 @@ def revert(bench: Bench, version: int) -> int:
     return new.version
 
 
-def last_report(bench: Bench) -> TeachReport | None:
+def last_report(bench: Live) -> TeachReport | None:
     """What the newest lane that was put in place changed, as it was measured then."""
     for step in reversed(bench.store.versions.steps()):
         if step.recipe == bench.pipeline.fingerprint and (told := TeachReport.of(step)):
@@ -278,28 +277,22 @@ def last_report(bench: Bench) -> TeachReport | None:
 
 
 @contextmanager
-def one_step(bench: Bench, owner: str, *, folds: bool = False) -> Generator[None]:
+def one_step(bench: Live, *, folds: bool = False) -> Generator[None]:
     """Make one step on the newest version, whoever made that; waits for another process.
 
     Args:
         bench: the open project.
-        owner: told to whoever finds the lease taken.
         folds: learn what is new in the log first, as a step of its own.
     """
     with bench.learning(), ExitStack() as stack:
-        until = time.monotonic() + LEASE_PATIENCE
-        while True:
-            try:
-                if folds:
-                    bench.fold_in()
-                lease = bench.store.versions.lease(owner, replay.LEASE_SECONDS)
-                stack.enter_context(lease)
-                break
-            except BusyError:
-                # Somebody folds a correction in; what was trained is not thrown away for it.
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.2)
+
+        def begin() -> None:
+            if folds:
+                bench.fold_in()
+            stack.enter_context(bench.store.versions.lease(replay.LEASE_SECONDS))
+
+        # Somebody may fold a correction in; what was trained is not thrown away for it.
+        patiently(begin)
         newest = replay.newer(bench.store, bench.pipeline, bench.board, bench.room, bench.learned)
         if newest is not bench.learned:
             bench.adopt(newest)
@@ -307,7 +300,7 @@ def one_step(bench: Bench, owner: str, *, folds: bool = False) -> Generator[None
         yield
 
 
-def _changes(bench: Bench, board: Board, before: Learned, after: Learned) -> tuple[PackChange, ...]:
+def _changes(bench: Live, board: Board, before: Learned, after: Learned) -> tuple[PackChange, ...]:
     """What a step did to each pack."""
     pipeline = bench.pipeline
     old, _ = learning.score(pipeline, board, before)
@@ -332,6 +325,6 @@ def _changes(bench: Bench, board: Board, before: Learned, after: Learned) -> tup
     return tuple(rows)
 
 
-def _next_version(bench: Bench) -> int:
+def _next_version(bench: Live) -> int:
     newest: LearnStep | None = bench.store.versions.latest()
     return (newest.version if newest else 0) + 1

@@ -14,7 +14,8 @@ from safetensors.numpy import save
 from backend import replay
 from backend.errors import BadInputError, NotFoundError
 from backend.lane_steps import TeachReport, one_step, swap
-from backend.pack_facts import Bench, check_lanes, labels_of, lane_of, note_taught
+from backend.live import Live
+from backend.pack_facts import check_lanes, labels_of, lane_of, note_taught
 from backend.store.lane_files import LaneFile, pack_lane, unpack_lane
 from backend.store.media import write_whole
 from backend.store.naming import clean_label
@@ -22,7 +23,7 @@ from backend.store.naming import clean_label
 MOST_LANE_FILE = 256 * 2**20
 
 
-def export(bench: Bench, pack: str, dest: str | Path) -> Path:
+def export(bench: Live, pack: str, dest: str | Path) -> Path:
     """Write the lane of a pack with the heads that read it as one safetensors file.
 
     Raises:
@@ -49,7 +50,7 @@ def export(bench: Bench, pack: str, dest: str | Path) -> Path:
     return path
 
 
-def export_version(bench: Bench, version: int, dest: str | Path) -> Path:
+def export_version(bench: Live, version: int, dest: str | Path) -> Path:
     """Write what a version learned, heads and calibration, as one safetensors file.
 
     Lanes go home one by one, see `export`; the file names the digests of those it reads.
@@ -71,7 +72,7 @@ def export_version(bench: Bench, version: int, dest: str | Path) -> Path:
 
 
 def take(
-    bench: Bench, source: str | Path | bytes, *, pack: str = "", who: str = "me", name: str = ""
+    bench: Live, source: str | Path | bytes, *, pack: str = "", who: str = "me", name: str = ""
 ) -> TeachReport:
     """Import a lane file as a pack: labels are found by name, or added.
 
@@ -103,7 +104,7 @@ def take(
     pack = clean_label(pack or found.lane.pack, bench.settings.limits.label_characters)
     # What takes long or may fail comes before anything is changed.
     bench.room.filled(bench.board, (*bench.learned.lanes, found.lane))
-    with one_step(bench, "import", folds=True):
+    with one_step(bench, folds=True):
         known = {label.name for label in bench.store.labels()}
         new = [one for one in found.names if one not in known]
         if new:
@@ -120,7 +121,7 @@ def take(
         return report
 
 
-def _check_fits(bench: Bench, found: LaneFile, told: str) -> None:
+def _check_fits(bench: Live, found: LaneFile, told: str) -> None:
     pipeline = bench.pipeline
     host, teacher = pipeline.host, pipeline.teacher
     if host is None or teacher is None:

@@ -339,9 +339,11 @@ def score(
     if scored is None:
         raw = pipeline.learner.score(state, features_of(board, labels, at, learned.lanes))
     else:
-        raw = _rescored(pipeline, board, learned, scored, labels, state, at)
-    order = [labels.index(label.id) for label in board.labels]
-    logits[at] = raw[:, order]
+        raw = _rescored(
+            pipeline, board, learned=learned, scored=scored, labels=labels, state=state, at=at
+        )
+    place = {label: column for column, label in enumerate(labels)}
+    logits[at] = raw[:, [place[label.id] for label in board.labels]]
     if learned.calibrator:
         calibrated = pipeline.calibrator.probabilities(
             learned.calibrator, raw[:, : len(learned.labels)]
@@ -355,6 +357,7 @@ def score(
 def _rescored(
     pipeline: Pipeline,
     board: Board,
+    *,
     learned: Learned,
     scored: Learned,
     labels: tuple[int, ...],

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from threading import Condition, RLock, Thread
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
@@ -79,7 +78,6 @@ class Live:
         self._syncing = RLock()
         self.lock = RLock()
         self._news = Condition(self.lock)
-        self._owner = uuid4().hex
         self._counted = -LOOK_EVERY
         self._closing = False
         self.is_restored = True
@@ -185,7 +183,6 @@ class Live:
             before,
             self.room,
             offset=offset,
-            owner=self._owner,
             weighing=weighing,
         )
         if learned is not before:
@@ -261,10 +258,9 @@ class Live:
 
     def _take(self, pipeline: Pipeline, split_seed: int) -> None:
         """Everything that hangs on the pipeline, made anew and read from the store."""
-        device = "cuda" if self.settings.device == "cuda" else "cpu"
         plain_dim = 0 if pipeline.host is None else pipeline.host.plain_dim
         self.pipeline = pipeline
-        self.room = LaneRoom(self.store, pipeline, device=device)
+        self.room = LaneRoom(self.store, pipeline, device=self.settings.device)
         self.layers = LayerRoom(self.store, pipeline)
         self.finder = Finder(pipeline, self.store.path / "cache")
         self.board = Board.empty(pipeline.encoder.dim, split_seed, plain_dim=plain_dim)

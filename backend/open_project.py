@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from backend import evidence, learning, localising, picking, set_algebra, views
 from backend.board import Board
 from backend.certainty import Certainty
-from backend.contracts import Encoder
+from backend.contracts import Encoder, needed_facts
 from backend.errors import BadInputError, MissingTruthError, NotFoundError
 from backend.evaluating import Evaluator, Question
 from backend.finding import inside, matching_parts, nearest_brought, query_vector
@@ -57,14 +57,19 @@ from backend.verdict_rows import log_rows
 
 @dataclass(frozen=True)
 class ProjectInfo:
-    """A project at a glance."""
+    """A project at a glance.
+
+    Attributes:
+        encoded: samples that have vectors; None of a project that is not open, where counting them
+            would read all of them.
+    """
 
     name: str
     path: Path
     kind: Kind
     encoder: str
     samples: int
-    encoded: int
+    encoded: int | None
     labels: int
     verdicts: int
     version: int
@@ -141,6 +146,11 @@ class OpenProject:
     def offset(self) -> int:
         """The log offset that this workbench has seen."""
         return self.live.offset
+
+    @property
+    def revision(self) -> object:
+        """Changes whenever other samples or labels are seen here, and with their names or facts."""
+        return self.live.stamp
 
     @property
     def pipeline(self) -> Pipeline:
@@ -537,11 +547,12 @@ class OpenProject:
         is_blind = who is not None and self.people.is_blind
         answered = self.people.decided_by(who or "") if is_blind else None
         table = picking.Table(board, rows, columns, answered=answered)
-        if name.endswith("/disagreement") or name == "disagreement":
+        method = self.pipeline.other_picker(picker)
+        if "opinions" in needed_facts(method):
             lanes = learning.lane_logits(self.pipeline, board, learned)
             said = picking.opinions(table, self._brought_scores(), lanes=lanes)
             table = replace(table, opinions=said)
-        if name.endswith("/width") or name == "width":
+        if "undecided" in needed_facts(method):
             certain = self.certainty.sets()
             if not certain.why and certain.state.shape == board.decided.shape:
                 table = replace(table, undecided=(certain.state == 0)[rows][:, columns])
@@ -551,7 +562,6 @@ class OpenProject:
             hashes = [board.samples[rows[row]].content_hash for row in chosen]
             return [self.store.vectors.parts(each, encoder)[0] for each in hashes]
 
-        method = self.pipeline.other_picker(picker)
         return picking.queue(table, method, name, k=k, seed=seed, parts=parts)
 
     def forecast(self) -> Forecast:

@@ -7,77 +7,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
 from backend import learning, replay
 from backend.board import Board
 from backend.errors import BadInputError, NotFoundError
-from backend.jobs import Jobs
-from backend.lane_room import LaneRoom
 from backend.learning import Learned
+from backend.live import Live
 from backend.numerics.scores import mean_average_precision
-from backend.pipeline import Pipeline
-from backend.settings import Settings
 from backend.store.project import ProjectStore
 from backend.types import Label, Lane, Verdict
 
 MUTED = "muted_packs"
 TAUGHT = "taught_verdicts"
-
-
-@runtime_checkable
-class Bench(Protocol):
-    """What packs need of an open project; `Workbench` is one."""
-
-    store: ProjectStore
-    settings: Settings
-    jobs: Jobs
-
-    room: LaneRoom
-
-    @property
-    def pipeline(self) -> Pipeline:
-        """The chosen methods."""
-        ...
-
-    @property
-    def board(self) -> Board:
-        """Rows, columns and scores as they are now."""
-        ...
-
-    @property
-    def learned(self) -> Learned:
-        """The live version."""
-        ...
-
-    @property
-    def offset(self) -> int:
-        """The log offset that was seen."""
-        ...
-
-    def learning(self) -> AbstractContextManager[object]:
-        """While held, no other step is made in this process."""
-        ...
-
-    def fold_in(self, weighing: replay.Weighing | None = None) -> int:
-        """Learn what is new in the log, and what weighs otherwise; callers hold `learning`."""
-        ...
-
-    def adopt(self, learned: Learned) -> None:
-        """Make a stored version the live one."""
-        ...
-
-    def wake(self) -> None:
-        """Look soon whether there is something to learn or to teach."""
-        ...
-
-    def resync(self) -> None:
-        """See what changed in the store."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -128,7 +73,7 @@ class VersionChange:
     largest: float
 
 
-def listed(bench: Bench) -> list[PackInfo]:
+def listed(bench: Live) -> list[PackInfo]:
     """All packs with labels, in the order of their first labels."""
     board, learned = bench.board, bench.learned
     hidden, counted = muted(bench.store), counts_when_taught(bench.store)
@@ -157,7 +102,7 @@ def listed(bench: Bench) -> list[PackInfo]:
     return infos
 
 
-def curve(bench: Bench, *, most: int = 60, only: Collection[int] | None = None) -> list[CurvePoint]:
+def curve(bench: Live, *, most: int = 60, only: Collection[int] | None = None) -> list[CurvePoint]:
     """Held-back mAP of the versions whose files are kept, the newest `most` of them.
 
     All are scored on today's held-back verdicts, so that points can be compared. `only` names the
@@ -192,7 +137,7 @@ def curve(bench: Bench, *, most: int = 60, only: Collection[int] | None = None) 
     return points[::-1]
 
 
-def compare(bench: Bench, one: int, other: int, *, most: int = 200) -> list[VersionChange]:
+def compare(bench: Live, one: int, other: int, *, most: int = 200) -> list[VersionChange]:
     """Samples whose suggested labels (logit above 0) differ, the largest change first."""
     board = bench.board
     before, after = (_logits(bench, version) for version in (one, other))
@@ -229,14 +174,14 @@ def counts_when_taught(store: ProjectStore) -> dict[str, int]:
     return dict(known)
 
 
-def note_taught(bench: Bench, *packs: str) -> None:
+def note_taught(bench: Live, *packs: str) -> None:
     """Note that all verdicts there are on some packs have been dealt with."""
     counts = lessons_of_packs(bench.board)
     now = {pack: counts[pack].verdicts for pack in packs if pack in counts}
     bench.store.set(TAUGHT, {**counts_when_taught(bench.store), **now})
 
 
-def forget_taught(bench: Bench, labels: Collection[int]) -> None:
+def forget_taught(bench: Live, labels: Collection[int]) -> None:
     """Note that the packs of some labels have to be taught again."""
     packs = {label.pack for label in bench.board.labels if label.id in labels}
     known = counts_when_taught(bench.store)
@@ -244,7 +189,7 @@ def forget_taught(bench: Bench, labels: Collection[int]) -> None:
         bench.store.set(TAUGHT, {pack: n for pack, n in known.items() if pack not in packs})
 
 
-def labels_of(bench: Bench, pack: str) -> list[Label]:
+def labels_of(bench: Live, pack: str) -> list[Label]:
     """The labels of a pack.
 
     Raises:
@@ -258,13 +203,13 @@ def labels_of(bench: Bench, pack: str) -> list[Label]:
     return packs[pack]
 
 
-def check_lanes(bench: Bench) -> None:
+def check_lanes(bench: Live) -> None:
     """Raise BadInputError where there are no lanes with this encoder or recipe."""
     if bench.room.refusal:
         raise BadInputError(bench.room.refusal)
 
 
-def at_version(bench: Bench, version: int) -> Learned:
+def at_version(bench: Live, version: int) -> Learned:
     """Any version, 0 included."""
     if version == 0:
         return learning.start(bench.pipeline)
@@ -337,7 +282,7 @@ def quality_of_all(board: Board, logits: np.ndarray) -> float | None:
     return _mean_ap(logits, targets, known)
 
 
-def _logits(bench: Bench, version: int) -> np.ndarray:
+def _logits(bench: Live, version: int) -> np.ndarray:
     if version == bench.learned.version:
         return bench.board.logits
     learned = at_version(bench, version)

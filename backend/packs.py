@@ -1,7 +1,7 @@
 """What people do with label packs: teach, compare, mute, move, take home, go back.
 
-One class for all of it; the work is done in rooms of its own: `pack_facts`, `teaching`,
-`lane_steps`, `lane_travel`.
+One class for all of it, trainings (`teaching`) among it; the rest of the work is done in rooms of
+its own: `pack_facts`, `lane_steps`, `lane_travel`.
 """
 
 from __future__ import annotations
@@ -11,17 +11,12 @@ from pathlib import Path
 
 from backend import lane_steps, lane_travel, pack_facts
 from backend.lane_steps import TeachReport
-from backend.pack_facts import MUTED, TAUGHT, Bench, CurvePoint, PackInfo, VersionChange
+from backend.pack_facts import MUTED, TAUGHT, CurvePoint, PackInfo, VersionChange
 from backend.teaching import Teaching
-from backend.types import Progress
 
 
-class Packs:
+class Packs(Teaching):
     """The packs of one open project."""
-
-    def __init__(self, bench: Bench):
-        self._bench = bench
-        self._teaching = Teaching(bench)
 
     # --- look --------------------------------------------------------------------------------
 
@@ -32,11 +27,6 @@ class Packs:
     def muted(self) -> frozenset[str]:
         """Packs whose labels are not suggested."""
         return pack_facts.muted(self._bench.store)
-
-    @property
-    def is_paused(self) -> bool:
-        """Whether lanes are trained only when asked."""
-        return self._teaching.is_paused
 
     def curve(self, *, most: int = 60, only: Collection[int] | None = None) -> list[CurvePoint]:
         """Held-back mAP of the versions whose files are kept, the newest `most` of them.
@@ -53,64 +43,9 @@ class Packs:
         """Samples whose suggested labels (logit above 0) differ, the largest change first."""
         return pack_facts.compare(self._bench, one, other, most=most)
 
-    # --- teach -------------------------------------------------------------------------------
-
-    def teach(
-        self,
-        pack: str,
-        *,
-        until: float | None = None,
-        seed: int = 0,
-        progress: Progress | None = None,
-    ) -> TeachReport:
-        """Train the lane of a pack on all its verdicts and put it in place as a new version.
-
-        Args:
-            pack: a pack's name.
-            until: seconds after which training stops with the best lane so far.
-            seed: of the lane's start and the order of samples.
-            progress: called with (epoch, epochs at most, what is going on).
-
-        Raises:
-            NotFoundError: no such pack.
-            BadInputError: no lanes with this encoder, or no verdicts to learn from.
-            BusyError: another process is writing versions.
-        """
-        return self._teaching.teach(pack, until=until, seed=seed, progress=progress)
-
-    def teach_soon(self, pack: str, *, by_itself: bool = False, starts: int = 0) -> str:
-        """The same as a job; returns its id.
-
-        Args:
-            pack: a pack's name.
-            by_itself: nobody asked: it ends when training is paused, and is due again later. What
-                a person asked for is started again after a restart that cut it off.
-            starts: how often it was started before and cut off.
-        """
-        return self._teaching.teach_soon(pack, by_itself=by_itself, starts=starts)
-
-    def resume(self) -> None:
-        """Start the trainings again that somebody asked for and a restart cut off.
-
-        One that was cut off twice is left alone: it may be what ended the process.
-        """
-        self._teaching.resume()
-
-    def due(self) -> list[str]:
-        """Packs whose verdicts have grown enough for their lane to be trained by itself."""
-        return self._teaching.due()
-
     def put_back(self) -> list[TeachReport]:
         """Put lanes back that the log has in use and the live version lacks, from their files."""
         return lane_steps.put_back(self._bench)
-
-    def put_back_soon(self) -> None:
-        """The same as a job, if there are any."""
-        self._teaching.put_back_soon()
-
-    def pause(self, is_paused: bool) -> None:
-        """Train lanes by themselves, or only when asked; ends one that trains by itself."""
-        self._teaching.pause(is_paused)
 
     # --- change ------------------------------------------------------------------------------
 

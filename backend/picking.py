@@ -178,8 +178,9 @@ def _neighbours(table: Table) -> Float[np.ndarray, "n l"]:
     is_yes, is_told = np.nan_to_num(said[known], nan=0.0), ~np.isnan(said[known])
     at_of = {int(row): at for at, row in enumerate(known)}
     count = min(NEIGHBOURS, len(known))
+    decided = vectors[known]
     for row, vector in enumerate(vectors):
-        cosine = vectors[known] @ vector
+        cosine = decided @ vector
         if row in at_of:
             cosine[at_of[row]] = -np.inf  # nobody is a neighbour of itself
         near = np.argpartition(-cosine, count - 1)[:count]

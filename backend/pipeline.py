@@ -458,8 +458,7 @@ def kind_of_encoder(encoder_id: str) -> Kind:
     Raises:
         BadInputError: it mixes encoders of images and of texts, or names an unknown family.
     """
-    image = {"encoders/embedded", "encoders/clip", "encoders/vision"}
-    kinds = {Kind.IMAGE if n.key in image else Kind.TEXT for n in parse_encoder_id(encoder_id)}
+    kinds = {Kind(catalogue.entry(name.key).kind) for name in parse_encoder_id(encoder_id)}
     if len(kinds) > 1:
         raise BadInputError(
             f"{encoder_id!r} mixes encoders of images and of texts; choose one kind"

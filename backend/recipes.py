@@ -15,19 +15,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from backend import catalogue
 from backend.errors import BadInputError, NotFoundError
 from backend.settings import assets_folder
 from backend.types import Kind
 
 SHELVES = ("aligner", "learner", "calibrator", "picker", "index", "projector")
-ENCODER_FAMILIES = {
-    "embedded": "encoders/embedded",
-    "open_clip": "encoders/clip",
-    "open_clip_text": "encoders/clip_text",
-    "sentence": "encoders/sentence",
-    "timm": "encoders/vision",
-    "words": "encoders/static_words",
-}
+ENCODER_FAMILIES = {entry.family: entry.key for entry in catalogue.ENTRIES if entry.family}
+"""What an encoder id begins with, and the method that it names."""
 _OPTIONS = re.compile(r"\?([a-z_]+=[^?&=/]*(?:&[a-z_]+=[^?&=/]*)*)$")
 OFFLINE_ENCODERS = ("embedded", "sentence:minilm", "words", "sentence:minilm+words")
 
@@ -129,7 +124,7 @@ def parse_encoder_id(encoder_id: str) -> list[EncoderName]:
             continue
         if key is None:
             raise BadInputError(
-                f"unknown encoder {part!r}; families are {', '.join(ENCODER_FAMILIES)}, "
+                f"unknown encoder {part!r}; families are {', '.join(sorted(ENCODER_FAMILIES))}, "
                 f"available offline: {', '.join(OFFLINE_ENCODERS)}"
             )
         members.append(EncoderName(key, model))

@@ -249,13 +249,16 @@ def again(
             offset=step.offset,
         )
     if step.kind in PLACING:
-        return _placed_again(store, pipeline, board, room, before, step, verdicts)
-    return _folded_again(store, pipeline, board, before, step, verdicts)
+        return _placed_again(
+            store, pipeline, board=board, room=room, before=before, step=step, verdicts=verdicts
+        )
+    return _folded_again(store, pipeline, board=board, before=before, step=step, verdicts=verdicts)
 
 
 def _placed_again(
     store: ProjectStore,
     pipeline: Pipeline,
+    *,
     board: Board,
     room: LaneRoom,
     before: Learned,
@@ -297,6 +300,7 @@ def _placed_again(
 def _folded_again(
     store: ProjectStore,
     pipeline: Pipeline,
+    *,
     board: Board,
     before: Learned,
     step: LearnStep,
@@ -394,7 +398,6 @@ def next_version(
     room: LaneRoom,
     *,
     offset: int,
-    owner: str,
     weighing: Weighing | None = None,
 ) -> tuple[Learned, int]:
     """Fold the log up to `offset` in and store it as a new version; `before` if nothing is new.
@@ -407,7 +410,7 @@ def next_version(
     is_new = weighing is not None or is_overtaken(store, pipeline, before)
     if not is_new and not _changed(store, board, before, offset):
         return before, 0
-    with store.versions.lease(owner, LEASE_SECONDS):
+    with store.versions.lease(LEASE_SECONDS):
         before = newer(store, pipeline, board, room, before)
         newest = store.versions.latest()
         changed = _changed(store, board, before, offset)

@@ -5,9 +5,10 @@ down; nothing below reads `os.environ` again. Variables: PATCHLANE_HOME, PATCHLA
 PATCHLANE_CACHE (compiled networks), PATCHLANE_DEVICE (auto, cpu, cuda), PATCHLANE_ENGINE (auto,
 openvino, torch), PATCHLANE_DTYPE (auto, float32, bfloat16), PATCHLANE_THREADS, PATCHLANE_OFFLINE
 (1: never download, the default), PATCHLANE_TOKEN_CACHE_BYTES (the most a project's cache of tokens
-for lanes may take, 4 GiB), PATCHLANE_TOKEN_PRECISION (float16, int8), and the most that is taken
-from outside: PATCHLANE_MAX_LABEL_CHARACTERS, PATCHLANE_MAX_TEXT_CHARACTERS,
-PATCHLANE_MAX_UPLOAD_BYTES, PATCHLANE_MAX_ARCHIVE_MEMBERS, PATCHLANE_MAX_PIXELS.
+for lanes may take, 4 GiB), PATCHLANE_TOKEN_PRECISION (float16, int8), PATCHLANE_GUIDE_NAMES (0: a
+guide's examples are searched by alone), and the most that is taken from outside:
+PATCHLANE_MAX_LABEL_CHARACTERS, PATCHLANE_MAX_TEXT_CHARACTERS, PATCHLANE_MAX_UPLOAD_BYTES,
+PATCHLANE_MAX_ARCHIVE_MEMBERS, PATCHLANE_MAX_PIXELS.
 """
 
 from __future__ import annotations

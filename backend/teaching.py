@@ -19,9 +19,9 @@ from backend.errors import BadInputError, NotFoundError
 from backend.jobs import Cancelled, JobState, Ticket
 from backend.lane_steps import TeachReport, is_lane_missing, one_step, put_back, swap
 from backend.learning import Learned
+from backend.live import Live
 from backend.pack_facts import (
     TAUGHT,
-    Bench,
     check_lanes,
     counts_when_taught,
     labels_of,
@@ -45,7 +45,7 @@ MORE_VERDICTS = 1.25
 class Teaching:
     """Trainings of the packs of one open project."""
 
-    def __init__(self, bench: Bench):
+    def __init__(self, bench: Live):
         self._bench = bench
         self._noting = Lock()
 
@@ -222,7 +222,7 @@ class Teaching:
         bench = self._bench
         # Computing the lane's CLS of all samples takes seconds; nobody waits for it.
         bench.room.filled(bench.board, (*bench.learned.lanes, lane))
-        with one_step(bench, "teach", folds=True):
+        with one_step(bench, folds=True):
             if not set(lane.labels) & set(bench.board.column_of):
                 raise NotFoundError(f"the pack {lane.pack!r} was removed while it was taught")
             return swap(

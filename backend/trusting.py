@@ -10,7 +10,6 @@ version is what its steps say as before. Where little would change, nothing is m
 from __future__ import annotations
 
 import math
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -19,11 +18,11 @@ from jaxtyping import Float
 
 from backend import replay
 from backend.board import Board
-from backend.errors import BusyError
 from backend.jobs import Ticket
 from backend.learning import TRUST
+from backend.live import Live
 from backend.numerics import trust as formula
-from backend.pack_facts import Bench
+from backend.store.versions import patiently
 from backend.store.voices import adjudicated, is_person, votes_of
 from backend.types import Correction, LearnStep, Progress, Trust, Verdict
 
@@ -38,8 +37,6 @@ BETTER = 0.1
 it they contradict each other so much that nobody can be told to be right."""
 AT_ONCE = 20_000
 """Verdicts that one step learns again; corrections wait for it."""
-PATIENCE = 15.0
-"""Seconds to wait for another process that is writing a version."""
 DIGITS = 4
 
 Pair = tuple[int, int]
@@ -50,7 +47,7 @@ Answers = dict[str, bool]
 class Trusting:
     """What one open project knows of whom to trust; safe to ask from several threads."""
 
-    def __init__(self, bench: Bench):
+    def __init__(self, bench: Live):
         self._bench = bench
         self._recipe = ""
         self._look_at = 0
@@ -125,18 +122,15 @@ class Trusting:
 
         Corrections are folded in between two of them.
         """
-        until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                with self._bench.learning():
-                    if self._bench.learned.trust != before:
-                        return False  # somebody else made a step, or went back
-                    self._bench.fold_in(weighing)
-                return True
-            except BusyError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.2)
+
+        def step() -> bool:
+            with self._bench.learning():
+                if self._bench.learned.trust != before:
+                    return False  # somebody else made a step, or went back
+                self._bench.fold_in(weighing)
+            return True
+
+        return patiently(step)
 
     def _made(self) -> tuple[int, list[int]]:
         """What was compared when it was estimated last, and the labels not learned again yet.

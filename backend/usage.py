@@ -18,7 +18,7 @@ LONGEST_NAME = 100
 
 
 def parser() -> argparse.ArgumentParser:
-    """All commands and their options, as promised in the contracts."""
+    """All commands and their options."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="one JSON document on stdout")
     top = argparse.ArgumentParser(
@@ -44,7 +44,12 @@ def _demo(verb: Verb) -> None:
 
 def _serve(verb: Verb) -> None:
     made = verb("serve", "open the workbench in a browser", project=False)
-    made.add_argument("project", nargs="?", metavar="PROJECT", help="default: the last opened")
+    made.add_argument(
+        "project",
+        nargs="?",
+        metavar="PROJECT",
+        help="the project that is shown first; default: the last opened",
+    )
     made.add_argument("--auth-file", metavar="F", help="who may sign in")
     made.add_argument("--read-only", action="store_true", help="refuse every change")
     made.add_argument(
@@ -57,8 +62,10 @@ def _serve(verb: Verb) -> None:
 
 
 def _where_it_listens(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--host", default="127.0.0.1", help="default: only this machine")
-    made.add_argument("--port", type=int, default=7860, help="default: 7860")
+    made.add_argument(
+        "--host", default="127.0.0.1", help="the address to listen on; default: only this machine"
+    )
+    made.add_argument("--port", type=int, default=7860, help="the port there; default: 7860")
     made.add_argument("--no-browser", action="store_true", help="only print the address")
 
 
@@ -66,7 +73,7 @@ def _new(verb: Verb) -> None:
     made = verb("new", "make a project")
     made.add_argument("--labels", metavar="FILE|a,b,c", help="names, or a file with one a line")
     made.add_argument("--from", dest="source", metavar="PATH", help="folder, zip or file to import")
-    made.add_argument("--encoder", metavar="ID", help="default: the packaged one of the kind")
+    made.add_argument("--encoder", metavar="ID", help="what reads the samples; default: packaged")
     made.add_argument(
         "--recipe", default="default", metavar="NAME", help="which methods; default: default"
     )
@@ -83,7 +90,8 @@ def _import(verb: Verb) -> None:
         "--on-conflict",
         choices=("keep", "replace", "both"),
         default="keep",
-        help="a name that another sample has: keep that one (the default), replace it, have both",
+        help="where a verdict, split or field is there already: keep it (the default), replace it "
+        "(of a verdict, what everybody said), or keep both verdicts, a person's above a file's",
     )
     made.add_argument(
         "--unlisted",
@@ -159,7 +167,7 @@ def _suggest(verb: Verb) -> None:
 def _explain(verb: Verb) -> None:
     made = verb("explain", "which patch or word carries which label")
     made.add_argument("samples", nargs="*", metavar="SAMPLE", help="a name or an id")
-    made.add_argument("--label", metavar="L", help="default: all labels")
+    made.add_argument("--label", metavar="L", help="only this one; default: all labels")
     made.add_argument(
         "--aligner",
         metavar="NAME",
@@ -300,7 +308,7 @@ def _next(verb: Verb) -> None:
 
 def _guide(verb: Verb) -> None:
     made = verb("guide", "labelling instructions with examples, of one label or of all")
-    made.add_argument("label", nargs="?", metavar="LABEL", help="default: all labels")
+    made.add_argument("label", nargs="?", metavar="LABEL", help="only of this one; default: all")
     made.add_argument("--out", metavar="F.html|F.md", help="as a page; .md with a folder beside it")
     made.add_argument(
         "--keep",
@@ -325,7 +333,12 @@ def _audit(verb: Verb) -> None:
 
 def _evaluate(verb: Verb) -> None:
     made = verb("evaluate", "mAP, CF1, OF1, AP per label and calibration error")
-    made.add_argument("--split", default="held-back", metavar="held-back|val|test|FILE")
+    made.add_argument(
+        "--split",
+        default="held-back",
+        metavar="held-back|val|test|FILE",
+        help="whose verdicts are the truth, or a file of verdicts; default: held-back",
+    )
     made.add_argument(
         "--filter",
         action="append",
@@ -376,7 +389,13 @@ def _doctor(verb: Verb) -> None:
 
 def _bench(verb: Verb) -> None:
     made = verb("bench", "measure this machine against baselines", project=False)
-    made.add_argument("name", nargs="?", default="foundation", metavar="NAME")
+    made.add_argument(
+        "name",
+        nargs="?",
+        default="foundation",
+        metavar="NAME",
+        help="of the measurement; a wrong one lists them; default: foundation",
+    )
     made.add_argument("--part", metavar="P", help="only this part of it, such as ingest")
     made.add_argument(
         "--encoder", metavar="ID", help="for evidence --part parts; default: embedded"
@@ -387,7 +406,9 @@ def _reproduce(verb: Verb) -> None:
     made = verb("reproduce", "a paper's or a model's smallest honest experiment", project=False)
     made.add_argument("name", nargs="?", metavar="NAME", help="of the recipe")
     made.add_argument("--all", action="store_true", help="every recipe, one after the other")
-    made.add_argument("--seeds", type=_count, default=3)
+    made.add_argument(
+        "--seeds", type=_count, default=3, help="how many runs, each of another seed; default: 3"
+    )
     made.add_argument("--train", action="store_true", help="train the shipped weights again")
 
 

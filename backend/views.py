@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from backend.board import Board
 from backend.errors import BadInputError
+from backend.numerics import logistic
 from backend.types import SampleSuggestions, Split, Suggestion, Verdict
 
 Brought = Mapping[tuple[int, int, str], float]
@@ -102,7 +103,7 @@ def chances(
 ) -> Float[np.ndarray, "n l"]:
     """Probabilities where calibrated, else a logistic of the score; 0 where nothing is known."""
     logits, probabilities = board.logits[rows][:, columns], board.probabilities[rows][:, columns]
-    rough = 1 / (1 + np.exp(-np.clip(np.nan_to_num(logits, nan=-30.0), -30, 30)))
+    rough = logistic.chance(np.nan_to_num(logits, nan=-30.0))
     return np.where(np.isnan(probabilities), rough, probabilities).astype(np.float32)
 
 
@@ -117,7 +118,7 @@ def brought_chances(board: Board, brought: Brought, source: str) -> Float[np.nda
             out[board.row_of[sample], board.column_of[label]] = score
     known = out[~np.isnan(out)]
     if len(known) and (known.min() < 0 or known.max() > 1):
-        out = 1 / (1 + np.exp(-np.clip(out, -30, 30)))
+        out = logistic.chance(out)
     return out
 
 

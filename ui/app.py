@@ -61,8 +61,7 @@ from ui.routes import (
 
 log = logging.getLogger("patchlane.web")
 
-# title, address, module of `ui.pages`
-# title, address, page; the first one is at "/"
+# title, address, module of `ui.pages`; the first one is at "/"
 PAGES = (
     ("Label", "", label),
     ("Explore", "explore", explore),

@@ -156,11 +156,6 @@ class Context:
         outside = self._outside()
         if outside is not None and outside.name == name:
             return outside
-        with self._lock:
-            # every request comes by here: listing opens the database of each project
-            for path, bench in self._open.items():
-                if bench.name == name:
-                    return path
         for info in api.list_projects(self.settings):
             if info.name == name:
                 return info.path

@@ -41,12 +41,13 @@ class Desk:
         return self.context.user(request) if self.bench(request).people.is_blind else None
 
     def census(self, bench: api.Workbench, eyes: str | None = None) -> Census:
-        """All samples counted, as of the present state of the log; `eyes` as `eyes` gives it."""
-        labels = bench.labels()
-        names = tuple((label.id, label.name) for label in labels)
-        key = ("census", bench.path, bench.offset, bench.info().samples, names, eyes)
+        """All samples counted, as of the present state of the log; `eyes` as `eyes` gives it.
+
+        The log does not move when samples come, go or are told another split: the revision does.
+        """
+        key = ("census", bench.path, bench.offset, bench.revision, eyes)
         return self._memo(
-            key, lambda: Census.take(bench.samples(), labels, bench.verdicts(who=eyes))
+            key, lambda: Census.take(bench.samples(), bench.labels(), bench.verdicts(who=eyes))
         )
 
     def plane(self, bench: api.Workbench) -> Plane:

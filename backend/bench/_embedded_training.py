@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from backend.bench._embedded_cache import MosaicCache, cache_mosaics, cache_photos
 from backend.bench._embedded_data import PACK, load_photos
+from backend.bench._kept import kept_arrays
 from backend.methods.encoders._label_space import (
     PROMPT,
     ClassSpace,
@@ -246,12 +247,12 @@ def loss_of(
 
 def _class_space(text: TextSide, folder: Path) -> ClassSpace:
     """Built once per folder: it takes a minute, and a resumed run needs it again."""
-    path = folder / "class_space.npz"
-    if not path.exists():
+
+    def make() -> dict[str, np.ndarray]:
         space = build_class_space(text)
-        np.savez(path, vectors=space.vectors, mean=space.mean)
-    with np.load(path) as stored:
-        return ClassSpace(stored["vectors"], stored["mean"])
+        return {"vectors": space.vectors, "mean": space.mean}
+
+    return ClassSpace(**kept_arrays(folder / "class_space.npz", (), make))
 
 
 def _own_classes(net: PartsTransformer, cells: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from backend import catalogue
 from backend.bench._audit_data import AuditedSet
 from backend.bench.teaching import lessons_on
-from backend.numerics import label_sets
+from backend.numerics import label_sets, logistic
 
 LEARNED, CURVES, DRAWER = 0.4, 0.5, 0.75
 """Where the parts of a split end."""
@@ -55,7 +55,7 @@ def trial(whole: AuditedSet, seed: int) -> Trial:
     calibrator = catalogue.load("calibrators/platt")()
     fitted = calibrator.fit(scores, lessons_on(whole.truth, curves))
     curve = calibrator.probabilities(fitted, scores)
-    rough = 1 / (1 + np.exp(-np.clip(scores, -30, 30)))
+    rough = logistic.chance(scores)
     chances = np.where(np.isnan(curve), rough, curve).astype(np.float32)
     return Trial(
         chances[drawer], whole.truth[drawer], chances[measured], whole.truth[measured], seed

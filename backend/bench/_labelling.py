@@ -20,6 +20,7 @@ from backend.bench._embedded_data import read_rows
 from backend.bench._evidence_data import boxed_set
 from backend.errors import NotFoundError
 from backend.methods.learners.logistic import LogisticLearner
+from backend.numerics import logistic
 from backend.numerics.scores import mean_average_precision
 from backend.pipeline import Pipeline, load_encoder
 from backend.recipes import load_recipe
@@ -191,7 +192,7 @@ class Labelling:
     def chances(self) -> Float[np.ndarray, "n l"]:
         """Of the pool, a logistic of the score, as a project says before it is calibrated."""
         logits = self.learner.score(self.state, self.course.pool)
-        return (1 / (1 + np.exp(-np.clip(logits, -30, 30)))).astype(np.float32)
+        return logistic.chance(logits).astype(np.float32)
 
     @property
     def verdicts(self) -> Float[np.ndarray, "n l"]:

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float
 
 from backend.bench._embedded_data import MOSAICS, read_rows
 from backend.bench._embedded_measures import read_pictures
+from backend.bench._kept import kept_arrays
 from backend.bench._lane_data import COCO
 from backend.errors import BadInputError
 from backend.images import FIRST_SMALL_CROP, fixed_view, view_frame
@@ -103,7 +104,16 @@ def cropped_set(data: Path, pack: str, pipeline: Pipeline, folder: Path, say: Sa
     views, parts = [], np.zeros((0, 0, 0), np.float32)
     for number in (0, *range(FIRST_SMALL_CROP, FIRST_SMALL_CROP + CROPS)):
         seen = rows if number == 0 else taught
-        view, found = _view(data, pack, seen, number, pipeline, labels, folder, say)
+        view, found = _view(
+            data,
+            pack,
+            rows=seen,
+            number=number,
+            pipeline=pipeline,
+            labels=labels,
+            folder=folder,
+            say=say,
+        )
         views.append(view)
         parts = found[: len(taught)] if number == 0 else parts
     side = round(parts.shape[1] ** 0.5)
@@ -143,6 +153,7 @@ def seen_of(
 def _view(
     data: Path,
     pack: str,
+    *,
     rows: Sequence[dict[str, Any]],
     number: int,
     pipeline: Pipeline,
@@ -156,7 +167,8 @@ def _view(
         raise BadInputError(f"lanes cannot live in {pipeline.encoder.id}")
     place = folder / f"{pack}-{pipeline.encoder.fingerprint}-view{number}.npz"
     files = [row["file"] for row in rows]
-    if not place.exists():
+
+    def make() -> dict[str, np.ndarray]:
         pooled, parts, plain, frames = [], [], [], []
         for at in range(0, len(files), CHUNK):
             some = files[at : at + CHUNK]
@@ -171,20 +183,16 @@ def _view(
             parts.append(np.stack(encoded.parts).astype(np.float16))
             plain.append(np.stack([reading.plain for reading in readings]))
             say(f"{pack}, view {number}: {at + len(some)} of {len(files)} read")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(
-            place,
-            pooled=np.concatenate(pooled),
-            parts=np.concatenate(parts),
-            plain=np.concatenate(plain),
-            frames=np.array(frames),
-            files=np.array(files),
-        )
-    with np.load(place, allow_pickle=False) as held:
-        if held["files"].tolist() != files:
-            raise BadInputError(f"{place} is of other pictures; remove it")
-        pooled, plain, frames = held["pooled"], held["plain"], held["frames"]
-        parts = held["parts"].astype(np.float32)
+        return {
+            "pooled": np.concatenate(pooled),
+            "parts": np.concatenate(parts),
+            "plain": np.concatenate(plain),
+            "frames": np.array(frames),
+        }
+
+    held = kept_arrays(place, files, make)
+    pooled, plain, frames = held["pooled"], held["plain"], held["frames"]
+    parts = held["parts"].astype(np.float32)
     local = [
         pipeline.local_scores(list(parts[at : at + 2 * CHUNK]), labels)
         for at in range(0, len(parts), 2 * CHUNK)

@@ -51,7 +51,7 @@ def reproduce(*, seeds: int, train: bool, data: Path, progress: Say) -> dict[str
         progress: told what is being done.
 
     Returns:
-        The promised report; `figures` holds the table of each pack, mean of the seeds.
+        The report; `figures` holds the table of each pack, mean of the seeds.
     """
     settings = Settings.from_environ()
     return of_tables(

@@ -35,7 +35,7 @@ def report(
     claims: Sequence[Mapping[str, Any]],
     figures: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The promised report of an experiment.
+    """The report of an experiment.
 
     Args:
         name: of the recipe.
@@ -60,7 +60,7 @@ def of_tables(
     *,
     judge: Callable[[Mapping[str, Any], Sequence[Table]], dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """The promised report of an experiment that measures a table per seed on each of its sets.
+    """The report of an experiment that measures a table per seed on each of its sets.
 
     Args:
         name: of the recipe, whose claims say which sets there are.

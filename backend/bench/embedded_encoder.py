@@ -261,7 +261,7 @@ def reproduce(*, seeds: int, train: bool, data: Path, progress: Say) -> dict[str
         progress: told what is being done.
 
     Returns:
-        The promised report; `figures` holds everything measured, by encoder.
+        The report; `figures` holds everything measured, by encoder.
     """
     started = time.monotonic()
     folder = train_again(data, progress) if train else Path()

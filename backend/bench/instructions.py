@@ -51,7 +51,7 @@ def reproduce(*, seeds: int, train: bool, data: Path, progress: Say) -> dict[str
         progress: told what is being done.
 
     Returns:
-        The promised report; `figures` holds by set the AP of each arm, mean of labels and seeds.
+        The report; `figures` holds by set the AP of each arm, mean of labels and seeds.
     """
     started = time.monotonic()
     settings = Settings.from_environ()

@@ -68,7 +68,7 @@ def reproduce(*, seeds: int, train: bool, data: Path, progress: Say) -> dict[str
         progress: told what is being done.
 
     Returns:
-        The promised report; `figures` holds the table of each set, mean of the seeds.
+        The report; `figures` holds the table of each set, mean of the seeds.
     """
     settings = Settings.from_environ()
     return claims.of_tables(

@@ -181,7 +181,7 @@ def reproduce(*, seeds: int, train: bool, data: Path, progress: Say) -> dict[str
         progress: told what is being done.
 
     Returns:
-        The promised report; `figures` holds the table of each set, by arm, mean of the seeds.
+        The report; `figures` holds the table of each set, by arm, mean of the seeds.
     """
     started = time.monotonic()
     settings = Settings.from_environ()

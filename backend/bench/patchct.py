@@ -60,7 +60,7 @@ def reproduce(*, seeds: int, train: bool, data: Path, progress: Say) -> dict[str
         progress: told what is being done.
 
     Returns:
-        The promised report; `figures` holds by set and arm the mean of each figure over the seeds
+        The report; `figures` holds by set and arm the mean of each figure over the seeds
         and its difference to the mean-pooled arm, with the spread of that difference.
     """
     started = time.monotonic()

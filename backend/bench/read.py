@@ -19,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 
 from backend.bench._embedded_data import MOSAICS, read_rows
 from backend.bench._embedded_measures import encode_files, read_pictures, scale_scores
+from backend.bench._kept import kept_arrays
 from backend.bench.claims import Table, mean_of, of_tables
 from backend.bench.reports import Row, row
 from backend.contracts import Encoder
@@ -87,18 +88,19 @@ def gallery(name: str, encoder: Encoder, data: Path, folder: Path, say: Say) -> 
     rows = read_rows(data, name)
     names = sorted({label for each in rows for label in each["labels"]})
     vectors = encoder.encode_labels(names)
-    place = folder / f"{name}-{encoder.fingerprint}.npz"
-    if not place.exists():
-        encoded = encode_files(encoder, data, name, [each["file"] for each in rows], say)
-        place.parent.mkdir(parents=True, exist_ok=True)
+    files = [each["file"] for each in rows]
+
+    def make() -> dict[str, np.ndarray]:
+        encoded = encode_files(encoder, data, name, files, say)
         grid = encoded.layouts[0].grid or (1, 1)
         parts = np.stack(encoded.parts).reshape(len(rows), *grid, -1).astype(np.float16)
-        np.savez(place, parts=parts, pooled=encoded.pooled)
-    found = np.load(place)
+        return {"parts": parts, "pooled": encoded.pooled}
+
+    found = kept_arrays(folder / f"{name}-{encoder.fingerprint}.npz", files, make)
     parts = found["parts"].astype(np.float32)
     flat = parts.reshape(len(parts), -1, parts.shape[-1])
     whole, local = scale_scores(encoder.scale, found["pooled"], flat, vectors)
-    pictures = read_pictures(data, name, [each["file"] for each in rows])
+    pictures = read_pictures(data, name, files)
     shown = [
         Shown(
             small(pictures[k]),
@@ -310,7 +312,7 @@ def reproduce(*, seeds: int, train: bool, data: Path, progress: Say) -> dict[str
         progress: told what is being done.
 
     Returns:
-        The promised report; `figures` holds the table of each pack, mean of the seeds.
+        The report; `figures` holds the table of each pack, mean of the seeds.
     """
     settings = Settings.from_environ()
     return of_tables(

@@ -48,7 +48,7 @@ def reproduce(*, seeds: int, train: bool, data: Path, progress: Say) -> dict[str
         progress: told what is being done.
 
     Returns:
-        The promised report; `figures` holds by set the mAP of each arm, mean of the seeds, and how
+        The report; `figures` holds by set the mAP of each arm, mean of the seeds, and how
         right each kind of label of a crop is.
     """
     started = time.monotonic()

@@ -1,4 +1,4 @@
-"""The reports of `patchlane bench` and `patchlane reproduce`, in the promised shape."""
+"""The reports of `patchlane bench` and `patchlane reproduce`, in one shape."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Set
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,40 +24,13 @@ def suggest(args: Namespace) -> dict[str, Any]:
     with project(args) as workbench:
         told = workbench.suggest(args.ids or None)
         said = workbench.evaluator.suggested([found.sample for found in told])
-        rows = [suggestion_row(found, said.get(found.sample, frozenset())) for found in told]
+        rows = [found.as_row(said.get(found.sample, ())) for found in told]
     if args.out:
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         with written(args.out) as path:
             path.write_text(lines, encoding="utf-8")
         return {"written": args.out, "samples": len(rows)}
     return {"suggestions": rows}
-
-
-def suggestion_row(found: api.SampleSuggestions, said: Set[int]) -> dict[str, Any]:
-    """One row as promised; what is not known yet is null.
-
-    Args:
-        found: all suggestions of a sample.
-        said: ids of the labels at their thresholds or above.
-    """
-    return {
-        "sample": found.name,
-        "suggestions": [
-            {
-                "label": s.label,
-                "score": s.score,
-                "probability": s.probability,
-                "p_value": s.p_value,
-                "in_set": s.in_set,
-                "suggested": s.label_id in said,
-            }
-            for s in found.suggestions
-        ],
-        "set": found.set,
-        "coverage": found.coverage,
-        "version": found.version,
-        "encoder": found.encoder,
-    }
 
 
 def explain(args: Namespace) -> dict[str, Any]:

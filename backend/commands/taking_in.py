@@ -76,7 +76,12 @@ def encode(args: Namespace) -> dict[str, Any]:
             count = workbench.change_encoder(args.encoder, progress=progress)
         else:
             count = workbench.encode(progress=progress)
-        return {"encoded": count, "encoder": workbench.encoder_id}
+        board = workbench.board
+        left = [one.name for one, ok in zip(board.samples, board.encoded, strict=True) if not ok]
+        if left:
+            shown = ", ".join(left[:3]) + (", ..." if len(left) > 3 else "")
+            say(f"patchlane: {len(left)} of {len(board.samples)} samples cannot be read: {shown}")
+        return {"encoded": count, "unreadable": len(left), "encoder": workbench.encoder_id}
 
 
 def labels(args: Namespace) -> dict[str, Any]:
@@ -158,8 +163,7 @@ def projects(args: Namespace) -> dict[str, Any]:
         case "delete":
             api.delete_project(args.name)
     return {
-        # How many are encoded is only known of a project that is open.
-        "projects": [as_json(info) | {"encoded": None} for info in api.list_projects()],
+        "projects": [as_json(info) for info in api.list_projects()],
         "removed": [as_json(one) for one in api.removed_projects()],
     }
 

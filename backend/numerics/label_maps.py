@@ -24,6 +24,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Float16, Int16
 
+from backend.numerics.regions import pieces_covered
+
 Frames = Float[np.ndarray, "b 4"]
 
 
@@ -60,8 +62,8 @@ def covered(frames: Frames, grid: tuple[int, int]) -> Float[np.ndarray, "b p"]:
         grid: rows and columns of the cells that lie over the whole picture.
     """
     left, top, width, height = frames.astype(np.float64).T
-    down = _overlap(top, height, grid[0])
-    right = _overlap(left, width, grid[1])
+    down = pieces_covered(top, height, grid[0])
+    right = pieces_covered(left, width, grid[1])
     return (down[:, :, None] * right[:, None, :]).reshape(len(frames), -1).astype(np.float32)
 
 
@@ -87,12 +89,3 @@ def softmax(logits: Float[np.ndarray, "b l"]) -> Float[np.ndarray, "b l"]:
     """Shares of the labels of each crop, sum 1, as ReLabel makes its targets."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
     return (powers / np.maximum(powers.sum(axis=1, keepdims=True), 1e-12)).astype(np.float32)
-
-
-def _overlap(
-    start: Float[np.ndarray, " b"], length: Float[np.ndarray, " b"], count: int
-) -> Float[np.ndarray, "b count"]:
-    """The share of each of `count` equal pieces of 0..1 that lies in [start, start + length]."""
-    edges = np.arange(count + 1) / count
-    ends = np.minimum(edges[1:], (start + length)[:, None])
-    return np.clip((ends - np.maximum(edges[:-1], start[:, None])) * count, 0, 1)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float
 
+from backend.numerics.regions import pieces_covered
 from backend.numerics.scores import average_precision
 
 Maps = Float[np.ndarray, "m p"]
@@ -37,8 +38,9 @@ def cells_on_boxes(
     for left, top, width, height in boxes:
         on = np.outer((y >= top) & (y <= top + height), (x >= left) & (x <= left + width))
         if not on.any():
-            covered = np.outer(_covered(top, height, rows), _covered(left, width, columns))
-            on.flat[int(covered.argmax())] = True
+            down = pieces_covered(top, height, rows)
+            across = pieces_covered(left, width, columns)
+            on.flat[int(np.outer(down, across).argmax())] = True
         found |= on
     return found.reshape(-1)
 
@@ -68,9 +70,3 @@ def mask_iou(
     union = (masks | truth).sum(axis=(1, 2))
     both = (masks & truth).sum(axis=(1, 2))
     return np.where(union > 0, both / np.maximum(union, 1), 1.0)
-
-
-def _covered(start: float, length: float, count: int) -> Float[np.ndarray, " count"]:
-    """How much of each of `count` equal pieces of 0..1 a stretch covers."""
-    edges = np.arange(count + 1) / count
-    return np.clip(np.minimum(edges[1:], start + length) - np.maximum(edges[:-1], start), 0, None)

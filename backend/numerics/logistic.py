@@ -26,6 +26,15 @@ def logistic(logits: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
     return 0.5 * (1 + np.tanh(0.5 * logits))
 
 
+def chance(logits: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
+    """1 / (1 + exp(-x)) of logits cut to -30..30; NaN stays NaN.
+
+    Unlike half a tangent it keeps small chances apart in single precision, where 1 + tanh(-9) is 0
+    already: what is ranked by chances goes by this.
+    """
+    return 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+
+
 def fit(
     features: Float[np.ndarray, "m q"],
     offsets: Float[np.ndarray, " m"],

@@ -12,7 +12,8 @@ def principal_axes(
 ) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, "d 2"]]:
     """Mean and the two axes of most variance; each axis points where its largest entry is positive.
 
-    Fewer than two dimensions, or a single point, give axes of 0.
+    Where there are fewer than two dimensions the axes that are missing are 0, as both are without
+    any point; a single point, or equal ones, lie at 0 whatever the axes are.
     """
     num, width = vectors.shape
     axes = np.zeros((width, 2), np.float32)

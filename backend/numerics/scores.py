@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from backend.numerics.reliability import reliability
+
 Pairs = Float[np.ndarray, "n l"]
 Known = Bool[np.ndarray, "n l"]
 
@@ -191,14 +193,7 @@ def expected_calibration_error(
 
     Source: Guo et al., On calibration of modern neural networks, ICML 2017 (1706.04599).
     """
-    used = known & ~np.isnan(probabilities)
-    stated, truth = probabilities[used].astype(float), targets[used] > 0
-    if not len(stated):
-        return float("nan")
-    bins = np.minimum((stated * num_bins).astype(int), num_bins - 1)
-    stated_sum = np.bincount(bins, stated, num_bins)
-    true_sum = np.bincount(bins, truth, num_bins)
-    return float(np.abs(stated_sum - true_sum).sum() / len(stated))
+    return reliability(probabilities[known], targets[known], num_bins=num_bins).ece
 
 
 def _f1(precision: float, recall: float) -> float:

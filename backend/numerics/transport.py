@@ -52,15 +52,6 @@ ROUNDS, TOLERANCE = 200, 1e-4
 Similarity = Float[np.ndarray, "n p l"]
 
 
-@dataclass(frozen=True)
-class TransportCost:
-    """Cost of each sample's plans; `total` weighs them with omega."""
-
-    forward: Float[np.ndarray, " n"]
-    backward: Float[np.ndarray, " n"]
-    total: Float[np.ndarray, " n"]
-
-
 def part_weights(
     real: Bool[np.ndarray, "n p"], saliency: Float[np.ndarray, "n p"] | None = None
 ) -> Float[np.ndarray, "n p"]:
@@ -132,23 +123,6 @@ def forward_plan(forward: Similarity, theta: Float[np.ndarray, "n p"]) -> Simila
 def backward_plan(backward: Similarity, beta: Float[np.ndarray, "n l"]) -> Similarity:
     """T_b = beta pi_b: column sums are beta, row sums are free."""
     return backward * beta[:, None, :]
-
-
-def transport_cost(
-    cosine: Similarity,
-    theta: Float[np.ndarray, "n p"],
-    beta: Float[np.ndarray, "n l"],
-    temperature: float,
-    *,
-    omega: float = 0.5,
-) -> TransportCost:
-    """Conditional-transport cost of each sample, 0..2; `omega`, 0..1: share of the forward cost."""
-    cost = 1 - cosine
-    ahead = forward_plan(forward_navigator(cosine, beta, temperature), theta)
-    back = backward_plan(backward_navigator(cosine, theta, temperature), beta)
-    forward = (ahead * cost).sum(axis=(1, 2))
-    backward = (back * cost).sum(axis=(1, 2))
-    return TransportCost(forward, backward, omega * forward + (1 - omega) * backward)
 
 
 def pooled_scores(

@@ -8,9 +8,6 @@ into a deleted file and call it saved.
 
 A folder that this process may not write to is opened for looking: SQLite is told so, since a WAL
 database otherwise makes files beside itself.
-
-The schema runs on PostgreSQL by URL as well (`Database(url=...)`); that way is untested here, and
-the triggers that guard the log exist only on SQLite.
 """
 
 from __future__ import annotations
@@ -25,7 +22,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DatabaseError, DBAPIError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from backend.errors import BadInputError, BusyError, NotFoundError, PatchlaneError, SaveError
@@ -40,16 +37,11 @@ BUSY_SECONDS = 20.0
 class Database:
     """Transactions on one project's database; shared by all threads of a process."""
 
-    def __init__(self, folder: Path, *, url: str | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.file = folder / DATABASE
-        self._is_sqlite = url is None or url.startswith("sqlite")
-        self.is_read_only = url is None and may_only_be_read(self.file)
-        self.engine = (
-            _sqlite_engine(self.file, is_read_only=self.is_read_only)
-            if url is None
-            else sa.create_engine(url)
-        )
+        self.is_read_only = may_only_be_read(self.file)
+        self.engine = _engine(self.file, is_read_only=self.is_read_only)
         self._identity: tuple[int, int] | None = None
 
     @contextmanager
@@ -78,13 +70,9 @@ class Database:
         with self._translated(is_write=True), self.engine.connect() as plain:
             connection = plain.execution_options(patchlane_write=True)
             with connection.begin():
-                if self._is_sqlite:
-                    self._check_files()
-                else:  # one writer at a time, so that offsets grow in commit order
-                    connection.exec_driver_sql("LOCK TABLE ops IN EXCLUSIVE MODE")
-                yield connection
-            if self._is_sqlite:
                 self._check_files()
+                yield connection
+            self._check_files()
 
     def migrate(self) -> None:
         """Bring the schema up to date; quick when it is.
@@ -115,8 +103,6 @@ class Database:
 
     def vacuum(self) -> None:
         """Write the database anew without what was deleted, and empty the WAL."""
-        if not self._is_sqlite:
-            return  # PostgreSQL does this by itself
         with self._translated(is_write=True):
             raw = self.engine.raw_connection()
             try:
@@ -136,9 +122,8 @@ class Database:
             return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
     def _remember_file(self) -> None:
-        if self._is_sqlite:
-            found = self.file.stat()
-            self._identity = (found.st_dev, found.st_ino)
+        found = self.file.stat()
+        self._identity = (found.st_dev, found.st_ino)
 
     def _check_files(self) -> None:
         """Refuse to call something saved that went into a file nobody will find again."""
@@ -208,12 +193,6 @@ class Database:
             )
         if primary == sqlite3.SQLITE_IOERR:
             return SaveError(f"the disk under {self.file} fails ({error.orig}); {done}check it")
-        if (
-            not self._is_sqlite
-            and isinstance(error, DatabaseError)
-            and error.connection_invalidated
-        ):
-            return SaveError(f"the connection to the database is lost; {done}try again")
         return error
 
 
@@ -234,7 +213,7 @@ def connect_for_reading(file: Path) -> sqlite3.Connection:
     )
 
 
-def _sqlite_engine(file: Path, *, is_read_only: bool) -> Engine:
+def _engine(file: Path, *, is_read_only: bool) -> Engine:
     if is_read_only:
         reading = sa.create_engine(
             "sqlite://",

@@ -12,9 +12,11 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import sqlalchemy as sa
 
@@ -201,20 +203,11 @@ class MediaStore:
 
     def _write(self, target: Path, source: Path, content: bytes | None, digest: str) -> None:
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    if content is None:
-                        _copy_checked(source, stream, digest)
-                    else:
-                        stream.write(content)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                Path(temporary).replace(target)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            with _whole(target, is_synced=True) as stream:
+                if content is None:
+                    _copy_checked(source, stream, digest)
+                else:
+                    stream.write(content)
         except OSError as error:
             raise SaveError(
                 f"{source.name} could not be stored in {self.folder} ({error.strerror}): free some "
@@ -233,26 +226,32 @@ def write_whole(target: Path, content: bytes, *, is_precious: bool = False) -> N
         SaveError: it could not be written.
     """
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-                if is_precious:
-                    stream.flush()
-                    os.fsync(stream.fileno())
-            Path(temporary).replace(target)
-            if is_precious:
-                folder = os.open(target.parent, os.O_RDONLY)
-                try:
-                    os.fsync(folder)
-                finally:
-                    os.close(folder)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with _whole(target, is_synced=is_precious) as stream:
+            stream.write(content)
+        if is_precious:
+            _sync_folder(target.parent)
     except OSError as error:
         raise SaveError(f"{target} could not be written ({error.strerror})") from error
+
+
+@contextmanager
+def _whole(target: Path, *, is_synced: bool) -> Generator[BinaryIO]:
+    """A file under another name, which takes the target's once the block is left without an error.
+
+    With `is_synced` its content is on the disk by then; that its name is takes `_sync_folder`.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+            if is_synced:
+                stream.flush()
+                os.fsync(stream.fileno())
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 def _hash_file(path: Path) -> str:
@@ -260,13 +259,13 @@ def _hash_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _copy_checked(source: Path, stream: object, digest: str) -> None:
+def _copy_checked(source: Path, stream: BinaryIO, digest: str) -> None:
     """Copy a large file; it must still have the content that was checked."""
     seen = hashlib.sha256()
     with source.open("rb") as original:
         while block := original.read(_BLOCK):
             seen.update(block)
-            stream.write(block)  # type: ignore[attr-defined]
+            stream.write(block)
     if seen.hexdigest() != digest:
         raise BadInputError(f"{source.name} changed while it was read; import it again")
 

@@ -1,4 +1,4 @@
-"""The tables of a project's database: plain types that SQLite and PostgreSQL both have.
+"""The tables of a project's database, in plain types.
 
 What a person did is in three append-only tables: `ops` (one row per action), `corrections` (its
 verdicts) and `edits` (everything else it changed, one cell of a sample or label per row). The

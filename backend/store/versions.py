@@ -11,10 +11,10 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
@@ -29,11 +29,17 @@ from backend.store.database import Database
 from backend.store.media import write_whole
 from backend.types import LearnStep
 
+T = TypeVar("T")
+
 KEPT_FILES = 50
 KEPT_EVERY = 25
 """State files that are kept: of the newest 50 versions, and of every 25th."""
 
+PATIENCE = 15.0
+"""Seconds to wait for another process that is writing a version."""
+
 _LEASE = "versions"
+_HOLDER = "another process"  # who holds a lease, to people; older versions read it from the row
 
 
 def _step_of(row: Any) -> LearnStep:
@@ -49,6 +55,22 @@ def _step_of(row: Any) -> LearnStep:
         kind=row.kind,
         detail=json.loads(row.detail),
     )
+
+
+def patiently(attempt: Callable[[], T]) -> T:
+    """What `attempt` gives, tried again for a while where another process has the lease.
+
+    Raises:
+        BusyError: it still has it after `PATIENCE` seconds.
+    """
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return attempt()
+        except BusyError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
 
 
 class VersionStore:
@@ -112,8 +134,7 @@ class VersionStore:
             content = (self.folder / f"{version}.safetensors").read_bytes()
             if hashlib.sha256(content).hexdigest() != held["sha256"]:
                 return None
-            step = next((step for step in self.steps() if step.version == version), None)
-            if step is None or step.recipe != held["recipe"]:
+            if self._recipe_of(version) != held["recipe"]:
                 return None
             return load_tensors(content), held["info"]
         except (OSError, ValueError, KeyError, TypeError):
@@ -133,13 +154,13 @@ class VersionStore:
         return None if row is None else _step_of(row)
 
     @contextmanager
-    def lease(self, owner: str, seconds: float = 60.0) -> Generator[None]:
+    def lease(self, seconds: float = 60.0) -> Generator[None]:
         """Hold the right to write versions; freed at the end, or when `seconds` are over.
 
         A lease whose process was killed on this host is taken over at once.
 
         Raises:
-            BusyError: another run holds it; the sentence says who, and for how long at most.
+            BusyError: another process holds it; the sentence says for how long at most.
         """
         token = uuid.uuid4().hex
         with self._database.write() as connection:
@@ -147,14 +168,14 @@ class VersionStore:
             left = 0.0 if held is None else held.expires - time.time()
             if held is not None and left > 0 and not processes.is_gone(held.process):
                 raise BusyError(
-                    f"{held.owner} is learning this project (for {left:.0f} s more at most); "
+                    f"{_HOLDER} is learning this project (for {left:.0f} s more at most); "
                     "try again when it is done"
                 )
             connection.execute(t.leases.delete().where(t.leases.c.name == _LEASE))
             connection.execute(
                 t.leases.insert().values(
                     name=_LEASE,
-                    owner=owner,
+                    owner=_HOLDER,
                     token=token,
                     process=processes.this_process(),
                     expires=time.time() + seconds,
@@ -170,6 +191,11 @@ class VersionStore:
                 connection.execute(
                     t.leases.delete().where(t.leases.c.name == _LEASE, t.leases.c.token == token)
                 )
+
+    def _recipe_of(self, version: int) -> str | None:
+        wanted = sa.select(t.learn_steps.c.recipe).where(t.learn_steps.c.version == version)
+        with self._database.read() as connection:
+            return connection.execute(wanted).scalar()
 
     def _thin_out(self, newest: int) -> None:
         """Remove the state file that is neither young nor one of every so many.
@@ -188,7 +214,7 @@ class VersionStore:
         if held is None or held.token in self._held or held.expires <= time.time():
             return
         raise BusyError(
-            f"{held.owner} is learning this project; this version was not saved: learn again when "
+            f"{_HOLDER} is learning this project; this version was not saved: learn again when "
             "it is done"
         )
 

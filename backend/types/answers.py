@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,6 +51,31 @@ class SampleSuggestions:
     encoder: str
     set: tuple[str, ...] | None = None
     coverage: float | None = None
+
+    def as_row(self, suggested: Collection[int]) -> dict[str, object]:
+        """Plain values for programs; what is not known yet is None.
+
+        Args:
+            suggested: ids of the labels at their thresholds or above.
+        """
+        return {
+            "sample": self.name,
+            "suggestions": [
+                {
+                    "label": one.label,
+                    "score": one.score,
+                    "probability": one.probability,
+                    "p_value": one.p_value,
+                    "in_set": one.in_set,
+                    "suggested": one.label_id in suggested,
+                }
+                for one in self.suggestions
+            ],
+            "set": self.set,
+            "coverage": self.coverage,
+            "version": self.version,
+            "encoder": self.encoder,
+        }
 
 
 @dataclass(frozen=True)
@@ -206,7 +231,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class MapPoints:
-    """Two coordinates per sample; `method` says pca (at once) or umap (when its job is done)."""
+    """Two coordinates per sample; `method` is pca at once, the recipe's when its job is done."""
 
     ids: Int[np.ndarray, " n"]
     xy: Float[np.ndarray, "n 2"]

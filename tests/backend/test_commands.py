@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from backend.__main__ import main, parser
 
@@ -456,6 +459,25 @@ def test_audit_finds_accepts_and_dismisses_by_key(made: Call, tmp_path: Path) ->
     status, said = made("audit", "p", "--accept", "label:1:2:yes")
     assert status == 1
     assert "no finding 'label:1:2:yes'" in said
+
+
+def test_encode_says_what_it_could_not_read(
+    call: Call, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(2):
+        Image.new("RGB", (32, 32), (90 * number, 9, 9)).save(folder / f"{number}.png")
+    call("new", "pictures", "--from", folder)
+    project = tmp_path / "home" / "pictures"
+    shutil.rmtree(project / "cache")
+    damaged = next(file for file in (project / "media").rglob("*") if file.is_file())
+    damaged.write_bytes(b"no picture")
+    assert main(["encode", "pictures", "--json"]) == 0
+    said = capsys.readouterr()
+    told = json.loads(said.out)
+    assert (told["encoded"], told["unreadable"]) == (1, 1)
+    assert re.search(r"1 of 2 samples cannot be read: [01]\.png", said.err)
 
 
 def test_projects_are_removed_restored_and_deleted(made: Call) -> None:

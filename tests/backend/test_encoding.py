@@ -123,6 +123,17 @@ def test_without_a_token_cache_nothing_is_read(pictures):
     assert not pictures.tokens.folder.exists()
 
 
+def test_media_that_cannot_be_read_are_told_and_the_rest_goes_on(pictures, caplog):
+    """One that is damaged, and one whose file is gone."""
+    encoder, samples = Colours(), pictures.samples()
+    pictures.media.path(samples[3]).write_bytes(b"no picture")
+    pictures.media.path(samples[7]).unlink()
+    with caplog.at_level(logging.WARNING, "patchlane.encoding"):
+        assert encoding.encode_missing(pictures, encoder, samples) == 8
+    assert [record.args[0] for record in caplog.records] == [samples[3].name, samples[7].name]
+    assert all("gets no vectors" in record.getMessage() for record in caplog.records)
+
+
 def test_an_encoder_without_lanes_is_only_encoded(pictures):
     encoder = Colours()
     encoder.lane_refusal = "no lanes with colours: it is a toy; its labels learn by heads alone"

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backend import api
-from backend.evidence_check import parts_on
-from backend.types import Layout, Region
+from backend import api, evidence_check
+from backend.evidence_check import most_alike
 
 TEXT = "my card was stolen at the airport yesterday evening"
 
@@ -129,15 +128,50 @@ def test_placements_and_doubts_come_from_the_regions_of_the_log(pictures):
     assert not any(kind == "background" for kind, _ in kinds), "two samples are too few"
 
 
-def test_two_labels_with_one_evidence_are_named(pictures):
-    both = [{"sample": "0.png", "label": n, "verdict": "yes"} for n in ("sunflower", "flower")]
-    pictures.correct(both)
-    maps = pictures.explain("0.png").backward
-    overlap = np.minimum(maps[:, 0], maps[:, 1]).sum()
-    found = [each for each in api.doubts(pictures) if each.kind == "same"]
-    assert [each.name for each in found] == (["0.png"] if overlap > 0.85 else [])
-    if found:
-        assert found[0].strength == pytest.approx(overlap, abs=1e-5)
+def test_two_labels_with_one_evidence_are_named(texts):
+    """Two labels with one vector have one map; the two of the fixture rest on other words."""
+    first, second, _ = (sample.id for sample in texts.samples())
+    rows = [(s, n) for s in (first, second) for n in ("airport", "card")]
+    texts.correct([{"sample": s, "label": n, "verdict": "yes"} for s, n in rows])
+    assert not [each for each in api.doubts(texts) if each.kind == "same"]
+    vectors = np.repeat(texts.board.label_vectors[:1], 2, axis=0)
+    texts.live.board = replace(texts.board, label_vectors=vectors)
+    (found,) = [each for each in api.doubts(texts) if each.kind == "same"]
+    assert (found.name, {found.label, found.other}) == (
+        texts.sample(first).name,
+        {"airport", "card"},
+    )
+    assert found.strength == pytest.approx(1)
+    word = texts.explain(first).layout.spans[int(np.argmax(found.map))]
+    assert TEXT[slice(*word)] == "airport"
+
+
+def test_two_maps_that_share_most_against_each_pair():
+    maps = np.random.default_rng(1).dirichlet(np.ones(7), size=5).T
+    shared = {
+        (i, j): sum(min(a, b) for a, b in zip(maps[:, i], maps[:, j], strict=True))
+        for i in range(5)
+        for j in range(i)
+    }
+    one, two, share = most_alike(maps)
+    best = max(shared, key=shared.__getitem__)
+    assert ({one, two}, share) == (set(best), pytest.approx(shared[best]))
+
+
+def test_what_is_compared_is_told_as_far_as_it_is_compared(texts, monkeypatch):
+    """Neither samples beyond the most that are looked at, nor labels that were removed."""
+    texts.add_labels(["gone"])
+    names = ("airport", "card", "gone")
+    rows = [{"sample": s.id, "label": n, "verdict": "yes"} for s in texts.samples() for n in names]
+    texts.correct(rows)
+    texts.remove_label("gone")
+    monkeypatch.setattr(evidence_check, "MOST_SAMPLES", 2)
+    told = []
+    api.doubts(texts, progress=lambda *step: told.append(step))
+    assert told == [(n, 2, "comparing maps of labels") for n in (1, 2)]
+    texts.remove_label("card")
+    texts.remove_label("airport")
+    assert api.doubts(texts) == []
 
 
 def test_a_background_that_carries_a_label_is_a_shortcut(pictures):
@@ -152,10 +186,29 @@ def test_a_background_that_carries_a_label_is_a_shortcut(pictures):
     assert drawn[:, grid[1] // 2 :].max() == 0, "what is on the object is not drawn"
 
 
-def test_parts_on_regions():
-    layout = Layout(grid=(2, 2))
-    assert parts_on([Region("box", (0.5, 0.5, 0.5, 0.5))], layout).tolist() == [0, 0, 0, 1]
-    triangle = Region("polygon", (0.0, 0.0, 0.4, 0.0, 0.0, 0.4))
-    assert parts_on([triangle], layout).tolist() == [1, 0, 0, 0]
-    words = Layout(spans=((0, 3), (4, 8)))
-    assert parts_on([Region("span", (3, 5))], words).tolist() == [False, True]
+def test_a_concave_mark_is_what_lies_in_it(settings, tmp_path):
+    """An L: its bounding box is the whole picture, and the larger part of that is not marked."""
+    pixels = np.random.default_rng(0).integers(0, 255, (96, 96, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "noise.png")
+    bench = api.create_project("noise", labels=["sunflower"], settings=settings)
+    bench.add(tmp_path / "noise.png")
+    ell = [0, 0, 0.3, 0, 0.3, 0.7, 1, 0.7, 1, 1, 0, 1]
+    say = {"sample": "noise.png", "label": "sunflower", "verdict": "yes"}
+    bench.correct([{**say, "regions": [{"polygon": ell, "here": True}]}])
+    shown = bench.explain("noise.png", label="sunflower")
+    rows, columns = shown.layout.grid
+    heat = shown.backward[:, 0].reshape(rows, columns)
+    wanted = sum(
+        float(heat[row, column])
+        for row in range(rows)
+        for column in range(columns)
+        if (column + 0.5) / columns < 0.3 or (row + 0.5) / rows > 0.7
+    )
+    (found,) = api.placements(bench)
+    assert found.mass == pytest.approx(wanted, abs=1e-4)
+    assert found.mass < 0.9
+    # What a newer mark says is not there, is not.
+    part = {"box": [0, 0, 1, 1]}
+    bench.correct([{"sample": "noise.png", "label": "sunflower", "part": part, "here": False}])
+    assert api.placements(bench) == []
+    bench.close()

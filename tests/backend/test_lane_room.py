@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from backend import api, learning
 from backend.board import is_held_back
+from backend.errors import BadInputError
 from backend.images import fixed_view, view_frame
+from backend.methods._torch import choose_device
+from backend.methods.learners import _lane_network
 from backend.methods.learners.lanes import LanesLearner
 from backend.settings import Settings
 from backend.types import Features
@@ -145,3 +151,50 @@ def test_what_is_unknown_of_a_picture_is_unknown_of_its_crops(bench, monkeypatch
     assert taught.known[:, 0].all()
     assert not taught.known[:, 1].any()
     assert not taught.targets[:, 1].any()
+
+
+def test_lanes_run_where_the_settings_say_and_auto_is_cuda_where_there_is_one(bench, monkeypatch):
+    """Only the choice is played: nothing runs on the device that is found."""
+    assert bench.settings.device == "auto"
+    for is_there, wanted in ((False, "cpu"), (True, "cuda")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda is_there=is_there: is_there)
+        assert choose_device("auto") == wanted
+        assert choose_device("cpu") == "cpu"
+    # A device that holds no numbers takes the place of CUDA.
+    monkeypatch.setattr(_lane_network, "choose_device", {"auto": "meta"}.__getitem__)
+    monkeypatch.setattr(bench.live.room, "_network", None)
+    assert bench.live.room.network().device.type == "meta"
+
+
+@pytest.mark.parametrize("encoder", ["embedded", "sentence:minilm"])
+def test_a_recipe_of_plain_heads_opens_and_learns_and_says_that_it_has_no_lanes(tmp_path, encoder):
+    """Both encoders could hold lanes: it is the recipe that has none."""
+    recipe = tmp_path / "plain.toml"
+    default = Path("assets/recipes/default.toml").read_text("utf-8")
+    recipe.write_text(default.replace("learners/lanes", "learners/logistic"), "utf-8")
+    settings = Settings(home=tmp_path / "home", threads=1)
+    made = api.create_project(
+        "plain", labels=["warm"], encoder=encoder, recipe=str(recipe), settings=settings
+    )
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    if encoder == "embedded":
+        for number in range(4):
+            Image.new("RGB", (48, 48), (60 * number, 40, 40)).save(taken / f"{number}.png")
+    else:
+        texts = [{"sample": f"{n}", "text": f"the soup is {n} degrees warm"} for n in range(4)]
+        lines = "\n".join(json.dumps(text) for text in texts)
+        (taken / "texts.jsonl").write_text(lines, "utf-8")
+    assert made.add(taken).imported == 4
+    names = [sample.name for sample in made.samples()]
+    made.correct([{"sample": name, "label": "warm", "verdict": "yes"} for name in names[:3]])
+    assert made.learn().version == 1
+    told = [each.suggestions[0].score for each in made.suggest(names)]
+    made.close()
+    again = api.open_project("plain", settings=settings)
+    assert again.version == 1
+    np.testing.assert_allclose([s.suggestions[0].score for s in again.suggest(names)], told)
+    assert again.explain(names[3], label="warm", with_lanes=True).labels == ("warm",)
+    with pytest.raises(BadInputError, match="recipe plain learns by heads alone"):
+        again.packs.teach("main")
+    again.close()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -94,6 +95,27 @@ def test_a_person_against_the_model_is_told(bench):
     by_name = {entry.name: entry for entry in bench.next(40, picker="disagreement")}
     assert by_name["t40"].score > 0
     assert all(" by " in e.reason or "a person said" in e.reason for e in by_name.values())
+
+
+def test_a_picker_of_any_name_is_told_what_it_needs(bench, monkeypatch):
+    decide(bench, range(20))
+
+    class Asking:
+        def __init__(self, *needs):
+            self.needs = frozenset(needs)
+
+        def pick(self, scores, pooled, decided, *, k, seed=0, label_names=(), facts=None):
+            self.facts = facts
+            return []
+
+    certain = SimpleNamespace(why="", state=np.zeros((60, 3), int))
+    monkeypatch.setattr(bench.certainty, "sets", lambda: certain)
+    for needs in ((), ("opinions",), ("undecided",), ("opinions", "undecided")):
+        method = Asking(*needs)
+        monkeypatch.setattr(bench.pipeline, "other_picker", lambda _key, it=method: it)
+        assert bench.next(5, picker="anything") == []
+        assert bool(method.facts.opinions) == ("opinions" in needs)
+        assert (method.facts.undecided is not None) == ("undecided" in needs)
 
 
 def test_rows_that_a_table_excludes_are_not_in_the_queue(bench):

@@ -103,6 +103,5 @@ def next_version(bench: api.Workbench) -> learning.Learned:
         bench.learned,
         bench.live.room,
         offset=bench.offset,
-        owner="test",
     )
     return learned

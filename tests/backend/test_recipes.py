@@ -34,6 +34,17 @@ def test_an_unknown_encoder_lists_what_is_available_offline() -> None:
         parse_encoder_id("resnet")
 
 
+def test_every_family_of_encoder_ids_is_a_line_of_the_catalogue() -> None:
+    found = {}
+    for entry in catalogue.entries("encoders"):
+        (member,) = parse_encoder_id(entry.family) if entry.family else [None]
+        if member is not None:
+            assert member.key == entry.key
+            assert kind_of_encoder(entry.family) == catalogue.load(entry.key).kind
+        found[entry.key] = entry.family
+    assert [key for key, family in found.items() if not family] == ["encoders/side_by_side"]
+
+
 def test_images_and_texts_are_not_mixed() -> None:
     assert kind_of_encoder("embedded") == Kind.IMAGE
     with pytest.raises(BadInputError, match="mixes"):

@@ -524,3 +524,20 @@ def test_every_picture_of_an_archive_comes_in(home: Settings, tmp_path: Path, na
         assert bench.store.media.path(one).read_bytes() == (folder / "102.png").read_bytes()
         with pytest.raises(BadInputError, match="can only be copied; unpack it first"):
             bench.add(packed, link=True, encode=False)
+
+
+def test_a_map_is_called_by_the_projector_of_the_recipe(home: Settings, tmp_path: Path) -> None:
+    recipe = tmp_path / "flat.toml"
+    default = Path("assets/recipes/default.toml").read_text("utf-8")
+    recipe.write_text(default.replace("projectors/umap_plane", "projectors/pca"), "utf-8")
+    made = api.create_project("flat", encoder="words", recipe=str(recipe), settings=home)
+    file = tmp_path / "few.jsonl"
+    file.write_text("".join(json.dumps({"sample": x, "text": x}) + "\n" for x in TEXTS), "utf-8")
+    assert made.add(file).imported == len(TEXTS)
+    at_once = made.map()
+    assert not made.live.finder.needs_projection(made.board)  # it would say the same
+    made.project()
+    fitted = made.map()
+    assert (at_once.method, fitted.method) == ("pca", "pca")
+    np.testing.assert_allclose(fitted.xy, at_once.xy)
+    made.close()

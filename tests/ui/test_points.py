@@ -193,6 +193,32 @@ def test_orders_hold_every_sample_once_and_follow_their_scores(
     assert [names[i] for i in val] == [n for n in map(names.get, ranked) if int(n[1:]) % 5 == 0]
 
 
+def test_a_sample_that_takes_the_place_of_another_is_seen_at_once(
+    web: TestClient, bench: api.Workbench, tmp_path: Path
+) -> None:
+    """As many samples as before, and nobody said anything: only what is stored has changed."""
+    first = web.get("/pl/api/order")
+    bench.remove_samples(["t03"])
+    file = tmp_path / "more.jsonl"
+    rows = [
+        {"sample": "t99", "text": "a late train", "split": "test"},
+        {"sample": "t00", "split": "test"},
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    assert not bench.add(file, on_conflict="replace").errors
+    asked = web.get("/pl/api/order", headers={"If-None-Match": first.headers["ETag"]})
+    names = {sample.id: sample.name for sample in bench.samples()}
+    assert asked.status_code == 200
+    shown = [names.get(i) for i in np.frombuffer(asked.content, "<u4").tolist()]
+    assert shown == sorted(names.values())
+    facets = web.get("/pl/api/facets").json()
+    wanted: dict[str, int] = {}
+    for sample in bench.samples():
+        wanted[str(sample.split)] = wanted.get(str(sample.split), 0) + 1
+    assert facets["splits"] == wanted
+    assert facets["splits"]["test"] == 2
+
+
 def test_pages_and_orders_agree_and_names_are_text(web: TestClient, bench: api.Workbench) -> None:
     page = web.get("/pl/api/page", params={"offset": 3, "limit": 4}).json()
     assert page["total"] == len(TEXTS)

@@ -45,29 +45,7 @@ class Tools:
         wanted = ids or [sample.id for sample in bench.samples()[:MAX_SAMPLES]]
         told = bench.suggest(wanted)
         said = bench.evaluator.suggested([found.sample for found in told])
-        rows = []
-        for found in told:
-            suggestions = [
-                {
-                    "label": one.label,
-                    "score": one.score,
-                    "probability": one.probability,
-                    "p_value": one.p_value,
-                    "in_set": one.in_set,
-                    "suggested": one.label_id in said.get(found.sample, ()),
-                }
-                for one in found.suggestions
-            ]
-            rows.append(
-                {
-                    "sample": found.name,
-                    "suggestions": suggestions,
-                    "set": found.set,
-                    "coverage": found.coverage,
-                    "version": found.version,
-                    "encoder": found.encoder,
-                }
-            )
+        rows = [found.as_row(said.get(found.sample, ())) for found in told]
         return _json(rows)
 
     def explain(

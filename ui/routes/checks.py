@@ -75,7 +75,7 @@ def _add_doubts(routes: APIRouter, context: Context) -> None:
         """Start looking where maps and labels disagree."""
         bench = context.of(request)
 
-        def work(ticket: api.Ticket) -> list[api.Doubt]:
+        def work(ticket: api.Ticket) -> list[api.Mismatch]:
             return api.doubts(bench, progress=ticket.progress)
 
         return {"job": bench.jobs.submit("doubts", "Comparing maps and labels", work, key="doubts")}
@@ -106,7 +106,7 @@ def _add_doubts(routes: APIRouter, context: Context) -> None:
         )
 
 
-def _shown(bench: api.Workbench, found: list[api.Doubt], who: str) -> list[api.Doubt]:
+def _shown(bench: api.Workbench, found: list[api.Mismatch], who: str) -> list[api.Mismatch]:
     """Each tells that somebody gave its labels to its sample: blind, only what `who` gave."""
     if not bench.people.is_blind:
         return found

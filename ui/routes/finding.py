@@ -235,6 +235,7 @@ def cards(
     census = desk.census(bench, eyes)
     names = [label.name for label in census.labels]
     label_ids = np.array([label.id for label in census.labels], np.int64)
+    column_of = {label.id: column for column, label in enumerate(census.labels)}
     told = bench.suggest(ids, who=eyes) if top else []
     guesses = {one.sample: one.suggestions[:top] for one in told}
     chances = bench.chances(ids) if top else None
@@ -257,7 +258,6 @@ def cards(
             stamp=bench.offset,
         )
         if chances is not None:
-            column_of = {int(label): column for column, label in enumerate(label_ids)}
             card.top = [
                 Guess(
                     label=guess.label,

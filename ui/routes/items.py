@@ -168,7 +168,7 @@ def _add_sample(routes: APIRouter, context: Context) -> None:
         found = bench.sample(_id_or_name(sample))
         who = context.user(request)
         seen = (who, bench.people.is_blind, bench.offset)
-        tag = _tag(bench, found.id, seen, bench.num_encoded, bench.store.revision)
+        tag = _tag(bench, found.id, seen, bench.num_encoded, bench.revision)
         if _has(request, tag):
             return Response(status_code=304, headers=tag)
         return fresh(_item(bench, found, who), tag)
@@ -279,7 +279,7 @@ def _is_done(bench: api.Workbench, request: str | None) -> bool:
 
 
 def _queue(bench: api.Workbench, picker: str, *, who: str, k: int, after: int) -> dict[str, object]:
-    info = bench.info()
+    num_samples = len(bench.board.samples)
     labels = bench.labels()
     if picker == "order":
         entries = _in_order(bench, who=who, k=k, after=after)
@@ -289,7 +289,7 @@ def _queue(bench: api.Workbench, picker: str, *, who: str, k: int, after: int) -
         elif picker == "drawer":
             found = bench.certainty.ask(k)
         else:
-            found = bench.next(k, picker=picker, who=who) if info.samples and labels else []
+            found = bench.next(k, picker=picker, who=who) if num_samples and labels else []
         ids = {label.name: label.id for label in labels}
         by_id = {sample.id: sample for sample in bench.samples([e.sample for e in found])}
         entries = [
@@ -307,7 +307,7 @@ def _queue(bench: api.Workbench, picker: str, *, who: str, k: int, after: int) -
         "project": bench.name,
         "kind": bench.kind,
         "version": bench.version,
-        "samples": info.samples,
+        "samples": num_samples,
         "encoded": bench.num_encoded,
         "is_reading": any(
             job.kind == "encode" and job.state in ("queued", "running") for job in bench.jobs.list()

@@ -169,7 +169,7 @@ def _add_map(routes: APIRouter, desk: Desk) -> None:
         plane, eyes = desk.plane(bench), desk.eyes(request)
         window = _window(box)
         tag = _tag("points", plane.version, plane.method, bench.version, bench.offset,
-                   by, label, most, box, only, source, bench.store.revision, eyes)  # fmt: skip
+                   by, label, most, box, only, source, bench.revision, eyes)  # fmt: skip
 
         def make() -> tuple[bytes, dict[str, str]]:
             colours, groups = colours_of(bench, plane, by, label, source=source, eyes=eyes)
@@ -216,11 +216,9 @@ def _add_lists(routes: APIRouter, desk: Desk, context: Context) -> None:
     ) -> Response:
         """Ids (uint32) of the samples that match the filters, in the order asked for."""
         bench, eyes = desk.bench(request), desk.eyes(request)
-        census = desk.census(bench, eyes)
         says = any(filter_.startswith(api.SAYINGS) for filter_ in lines(only))
         version = bench.version if order in RANKED or says else 0
-        tag = _tag("order", bench.offset, version, len(census.ids), order, label, only, eyes,
-                   bench.store.revision if order == "disagree" or says else 0,
+        tag = _tag("order", bench.offset, version, bench.revision, order, label, only, eyes,
                    desk.plane(bench).version if version else 0)  # fmt: skip
 
         def make() -> tuple[bytes, dict[str, str]]:

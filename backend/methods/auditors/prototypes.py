@@ -133,13 +133,13 @@ class PrototypesAuditor:
         """The two-way softmax of both prototypes; NaN where a label has no anchors."""
         out = np.full(anchors.shape, np.nan)
         centred = vectors - vectors.mean(axis=0)
+        unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)
         for column in np.flatnonzero(anchors.any(axis=0)).tolist():
             mine = np.flatnonzero(anchors[:, column])
             order = np.argsort(np.nan_to_num(match[:, column], nan=np.inf), kind="stable")
             absent = order[: max(len(mine), min(self.settings.anchors, len(order) // 2))]
             present = _unit(centred[mine].mean(axis=0)) - _unit(centred[absent].mean(axis=0))
-            unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)
-            out[:, column] = 0.5 * (1 + np.tanh(unit @ present / self.settings.temperature / 2))
+            out[:, column] = logistic(unit @ present / self.settings.temperature)
         return out
 
     def _proposal(self, value: float, best_other: float) -> str:

@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from backend.errors import BadInputError
+from backend.methods._torch import choose_device
 from backend.methods.encoders._engine_cache import EngineCache, key_of
 
 try:
@@ -31,13 +32,6 @@ except ImportError:  # the installation for CUDA leaves it out
 Engine = Callable[..., tuple[np.ndarray, ...]]
 """Takes and returns float32 arrays whose first axis is the batch; what a network gives as float16
 stays so."""
-
-
-def choose_device(device: str) -> str:
-    """What `auto` means: CUDA where PyTorch finds it, else the CPU."""
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def choose_dtype(dtype: str) -> str:

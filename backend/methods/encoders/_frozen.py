@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,14 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from backend.methods._torch import ACTIVATIONS
 from backend.types import FrozenBlock, FrozenStack, Linear, Norm
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": functional.gelu,
-    "gelu_tanh": partial(functional.gelu, approximate="tanh"),
-    "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
-    "relu": functional.relu,
-}
 _BLOCK_TOLERANCE = 1e-3  # of the largest number; float32 differs by 1e-6, any variant by far more
 
 

@@ -15,9 +15,9 @@ from jaxtyping import Float, Float16, Int
 from torch import nn
 
 from backend.errors import BadInputError
+from backend.methods._torch import choose_device
 from backend.methods.encoders._engine import (
     Engine,
-    choose_device,
     choose_dtype,
     choose_engine,
     lazy_engine,

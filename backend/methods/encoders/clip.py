@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import nn
 
 from backend.errors import BadInputError
+from backend.methods._torch import choose_device
 from backend.methods.encoders._clip_towers import (
     ARTEFACTS,
     WAYS,
@@ -24,12 +25,7 @@ from backend.methods.encoders._clip_towers import (
     layered,
 )
 from backend.methods.encoders._clip_weights import load_clip
-from backend.methods.encoders._engine import (
-    choose_device,
-    choose_dtype,
-    choose_engine,
-    lazy_engine,
-)
+from backend.methods.encoders._engine import choose_dtype, choose_engine, lazy_engine
 from backend.methods.encoders._frozen import no_layers
 from backend.methods.encoders._last_block import CannotAskError
 from backend.methods.encoders._pictures import PictureNetwork, hash_of_weights

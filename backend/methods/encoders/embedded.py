@@ -28,11 +28,11 @@ from torch.nn import functional
 
 from backend.errors import BadInputError, NotFoundError
 from backend.fingerprints import fingerprint_of
+from backend.methods._torch import choose_device
 from backend.methods.encoders._captioned_nouns import CaptionedNouns
 from backend.methods.encoders._dictionary import Dictionary
 from backend.methods.encoders._engine import (
     Engine,
-    choose_device,
     choose_dtype,
     choose_engine,
     compile_engine,

@@ -16,7 +16,8 @@ from jaxtyping import Float
 from torch import nn
 
 from backend.errors import BadInputError
-from backend.methods.encoders._engine import choose_device, choose_dtype, choose_engine
+from backend.methods._torch import choose_device
+from backend.methods.encoders._engine import choose_dtype, choose_engine
 from backend.methods.encoders._frozen import no_layers
 from backend.methods.encoders._pictures import PictureNetwork, hash_of_weights
 from backend.methods.encoders._timm_trunks import TimmTower, freeze_timm

@@ -24,7 +24,7 @@ Letters: T lanes, N samples, B blocks, P tokens, S selectors, K prefixes, W widt
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,14 +33,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from backend.errors import BadInputError
+from backend.methods._torch import ACTIVATIONS, choose_device
 from backend.types import FrozenStack, Linear, Norm
-
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": functional.gelu,
-    "gelu_tanh": lambda x: functional.gelu(x, approximate="tanh"),
-    "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
-    "relu": functional.relu,
-}
 
 
 @dataclass
@@ -81,14 +75,14 @@ class LaneNetwork:
     def __init__(
         self, stack: FrozenStack, *, device: str = "cpu", dtype: torch.dtype | None = None
     ):
-        self.device, self.dtype = torch.device(device), dtype or torch.float32
+        self.device, self.dtype = torch.device(choose_device(device)), dtype or torch.float32
         self.heads, self.is_post_norm = stack.heads, stack.is_post_norm
         self.width, self.num_blocks = stack.width, len(stack.blocks)
         if stack.width % stack.heads:
             raise BadInputError(f"{stack.heads} heads do not divide a width of {stack.width}")
-        if stack.activation not in _ACTIVATIONS:
+        if stack.activation not in ACTIVATIONS:
             raise BadInputError(f"lanes do not know the activation {stack.activation!r}")
-        self._act = _ACTIVATIONS[stack.activation]
+        self._act = ACTIVATIONS[stack.activation]
         self.known_chain: tuple[bytes, Sequence[Tensor]] | None = None
         """What `chain` gave for the lanes read last, under a name that the reader chose."""
         self._start = self._tensor(stack.start)

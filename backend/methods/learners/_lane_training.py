@@ -25,7 +25,8 @@ from backend.numerics.logistic import logistic
 from backend.types import LaneLessons, LaneReading
 
 GAIN = 10.0
-"""A head reads the unit CLS times this: unit vectors alone would need very large weights."""
+"""A head reads the unit CLS times the root of this: unit vectors alone would need very large
+weights."""
 
 
 def first_lane(

@@ -221,7 +221,10 @@ class LanesLearner:
         return "multi-lane " + "x".join(map(str, shape))
 
     def network(self, stack: FrozenStack, *, device: str = "cpu") -> Any:
-        """The frozen blocks, ready for lanes; float32, since training moves by small steps."""
+        """The frozen blocks, ready for lanes; float32, since training moves by small steps.
+
+        The device "auto" is CUDA where PyTorch finds it, as for encoders.
+        """
         from backend.methods.learners._lane_network import LaneNetwork  # noqa: PLC0415
 
         return LaneNetwork(stack, device=device)

@@ -26,6 +26,8 @@ from backend.types import PickFacts
 class DisagreementPicker:
     """The widest gap first, with who says what."""
 
+    needs = frozenset({"opinions"})
+
     @dataclass(frozen=True)
     class Settings:
         """Nothing to set."""

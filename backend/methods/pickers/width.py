@@ -27,6 +27,8 @@ from backend.types import PickFacts
 class WidthPicker:
     """Says about how many decisions fewer a sample leaves."""
 
+    needs = frozenset({"undecided"})
+
     @dataclass(frozen=True)
     class Settings:
         """What is undecided, and what a neighbour gains.

@@ -18,6 +18,7 @@ from backend.bench._patchct_arms import Arm, Cloud, Scorer, Space
 from backend.bench.claims import read_claims
 from backend.numerics import transport
 from backend.numerics.pooling import attended_scores, best_part_scores
+from tests.transport_costs import transport_cost
 
 DRAW = np.random.default_rng(0)
 
@@ -115,7 +116,7 @@ def test_a_cost_is_that_of_transport_to_the_labels_a_picture_has():
     moved(scorer.adapter)
     cosines = scorer.cosines(cloud).detach().numpy()
     theta, beta = np.full((3, 6), 1 / 6, np.float32), transport.label_weights(3, 4, truth)
-    told = transport.transport_cost(cosines, theta, beta, 0.2)
+    told = transport_cost(cosines, theta, beta, 0.2)
 
     def cost(kind):
         return float(arms.cost_of(kind, scorer, cloud, torch.from_numpy(truth)).detach())

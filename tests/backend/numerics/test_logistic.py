@@ -35,6 +35,15 @@ def test_the_logistic_is_that_of_scipy_and_overflows_nowhere():
     np.testing.assert_allclose(light, expit(x), atol=1e-7)
 
 
+def test_chances_are_those_of_scipy_and_small_ones_stay_apart():
+    x = np.array([-1e4, -29.5, -18.0, -17.5, 0.0, 2.0, 1e4, np.nan], np.float32)
+    found = logistic.chance(x)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expit(np.clip(x, -30, 30).astype(float)), rtol=1e-5)
+    assert (np.diff(found[:6]) > 0).all()
+    assert logistic.logistic(x)[2] == logistic.logistic(x)[3], "half a tangent takes them for one"
+
+
 def test_weights_count_like_repeated_rows(case):
     x, y = case
     twice = np.where(np.arange(70) < 20, 2.0, 1.0)

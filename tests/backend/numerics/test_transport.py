@@ -9,6 +9,7 @@ import ot
 import pytest
 
 from backend.numerics import transport
+from tests.transport_costs import transport_cost
 
 TAU = 0.1
 
@@ -47,7 +48,7 @@ def test_navigators_plans_and_costs_equal_plain_loops(case):
     cosine = transport.similarity(parts, labels)
     forward = transport.forward_navigator(cosine, beta, TAU)
     backward = transport.backward_navigator(cosine, theta, TAU)
-    cost = transport.transport_cost(cosine, theta, beta, TAU, omega=0.3)
+    cost = transport_cost(cosine, theta, beta, TAU, omega=0.3)
     for b in range(2):
         ahead = back = 0.0
         for n in range(5):
@@ -106,7 +107,7 @@ def test_at_small_temperature_the_cost_bounds_optimal_transport_from_below_and_m
     shuffled = parts[0, rng.permutation(6)]
     for labels, is_same in ((shuffled, True), (unit(rng.normal(size=(6, 5))), False)):
         cosine = transport.similarity(parts, labels)
-        cost = transport.transport_cost(cosine, theta, theta, 0.002)
+        cost = transport_cost(cosine, theta, theta, 0.002)
         optimal = ot.emd2(theta[0].astype(float), theta[0].astype(float), 1.0 - cosine[0])
         nearest = (1 - cosine[0]).min(axis=1).mean()
         assert cost.forward[0] == pytest.approx(nearest, abs=1e-4)
@@ -126,7 +127,7 @@ def test_a_label_of_weight_zero_and_a_sample_without_weights_are_skipped(case):
     np.testing.assert_allclose(forward[0, :, :2], only[0], atol=1e-6)
     assert not forward[0, :, 2].any()
     assert not forward[1].any()
-    cost = transport.transport_cost(cosine, theta, beta, TAU)
+    cost = transport_cost(cosine, theta, beta, TAU)
     assert cost.total[1] == 0
     assert cost.total[0] > 0
 
@@ -153,7 +154,7 @@ def test_pooled_score_is_one_minus_the_backward_cost_of_the_label(case):
     cosine = transport.similarity(parts, labels)
     for m in range(3):
         only = transport.label_weights(2, 3, np.eye(3, dtype=np.float32)[m])
-        cost = transport.transport_cost(cosine, theta, only, TAU, omega=0.0)
+        cost = transport_cost(cosine, theta, only, TAU, omega=0.0)
         np.testing.assert_allclose(scores[:, m], 1 - cost.total, atol=1e-6)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from backend.errors import BadInputError, BusyError, NotFoundError
 from backend.settings import Settings
+from backend.store import versions
 from backend.store.corrections import NewCorrection
 from backend.store.project import ProjectStore
 from backend.store.vectors import VectorStore
@@ -183,13 +184,13 @@ def test_a_state_that_is_gone_or_damaged_is_recomputed_not_believed(
 
 def test_a_lease_lets_one_writer_in(store: ProjectStore) -> None:
     other = ProjectStore.open(store.path, settings=Settings())
-    with store.versions.lease("server", 30):
-        with pytest.raises(BusyError, match=r"server is learning.*for (29|30) s more"):
-            other.versions.lease("cli", 30).__enter__()
+    with store.versions.lease(30):
+        with pytest.raises(BusyError, match=r"^another process is learning.*for (29|30) s more"):
+            other.versions.lease(30).__enter__()
         with pytest.raises(BusyError, match="not saved"):
             other.versions.save(step(store, 1), {}, {})
         store.versions.save(step(store, 1), {}, {})
-    with other.versions.lease("cli", 30):
+    with other.versions.lease(30):
         other.versions.save(step(store, 2), {}, {})
     store.versions.save(step(store, 3), {}, {})  # nobody holds it
     other.close()
@@ -197,10 +198,10 @@ def test_a_lease_lets_one_writer_in(store: ProjectStore) -> None:
 
 def test_a_lease_expires_and_its_slow_holder_saves_nothing(store: ProjectStore) -> None:
     other = ProjectStore.open(store.path, settings=Settings())
-    with store.versions.lease("slow", 0.05):
+    with store.versions.lease(0.05):
         time.sleep(0.1)
-        with other.versions.lease("quick", 30):
-            with pytest.raises(BusyError, match="quick is learning"):
+        with other.versions.lease(30):
+            with pytest.raises(BusyError, match="another process is learning"):
                 store.versions.save(step(store, 1), {}, {})
             other.versions.save(step(store, 1), {}, {})
     other.close()
@@ -212,7 +213,7 @@ from pathlib import Path
 from backend.settings import Settings
 from backend.store.project import ProjectStore
 store = ProjectStore.open(Path(sys.argv[1]), settings=Settings())
-with store.versions.lease("killed", 3600):
+with store.versions.lease(3600):
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -220,7 +221,7 @@ with store.versions.lease("killed", 3600):
 def test_the_lease_of_a_killed_process_is_free_at_once(store: ProjectStore) -> None:
     ran = subprocess.run([sys.executable, "-c", _HOLDER, str(store.path)], timeout=60)
     assert ran.returncode == -9
-    with store.versions.lease("next", 30):
+    with store.versions.lease(30):
         store.versions.save(step(store, 1), {}, {})
 
 
@@ -249,3 +250,22 @@ def test_nothing_precious_is_in_the_cache(make: Make, tmp_path: Path) -> None:
     assert again.samples() == before[0]
     assert len(again.log.since(0)) == 2
     again.close()
+
+
+def test_another_process_is_waited_for_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(versions.time, "sleep", lambda _seconds: asked.append("slept"))
+
+    def attempt() -> int:
+        asked.append("asked")
+        if asked.count("asked") < 3:
+            raise BusyError("another process is learning this project")
+        return 7
+
+    assert versions.patiently(attempt) == 7
+    assert asked == ["asked", "slept", "asked", "slept", "asked"]
+    asked.clear()
+    monkeypatch.setattr(versions, "PATIENCE", -1.0)
+    with pytest.raises(BusyError):
+        versions.patiently(attempt)
+    assert asked == ["asked"]
