@@ -87,7 +87,7 @@ class ExactIndex:
         if within is None:
             return _Among(len(self), None)
         known = np.array(sorted(self._ids.intersection(within.tolist())), np.int64)
-        # FAISS's Python side takes this word, and keeps the selector alive as long as the parameters.
+        # Python's FAISS takes this word, and keeps the selector alive as long as the parameters.
         chosen = faiss.SearchParameters(sel=faiss.IDSelectorBatch(known))  # pyright: ignore[reportCallIssue]
         return _Among(len(known), chosen)
 
