@@ -101,6 +101,8 @@ def test_a_picker_of_any_name_is_told_what_it_needs(bench, monkeypatch):
     decide(bench, range(20))
 
     class Asking:
+        fingerprint = "asking"
+
         def __init__(self, *needs):
             self.needs = frozenset(needs)
 
