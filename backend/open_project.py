@@ -229,8 +229,9 @@ class OpenProject:
         """
         wanted = {self.sample(i).id for i in ids}
         out: dict[int, dict[int, tuple[Region, ...]]] = {i: {} for i in wanted}
-        for (sample, label), correction in self.people.board_of(who).verdicts.items():
-            if correction.regions and sample in wanted:
+        board = self.people.board_of(who)
+        for (sample, label), correction in views.cells(board, wanted):
+            if correction.regions:
                 out[sample][label] = correction.regions
         return out
 

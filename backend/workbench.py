@@ -357,7 +357,9 @@ class Workbench(OpenProject):
                 "span", "here"}` that takes the place of all marks on the pair, which stay without
                 it. `{"sample", "label", "part": {"box": ...}, "here"}` marks one place beside the
                 others, as true, false or None (not marked any more). `{"sample", "complete":
-                true}` says NO to all labels of the sample that have no verdict.
+                true}` says NO to all labels of the sample that have no verdict. A row with `seen`
+                follows from what the person saw of the pair, a verdict or None: where they would
+                see something else by now, that stays and the row is left out.
             who: the person.
             op: an id of the action; the same id again is answered, not stored again.
             seen_version: the version the person saw.
@@ -370,7 +372,14 @@ class Workbench(OpenProject):
         new = self._new_corrections(rows, who)
         version = self.version if seen_version is None else seen_version
         claims = self.certainty.claims(new, version)
-        receipt = self.store.log.append(new, who=who, op=op, version=version, detail=claims)
+        receipt = self.store.log.append(
+            new,
+            who=who,
+            op=op,
+            version=version,
+            detail=claims,
+            is_blind=self.people.is_blind,
+        )
         self.live.catch_up()
         return receipt
 

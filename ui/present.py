@@ -100,7 +100,7 @@ class ItemHandle:
     `is_pending`: the sample has no vectors yet; it can be looked at and labelled all the same.
     `others`: by label id, what other people said: [name, verdict, whether it was adjudicated].
     `borrowed`: labels whose verdict is of other people alone. `in_drawer`: it is decided for
-    calibration alone.
+    calibration alone. `offset`: what is said here is that of the log up to there, or later.
     """
 
     sample: int
@@ -121,6 +121,7 @@ class ItemHandle:
     marks: Mapping[str, list[dict[str, object]]]
     neighbours: tuple[NeighbourHandle, ...]
     is_pending: bool
+    offset: int
     in_drawer: bool = False
 
 

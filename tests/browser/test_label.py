@@ -263,6 +263,61 @@ def test_clicks_toggle_and_alt_or_shift_click_says_no(open_label):
     assert in_backend(page, sample, "no") == [c]
 
 
+def names_of(page: Any) -> dict[str, int]:
+    return {label.name: label.id for label in page.bench.labels()}
+
+
+def say_elsewhere(page: Any, sample: int, label: str, verdict: str, **options: Any) -> None:
+    """What another tab, a program or another person says."""
+    row = {"sample": sample, "label": names_of(page)[label], "verdict": verdict}
+    page.bench.correct([row], **options)
+
+
+def test_enter_says_no_to_nothing_that_was_decided_elsewhere_meanwhile(open_label):
+    page = open_label("coco")
+    # as while the tab is hidden, or in the seconds before it hears of it
+    page.route("**/pl/api/refresh*", lambda route: route.abort())
+    page.route("**/pl/api/jobs*", lambda route: route.abort())
+    page.expected.append("ERR_FAILED")
+    first = current(page)
+    mine, other = (undecided(page).nth(k).get_attribute("data-label") for k in range(2))
+    say_elsewhere(page, first, mine, "yes")
+    say_elsewhere(page, first, other, "yes", who="ben")
+    page.keyboard.press("Enter")
+    wait_other(page, first)
+    saved(page)
+    assert in_backend(page, first, "yes") == sorted([mine, other])
+    assert len(in_backend(page, first, "no")) == len(page.bench.labels()) - 2
+    told = page.locator(".pl-toast", has_text="decided elsewhere").inner_text()
+    assert mine in told
+    assert other in told
+    page.keyboard.press("u")
+    page.wait_for_selector(f'{SAMPLE}[data-id="{first}"]')
+    assert chips(page, "yes") == sorted([mine, other])
+    assert page.bench.verdicts([first])[first].keys() == {
+        names_of(page)[mine],
+        names_of(page)[other],
+    }
+
+
+def test_what_is_said_elsewhere_comes_by_itself_into_view_and_into_what_was_read_ahead(open_label):
+    page = open_label("coco")
+    first = current(page)
+    page.wait_for_load_state("networkidle")
+    rows = page.locator('[data-testid="queue-item"]:not(.done)')
+    ahead = int(rows.nth(1).get_attribute("data-id"))
+    label = undecided(page).nth(2).get_attribute("data-label")
+    say_elsewhere(page, ahead, label, "unsure")
+    say_elsewhere(page, first, label, "yes")
+    page.wait_for_selector(f'{CHIP}[data-label="{label}"][data-verdict="yes"]')
+    page.locator(f'[data-testid="queue-item"][data-id="{ahead}"]').click()
+    page.wait_for_selector(f'{SAMPLE}[data-id="{ahead}"]')
+    assert chips(page, "unsure") == [label]
+    page.keyboard.press("Backspace")
+    page.wait_for_selector(f'{SAMPLE}[data-id="{first}"]')
+    assert chips(page, "yes") == [label]
+
+
 def test_offline_keeps_everything_and_sends_it_later(open_label):
     page = open_label("coco", commits={})
     page.expected.append("503")

@@ -243,6 +243,74 @@ def test_a_commit_is_durable_and_the_same_action_once(client, context, settings)
     with_another.close()
 
 
+def enter(client: TestClient, *rows: tuple[int, int, str, str | None], op: str = "enter-1"):
+    """What Enter sends: verdicts that follow from what the page showed."""
+    names = ("sample", "label", "verdict", "seen")
+    body = {"op": op, "rows": [dict(zip(names, row, strict=True)) for row in rows]}
+    return client.post("/pl/api/commit", json=body).json()
+
+
+@pytest.mark.parametrize("who", ["me", "ben"])
+def test_enter_leaves_what_was_decided_elsewhere_and_says_so(client, context, who):
+    food, hotel, transport = (ids(context)[name] for name in ("food", "hotel", "transport"))
+    shown = client.get("/pl/api/item?sample=3").json()
+    assert shown["verdicts"] == {}
+    # meanwhile, in another tab, by a program or by another person
+    context.open().correct([{"sample": 3, "label": food, "verdict": "yes"}], who=who)
+    rows = ((3, food, "no", None), (3, hotel, "no", None), (3, transport, "yes", None))
+    first, again = (enter(client, *rows) for _ in range(2))
+    assert first == again, "a repeated request is the same action"
+    assert first["kept"] == {"3": {str(food): "yes"}}
+    assert first["stored"] == 2
+    said = client.get("/pl/api/item?sample=3").json()["verdicts"]
+    assert said == {str(food): "yes", str(hotel): "no", str(transport): "yes"}
+    undone = client.post("/pl/api/undo", json={}).json()
+    assert undone["verdicts"] == {"3": {str(food): "yes"}}, "one step, and nobody else's"
+    # what a person chose holds whatever was said before
+    assert commit(client, (3, food, "no"), op="operation-9").json()["kept"] == {}
+    own = context.open().people.seen_by("me", [3])[3][food]
+    assert own == api.Verdict.NO
+
+
+def test_enter_on_what_is_shown_holds_and_makes_it_ones_own_word(client, context):
+    food, hotel = ids(context)["food"], ids(context)["hotel"]
+    context.open().correct([{"sample": 3, "label": food, "verdict": "yes"}], who="ben")
+    assert client.get("/pl/api/item?sample=3").json()["borrowed"] == [food]
+    told = enter(client, (3, food, "yes", "yes"), (3, hotel, "no", None))
+    assert (told["stored"], told["kept"]) == (2, {})
+    assert client.get("/pl/api/item?sample=3").json()["borrowed"] == []
+
+
+def test_a_part_does_not_depend_on_what_was_seen(client):
+    row = {"sample": 3, "label": 1, "part": {"span": [4, 8]}, "here": True, "seen": None}
+    answer = client.post("/pl/api/commit", json={"op": "operation-1", "rows": [row]})
+    assert answer.status_code == 422
+
+
+def test_refresh_tells_what_was_said_since_by_whomever(client, context):
+    food = ids(context)["food"]
+    item = client.get("/pl/api/item?sample=3").json()
+    known = item["offset"]
+    asked = f"/pl/api/refresh?since=99&ids=3&also=4,999&known={known}&hold=0"
+    assert client.get(asked).json()["said"] == {}
+    rows = [
+        {"sample": 3, "label": food, "verdict": "yes"},
+        {"sample": 3, "label": food, "part": {"span": [4, 8]}, "here": True},
+        {"sample": 4, "label": food, "verdict": "unsure"},
+    ]
+    context.open().correct(rows, who="ben")
+    told = client.get(asked).json()
+    assert told["offset"] == known + 3
+    assert set(told["said"]) == {"3", "4"}, "a sample that is not there is not told of"
+    for sample in ("3", "4"):
+        fresh = client.get(f"/pl/api/item?sample={sample}").json()
+        assert fresh["offset"] == told["offset"]
+        parts = ("verdicts", "others", "borrowed", "marks")
+        assert told["said"][sample] == {part: fresh[part] for part in parts}
+    assert told["said"]["3"]["verdicts"] == {str(food): "yes"}
+    assert told["said"]["3"]["others"] == {str(food): [["ben", "yes", False]]}
+
+
 @pytest.mark.parametrize(
     ("change", "status"),
     [
@@ -291,7 +359,7 @@ def test_undo_names_an_action_and_may_be_repeated(client, context):
 def test_refresh_answers_within_a_second_and_brings_the_new_suggestions(client, context):
     start = time.monotonic()
     quiet = client.get("/pl/api/refresh?since=0&ids=1,2").json()
-    assert quiet == {"version": 0, "offset": 0, "items": {}, "lanes": []}
+    assert quiet == {"version": 0, "offset": 0, "items": {}, "lanes": [], "said": {}}
     assert time.monotonic() - start < 15  # held for one second; the rest is a busy machine
     labels = ids(context)
     commit(client, (1, labels["transport"], "yes"), (3, labels["transport"], "no"))

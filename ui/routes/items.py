@@ -49,10 +49,15 @@ WINDOW = 200
 """Samples looked through at a time for the next undecided one, in order."""
 
 Ident = Annotated[int, Field(ge=1, le=2**53)]
+Said = Literal["yes", "no", "unsure"] | None
+Ids = Annotated[str, Query(max_length=24 * MOST_IDS, pattern=r"^(\d+(,\d+)*)?$")]
 
 
 class Row(BaseModel):
     """One verdict on (sample, label), where None takes it back; or on one place in the sample.
+
+    With `seen`, what the person saw of the pair, a verdict follows from what they left alone: it
+    holds only where they would still see that.
 
     A `part` is {"box": [x, y, w, h]}, {"polygon": [[x, y], ...]} or {"span": [start, end]}, and
     `here` says whether the label is in it; None takes the mark away. Other marks stay.
@@ -62,7 +67,8 @@ class Row(BaseModel):
 
     sample: Ident
     label: Ident
-    verdict: Literal["yes", "no", "unsure"] | None = None
+    verdict: Said = None
+    seen: Said = None
     part: dict[Literal["box", "polygon", "span"], list[float] | list[list[float]]] | None = None
     here: bool | None = None
 
@@ -72,6 +78,8 @@ class Row(BaseModel):
         given = self.model_fields_set
         if ("verdict" in given) == ("part" in given) or ("part" in given) != ("here" in given):
             raise ValueError("a row has a verdict, or a part and whether it is here")
+        if "seen" in given and "part" in given:
+            raise ValueError("what was seen of a pair belongs to a verdict, not to a part")
         return self
 
 
@@ -141,13 +149,23 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
     def refresh(
         request: Request,
         since: Annotated[int, Query(ge=0)],
-        ids: Annotated[str, Query(max_length=24 * MOST_IDS, pattern=r"^(\d+(,\d+)*)?$")] = "",
+        ids: Ids = "",
+        also: Ids = "",
+        known: Annotated[int | None, Query(ge=0)] = None,
         hold: Annotated[float, Query(ge=0, le=1)] = 1.0,
     ) -> Response:
-        """Wait up to `hold` seconds for a version after `since`; new suggestions of `ids`."""
-        bench = context.of(request)
-        wanted = [int(text) for text in ids.split(",") if text][:MOST_IDS]
+        """Wait up to `hold` seconds for a version after `since`; new suggestions of `ids`.
+
+        A page that knows the log up to `known` gets what is said of `ids` and `also` by now where
+        the log is longer, whoever wrote it: `said` holds it by sample id.
+        """
+        bench, who = context.of(request), context.user(request)
+        wanted, others = _numbers(ids), _numbers(also)
         version = bench.refresh(since, timeout=hold)
+        offset, said = bench.offset, {}
+        if known is not None and offset > known:
+            alive = bench.board.row_of
+            said = _all_said(bench, [one for one in (*wanted, *others) if one in alive], who)
         items = {}
         if version > since and wanted:
             items = {
@@ -155,7 +173,8 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
                 for found in bench.suggest(wanted)
             }
         lanes = _with_lanes(bench)
-        return fresh({"version": version, "offset": bench.offset, "items": items, "lanes": lanes})
+        told = {"version": version, "offset": offset, "items": items, "lanes": lanes}
+        return fresh({**told, "said": said})
 
 
 def _add_sample(routes: APIRouter, context: Context) -> None:
@@ -216,16 +235,28 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
 
     @routes.post("/commit")
     def commit(request: Request, body: Commit) -> Response:
-        """Store verdicts of one action."""
+        """Store verdicts of one action.
+
+        `stored` counts its pairs in the log. What the person left alone and somebody decided
+        otherwise meanwhile stays, and `kept` says it: sample id -> label id -> verdict.
+        """
         context.writable()
-        bench = context.of(request)
+        bench, who = context.of(request), context.user(request)
         receipt = bench.correct(
             [row.model_dump(exclude_unset=True) for row in body.rows],
-            who=context.user(request),
+            who=who,
             op=body.op,
             seen_version=body.seen_version,
         )
-        return fresh({"op": receipt.op, "offset": receipt.offset, "version": bench.version})
+        return fresh(
+            {
+                "op": receipt.op,
+                "offset": receipt.offset,
+                "version": bench.version,
+                "stored": len(receipt.pairs),
+                "kept": _kept(bench, body.rows, who),
+            }
+        )
 
     @routes.post("/undo")
     def undo(request: Request, body: Undo) -> Response:
@@ -271,6 +302,37 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
         labels = bench.labels()
         made = next(label for label in labels if label.name == name)
         return fresh({"label": made.id, "labels": _labels(bench)})
+
+
+def _numbers(ids: str) -> list[int]:
+    return [int(text) for text in ids.split(",") if text][:MOST_IDS]
+
+
+def _kept(bench: api.Workbench, rows: Iterable[Row], who: str) -> dict[int, dict[int, Said]]:
+    """What stands now in place of rows that depended on what was seen, as `who` sees it."""
+    asked = [row for row in rows if "seen" in row.model_fields_set]
+    now = bench.verdicts({row.sample for row in asked}, who=who) if asked else {}
+    kept: dict[int, dict[int, Said]] = {}
+    for row in asked:
+        said = now[row.sample].get(row.label)
+        stands = None if said is None else said.value
+        if stands != row.verdict:
+            kept.setdefault(row.sample, {})[row.label] = stands
+    return kept
+
+
+def _all_said(bench: api.Workbench, samples: list[int], who: str) -> dict[int, dict[str, object]]:
+    """All that is said of samples, as `who` sees it."""
+    verdicts, marks = bench.verdicts(samples, who=who), bench.marks(samples, who=who)
+    return {
+        sample: {
+            "verdicts": present.verdicts_handle(verdicts.get(sample, {})),
+            "others": present.others_handle(bench.people.others(sample, who)),
+            "borrowed": bench.people.borrowed(sample, who),
+            "marks": present.marks_handle(marks.get(sample, {})),
+        }
+        for sample in samples
+    }
 
 
 def _is_done(bench: api.Workbench, request: str | None) -> bool:
@@ -351,6 +413,7 @@ def _item(bench: api.Workbench, sample: api.Sample, who: str) -> present.ItemHan
     suggestions = present.suggestions_handle(bench.suggest([sample.id])[0])
     hits = [hit for hit in bench.neighbours(sample.id, NEIGHBOURS) if hit.sample != sample.id]
     near = {other.id: other for other in bench.samples([hit.sample for hit in hits])}
+    offset = bench.offset  # before what is said is read: it is at least of that moment
     verdicts = bench.verdicts([sample.id, *near], who=who)
     media, full = present.shown_urls(sample, bench.name, is_still=_is_still(bench, sample))
     return present.ItemHandle(
@@ -380,6 +443,7 @@ def _item(bench: api.Workbench, sample: api.Sample, who: str) -> present.ItemHan
             for hit in hits
             if hit.sample in near
         ),
+        offset=offset,
         is_pending=not suggestions.labels and bool(bench.labels()),
         in_drawer=bool(bench.board.in_drawer[bench.board.row_of[sample.id]]),
     )

@@ -120,6 +120,9 @@ export class Chips {
     for (const [id, parts] of this.chips) this.#bar(id, parts);
   }
 
+  /** What other people said changed; `setVerdicts` draws it. */
+  setOthers(others) { this.others = others; }
+
   /** The labels that the queue asks about on this sample; an answer on them teaches most. */
   setAsked(ids) {
     this.asked = new Set(ids);

@@ -7,11 +7,15 @@ import { Outbox } from './outbox.js';
 
 export class Decisions {
   /**
-   * `onSaved(entry)`: stored; `onRefused()`: the server said no, its state wins;
+   * `onSaved(entry, answer)`: stored; `onRefused()`: the server said no, its state wins;
    * `onRestored(sample)`: an unsent action was taken back; `onUndone(answer, isBack)`: a stored one was, or came back.
    */
   constructor({ node, project, samples, onSaved, onRefused, onRestored, onUndone }) {
     Object.assign(this, { samples, onRestored, onUndone });
+    samples.onTop = item => {
+      this.#apply(item.verdicts, this.outbox.unsent(item.sample));
+      this.#place(item.marks, this.#unsentMarks(item.sample));
+    };
     this.ops = [];                                   // this page's actions, newest last
     this.outbox = new Outbox({
       node, project,
@@ -36,9 +40,11 @@ export class Decisions {
   /** The marks of a sample as the person sees them: label id -> [{kind, points, verdict}]. */
   marksOf(item) {
     const all = new Map(item.marks);
-    this.#place(all, this.outbox.entries.flatMap(entry => (entry.rows ?? []).filter(row => row.sample === item.sample && row.region)));
+    this.#place(all, this.#unsentMarks(item.sample));
     return all;
   }
+
+  #unsentMarks(sample) { return this.outbox.entries.flatMap(entry => (entry.rows ?? []).filter(row => row.sample === sample && row.region)); }
 
   /** Mark one place of a label: here, not here, or (null) no longer. */
   mark(item, label, region, here) { this.markAll(item, label, [{ region, here }]); }
@@ -67,10 +73,19 @@ export class Decisions {
     }
   }
 
-  /** One action on one sample: `pairs` of [label id, verdict or null]. */
-  commit(item, pairs) {
+  /** One action on one sample: `pairs` of [label id, verdict or null], which the person chose. */
+  commit(item, pairs) { this.#act(item, pairs, pairs.map(([label, verdict]) => ({ sample: item.sample, label, verdict }))); }
+
+  /**
+   * The same of what follows from leaving labels as they are seen, e.g. NO to all that is undecided:
+   * it holds only where nobody said something else meanwhile, on whatever page.
+   */
+  accept(item, pairs) {
+    this.#act(item, pairs, pairs.map(([label, verdict]) => ({ sample: item.sample, label, verdict, seen: item.verdicts.get(label) ?? null })));
+  }
+
+  #act(item, pairs, rows) {
     const op = newOp(), before = pairs.map(([label]) => [label, item.verdicts.get(label) ?? null]);
-    const rows = pairs.map(([label, verdict]) => ({ sample: item.sample, label, verdict }));
     this.#apply(item.verdicts, pairs);
     this.ops.push(op);
     this.outbox.add({ kind: 'commit', op, rows, before, seen_version: item.suggestions.version });
@@ -111,21 +126,29 @@ export class Decisions {
 
   #saved(entry, answer, tell) {
     if (entry.kind === 'undo') {
-      if (answer.op) { this.samples.setVerdicts(answer.verdicts); this.samples.setMarks(answer.marks); }
+      if (answer.op) {
+        answer.samples.forEach(sample => this.samples.stored(sample, answer.offset, 0));
+        this.samples.setVerdicts(answer.verdicts);
+        this.samples.setMarks(answer.marks);
+      }
       this.onUndone(answer, Boolean(entry.isBack));
       return;
     }
     // The facts of a sample may have been read before this was stored.
-    const unsent = new Map();
-    for (const { sample, label, verdict } of entry.rows) {
-      const item = this.samples.get(sample)?.item;
-      if (!unsent.has(sample)) unsent.set(sample, this.outbox.unsent(sample));
-      if (item && !unsent.get(sample).has(label)) this.#apply(item.verdicts, [[label, verdict]]);
-      if (item) this.#place(item.marks, entry.rows.filter(row => row.sample === sample));
+    for (const sample of new Set(entry.rows.map(row => row.sample))) {
+      const rows = entry.rows.filter(row => row.sample === sample), item = this.samples.get(sample)?.item;
+      this.samples.stored(sample, answer.offset, answer.stored);
+      if (!item) continue;
+      this.#apply(item.verdicts, rows.map(({ label, verdict }) => [label, verdict]));
+      this.#apply(item.verdicts, Object.entries(answer.kept[sample] ?? {}).map(([label, verdict]) => [Number(label), verdict]));
+      this.#place(item.marks, rows);
+      this.samples.onTop(item);
     }
-    tell(entry);
+    // An action of which nothing was left to store is none that could be taken back.
+    if (!answer.stored) this.ops = this.ops.filter(op => op !== entry.op);
+    tell(entry, answer);
   }
 }
 
 // What the server is sent: a place, or a verdict on the whole sample.
-const asRow = ({ sample, label, verdict, region, here }) => region ? { sample, label, part: asPart(region), here } : { sample, label, verdict };
+const asRow = ({ sample, label, verdict, region, here, seen }) => region ? { sample, label, part: asPart(region), here } : { sample, label, verdict, seen };

@@ -31,6 +31,7 @@ import { watchVersion } from './watch.js';
 const AHEAD = 4;                 // samples read ahead
 // Change of a bar that is worth a mark: of a probability, of a place between best and worst.
 const MOVED = 0.02, SHIFTED = 0.1;
+const SHOWN_KEPT = 3;            // labels that are named where others decided first
 
 export function mount({ root }) {
   const page = new LabelPage(pageRoot(root, 'label'));
@@ -97,11 +98,11 @@ class LabelPage {
     this.root.dataset.kind = queue.kind;
     this.decisions = new Decisions({
       node: this.root, project: queue.project, samples: this.samples,
-      onSaved: entry => this.saved(entry), onRefused: () => this.reload(),
+      onSaved: (entry, answer) => this.saved(entry, answer), onRefused: () => this.reload(),
       onRestored: sample => { this.line.mark(sample, false); this.lookAt([sample]); }, onUndone: (answer, isBack) => this.undone(answer, isBack),
     });
     this.watch = watchVersion({
-      node: this.root, since: () => this.version, ids: () => this.inView(), onNews: news => this.news(news),
+      node: this.root, since: () => this.version, ids: () => this.inView(), also: () => this.behind(), known: () => this.samples.known, onNews: news => this.news(news),
       isWaiting: () => Boolean(this.current?.item.is_pending),
     });
     const Stage = queue.kind === 'text' ? Words : Viewer;
@@ -257,6 +258,12 @@ class LabelPage {
     return [...(this.current ? [this.current.item.sample] : []), ...this.line.waiting().slice(0, AHEAD)];
   }
 
+  /** The other samples at hand. */
+  behind() {
+    const now = new Set(this.inView());
+    return [...this.samples.all.keys()].filter(id => typeof id === 'number' && !now.has(id));
+  }
+
   async next({ isFirst = false } = {}) {
     const id = await this.line.following();
     if (id !== null) return this.open(id);
@@ -357,7 +364,7 @@ class LabelPage {
     const pairs = (this.how.isTouchedOnly ? [] : this.labels).filter(label => this.isInView(label))
       .filter(label => !['unsure', 'no'].includes(said.get(label.id)))
       .map(label => [label.id, (said.get(label.id) ?? sure?.get(label.id)) === 'yes' ? 'yes' : 'no']);
-    if (pairs.length) this.decisions.commit(this.current.item, pairs);
+    if (pairs.length) this.decisions.accept(this.current.item, pairs);
     this.isLeaving = true;
     this.root.setAttribute('aria-busy', 'true');
     this.line.mark(this.current.item.sample, true);
@@ -399,11 +406,22 @@ class LabelPage {
 
   // ---- the server -------------------------------------------------------------------------------
 
-  saved(entry) {
+  saved(entry, answer) {
     const id = this.current?.item.sample;
-    if (entry.isKept && entry.rows.some(row => row.sample === id)) this.chips.setVerdicts(this.decisions.of(this.current.item));
+    for (const [sample, labels] of Object.entries(answer.kept)) this.tellKept(Number(sample), labels);
+    if ((entry.isKept || id in answer.kept) && entry.rows.some(row => row.sample === id)) this.chips.setVerdicts(this.decisions.of(this.current.item));
     this.certain.renewSoon();
     this.watch.now();
+  }
+
+  /** What was decided elsewhere before this page knew of it stays; the person is told. */
+  tellKept(sample, labels) {
+    const said = Object.entries(labels).map(([label, verdict]) => `${this.names.get(Number(label)) ?? label} (${t(`label.verdict.${verdict ?? 'unknown'}`)})`);
+    const name = this.samples.get(sample)?.item?.name ?? String(sample), more = said.length - SHOWN_KEPT;
+    const words = said.slice(0, SHOWN_KEPT).join(', ');
+    toast(t('label.kept', { name, labels: more > 0 ? t('label.kept.more', { labels: words, n: count(more) }) : words }), {
+      seconds: 12, action: sample === this.current?.item.sample ? null : { text: t('label.kept.open'), run: () => this.open(sample) },
+    });
   }
 
   /** Fetch the current sample again, keeping place: what the server says wins. */
@@ -451,8 +469,13 @@ class LabelPage {
     else this.reload();
   }
 
-  /** A newer version: the suggestions in view change in place and are marked for a moment. */
-  news({ version, items, lanes }) {
+  /**
+   * A newer version: the suggestions in view change in place and are marked for a moment. So do
+   * verdicts and marks that came from elsewhere: another tab, another person, a program.
+   */
+  news({ version, items, lanes, offset, said }) {
+    const now = this.current?.item.sample;
+    if (Object.keys(said).length && this.samples.hear(said, offset, now).includes(now)) this.hear();
     if (this.current?.item.is_pending) this.reload();
     if (version <= this.version) return;
     this.setLanes(lanes);
@@ -472,6 +495,15 @@ class LabelPage {
     this.chips.flash(changes);
     this.bringEvidence(current);
     this.view.draw();
+  }
+
+  /** Something else is said of the sample in view. */
+  hear() {
+    const { item } = this.current;
+    this.chips.setOthers(item.others);
+    this.chips.setVerdicts(this.decisions.of(item));
+    this.view.draw();
+    this.certain.renewSoon();
   }
 
   unsure() {
