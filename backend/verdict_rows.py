@@ -13,7 +13,7 @@ import numpy as np
 
 from backend.errors import BadInputError
 from backend.store.corrections import NewCorrection, NewIfStill, NewMark
-from backend.types import Kind, Label, Region, Sample, Verdict
+from backend.types import GoneLabel, Kind, Label, Region, Sample, Verdict
 
 
 def log_rows(
@@ -135,6 +135,36 @@ def _marked(row: Mapping[str, object], sample: int | str, label: int | str, numb
     if here is None:
         return Answer(sample, label, part=region, is_gone=True)
     return Answer(sample, label, part=replace(region, verdict=_sign(here, number)))
+
+
+def on_living(
+    rows: Sequence[Mapping[str, object]], gone: Mapping[int, GoneLabel]
+) -> list[Mapping[str, object]]:
+    """The same rows without labels that are gone, for a page that did not know it yet.
+
+    What a person said of a label that was merged into another goes there, as it would have if they
+    had said it before, but over nothing that is said there. What merely followed from leaving the
+    label alone, and what takes a verdict back, goes with it.
+
+    Args:
+        rows: by label id, each a verdict or a part.
+        gone: what became of labels, by id.
+    """
+    kept: list[Mapping[str, object]] = []
+    here = {(row["sample"], row["label"]) for row in rows if row["label"] not in gone}
+    for row in rows:
+        found = gone.get(int(str(row["label"])))
+        if found is None:
+            kept.append(row)
+            continue
+        if found.into is None or "seen" in row:
+            continue
+        moved = {**row, "label": found.into.id}
+        if "part" in row:
+            kept.append(moved)
+        elif row["verdict"] is not None and (row["sample"], found.into.id) not in here:
+            kept.append({**moved, "seen": None})
+    return kept
 
 
 def check_fits(region: Region, sample: Sample) -> None:

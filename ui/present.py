@@ -169,6 +169,12 @@ def label_handle(
     )
 
 
+def gone_handle(label: api.GoneLabel) -> dict[str, object]:
+    """A label that is gone, and what it was merged into, if it was."""
+    into = label.into and {"label": label.into.id, "name": label.into.name}
+    return {"label": label.id, "name": label.name, "into": into}
+
+
 def suggestions_handle(found: api.SampleSuggestions) -> SuggestionsHandle:
     """Turn suggestions into parallel lists, rounded to what a screen can show."""
     rows = found.suggestions

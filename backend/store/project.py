@@ -9,7 +9,7 @@ PROJECT/cache/            vectors, tokens, label maps, versions, thumbnails: all
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import sqlalchemy as sa
@@ -45,6 +45,7 @@ from backend.types import (
     Draft,
     Drawer,
     FileProblem,
+    GoneLabel,
     ImportReport,
     Kind,
     Label,
@@ -378,6 +379,10 @@ class ProjectStore:
     ) -> Receipt:
         """Put a label below another one (None: at the top)."""
         return self._labels.set_parent(label, parent, who=who, op=op)
+
+    def gone_labels(self, ids: Collection[int]) -> dict[int, GoneLabel]:
+        """What became of labels that are not here any more."""
+        return self._labels.gone(ids)
 
     def thresholds(self) -> dict[int, float]:
         """Label id -> the threshold a person chose."""

@@ -318,6 +318,47 @@ def test_what_is_said_elsewhere_comes_by_itself_into_view_and_into_what_was_read
     assert chips(page, "yes") == [label]
 
 
+def test_a_label_that_went_elsewhere_costs_no_work(open_label):
+    page = open_label("coco", commits={})
+    page.expected.append("503")
+    bench, first = page.bench, current(page)
+    gone, merged, into = (f"passing {n}" for n in "abc")
+    for name in (gone, merged, into):
+        page.evaluate(
+            "name => fetch(`/pl/api/label?project=coco`, {method: 'POST', headers: "
+            "{'Content-Type': 'application/json'}, body: JSON.stringify({name})})",
+            name,
+        )
+    page.goto(f"{page.base}&sample={first}")
+    page.wait_for_selector(f'{CHIP}[data-label="{into}"]')
+    kept = page.locator(f'{CHIP}:not([data-label^="passing"])').first.get_attribute("data-label")
+    page.commits.update(status=503, body="{}")
+    for name in (gone, merged, kept):
+        page.locator(f'{CHIP}[data-label="{name}"]').click()
+    page.keyboard.press("Enter")
+    second = wait_other(page, first)
+    page.keyboard.press("Enter")
+    wait_other(page, second)
+    bench.remove_label(gone, who="ben")
+    bench.merge_labels(merged, into, who="ben")
+    page.commits.clear()
+    saved(page)
+    assert in_backend(page, first, "yes") == sorted([kept, into])
+    everything = {label.name for label in bench.labels()}
+    assert set(in_backend(page, first, "no")) == everything - {kept, into}
+    assert set(in_backend(page, second, "no")) == everything
+    page.get_by_text(f"The label {gone} was removed elsewhere").wait_for()
+    page.get_by_text(f"The label {merged} was merged into {into} elsewhere").wait_for()
+    page.wait_for_function(
+        "names => names.every(name => !document.querySelector(`.chip[data-label='${name}']`))",
+        arg=[gone, merged],
+    )
+    for _ in range(2):  # leave the labels of the other tests as they were
+        bench.undo("ben")
+    for name in (gone, merged, into):
+        bench.remove_label(name, who="ben")
+
+
 def test_offline_keeps_everything_and_sends_it_later(open_label):
     page = open_label("coco", commits={})
     page.expected.append("503")
@@ -398,6 +439,23 @@ def test_a_refused_verdict_is_shown_and_not_kept(open_label):
     saved(page)
     assert chips(page, "yes") == []
     assert kept_here(page) == 0, "what was refused is not sent again"
+
+
+def test_a_sample_whose_verdicts_were_refused_is_not_done(open_label):
+    page = open_label("coco", commits={})
+    page.expected.append("400")
+    first = current(page)
+    refusal = '{"detail": "the disk is of another opinion"}'
+    page.commits.update(status=400, content_type="application/json", body=refusal)
+    page.keyboard.press("Enter")
+    wait_other(page, first)
+    toast = page.locator(".pl-toast", has_text="Not saved: the disk is of another opinion")
+    toast.wait_for()
+    page.wait_for_selector(f'[data-testid="queue-item"][data-id="{first}"]:not(.done)')
+    page.commits.clear()
+    toast.get_by_role("button", name="Look at it").click()
+    page.wait_for_selector(f'{SAMPLE}[data-id="{first}"]')
+    assert len(undecided(page).all()) == len(page.bench.labels())
 
 
 def test_a_hostile_label_name_is_text(open_label):

@@ -281,6 +281,71 @@ def test_enter_on_what_is_shown_holds_and_makes_it_ones_own_word(client, context
     assert client.get("/pl/api/item?sample=3").json()["borrowed"] == []
 
 
+def test_a_label_that_is_gone_costs_nothing_of_the_rest(client, context):
+    labels, bench = ids(context), context.open()
+    food, hotel, transport = (labels[name] for name in ("food", "hotel", "transport"))
+    hostile = labels[LABELS[-1]]
+    bench.remove_label(transport, who="ben")
+    bench.merge_labels(food, hotel, who="ben")
+    rows = ((3, transport, "yes"), (3, food, "yes"), (3, hostile, "no"))
+    first, again = (commit(client, *rows).json() for _ in range(2))
+    assert first == again
+    assert first["gone"] == [
+        {"label": transport, "name": "transport", "into": None},
+        {"label": food, "name": "food", "into": {"label": hotel, "name": "hotel"}},
+    ]
+    assert first["stored"] == 2
+    said = client.get("/pl/api/item?sample=3").json()["verdicts"]
+    assert said == {str(hotel): "yes", str(hostile): "no"}
+    assert client.post("/pl/api/undo", json={}).json()["verdicts"] == {"3": {}}, "one step"
+
+
+def test_what_goes_to_the_label_of_a_merge_decides_nothing_that_is_said_there(client, context):
+    labels, bench = ids(context), context.open()
+    food, hotel, transport = (labels[name] for name in ("food", "hotel", "transport"))
+    bench.merge_labels(transport, food, who="ben")
+    bench.merge_labels(food, hotel, who="ben")  # and so on to the end
+    commit(client, (3, hotel, "no"), op="operation-0")
+    told = commit(client, (3, transport, "yes"), op="operation-1").json()
+    assert told["gone"][0]["into"]["name"] == "hotel"
+    assert told["kept"] == {"3": {str(hotel): "no"}}
+    both = commit(client, (4, hotel, "no"), (4, food, "yes"), op="operation-2").json()
+    assert (both["stored"], both["kept"]) == (1, {}), "the label itself was decided, too"
+    marked = {"sample": 5, "label": food, "part": {"span": [0, 3]}, "here": True}
+    body = {"op": "operation-3", "rows": [marked, {"sample": 5, "label": food, "verdict": None}]}
+    assert client.post("/pl/api/commit", json=body).json()["stored"] == 1
+    item = client.get("/pl/api/item?sample=5").json()
+    assert item["verdicts"] == {str(hotel): "yes"}
+    assert item["marks"][str(hotel)][0]["points"] == [0, 3]
+    # what followed from leaving the label alone follows from nothing now
+    told = enter(client, (6, food, "no", None), op="enter-9")
+    assert (told["op"], told["stored"], told["kept"]) == ("enter-9", 0, {})
+    assert client.get("/pl/api/item?sample=6").json()["verdicts"] == {}
+
+
+def test_an_action_that_was_stored_is_answered_after_its_label_or_sample_went(client, context):
+    food, bench = ids(context)["food"], context.open()
+    first = commit(client, (3, food, "yes")).json()
+    bench.remove_label(food, who="ben")
+    again = commit(client, (3, food, "yes")).json()
+    assert again["offset"] == first["offset"]
+    assert [label["name"] for label in again["gone"]] == ["food"]
+    bench.undo("ben")
+    bench.remove_samples([3], who="ben")
+    assert commit(client, (3, food, "yes")).json()["offset"] == first["offset"]
+    assert enter(client, (3, food, "yes", "yes"), op="operation-1")["offset"] == first["offset"]
+    assert commit(client, (3, food, "yes"), op="operation-2").status_code == 404
+
+
+def test_a_label_that_another_process_removed_just_now_costs_nothing_of_the_rest(client, context):
+    labels = ids(context)
+    beside = api.open_project("trip", settings=context.settings)
+    beside.remove_label(labels["food"], who="ben")
+    beside.close()
+    told = commit(client, (3, labels["food"], "yes"), (3, labels["hotel"], "yes")).json()
+    assert (told["stored"], [label["name"] for label in told["gone"]]) == (1, ["food"])
+
+
 def test_a_part_does_not_depend_on_what_was_seen(client):
     row = {"sample": 3, "label": 1, "part": {"span": [4, 8]}, "here": True, "seen": None}
     answer = client.post("/pl/api/commit", json={"op": "operation-1", "rows": [row]})

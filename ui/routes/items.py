@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
@@ -238,23 +238,26 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
         """Store verdicts of one action.
 
         `stored` counts its pairs in the log. What the person left alone and somebody decided
-        otherwise meanwhile stays, and `kept` says it: sample id -> label id -> verdict.
+        otherwise meanwhile stays, and `kept` says it: sample id -> label id -> verdict. Labels that
+        are gone cost the others nothing: `gone` says which, and into what they were merged.
         """
         context.writable()
         bench, who = context.of(request), context.user(request)
-        receipt = bench.correct(
+        done = bench.correct_living(
             [row.model_dump(exclude_unset=True) for row in body.rows],
             who=who,
             op=body.op,
             seen_version=body.seen_version,
         )
+        receipt = done.receipt
         return fresh(
             {
-                "op": receipt.op,
-                "offset": receipt.offset,
+                "op": body.op,
+                "offset": bench.offset if receipt is None else receipt.offset,
                 "version": bench.version,
-                "stored": len(receipt.pairs),
-                "kept": _kept(bench, body.rows, who),
+                "stored": 0 if receipt is None else len(receipt.pairs),
+                "kept": _kept(bench, done.rows, who),
+                "gone": [present.gone_handle(label) for label in done.gone],
             }
         )
 
@@ -308,16 +311,18 @@ def _numbers(ids: str) -> list[int]:
     return [int(text) for text in ids.split(",") if text][:MOST_IDS]
 
 
-def _kept(bench: api.Workbench, rows: Iterable[Row], who: str) -> dict[int, dict[int, Said]]:
+def _kept(
+    bench: api.Workbench, rows: Iterable[Mapping[str, Any]], who: str
+) -> dict[int, dict[int, Said]]:
     """What stands now in place of rows that depended on what was seen, as `who` sees it."""
-    asked = [row for row in rows if "seen" in row.model_fields_set]
-    now = bench.verdicts({row.sample for row in asked}, who=who) if asked else {}
+    asked = [row for row in rows if "seen" in row and row["sample"] in bench.board.row_of]
+    now = bench.verdicts({row["sample"] for row in asked}, who=who) if asked else {}
     kept: dict[int, dict[int, Said]] = {}
     for row in asked:
-        said = now[row.sample].get(row.label)
+        said = now[row["sample"]].get(row["label"])
         stands = None if said is None else said.value
-        if stands != row.verdict:
-            kept.setdefault(row.sample, {})[row.label] = stands
+        if stands != row["verdict"]:
+            kept.setdefault(row["sample"], {})[row["label"]] = stands
     return kept
 
 

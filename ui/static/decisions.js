@@ -1,13 +1,13 @@
 // What a person decides: shown at once, posted in the background (outbox.js), taken back through
 // the server. Knows the verdicts of every sample at hand, sent or not.
 
-import { api, newOp, t, toast, toastError } from './base.js';
+import { api, newOp, toastError } from './base.js';
 import { asPart, withMark } from './geometry.js';
 import { Outbox } from './outbox.js';
 
 export class Decisions {
   /**
-   * `onSaved(entry, answer)`: stored; `onRefused()`: the server said no, its state wins;
+   * `onSaved(entry, answer)`: stored; `onRefused(entry, error)`: the server said no, its state wins;
    * `onRestored(sample)`: an unsent action was taken back; `onUndone(answer, isBack)`: a stored one was, or came back.
    */
   constructor({ node, project, samples, onSaved, onRefused, onRestored, onUndone }) {
@@ -22,9 +22,8 @@ export class Decisions {
       send: (entry, signal) => this.#send(entry, signal),
       onSaved: (entry, answer) => this.#saved(entry, answer, onSaved),
       onRefused: (entry, error) => {
-        toast(t('label.refused', { why: error.message }), { kind: 'error', seconds: 15 });
         this.ops = this.ops.filter(op => op !== entry.op);
-        onRefused();
+        onRefused(entry, error);
       },
       onTrouble: error => { if (error.status) toastError(error); },
     });

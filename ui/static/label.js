@@ -43,6 +43,7 @@ class LabelPage {
     this.root = root;
     Object.assign(this, { labels: [], trail: [], current: null, isLeaving: false, hovered: null, active: null, version: 0, turn: 0 });
     this.packs = null;
+    this.toldGone = new Set();
     // Browsers slow a page down that writes its address many times a second.
     this.writeSoon = debounce(() => this.writeAddress(), 120);
     this.samples = new Samples();
@@ -98,7 +99,7 @@ class LabelPage {
     this.root.dataset.kind = queue.kind;
     this.decisions = new Decisions({
       node: this.root, project: queue.project, samples: this.samples,
-      onSaved: (entry, answer) => this.saved(entry, answer), onRefused: () => this.reload(),
+      onSaved: (entry, answer) => this.saved(entry, answer), onRefused: (entry, error) => this.refused(entry, error),
       onRestored: sample => { this.line.mark(sample, false); this.lookAt([sample]); }, onUndone: (answer, isBack) => this.undone(answer, isBack),
     });
     this.watch = watchVersion({
@@ -182,12 +183,21 @@ class LabelPage {
     const turn = this.turn += 1;
     let record;
     try { record = this.samples.get(id)?.item ? this.samples.get(id) : await this.samples.load(id); } catch (error) {
-      if (turn === this.turn) { toastError(error); this.isLeaving = false; }
+      if (turn === this.turn) this.#missed(id, error);
       return;
     }
     if (turn !== this.turn) return;
     if (!isBack && this.current && this.current.item.sample !== id) this.trail.push(this.current.item.sample);
     this.show(record);
+  }
+
+  /** A sample could not be opened; one that is gone is not waited for any more. */
+  #missed(id, error) {
+    const isWay = this.isLeaving || !this.current;
+    toastError(error);
+    this.isLeaving = false;
+    this.root.removeAttribute('aria-busy');
+    if (error.status === 404 && this.line.drop(id) && isWay) this.next();
   }
 
   show(record) {
@@ -408,10 +418,37 @@ class LabelPage {
 
   saved(entry, answer) {
     const id = this.current?.item.sample;
+    if (answer.gone.length) this.tellGone(answer.gone);
     for (const [sample, labels] of Object.entries(answer.kept)) this.tellKept(Number(sample), labels);
     if ((entry.isKept || id in answer.kept) && entry.rows.some(row => row.sample === id)) this.chips.setVerdicts(this.decisions.of(this.current.item));
     this.certain.renewSoon();
     this.watch.now();
+  }
+
+  /** Labels were removed or merged elsewhere: nothing else of what was said is lost. */
+  tellGone(gone) {
+    for (const { label, name, into } of gone) {
+      if (!this.names.has(label) || this.toldGone.has(label)) continue;
+      this.toldGone.add(label);
+      toast(t(into ? 'label.gone.merged' : 'label.gone', { name: name || this.names.get(label), into: into?.name ?? '' }), { seconds: 12 });
+    }
+    this.anew();
+  }
+
+  /** The server said no: its state wins, and the sample is not done. */
+  async refused(entry, error) {
+    const sample = entry.rows?.[0].sample, isHere = sample === this.current?.item.sample;
+    toast(t('label.refused', { why: error.message }), {
+      kind: 'error', seconds: 15, action: sample === undefined || isHere ? null : { text: t('label.kept.open'), run: () => this.open(sample) },
+    });
+    if (sample !== undefined) this.line.mark(sample, false);
+    await this.anew();
+  }
+
+  /** Ask for the labels and the sample in view again. */
+  async anew() {
+    try { await this.line.ask(); } catch (error) { toastError(error); return; }
+    await this.reload();
   }
 
   /** What was decided elsewhere before this page knew of it stays; the person is told. */
