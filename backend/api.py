@@ -400,6 +400,7 @@ def _glance(path: Path, settings: Settings) -> ProjectInfo:
             version=latest.version if latest else 0,
             offset=store.log.offset,
             modified=(path / DATABASE).stat().st_mtime,
+            uid=store.uid,
         )
     finally:
         store.close()

@@ -57,7 +57,7 @@ from backend.verdict_rows import log_rows
 
 @dataclass(frozen=True)
 class ProjectInfo:
-    """A project at a glance."""
+    """A project at a glance; `uid` is its own wherever it lies and whatever it is called."""
 
     name: str
     path: Path
@@ -70,6 +70,7 @@ class ProjectInfo:
     version: int
     offset: int
     modified: float
+    uid: str = ""
 
 
 class OpenProject:
@@ -178,6 +179,7 @@ class OpenProject:
             version=version,
             offset=offset,
             modified=self.path.stat().st_mtime,
+            uid=self.store.uid,
         )
 
     # --- what is in it -----------------------------------------------------------------------

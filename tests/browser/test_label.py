@@ -403,6 +403,54 @@ def test_what_a_closed_tab_kept_is_sent_by_the_next_one(open_label):
     assert in_backend(page, sample, "yes") == [key]
 
 
+EARLIER = """([name, when, op, rows, before]) => localStorage.setItem(
+  `patchlane-outbox:${name}:${when.toString(36)}-000000-${op}`,
+  JSON.stringify({kind: 'commit', op, rows, before, seen_version: 0}))"""
+
+
+def test_what_was_kept_before_it_was_noted_whose_it_is_is_sent_as_it_was_meant(open_label):
+    page = open_label("coco")
+    sample, labels = current(page), names_of(page)
+    one, two = (undecided(page).nth(k).get_attribute("data-label") for k in range(2))
+    # Enter of an earlier page: it noted what was seen, and a YES has come in between
+    rows = [{"sample": sample, "label": labels[name], "verdict": "no"} for name in (one, two)]
+    now = page.evaluate("() => Date.now()")
+    asked = ["coco", now, "earlier-enter", rows, [[labels[name], None] for name in (one, two)]]
+    page.evaluate(EARLIER, asked)
+    say_elsewhere(page, sample, one, "yes")
+    page.reload()
+    page.wait_for_selector(f'{CHIP}[data-label="{two}"][data-verdict="no"]')
+    saved(page)
+    assert in_backend(page, sample, "yes") == [one]
+    assert in_backend(page, sample, "no") == [two]
+    assert kept_here(page) == 0
+
+
+def test_what_is_kept_of_another_project_of_that_name_is_sent_to_none(open_label):
+    page = open_label("coco")
+    sample, label = current(page), names_of(page)["person"]
+    row = [{"sample": sample, "label": label, "verdict": "yes"}]
+    page.evaluate(EARLIER, ["coco", 1_000_000_000_000, "before-it-was-made", row, []])
+    page.reload()
+    page.get_by_test_id("unsent").get_by_role("button", name="Throw away").click()
+    saved(page)
+    assert kept_here(page) == 0
+    # and of one that is not here, which says so once and does not hold the bar
+    key = "patchlane-outbox:/0123456789abcdef/me/lx000000-000000-elsewhere"
+    page.evaluate(
+        "([key, rows]) => localStorage.setItem(key, JSON.stringify({op: 'elsewhere', rows}))",
+        [key, row],
+    )
+    page.reload()
+    page.wait_for_selector(LABEL_READY)
+    toast = page.locator(".pl-toast", has_text="not here (any more)")
+    toast.wait_for()
+    saved(page)
+    toast.get_by_role("button", name="Throw away").click()
+    assert kept_here(page) == 0
+    assert in_backend(page, sample, "yes") == []
+
+
 def test_while_nothing_is_read_the_page_says_so_and_then_goes_on(server, open_page):
     base, _ = server
     page = open_page()

@@ -138,7 +138,8 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
     ) -> Response:
         """What to look at next, with the labels and the state of the project."""
         who = context.user(request)
-        return fresh(_queue(context.of(request), picker, who=who, k=k, after=after))
+        told = _queue(context.of(request), picker, who=who, k=k, after=after)
+        return fresh({**told, "user": who, "is_alone": context.accounts is None})
 
     @routes.get("/forecast")
     def forecast(request: Request) -> Response:
@@ -372,6 +373,8 @@ def _queue(bench: api.Workbench, picker: str, *, who: str, k: int, after: int) -
         ]
     return {
         "project": bench.name,
+        "uid": bench.store.uid,
+        "begun": bench.store.begun,
         "kind": bench.kind,
         "version": bench.version,
         "samples": info.samples,

@@ -199,6 +199,7 @@ def _shell(context: Context, request: Request) -> dict[str, object]:
             "encoded": bench.num_encoded,
             "encoder": bench.encoder_id,
             "takesAny": bench.takes_any_kind,
+            "begun": bench.store.begun,
         },
         "learned": {"when": steps[-1].when, "offset": steps[-1].offset} if steps else None,
     }
@@ -213,6 +214,7 @@ def _row(info: api.ProjectInfo) -> dict[str, object]:
         "verdicts": info.verdicts,
         "version": info.version,
         "modified": info.modified,
+        "uid": info.uid,
     }
 
 

@@ -10,7 +10,7 @@ export class Decisions {
    * `onSaved(entry, answer)`: stored; `onRefused(entry, error)`: the server said no, its state wins;
    * `onRestored(sample)`: an unsent action was taken back; `onUndone(answer, isBack)`: a stored one was, or came back.
    */
-  constructor({ node, project, samples, onSaved, onRefused, onRestored, onUndone }) {
+  constructor({ node, owner, samples, onSaved, onRefused, onRestored, onUndone }) {
     Object.assign(this, { samples, onRestored, onUndone });
     samples.onTop = item => {
       this.#apply(item.verdicts, this.outbox.unsent(item.sample));
@@ -18,7 +18,7 @@ export class Decisions {
     };
     this.ops = [];                                   // this page's actions, newest last
     this.outbox = new Outbox({
-      node, project,
+      node, owner,
       send: (entry, signal) => this.#send(entry, signal),
       onSaved: (entry, answer) => this.#saved(entry, answer, onSaved),
       onRefused: (entry, error) => {

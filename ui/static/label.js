@@ -24,6 +24,7 @@ import { PointOut } from './point_out.js';
 import { Queue } from './queue.js';
 import { Samples } from './samples.js';
 import { tellUndone } from './undo.js';
+import { adopt, askWhose, discard, doubtful } from './unsent.js';
 import { Viewer } from './viewer.js';
 import { Words } from './words.js';
 import { watchVersion } from './watch.js';
@@ -97,8 +98,9 @@ class LabelPage {
     this.bar.setLayers(queue.has_layers);
     this.setLanes(queue.lanes);
     this.root.dataset.kind = queue.kind;
+    const owner = { uid: queue.uid, name: queue.project, user: queue.user, isAlone: queue.is_alone, begun: queue.begun };
     this.decisions = new Decisions({
-      node: this.root, project: queue.project, samples: this.samples,
+      node: this.root, owner, samples: this.samples,
       onSaved: (entry, answer) => this.saved(entry, answer), onRefused: (entry, error) => this.refused(entry, error),
       onRestored: sample => { this.line.mark(sample, false); this.lookAt([sample]); }, onUndone: (answer, isBack) => this.undone(answer, isBack),
     });
@@ -113,7 +115,7 @@ class LabelPage {
     this.view.dress();
     this.setVersion(queue.version);
     this.queue.tellForecast();
-    if (!queue.samples) return this.empty('samples');
+    if (!queue.samples) { this.empty('samples'); return this.askWhose(owner); }
     if (wanted) {
       const record = await wanted.catch(error => { toastError(error); return null; });
       if (record) await this.open(record.item.sample);
@@ -123,7 +125,17 @@ class LabelPage {
     if (linked) { this.activate(linked.id); this.chips.reveal(linked.id); }
     this.view.restore();
     this.ready();
+    await this.askWhose(owner);
     return undefined;
+  }
+
+  /** What this browser kept before it noted whose it is, where several people may have used it. */
+  async askWhose(owner) {
+    const found = doubtful(owner), answer = found.length ? await askWhose(found, owner) : null;
+    if (answer === 'discard') discard(found);
+    if (answer !== 'mine') return;
+    adopt(found, owner);
+    this.decisions.outbox.takeKept();
   }
 
   /** The page can be used once the first sample has been painted. */
