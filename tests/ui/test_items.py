@@ -346,6 +346,42 @@ def test_a_label_that_another_process_removed_just_now_costs_nothing_of_the_rest
     assert (told["stored"], [label["name"] for label in told["gone"]]) == (1, ["food"])
 
 
+def fill(client: TestClient, sample: int, *runs: list[int], op: str = "enter-1", rows=()):
+    body = {"op": op, "rows": list(rows), "fills": [{"sample": sample, "labels": list(runs)}]}
+    return client.post("/pl/api/commit", json=body)
+
+
+def test_enter_decides_more_labels_than_an_action_has_rows(client, context):
+    bench, food = context.open(), ids(context)["food"]
+    names = [f"species {n}" for n in range(items.MOST_ROWS + 1)]
+    bench.add_labels(names)
+    new = [label.id for label in bench.labels() if label.name.startswith("species")]
+    for label, verdict in ((new[7], "yes"), (new[9], "unsure")):  # not seen by the page
+        bench.correct([{"sample": 3, "label": label, "verdict": verdict}], who="ben")
+    yes = {"sample": 3, "label": food, "verdict": "yes", "seen": None}
+    answer = fill(client, 3, [new[0], new[-1]], rows=[yes])
+    assert answer.status_code == 200
+    assert answer.json()["stored"] == len(new) - 2 + 1
+    assert answer.json()["kept"] == {"3": {str(new[7]): "yes", str(new[9]): "unsure"}}
+    said = bench.verdicts([3], who="me")[3]
+    assert [said[label].value for label in new[6:11]] == ["no", "yes", "no", "unsure", "no"]
+    assert set(said) == {food, *new}, "labels outside of the runs are left alone"
+    assert client.post("/pl/api/undo", json={}).json()["deed"]["verdicts"] == len(new) - 1
+    assert set(bench.verdicts([3], who="me")[3]) == {new[7], new[9]}
+
+
+def test_runs_of_labels_hold_the_living_ones_and_each_once(client, context):
+    bench = context.open()
+    labels = [label.id for label in bench.labels()]
+    bench.remove_label(labels[1], who="ben")
+    told = fill(client, 3, [labels[2], labels[3]], [labels[0], labels[2]], [900, 10**9]).json()
+    assert (told["stored"], told["gone"]) == (3, [])
+    assert set(bench.verdicts([3])[3]) == {labels[0], labels[2], labels[3]}
+    assert fill(client, 4, [900, 901], op="enter-2").json()["stored"] == 0
+    assert fill(client, 4, [4], op="enter-3").status_code == 422
+    assert fill(client, 4, op="enter-4").status_code == 422
+
+
 def test_a_part_does_not_depend_on_what_was_seen(client):
     row = {"sample": 3, "label": 1, "part": {"span": [4, 8]}, "here": True, "seen": None}
     answer = client.post("/pl/api/commit", json={"op": "operation-1", "rows": [row]})

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, get_args
 
+import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -44,7 +45,9 @@ NEIGHBOURS = 8
 MOST_IDS = 32
 """Samples one refresh may ask for: the one in view and those read ahead."""
 MOST_ROWS = 5000
-"""Rows of one commit: one sample with all labels of a large vocabulary."""
+"""Rows of one commit: what a person chose on one sample; what they left alone comes as runs."""
+MOST_RUNS = 50_000
+"""Runs of label ids in one fill: a hundred thousand labels, every second one decided already."""
 WINDOW = 200
 """Samples looked through at a time for the next undecided one, in order."""
 
@@ -83,14 +86,36 @@ class Row(BaseModel):
         return self
 
 
+class Fill(BaseModel):
+    """NO to labels of a sample that the person saw undecided, where nobody has decided since.
+
+    `labels` are runs of ids, [first, last]; in a large vocabulary they are few, the ids many.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    sample: Ident
+    labels: list[Annotated[list[Ident], Field(min_length=2, max_length=2)]] = Field(
+        min_length=1, max_length=MOST_RUNS
+    )
+
+
 class Commit(BaseModel):
-    """One action of a person: all rows or none; the same `op` again is the same action."""
+    """One action of a person: all of it or nothing; the same `op` again is the same action."""
 
     model_config = ConfigDict(extra="forbid")
 
     op: str = Field(pattern=r"^[A-Za-z0-9_.-]{8,64}$")
-    rows: list[Row] = Field(min_length=1, max_length=MOST_ROWS)
+    rows: list[Row] = Field(default=[], max_length=MOST_ROWS)
+    fills: list[Fill] = Field(default=[], max_length=1)
     seen_version: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def says_something(self) -> Commit:
+        """Refuse an action that is none."""
+        if not self.rows and not self.fills:
+            raise ValueError("an action has rows or fills")
+        return self
 
 
 class Undo(BaseModel):
@@ -245,7 +270,7 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
         context.writable()
         bench, who = context.of(request), context.user(request)
         done = bench.correct_living(
-            [row.model_dump(exclude_unset=True) for row in body.rows],
+            _rows_of(bench, body),
             who=who,
             op=body.op,
             seen_version=body.seen_version,
@@ -310,6 +335,22 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
 
 def _numbers(ids: str) -> list[int]:
     return [int(text) for text in ids.split(",") if text][:MOST_IDS]
+
+
+def _rows_of(bench: api.Workbench, body: Commit) -> list[dict[str, Any]]:
+    """An action as `correct` takes it, its runs of labels written out; gone labels are none."""
+    rows = [row.model_dump(exclude_unset=True) for row in body.rows]
+    ids = np.array([label.id for label in bench.labels()], np.int64)
+    for fill in body.fills:
+        first, last = np.array(fill.labels, np.int64).T
+        order = np.argsort(first)
+        at = np.searchsorted(first[order], ids, side="right") - 1
+        is_in = (at >= 0) & (ids <= np.maximum.accumulate(last[order])[at])
+        rows += [
+            {"sample": fill.sample, "label": label, "verdict": "no", "seen": None}
+            for label in ids[is_in].tolist()
+        ]
+    return rows
 
 
 def _kept(

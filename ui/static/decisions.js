@@ -3,7 +3,8 @@
 
 import { api, newOp, toastError } from './base.js';
 import { asPart, withMark } from './geometry.js';
-import { Outbox } from './outbox.js';
+import { asRanges, idsOf } from './id_ranges.js';
+import { Outbox, apply, sampleOf } from './outbox.js';
 
 export class Decisions {
   /**
@@ -13,7 +14,7 @@ export class Decisions {
   constructor({ node, owner, samples, onSaved, onRefused, onRestored, onUndone }) {
     Object.assign(this, { samples, onRestored, onUndone });
     samples.onTop = item => {
-      this.#apply(item.verdicts, this.outbox.unsent(item.sample));
+      this.outbox.overlay(item.sample, item.verdicts);
       this.#place(item.marks, this.#unsentMarks(item.sample));
     };
     this.ops = [];                                   // this page's actions, newest last
@@ -32,7 +33,7 @@ export class Decisions {
   /** The verdicts of a sample as the person sees them: label id -> verdict. */
   of(item) {
     const all = new Map(item.verdicts);
-    this.#apply(all, this.outbox.unsent(item.sample));
+    this.outbox.overlay(item.sample, all);
     return all;
   }
 
@@ -56,8 +57,8 @@ export class Decisions {
     const op = newOp(), said = item.verdicts.get(label) ?? null;
     const verdict = said !== 'unsure' && changes.some(({ here }) => here === true) ? 'yes' : said;
     const rows = changes.map(({ region, here }) => ({ sample: item.sample, label, verdict, region, here }));
-    const entry = { kind: 'commit', op, rows, before: [[label, said]], marksBefore: item.marks.get(label) ?? [], seen_version: item.suggestions.version };
-    this.#apply(item.verdicts, [[label, verdict]]);
+    const entry = { kind: 'commit', op, sample: item.sample, rows, before: new Map(item.verdicts), marksBefore: item.marks.get(label) ?? [], seen_version: item.suggestions.version };
+    apply({ rows }, item.verdicts);
     this.#place(item.marks, rows);
     this.ops.push(op);
     this.outbox.add(entry);
@@ -73,30 +74,33 @@ export class Decisions {
   }
 
   /** One action on one sample: `pairs` of [label id, verdict or null], which the person chose. */
-  commit(item, pairs) { this.#act(item, pairs, pairs.map(([label, verdict]) => ({ sample: item.sample, label, verdict }))); }
+  commit(item, pairs) { this.#act(item, { rows: pairs.map(([label, verdict]) => ({ sample: item.sample, label, verdict })) }); }
 
   /**
    * The same of what follows from leaving labels as they are seen, e.g. NO to all that is undecided:
    * it holds only where nobody said something else meanwhile, on whatever page.
    */
   accept(item, pairs) {
-    this.#act(item, pairs, pairs.map(([label, verdict]) => ({ sample: item.sample, label, verdict, seen: item.verdicts.get(label) ?? null })));
+    const isLeft = ([label, verdict]) => verdict === 'no' && !item.verdicts.has(label), sample = item.sample;
+    const rows = pairs.filter(pair => !isLeft(pair)).map(([label, verdict]) => ({ sample, label, verdict, seen: item.verdicts.get(label) ?? null }));
+    this.#act(item, { rows, fills: asRanges(pairs.filter(isLeft).map(([label]) => label)) });
   }
 
-  #act(item, pairs, rows) {
-    const op = newOp(), before = pairs.map(([label]) => [label, item.verdicts.get(label) ?? null]);
-    this.#apply(item.verdicts, pairs);
+  #act(item, { rows, fills = [] }) {
+    const op = newOp(), before = new Map(item.verdicts);
+    apply({ rows, fills }, item.verdicts);
     this.ops.push(op);
-    this.outbox.add({ kind: 'commit', op, rows, before, seen_version: item.suggestions.version });
+    this.outbox.add({ kind: 'commit', op, sample: item.sample, rows, fills, before, seen_version: item.suggestions.version });
   }
 
   /** Take the newest action back: at once if it has not left yet, else by asking the server. */
   undo() {
     const op = this.ops.pop() ?? null, entry = this.outbox.entries.find(each => each.op === op);
     if (entry && this.outbox.drop(op)) {
-      const { sample } = entry.rows[0], item = this.samples.get(sample)?.item;
+      const sample = sampleOf(entry), item = this.samples.get(sample)?.item;
       if (item) {
-        this.#apply(item.verdicts, entry.before);
+        const touched = [...entry.rows.map(row => row.label), ...idsOf(entry.fills ?? [])];
+        apply({ rows: touched.map(label => ({ label, verdict: entry.before.get(label) })) }, item.verdicts);
         if (entry.marksBefore) item.marks.set(entry.rows[0].label, entry.marksBefore);
       }
       this.onRestored(sample);
@@ -109,18 +113,12 @@ export class Decisions {
   /** Take the action `op` back; with `isBack`, bring back what the undo `op` took away. */
   undoNamed(op, isBack) { this.outbox.add({ kind: 'undo', op: newOp(), target: op, isBack }); }
 
-  #apply(verdicts, pairs) {
-    for (const [label, verdict] of pairs) {
-      if (verdict) verdicts.set(label, verdict); else verdicts.delete(label);
-    }
-  }
-
   #send(entry, signal) {
     if (entry.kind === 'undo') {
       return api('/pl/api/undo', { json: { op: entry.target, request: entry.op, spares_imports: true }, signal });
     }
-    const { op, rows, seen_version } = entry;
-    return api('/pl/api/commit', { json: { op, rows: rows.map(asRow), seen_version }, signal });
+    const { op, rows, fills, seen_version } = entry;
+    return api('/pl/api/commit', { json: { op, rows: rows.map(asRow), fills: fills?.length ? [{ sample: sampleOf(entry), labels: fills }] : [], seen_version }, signal });
   }
 
   #saved(entry, answer, tell) {
@@ -134,13 +132,12 @@ export class Decisions {
       return;
     }
     // The facts of a sample may have been read before this was stored.
-    for (const sample of new Set(entry.rows.map(row => row.sample))) {
-      const rows = entry.rows.filter(row => row.sample === sample), item = this.samples.get(sample)?.item;
-      this.samples.stored(sample, answer.offset, answer.stored);
-      if (!item) continue;
-      this.#apply(item.verdicts, rows.map(({ label, verdict }) => [label, verdict]));
-      this.#apply(item.verdicts, Object.entries(answer.kept[sample] ?? {}).map(([label, verdict]) => [Number(label), verdict]));
-      this.#place(item.marks, rows);
+    const sample = sampleOf(entry), item = this.samples.get(sample)?.item;
+    this.samples.stored(sample, answer.offset, answer.stored);
+    if (item) {
+      apply(entry, item.verdicts);
+      apply({ rows: Object.entries(answer.kept[sample] ?? {}).map(([label, verdict]) => ({ label: Number(label), verdict })) }, item.verdicts);
+      this.#place(item.marks, entry.rows);
       this.samples.onTop(item);
     }
     // An action of which nothing was left to store is none that could be taken back.

@@ -19,6 +19,7 @@ import { assignKeys, listenForKeys } from './label_keys.js';
 import { Line } from './line.js';
 import { Marks } from './marks.js';
 import { Neighbours } from './neighbours.js';
+import { sampleOf } from './outbox.js';
 import { PartCard } from './part_card.js';
 import { PointOut } from './point_out.js';
 import { Queue } from './queue.js';
@@ -432,7 +433,7 @@ class LabelPage {
     const id = this.current?.item.sample;
     if (answer.gone.length) this.tellGone(answer.gone);
     for (const [sample, labels] of Object.entries(answer.kept)) this.tellKept(Number(sample), labels);
-    if ((entry.isKept || id in answer.kept) && entry.rows.some(row => row.sample === id)) this.chips.setVerdicts(this.decisions.of(this.current.item));
+    if ((entry.isKept || id in answer.kept) && sampleOf(entry) === id) this.chips.setVerdicts(this.decisions.of(this.current.item));
     this.certain.renewSoon();
     this.watch.now();
   }
@@ -449,7 +450,7 @@ class LabelPage {
 
   /** The server said no: its state wins, and the sample is not done. */
   async refused(entry, error) {
-    const sample = entry.rows?.[0].sample, isHere = sample === this.current?.item.sample;
+    const sample = sampleOf(entry), isHere = sample === this.current?.item.sample;
     toast(t('label.refused', { why: error.message }), {
       kind: 'error', seconds: 15, action: sample === undefined || isHere ? null : { text: t('label.kept.open'), run: () => this.open(sample) },
     });

@@ -3,6 +3,7 @@
 // op id, so a repeated request is the same action. Nothing is called saved before the answer.
 
 import { ApiError, announceSaved, listen } from './base.js';
+import { idsOf } from './id_ranges.js';
 import { forget, keep, takeKept } from './unsent.js';
 
 const FIRST_WAIT = 250, LONGEST_WAIT = 8000, PATIENCE = 20000;
@@ -10,6 +11,17 @@ const FIRST_WAIT = 250, LONGEST_WAIT = 8000, PATIENCE = 20000;
 // The server understood and said no; anything else is tried again.
 const isFinal = error => error instanceof ApiError && error.status >= 400 && error.status < 500 &&
   ![401, 408, 409, 425, 429].includes(error.status);
+
+/** The one sample that an action is about; an undo has none. */
+export const sampleOf = entry => entry.sample ?? entry.rows?.[0]?.sample;
+
+/** What an action does to the verdicts of its sample; `fills` are runs of labels that become NO where nothing is said. */
+export function apply({ rows, fills }, verdicts) {
+  for (const { label, verdict } of rows ?? []) {
+    if (verdict) verdicts.set(label, verdict); else verdicts.delete(label);
+  }
+  for (const label of idsOf(fills ?? [])) if (!verdicts.has(label)) verdicts.set(label, 'no');
+}
 
 export class Outbox {
   /**
@@ -37,13 +49,9 @@ export class Outbox {
 
   get pending() { return this.entries.length; }
 
-  /** Verdicts of `sample` that the server may not know yet: label id -> verdict or null. */
-  unsent(sample) {
-    const rows = new Map();
-    for (const entry of this.entries) {
-      for (const row of entry.rows ?? []) if (row.sample === sample) rows.set(row.label, row.verdict);
-    }
-    return rows;
+  /** Put what the server may not know yet of `sample` on top of its `verdicts`: label id -> verdict. */
+  overlay(sample, verdicts) {
+    for (const entry of this.entries) if (sampleOf(entry) === sample) apply(entry, verdicts);
   }
 
   add(entry) {
