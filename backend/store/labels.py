@@ -15,6 +15,7 @@ from backend.store import operations, settling
 from backend.store import tables as t
 from backend.store.database import Database
 from backend.store.guide_book import moved_cells
+from backend.store.label_keys import check_free, clean_key
 from backend.store.marks import Said, united
 from backend.store.naming import clean_label, composed, shown
 from backend.store.operations import Edit
@@ -25,6 +26,7 @@ MERGED = "merge"
 """Source of verdicts that a label took over from one that was merged into it."""
 THRESHOLD = "threshold"
 _DEFINITION_CHARACTERS = 20_000
+_COLOUR_CHARACTERS = 40
 
 
 class LabelBook:
@@ -122,7 +124,7 @@ class LabelBook:
         """Set a label's definition, other names, colour or key; None leaves one as it is.
 
         Raises:
-            BadInputError: a value is too long, or an alias is taken.
+            BadInputError: a value is too long, an alias or key is taken, or the pages use the key.
         """
         changes: dict[str, object] = {}
         if definition is not None:
@@ -135,13 +137,18 @@ class LabelBook:
         if aliases is not None:
             cleaned = [clean_label(alias, self._limit) for alias in aliases]
             changes["aliases"] = list(dict.fromkeys(cleaned))
-        for field, value, most in (("colour", colour, 40), ("key", key, 20)):
-            if value is not None:
-                if len(value) > most:
-                    raise BadInputError(f"the {field} {shown(value)} is longer than {most}")
-                changes[field] = value
+        if colour is not None:
+            if len(colour) > _COLOUR_CHARACTERS:
+                raise BadInputError(
+                    f"the colour {shown(colour)} is longer than {_COLOUR_CHARACTERS}"
+                )
+            changes["colour"] = colour
+        if key is not None:
+            changes["key"] = clean_key(key)
 
-        def edits(_connection: Connection, found: Label) -> list[Edit]:
+        def edits(connection: Connection, found: Label) -> list[Edit]:
+            if key is not None:
+                check_free(str(changes["key"]), found, live_labels(connection))
             return [Edit("label", found.id, field, value) for field, value in changes.items()]
 
         return self._change("describe label", label, edits, who=who, op=op)

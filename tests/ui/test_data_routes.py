@@ -231,6 +231,7 @@ def test_labels_are_edited_and_taken_back(mine: TestClient) -> None:
         {"action": "add", "names": ["x" * 201]},
         {"action": "describe", "label": 1, "colour": "red; background: url(//evil)"},
         {"action": "describe", "label": 1, "key": "ab"},
+        {"action": "describe", "label": 1, "key": "C"},
         {"action": "rename", "label": 999, "name": "x"},
         {"action": "merge", "label": 1, "into": 1},
         {"action": "explode", "label": 1},
