@@ -506,6 +506,31 @@ def test_a_sample_whose_verdicts_were_refused_is_not_done(open_label):
     assert len(undecided(page).all()) == len(page.bench.labels())
 
 
+def test_a_project_that_can_only_be_looked_at_says_so_and_refuses_nothing(home, serve, open_page):
+    # the app of this file serves the same home and is asked nothing meanwhile
+    base = serve(home / "talk", read_only=True)
+    page = open_page()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method != "GET" else 0)
+    page.goto(f"{base}/?project=talk")
+    page.wait_for_selector(LABEL_READY)
+    assert page.get_by_test_id("read-only").is_visible()
+    first = current(page)
+    label = page.locator(f'{CHIP}[data-key="1"]').get_attribute("data-label")
+    for key in ("1", "Shift+Digit2", ".", "h", "n", "c", "u"):
+        page.keyboard.press(key)
+    page.locator(CHIP).nth(2).click()
+    page.locator(f'{CHIP}[data-label="{label}"]').click()
+    page.wait_for_selector(f'{EVIDENCE}[data-label="{label}"]')  # looking works as ever
+    page.keyboard.press("Enter")
+    wait_other(page, first)
+    assert chips(page, "yes") == chips(page, "no") == []
+    assert page.get_by_role("button", name="Next").is_visible()
+    assert page.locator(".pl-toast.error").count() == 0
+    assert [url for url in sent if "/pl/api/" in url] == []
+    assert kept_here(page) == 0
+
+
 def test_a_hostile_label_name_is_text(open_label):
     page = open_label("coco")
     page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))

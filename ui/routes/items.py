@@ -164,7 +164,8 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
         """What to look at next, with the labels and the state of the project."""
         who = context.user(request)
         told = _queue(context.of(request), picker, who=who, k=k, after=after)
-        return fresh({**told, "user": who, "is_alone": context.accounts is None})
+        is_alone, read_only = context.accounts is None, context.only_reads(context.of(request))
+        return fresh({**told, "user": who, "is_alone": is_alone, "read_only": read_only})
 
     @routes.get("/forecast")
     def forecast(request: Request) -> Response:

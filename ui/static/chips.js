@@ -29,7 +29,8 @@ export class Chips {
     this.groups.muted.node.querySelector('h3').replaceChildren(this.fold);
     this.none = el('p', { class: 'pl-dim none', hidden: true });
     this.blind = el('p', { class: 'pl-dim pl-small blind', hidden: true, 'data-testid': 'blind' }, t('label.blind'));
-    this.node = el('div', { class: 'pl-chips', tabindex: '-1' }, this.blind,
+    this.closed = el('p', { class: 'pl-dim pl-small blind', hidden: true, 'data-testid': 'read-only' }, t('label.closed'));
+    this.node = el('div', { class: 'pl-chips', tabindex: '-1' }, this.closed, this.blind,
       ...GROUPS.map(name => this.groups[name].node), this.none);
     this.#events();
   }
@@ -305,6 +306,9 @@ export class Chips {
 
   /** Whether people label without seeing what others said. */
   setBlind(isBlind) { this.blind.hidden = !isBlind; }
+
+  /** Whether the project can only be looked at. */
+  setReadOnly(isReadOnly) { this.closed.hidden = !isReadOnly; }
 
   #list() { return [...this.node.querySelectorAll('.chip')]; }
 

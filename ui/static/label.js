@@ -81,7 +81,7 @@ class LabelPage {
     onRemoved(root, () => this.samples.forget());
     // A mouse click on a button leaves the focus where it was, so Enter stays "accept and next".
     root.addEventListener('mousedown', event => { if (event.target.closest('button')) event.preventDefault(); });
-    listen(root, 'pl:undo', () => this.decisions?.undo());
+    listen(root, 'pl:undo', () => { if (!this.isReadOnly) this.decisions?.undo(); });
     listen(root, 'pl:open', event => this.open(event.detail.sample));
   }
 
@@ -95,6 +95,9 @@ class LabelPage {
     const queue = await this.line.ask();
     setOpenProject(queue.project);
     this.kind = queue.kind;
+    this.isReadOnly = queue.read_only;
+    this.setReadOnly(queue.read_only);
+    this.chips.setReadOnly(queue.read_only);
     this.view.start(queue.kind);
     this.bar.setLayers(queue.has_layers);
     this.setLanes(queue.lanes);
@@ -155,7 +158,7 @@ class LabelPage {
     const act = {
       reading: el('button', { type: 'button', class: 'pl-button', onclick: () => this.pick('order') }, t('label.empty.reading.do')),
       samples: el('a', { class: 'pl-button primary', href: `/data${location.search}` }, t('label.empty.samples.do')),
-      labels: el('button', { type: 'button', class: 'pl-button primary', onclick: () => this.box.startNew() }, t('label.empty.labels.do')),
+      labels: this.isReadOnly ? null : el('button', { type: 'button', class: 'pl-button primary', onclick: () => this.box.startNew() }, t('label.empty.labels.do')),
       done: el('button', { type: 'button', class: 'pl-button primary', onclick: () => this.pick('order') }, t('label.empty.done.do')),
     }[what];
     this.leaveTools();
@@ -336,6 +339,7 @@ class LabelPage {
   /** Mark places of a label: `changes` of {region, here: true | false | null}; one step to undo. */
   markAll(label, changes) {
     if (!this.current || this.isLeaving || !changes.length) return;
+    if (this.isReadOnly) { toast(t('label.closed')); return; }
     const { item } = this.current;
     this.decisions.markAll(item, label, changes);
     this.chips.setVerdicts(this.decisions.of(item), { touched: [label] });
@@ -361,7 +365,7 @@ class LabelPage {
   /** One action on the sample in view, shown at once and posted in the background. */
   commit(pairs, options) {
     // Accepted, and the next one is not here yet: a key meant for it must not fall on this one.
-    if (!this.current || this.isLeaving) return;
+    if (!this.current || this.isLeaving || this.isReadOnly) return;
     const { item } = this.current;
     this.decisions.commit(item, pairs);
     this.chips.setVerdicts(this.decisions.of(item), { touched: pairs.map(([label]) => label), ...options });
@@ -369,7 +373,7 @@ class LabelPage {
   }
 
   toggle(id, verdict, options) {
-    if (!this.current) return;
+    if (!this.current || this.isReadOnly) return;
     const { item } = this.current, before = this.decisions.of(item).get(id) ?? null;
     // What others said is not mine to take back: saying the same makes it my word, too.
     const isMine = !item.borrowed.delete(id);
@@ -383,6 +387,7 @@ class LabelPage {
   accept() {
     if (!this.current || this.isLeaving) return;
     this.leaveTools();
+    if (this.isReadOnly) { this.next(); return; }
     const said = this.decisions.of(this.current.item), sure = this.certain.now;
     const pairs = (this.how.isTouchedOnly ? [] : this.labels).filter(label => this.isInView(label))
       .filter(label => !['unsure', 'no'].includes(said.get(label.id)))
@@ -412,6 +417,7 @@ class LabelPage {
   }
 
   async newLabel(name, isYes, pack) {
+    if (this.isReadOnly) { toast(t('label.closed')); return; }
     try {
       const made = await api('/pl/api/label', { json: { name, pack } });
       this.setLabels(made.labels);

@@ -44,7 +44,7 @@ export function listenForKeys(page) {
     g: () => page.guide.toggle(),
     e: () => page.bar.other(),
     f: () => page.stage?.focus(),
-    n: () => page.box.startNew(),
+    n: () => { if (!page.isReadOnly) page.box.startNew(); },
     l: () => page.box.find(),
     c: () => page.copy(page.near.best()),
   };

@@ -136,7 +136,7 @@ function showFacts(bar, facts, here) {
   const open = facts.project?.name;
   const options = facts.projects.map(row => el('option', { value: row.name, selected: row.name === open }, row.name));
   if (!open) options.unshift(el('option', { value: '', selected: true, disabled: true }, t('bar.noproject')));
-  if (!facts.readOnly) options.push(el('option', { value: NEW_PROJECT }, t('bar.newproject')));
+  if (facts.canMake) options.push(el('option', { value: NEW_PROJECT }, t('bar.newproject')));
   bar.project.replaceChildren(...options);
   for (const link of bar.nav.children) link.href = url(PAGES.find(([name]) => name === link.dataset.pageLink)[1]);
   bar.logo.href = url('/');
