@@ -30,6 +30,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = replace(api.Settings.from_environ(), home=folder)
     image_project(settings, packs, tmp_path_factory.mktemp("photos"), photos=36).close()
     text_project(settings, packs, tmp_path_factory.mktemp("texts"), texts=12).close()
+    one = api.create_project(
+        "one", labels=["travel"], kind=api.Kind.TEXT, encoder="words", settings=settings
+    )
+    file = tmp_path_factory.mktemp("one") / "two.jsonl"
+    file.write_text('{"text": "A train to the sea"}\n{"text": "Soup and bread"}', "utf-8")
+    one.add(file)
+    one.close()
     return folder
 
 
@@ -549,6 +556,59 @@ def test_a_deep_link_opens_the_sample_with_the_map_of_the_label(open_label):
     page.locator('[data-testid="neighbour"] .open').first.click()
     other = wait_other(page, 4)
     page.wait_for_function(f"() => location.search.includes('sample={other}')")
+
+
+def test_the_browser_goes_back_and_forward_from_sample_to_sample(open_label):
+    page = open_label("coco")
+    first = current(page)
+    page.keyboard.press("Enter")
+    second = wait_other(page, first)
+    page.wait_for_function(f"() => location.search.includes('sample={second}')")
+    page.keyboard.press("Enter")
+    third = wait_other(page, second)
+    page.wait_for_function(f"() => location.search.includes('sample={third}')")
+    for expected in (second, first):
+        page.go_back()
+        page.wait_for_selector(f'{SAMPLE}[data-id="{expected}"]')
+    page.go_forward()
+    page.wait_for_selector(f'{SAMPLE}[data-id="{second}"]')
+    page.keyboard.press("PageDown")
+    fourth = wait_other(page, second)
+    page.keyboard.press("Backspace")
+    page.wait_for_selector(f'{SAMPLE}[data-id="{second}"]')
+    page.wait_for_function(f"() => location.search.includes('sample={second}')")
+    page.go_back()
+    page.wait_for_selector(f'{SAMPLE}[data-id="{fourth}"]')
+
+
+def test_from_the_end_of_the_queue_the_way_back_leads_to_the_last_sample(open_label):
+    page = open_label("one")
+    first = current(page)
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    second = wait_other(page, first)
+    page.keyboard.press("Enter")
+    done = page.get_by_text("Every sample of this queue is decided")
+    done.wait_for()
+    page.wait_for_function("() => !location.search.includes('sample=')")
+    page.keyboard.press("Backspace")
+    page.wait_for_selector(f'{SAMPLE}[data-id="{second}"]')
+    page.keyboard.press("Backspace")
+    page.wait_for_selector(f'{SAMPLE}[data-id="{first}"]')
+    for _ in range(3):  # as it was: the other tests of this project begin there
+        page.keyboard.press("u")
+    saved(page)
+    page.wait_for_function("() => document.querySelectorAll('[data-verdict=unknown].chip').length")
+
+
+def test_a_link_to_a_label_that_is_gone_says_so(open_label):
+    page = open_label("coco", query="&sample=4&label=unicorn")
+    page.get_by_text("There is no label unicorn here").wait_for()
+    assert current(page) == 4
+    label = page.bench.labels()[0]
+    page.bench.describe_label(label.id, aliases=["an older name"])
+    page.goto(f"{page.base}&sample=4&label=an older name")
+    page.wait_for_selector(f'{EVIDENCE}[data-label="{label.name}"]')
 
 
 def test_a_new_label_is_made_in_place_and_found_by_typing(open_label):

@@ -82,6 +82,7 @@ class LabelPage {
     // A mouse click on a button leaves the focus where it was, so Enter stays "accept and next".
     root.addEventListener('mousedown', event => { if (event.target.closest('button')) event.preventDefault(); });
     listen(root, 'pl:undo', () => { if (!this.isReadOnly) this.decisions?.undo(); });
+    listen(root, 'popstate', () => this.follow());
     listen(root, 'pl:open', event => this.open(event.detail.sample));
   }
 
@@ -125,7 +126,8 @@ class LabelPage {
       if (record) await this.open(record.item.sample);
     }
     if (!this.current) await this.next({ isFirst: true });
-    const linked = this.labels.find(each => each.name === label);
+    const linked = this.labels.find(each => each.name === label) ?? this.labels.find(each => each.aliases.includes(label));
+    if (label && !linked) toast(t('label.gone.link', { name: label }), { seconds: 10 });
     if (linked) { this.activate(linked.id); this.chips.reveal(linked.id); }
     this.view.restore();
     this.ready();
@@ -162,6 +164,7 @@ class LabelPage {
       done: el('button', { type: 'button', class: 'pl-button primary', onclick: () => this.pick('order') }, t('label.empty.done.do')),
     }[what];
     this.leaveTools();
+    if (this.current) this.trail.push(this.current.item.sample);
     this.current = null;
     this.isLeaving = false;
     this.turn += 1;
@@ -185,9 +188,24 @@ class LabelPage {
     this.box.setLabels(labels);
   }
 
+  /** Another sample than the address names is a step for the browser's Back. */
   writeAddress() {
-    const { current, active } = this;
-    setAddress({ sample: current?.item.sample ?? null, label: current && active !== null ? this.names.get(active) : null, ...this.view.address() });
+    if (this.isGoing) return;
+    const { current, active } = this, sample = current ? String(current.item.sample) : null;
+    const push = this.hasAddress && params().get('sample') !== sample;
+    this.hasAddress = true;
+    setAddress({ sample, label: current && active !== null ? this.names.get(active) : null, ...this.view.address() }, { push });
+  }
+
+  /** The browser's Back or Forward: the address has changed already. */
+  async follow() {
+    const asked = params().get('sample'), id = /^\d+$/.test(asked ?? '') ? Number(asked) : asked;
+    if (id === (this.current?.item.sample ?? null)) return;
+    this.isGoing = true;
+    if (this.trail.at(-1) === id) this.trail.pop();
+    if (id === null) await this.next(); else await this.open(id, { isBack: true });
+    this.isGoing = false;
+    this.writeSoon();
   }
 
   setVersion(version) { this.version = version; announceVersion(version); }
