@@ -558,6 +558,19 @@ def test_a_deep_link_opens_the_sample_with_the_map_of_the_label(open_label):
     page.wait_for_function(f"() => location.search.includes('sample={other}')")
 
 
+def test_what_came_after_enter_is_spoken(open_label):
+    page = open_label("coco")
+    first = current(page)
+    page.keyboard.press("Enter")
+    second = wait_other(page, first)
+    name, labels = page.bench.sample(second).name, len(page.bench.labels())
+    decided = len(page.bench.verdicts([second])[second])
+    page.wait_for_function(
+        "words => document.querySelector('.pl-middle [aria-live=polite]').textContent === words",
+        arg=f"{name}. Labels decided: {decided} of {labels}.",
+    )
+
+
 def test_the_browser_goes_back_and_forward_from_sample_to_sample(open_label):
     page = open_label("coco")
     first = current(page)

@@ -235,7 +235,7 @@ class LabelPage {
   }
 
   show(record) {
-    const { item } = record;
+    const { item } = record, isOther = this.current?.item.sample !== item.sample;
     if (!this.stage.node.isConnected) this.#fill();
     this.leaveTools();
     this.root.classList.remove('nothing');
@@ -254,11 +254,18 @@ class LabelPage {
     this.view.draw();
     this.writeSoon();
     this.watch.plan();
+    if (isOther) this.#announce(item);
     // First what is in view, then what comes next: a browser has few connections.
     Promise.all([record.image?.ready, record.matrix]).then(() => {
       if (this.current !== record) return;
       for (const id of this.line.waiting().slice(0, AHEAD)) this.samples.load(id, { isAhead: true }).catch(() => {});
     });
+  }
+
+  /** Which sample came, for those who do not see it. */
+  #announce(item) {
+    const asked = this.labels.filter(label => this.isInView(label)), said = this.decisions.of(item);
+    this.card.speak(t('label.now', { name: item.name, decided: count(asked.filter(label => said.has(label.id)).length), of: count(asked.length) }));
   }
 
   showChips(record) {
