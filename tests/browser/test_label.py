@@ -558,6 +558,20 @@ def test_a_deep_link_opens_the_sample_with_the_map_of_the_label(open_label):
     page.wait_for_function(f"() => location.search.includes('sample={other}')")
 
 
+def test_a_label_that_is_alone_has_no_place_among_others(open_label):
+    page = open_label("one")
+    chip = page.locator(CHIP)
+    score = page.bench.suggest([current(page)])[0].suggestions[0].score
+    assert chip.get_attribute("data-probability") == ""
+    assert chip.locator(".num").inner_text() == ""
+    assert f"Score {score:.2f}" in chip.get_attribute("title")
+    assert not chip.locator(".bar").is_visible(), "an empty bar would say that it is not there"
+    page.goto(page.base.replace("=one", "=talk"))
+    page.wait_for_selector(LABEL_READY)
+    assert page.locator(CHIP).first.locator(".num").inner_text() == "#1"
+    assert page.locator(CHIP).first.locator(".bar").is_visible()
+
+
 def test_what_came_after_enter_is_spoken(open_label):
     page = open_label("coco")
     first = current(page)

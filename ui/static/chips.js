@@ -150,10 +150,11 @@ export class Chips {
 
   #bar(id, parts) {
     const bar = this.bars.get(id);
-    parts.fill.style.transform = `scaleX(${bar ? bar.share : 0})`;
+    parts.fill.style.transform = `scaleX(${bar?.share ?? 0})`;
     parts.num.textContent = bar?.text ?? '';
     parts.chip.dataset.probability = bar?.probability ?? '';
     parts.chip.classList.toggle('ranked', Boolean(bar) && bar.probability === null);
+    parts.chip.classList.toggle('bare', bar?.share === null);
     const limit = this.labels.get(id).threshold, told = this.#limit(parts, bar, limit);
     parts.chip.title = [this.labels.get(id).definition, bar?.title, told, alsoSaid(bar?.also)].filter(Boolean).join('\n');
     parts.rivals.replaceChildren(...(bar?.also ?? []).filter(({ value }) => value >= 0 && value <= 1).map(({ value }) => {
@@ -359,13 +360,18 @@ export class Chips {
 /** What imported models say of a label, in words; '' without any. */
 export const alsoSaid = also => also?.length ? t('label.also', { scores: also.map(({ source, value }) => `${source} ${value.toFixed(2)}`).join(', ') }) : '';
 
-/** What the bar and the number of each suggestion show: id -> {share, text, title, probability, also}. */
+/**
+ * What the bar and the number of each suggestion show: id -> {share, text, title, probability, also}.
+ * Without a probability it is the place among the labels of the sample; a label that is alone, or no
+ * better and no worse than the others, has none, and `share` is null.
+ */
 export function barsOf(suggestions) {
   const { labels, scores, probabilities, brought } = suggestions, bars = new Map();
-  const high = Math.max(...scores), low = Math.min(...scores), span = (high - low) || 1;
+  const high = scores.reduce((a, b) => Math.max(a, b), -Infinity), low = scores.reduce((a, b) => Math.min(a, b), Infinity), span = high - low;
+  const unranked = k => ({ share: null, text: '', title: t('label.bar.score', { score: scores[k].toFixed(2) }), probability: null });
   labels.forEach((id, k) => {
     const p = probabilities[k], also = Object.entries(brought ?? {}).filter(([, said]) => said[k] !== null).map(([source, said]) => ({ source, value: said[k] }));
-    bars.set(id, p === null
+    bars.set(id, p === null && !(span > 0) ? { ...unranked(k), also } : p === null
       ? { share: (scores[k] - low) / span, text: `#${k + 1}`, title: t('label.bar.rank', { rank: k + 1, of: labels.length, score: scores[k].toFixed(2) }), probability: null, also }
       : { share: p, text: percent(p), title: t('label.bar.probability', { percent: percent(p) }), probability: p, also });
   });

@@ -569,7 +569,7 @@ class LabelPage {
     const before = this.bars, changes = new Map();
     this.bars = barsOf(found);
     for (const [label, bar] of this.bars) {
-      const moved = bar.share - (before.get(label)?.share ?? bar.share);
+      const moved = (bar.share ?? 0) - (before.get(label)?.share ?? bar.share ?? 0);
       if (Math.abs(moved) >= (bar.probability === null ? SHIFTED : MOVED)) changes.set(label, moved > 0 ? 'up' : 'down');
     }
     this.chips.setBars(this.bars);
