@@ -382,6 +382,18 @@ def test_runs_of_labels_hold_the_living_ones_and_each_once(client, context):
     assert fill(client, 4, op="enter-4").status_code == 422
 
 
+def test_a_page_of_one_person_stores_nothing_for_another(client, context):
+    row = {"sample": 3, "label": ids(context)["food"], "verdict": "yes"}
+    body = {"op": "operation-1", "rows": [row], "who": "ann"}
+    refused = client.post("/pl/api/commit", json=body)
+    assert refused.status_code == 409, "it is tried again: nothing is lost"
+    assert "this page is of ann, and me is signed in" in refused.json()["detail"]
+    assert context.open().store.log.offset == 0
+    assert client.post("/pl/api/commit", json={**body, "who": "me"}).json()["stored"] == 1
+    assert client.post("/pl/api/undo", json={"who": "ann"}).status_code == 409
+    assert client.post("/pl/api/undo", json={"who": "me"}).json()["samples"] == [3]
+
+
 def test_a_part_does_not_depend_on_what_was_seen(client):
     row = {"sample": 3, "label": 1, "part": {"span": [4, 8]}, "here": True, "seen": None}
     answer = client.post("/pl/api/commit", json={"op": "operation-1", "rows": [row]})

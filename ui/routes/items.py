@@ -101,7 +101,10 @@ class Fill(BaseModel):
 
 
 class Commit(BaseModel):
-    """One action of a person: all of it or nothing; the same `op` again is the same action."""
+    """One action of a person: all of it or nothing; the same `op` again is the same action.
+
+    A page that says whose action it is, `who`, has it stored for nobody else.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -109,6 +112,7 @@ class Commit(BaseModel):
     rows: list[Row] = Field(default=[], max_length=MOST_ROWS)
     fills: list[Fill] = Field(default=[], max_length=1)
     seen_version: int | None = Field(default=None, ge=0)
+    who: str | None = Field(default=None, max_length=200)
 
     @model_validator(mode="after")
     def says_something(self) -> Commit:
@@ -130,6 +134,7 @@ class Undo(BaseModel):
 
     op: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
     request: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{8,64}$")
+    who: str | None = Field(default=None, max_length=200)
     spares_imports: bool = False
 
 
@@ -269,7 +274,7 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
         are gone cost the others nothing: `gone` says which, and into what they were merged.
         """
         context.writable()
-        bench, who = context.of(request), context.user(request)
+        bench, who = context.of(request), _only(body.who, context.user(request))
         done = bench.correct_living(
             _rows_of(bench, body),
             who=who,
@@ -292,7 +297,7 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
     def undo(request: Request, body: Undo) -> Response:
         """Take one action back; says what it was, and what holds for its samples now."""
         context.writable()
-        bench, who = context.of(request), context.user(request)
+        bench, who = context.of(request), _only(body.who, context.user(request))
         nothing = {"op": None, "samples": [], "labels": [], "verdicts": {}, "marks": {}}
         if body.op is None and body.spares_imports and not _is_done(bench, body.request):
             newest = bench.store.newest_deed(who)
@@ -332,6 +337,20 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
         labels = bench.labels()
         made = next(label for label in labels if label.name == name)
         return fresh({"label": made.id, "labels": _labels(bench)})
+
+
+def _only(meant: str | None, who: str) -> str:
+    """The person who asks, if the page that they ask from is theirs.
+
+    Raises:
+        BusyError: somebody else has signed in since; the page keeps what it has to send.
+    """
+    if meant is not None and meant != who:
+        raise api.BusyError(
+            f"this page is of {meant}, and {who} is signed in here now; it keeps what is not sent "
+            f"until {meant} signs in again"
+        )
+    return who
 
 
 def _numbers(ids: str) -> list[int]:
