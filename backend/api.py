@@ -76,6 +76,7 @@ from backend.types import (
     Explanation,
     ExportReport,
     FileProblem,
+    GoneLabel,
     Hit,
     ImportReport,
     Kind,
@@ -129,6 +130,7 @@ __all__ = [
     "Explanation",
     "ExportReport",
     "FileProblem",
+    "GoneLabel",
     "Guide",
     "Hit",
     "ImportPreview",
@@ -398,6 +400,7 @@ def _glance(path: Path, settings: Settings) -> ProjectInfo:
             version=latest.version if latest else 0,
             offset=store.log.offset,
             modified=(path / DATABASE).stat().st_mtime,
+            uid=store.uid,
         )
     finally:
         store.close()

@@ -62,6 +62,7 @@ class ProjectInfo:
     Attributes:
         encoded: samples that have vectors; None of a project that is not open, where counting them
             would read all of them.
+        uid: its own, wherever it lies and whatever it is called.
     """
 
     name: str
@@ -75,6 +76,7 @@ class ProjectInfo:
     version: int
     offset: int
     modified: float
+    uid: str = ""
 
 
 class OpenProject:
@@ -188,6 +190,7 @@ class OpenProject:
             version=version,
             offset=offset,
             modified=self.path.stat().st_mtime,
+            uid=self.store.uid,
         )
 
     # --- what is in it -----------------------------------------------------------------------
@@ -239,8 +242,9 @@ class OpenProject:
         """
         wanted = {self.sample(i).id for i in ids}
         out: dict[int, dict[int, tuple[Region, ...]]] = {i: {} for i in wanted}
-        for (sample, label), correction in self.people.board_of(who).verdicts.items():
-            if correction.regions and sample in wanted:
+        board = self.people.board_of(who)
+        for (sample, label), correction in views.cells(board, wanted):
+            if correction.regions:
                 out[sample][label] = correction.regions
         return out
 

@@ -26,6 +26,7 @@ from backend.store.voices import (
     is_disputed,
     is_person,
     settled,
+    shown_to,
     voters,
     words_of,
 )
@@ -342,7 +343,8 @@ def seen_by(board: Board, who: str, *, is_blind: bool, ids: Iterable[int] | None
         if voices is None and not is_blind:
             shown = counts.verdict if counts else None
         else:
-            shown = _shown(words_of(board.verdicts, board.said, pair), counts, who, is_blind)
+            said = words_of(board.verdicts, board.said, pair)
+            shown = shown_to(who, said, counts, is_blind=is_blind)
         if shown is not None:
             out.setdefault(pair[0], {})[pair[1]] = shown
     return out
@@ -426,16 +428,6 @@ def _cells(board: Board, wanted: set[int] | None) -> Iterable[tuple[Pair, Correc
     for pair in board.said:  # ties, of which nothing counts
         if pair not in board.verdicts and (wanted is None or pair[0] in wanted):
             yield pair, None
-
-
-def _shown(
-    voices: Mapping[str, Correction], counts: Correction | None, who: str, is_blind: bool = False
-) -> Verdict | None:
-    """What one person sees of a pair: their own word, else what counts."""
-    own = voices.get(who)
-    if own is not None:
-        return own.verdict
-    return None if is_blind or counts is None else counts.verdict
 
 
 def _word(row: Correction) -> Word:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backend.errors import BadInputError
-from backend.store.corrections import NewCorrection, NewMark
-from backend.types import Kind, Label, Region, Sample, Verdict
+from backend.store.corrections import NewCorrection, NewIfStill, NewMark
+from backend.types import GoneLabel, Kind, Label, Region, Sample, Verdict
 
 
 def log_rows(
@@ -44,11 +44,12 @@ def log_rows(
             check_fits(region, sample)
         if asked.label is not None:
             label = label_of(asked.label)
-            new.append(
-                NewCorrection(sample.id, label.id, asked.verdict, asked.regions)
-                if asked.part is None
-                else NewMark(sample.id, label.id, asked.part, asked.is_gone)
-            )
+            if asked.part is not None:
+                new.append(NewMark(sample.id, label.id, asked.part, asked.is_gone))
+            elif asked.is_if_still:
+                new.append(NewIfStill(sample.id, label.id, asked.verdict, seen=asked.seen))
+            else:
+                new.append(NewCorrection(sample.id, label.id, asked.verdict, asked.regions))
             continue
         decided = {(sample.id, label) for label in seen(sample.id)}
         decided |= {
@@ -57,7 +58,7 @@ def log_rows(
             if isinstance(row, NewCorrection) or row.region.is_here
         }
         new += [
-            NewCorrection(sample.id, label.id, Verdict.NO)
+            NewIfStill(sample.id, label.id, Verdict.NO)
             for label in labels
             if (sample.id, label.id) not in decided
         ]
@@ -72,6 +73,7 @@ class Answer:
         regions: all marks of the pair from now on; None keeps those that are there.
         part: the one place that is marked, with the verdict on it; None without one.
         is_gone: that mark is taken away instead.
+        is_if_still: the verdict holds only where the person still sees `seen`.
     """
 
     sample: int | str
@@ -80,6 +82,8 @@ class Answer:
     regions: tuple[Region, ...] | None = None
     part: Region | None = None
     is_gone: bool = False
+    is_if_still: bool = False
+    seen: Verdict | None = None
 
 
 def answers(rows: Sequence[Mapping[str, object]]) -> Iterator[Answer]:
@@ -101,6 +105,12 @@ def answers(rows: Sequence[Mapping[str, object]]) -> Iterator[Answer]:
             raise BadInputError(f"row {number} gives no verdict; say yes, no, unsure or null")
         verdict = _verdict(row["verdict"], number)
         regions = row.get("regions")
+        if "seen" in row:
+            if regions is not None:
+                raise BadInputError(f"row {number} has regions; it cannot depend on what was seen")
+            seen = _verdict(row["seen"], number)
+            yield Answer(sample, label, verdict, is_if_still=True, seen=seen)
+            continue
         if regions is None:
             yield Answer(sample, label, verdict)
             continue
@@ -125,6 +135,36 @@ def _marked(row: Mapping[str, object], sample: int | str, label: int | str, numb
     if here is None:
         return Answer(sample, label, part=region, is_gone=True)
     return Answer(sample, label, part=replace(region, verdict=_sign(here, number)))
+
+
+def on_living(
+    rows: Sequence[Mapping[str, object]], gone: Mapping[int, GoneLabel]
+) -> list[Mapping[str, object]]:
+    """The same rows without labels that are gone, for a page that did not know it yet.
+
+    What a person said of a label that was merged into another goes there, as it would have if they
+    had said it before, but over nothing that is said there. What merely followed from leaving the
+    label alone, and what takes a verdict back, goes with it.
+
+    Args:
+        rows: by label id, each a verdict or a part.
+        gone: what became of labels, by id.
+    """
+    kept: list[Mapping[str, object]] = []
+    here = {(row["sample"], row["label"]) for row in rows if row["label"] not in gone}
+    for row in rows:
+        found = gone.get(int(str(row["label"])))
+        if found is None:
+            kept.append(row)
+            continue
+        if found.into is None or "seen" in row:
+            continue
+        moved = {**row, "label": found.into.id}
+        if "part" in row:
+            kept.append(moved)
+        elif row["verdict"] is not None and (row["sample"], found.into.id) not in here:
+            kept.append({**moved, "seen": None})
+    return kept
 
 
 def check_fits(region: Region, sample: Sample) -> None:

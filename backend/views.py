@@ -6,7 +6,7 @@ Pure functions of a board; nothing here reads the disk or changes anything.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from backend.board import Board
 from backend.errors import BadInputError
 from backend.numerics import logistic
-from backend.types import SampleSuggestions, Split, Suggestion, Verdict
+from backend.types import Correction, SampleSuggestions, Split, Suggestion, Verdict
 
 Brought = Mapping[tuple[int, int, str], float]
 """Scores of other models: (sample id, label id, source) -> score."""
@@ -183,17 +183,30 @@ def verdicts_by_sample(
 ) -> dict[int, dict[int, Verdict]]:
     """What counts, sample id -> label id -> verdict, of all samples or of some."""
     out: dict[int, dict[int, Verdict]] = {sample: {} for sample in ids or ()}
-    if ids is not None and len(ids) * len(board.labels) < len(board.verdicts):
-        pairs = ((sample, label.id) for sample in ids for label in board.labels)
-        found = ((pair, board.verdicts.get(pair)) for pair in pairs)
-    else:
-        wanted = None if ids is None else set(ids)
-        cells = board.verdicts.items()
-        found = ((pair, row) for pair, row in cells if wanted is None or pair[0] in wanted)
-    for (sample, label), correction in found:
-        if correction is not None and correction.verdict is not None:
+    for (sample, label), correction in cells(board, ids):
+        if correction.verdict is not None:
             out.setdefault(sample, {})[label] = correction.verdict
     return out
+
+
+def cells(
+    board: Board, ids: Collection[int] | None = None
+) -> Iterator[tuple[tuple[int, int], Correction]]:
+    """Pairs (sample id, label id) with what counts of them, of all samples or of some.
+
+    Looks at whatever is fewer: all pairs of these samples, or all of which something is said.
+    """
+    if ids is not None and len(ids) * len(board.labels) < len(board.verdicts):
+        for sample in ids:
+            for label in board.labels:
+                found = board.verdicts.get((sample, label.id))
+                if found is not None:
+                    yield (sample, label.id), found
+        return
+    wanted = None if ids is None else set(ids)
+    for pair, found in board.verdicts.items():
+        if wanted is None or pair[0] in wanted:
+            yield pair, found
 
 
 def rows_of_split(board: Board, split: str) -> Bool[np.ndarray, " n"]:

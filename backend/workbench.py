@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
 
 from backend import catalogue, encoding, intake, learning, localising
 from backend.contracts import Encoder
-from backend.errors import BadInputError, PatchlaneError
+from backend.errors import BadInputError, NotFoundError, PatchlaneError
 from backend.guides import Guides
 from backend.jobs import Ticket
 from backend.open_project import OpenProject
@@ -32,6 +32,7 @@ from backend.types import (
     ExportRow,
     ExportSource,
     FileProblem,
+    GoneLabel,
     ImportReport,
     Kind,
     Label,
@@ -39,6 +40,7 @@ from backend.types import (
     Progress,
     Receipt,
 )
+from backend.verdict_rows import on_living
 
 log = logging.getLogger("patchlane.workbench")
 
@@ -56,6 +58,21 @@ EXPORTS: Mapping[str, tuple[str, Mapping[str, object]]] = {
 
 SHOW_ENCODED = 4.0
 """Seconds between looks at what an encode job has stored so far."""
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """What came of rows some of whose labels may be gone.
+
+    Attributes:
+        receipt: None where nothing was left to store.
+        rows: those that were stored, or left out because somebody decided meanwhile.
+        gone: labels of which nothing could be stored, and where they went.
+    """
+
+    receipt: Receipt | None
+    rows: Sequence[Mapping[str, object]]
+    gone: tuple[GoneLabel, ...]
 
 
 class Workbench(OpenProject):
@@ -357,7 +374,9 @@ class Workbench(OpenProject):
                 "span", "here"}` that takes the place of all marks on the pair, which stay without
                 it. `{"sample", "label", "part": {"box": ...}, "here"}` marks one place beside the
                 others, as true, false or None (not marked any more). `{"sample", "complete":
-                true}` says NO to all labels of the sample that have no verdict.
+                true}` says NO to all labels of the sample that have no verdict. A row with `seen`
+                follows from what the person saw of the pair, a verdict or None: where they would
+                see something else by now, that stays and the row is left out.
             who: the person.
             op: an id of the action; the same id again is answered, not stored again.
             seen_version: the version the person saw.
@@ -367,12 +386,63 @@ class Workbench(OpenProject):
             BadInputError: a verdict or region is not one; nothing is stored.
             SaveError: nothing was stored.
         """
-        new = self._new_corrections(rows, who)
+        try:
+            new = self._new_corrections(rows, who)
+        except NotFoundError:
+            # What was stored before the label or sample went is answered as it was.
+            known = None if op is None else self.store.log.receipt(op)
+            if known is None:
+                raise
+            return known
         version = self.version if seen_version is None else seen_version
         claims = self.certainty.claims(new, version)
-        receipt = self.store.log.append(new, who=who, op=op, version=version, detail=claims)
+        receipt = self.store.log.append(
+            new,
+            who=who,
+            op=op,
+            version=version,
+            detail=claims,
+            is_blind=self.people.is_blind,
+        )
         self.live.catch_up()
         return receipt
+
+    def correct_living(
+        self,
+        rows: Sequence[Mapping[str, object]],
+        *,
+        who: str = "me",
+        op: str | None = None,
+        seen_version: int | None = None,
+    ) -> Corrected:
+        """`correct` for a page that may not know yet which labels are gone: the rest is stored.
+
+        Args:
+            rows: as `correct` takes them, by label id, each a verdict or a part.
+            who: the person.
+            op: an id of the action; the same id again is answered, not stored again.
+            seen_version: the version the person saw.
+
+        Raises:
+            NotFoundError: a sample is unknown, or a label that never was; nothing is stored.
+            BadInputError: a verdict or region is not one; nothing is stored.
+            SaveError: nothing was stored.
+        """
+        for is_again in (False, True):
+            missing = {int(str(row["label"])) for row in rows} - self.board.column_of.keys()
+            gone = self.store.gone_labels(missing) if missing else {}
+            living, told = on_living(rows, gone), tuple(gone.values())
+            if rows and not living:
+                return Corrected(None if op is None else self.store.log.receipt(op), living, told)
+            try:
+                receipt = self.correct(living, who=who, op=op, seen_version=seen_version)
+            except NotFoundError:
+                if is_again:
+                    raise
+                self.live.resync()  # another process has taken a label away
+            else:
+                return Corrected(receipt, living, told)
+        raise AssertionError("the second round answers or raises")
 
     def undo(
         self, who: str = "me", *, op: str | None = None, request: str | None = None

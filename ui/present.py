@@ -100,7 +100,7 @@ class ItemHandle:
     `is_pending`: the sample has no vectors yet; it can be looked at and labelled all the same.
     `others`: by label id, what other people said: [name, verdict, whether it was adjudicated].
     `borrowed`: labels whose verdict is of other people alone. `in_drawer`: it is decided for
-    calibration alone.
+    calibration alone. `offset`: what is said here is that of the log up to there, or later.
     """
 
     sample: int
@@ -121,6 +121,7 @@ class ItemHandle:
     marks: Mapping[str, list[dict[str, object]]]
     neighbours: tuple[NeighbourHandle, ...]
     is_pending: bool
+    offset: int
     in_drawer: bool = False
 
 
@@ -166,6 +167,12 @@ def label_handle(
         is_muted=label.pack in muted,
         threshold=threshold,
     )
+
+
+def gone_handle(label: api.GoneLabel) -> dict[str, object]:
+    """A label that is gone, and what it was merged into, if it was."""
+    into = label.into and {"label": label.into.id, "name": label.into.name}
+    return {"label": label.id, "name": label.name, "into": into}
 
 
 def suggestions_handle(found: api.SampleSuggestions) -> SuggestionsHandle:

@@ -22,7 +22,15 @@ from backend.errors import NotFoundError
 from backend.store import operations, settling
 from backend.store import tables as t
 from backend.store.database import Database
-from backend.store.marks import NewCorrection, NewMark, Said, after, pack_regions, unpack_regions
+from backend.store.marks import (
+    NewCorrection,
+    NewIfStill,
+    NewMark,
+    Said,
+    after,
+    pack_regions,
+    unpack_regions,
+)
 from backend.store.voices import (
     ADJUDICATION,
     PERSON,
@@ -31,13 +39,16 @@ from backend.store.voices import (
     is_person,
     newest_rows,
     people_from,
+    shown_to,
     spoken_by,
     voice,
 )
 from backend.types import Correction, Receipt, Verdict
 
-__all__ = ["ADJUDICATION", "PERSON", "CorrectionLog", "NewCorrection", "NewMark"]
+__all__ = ["ADJUDICATION", "PERSON", "CorrectionLog", "NewCorrection", "NewIfStill", "NewMark"]
 
+MOST_NAMED = 500
+"""Labels that a query names; for more it reads all that is said of the samples."""
 _VERDICTS: dict[str | None, Verdict | None] = {None: None, **{one.value: one for one in Verdict}}
 
 _C = t.corrections.c
@@ -71,12 +82,15 @@ class CorrectionLog:
         version: int = 0,
         source: str = PERSON,
         detail: dict[str, object] | None = None,
+        is_blind: bool = False,
     ) -> Receipt:
         """Add verdicts and marks as one action; returns when they are on disk.
 
         What a row leaves open (the marks beside a verdict, the other marks beside one) is what the
         log says of its pair in this transaction, whoever wrote it. A person who takes a verdict
-        back takes back as well what files said of the pair.
+        back takes back as well what files said of the pair. Of the rows that are to hold only where
+        a person still sees what they saw (`NewIfStill`), the others are left out; the receipt names
+        the pairs that were stored.
 
         Args:
             rows: all of one action; undo takes them back together.
@@ -87,6 +101,7 @@ class CorrectionLog:
             source: "person"; "adjudication" decides the pairs for everybody; or where else the
                 verdicts are from.
             detail: kept with the action; what was claimed of the samples before it.
+            is_blind: people see their own words alone.
 
         Raises:
             NotFoundError: a sample or label that does not exist (any more); nothing was added.
@@ -97,9 +112,11 @@ class CorrectionLog:
             if op is not None and (known := operations.find_op(connection, op)) is not None:
                 return receipt(connection, known)
             _check_pairs(connection, rows)
+            rows, told = _told_now(connection, rows, who=who, source=source, is_blind=is_blind)
             name = op or operations.new_op_id()
+            kept = detail if rows else None
             seq = operations.begin_op(
-                connection, "correct", who=who, op=name, is_final=not rows, detail=detail
+                connection, "correct", who=who, op=name, is_final=not rows, detail=kept
             )
             now = time.time()
             values = [
@@ -113,7 +130,7 @@ class CorrectionLog:
                     version=version,
                     source=origin,
                 )
-                for row, said, speaker, origin in _told(connection, rows, who=who, source=source)
+                for row, said, speaker, origin in told
             ]
             offset = operations.close_op(connection, seq, added=insert_rows(connection, values))
             return Receipt(name, offset, tuple((row.sample, row.label) for row in rows))
@@ -276,18 +293,39 @@ def insert_copies(
         connection.execute(t.corrections.insert(), copies)
 
 
-def _told(
-    connection: Connection, rows: Sequence[NewCorrection | NewMark], *, who: str, source: str
-) -> list[tuple[NewCorrection | NewMark, Said, str, str]]:
-    """What is said of each pair after each row, one row after the other; by whom; the source."""
+New = NewCorrection | NewMark
+Told = tuple[New, Said, str, str]
+"""A row, what is said of its pair after it, by whom, and the source."""
+
+
+def _told_now(
+    connection: Connection, rows: Sequence[New], *, who: str, source: str, is_blind: bool
+) -> tuple[Sequence[New], list[Told]]:
+    """The rows that hold, and what is said of each pair after each of them."""
     if len(rows) == 1 and (said := _told_at_once(connection, rows[0], who=who, source=source)):
-        return [(rows[0], said, who, source)]  # the hot path: one chip
+        return rows, [(rows[0], said, who, source)]  # the hot path: one chip
     samples = sorted({row.sample for row in rows})
     labels = sorted({row.label for row in rows})
-    words = current_words(connection, samples=samples, labels=labels) if rows else Words()
+    named = labels if len(labels) <= MOST_NAMED else None
+    words = current_words(connection, samples=samples, labels=named) if rows else Words()
+    standing = [row for row in rows if _holds(row, words, who=who, is_blind=is_blind)]
+    return standing, _told(words, standing, who=who, source=source)
+
+
+def _holds(row: New, words: Words, *, who: str, is_blind: bool) -> bool:
+    """Whether a row is to be stored: always, or while the person still sees what they saw."""
+    if not isinstance(row, NewIfStill):
+        return True
+    pair = (row.sample, row.label)
+    now = shown_to(who, words.of(pair), words.verdicts.get(pair), is_blind=is_blind)
+    return now is row.seen
+
+
+def _told(words: Words, rows: Sequence[New], *, who: str, source: str) -> list[Told]:
+    """What is said of each pair after each row, one row after the other."""
     own = voice(who, source)
     held: dict[tuple[int, int], Said] = {}
-    told = []
+    told: list[Told] = []
     for row in rows:
         pair = (row.sample, row.label)
         voices = words.of(pair)
@@ -309,7 +347,7 @@ def _told_at_once(
     connection: Connection, row: NewCorrection | NewMark, *, who: str, source: str
 ) -> Said | None:
     """What is said after one row where the last row of its pair tells enough; else None."""
-    if isinstance(row, NewCorrection) and row.verdict is None:
+    if isinstance(row, NewIfStill) or (isinstance(row, NewCorrection) and row.verdict is None):
         return None
     last = connection.execute(_LAST, {"sample": row.sample, "label": row.label}).first()
     if last is None:

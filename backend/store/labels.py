@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
@@ -15,16 +15,18 @@ from backend.store import operations, settling
 from backend.store import tables as t
 from backend.store.database import Database
 from backend.store.guide_book import moved_cells
+from backend.store.label_keys import check_free, clean_key
 from backend.store.marks import Said, united
 from backend.store.naming import clean_label, composed, shown
 from backend.store.operations import Edit
-from backend.types import Correction, Label, Receipt, Region
+from backend.types import Correction, GoneLabel, Label, Receipt, Region
 
 MERGE = "merge labels"
 MERGED = "merge"
 """Source of verdicts that a label took over from one that was merged into it."""
 THRESHOLD = "threshold"
 _DEFINITION_CHARACTERS = 20_000
+_COLOUR_CHARACTERS = 40
 
 
 class LabelBook:
@@ -51,6 +53,15 @@ class LabelBook:
         """
         with self._database.read() as connection:
             return find_label(connection, wanted)
+
+    def gone(self, ids: Collection[int]) -> dict[int, GoneLabel]:
+        """What became of labels that are not here any more; ids that never were are left out."""
+        with self._database.read() as connection:
+            here = {label.id: label for label in live_labels(connection)}
+            return {
+                label: GoneLabel(label, name, here.get(_end_of(connection, label)))
+                for label, name in _names_of(connection, set(ids) - here.keys())
+            }
 
     def add(
         self, names: Sequence[str], *, pack: str = "main", who: str, op: str | None = None
@@ -113,7 +124,7 @@ class LabelBook:
         """Set a label's definition, other names, colour or key; None leaves one as it is.
 
         Raises:
-            BadInputError: a value is too long, or an alias is taken.
+            BadInputError: a value is too long, an alias or key is taken, or the pages use the key.
         """
         changes: dict[str, object] = {}
         if definition is not None:
@@ -126,13 +137,18 @@ class LabelBook:
         if aliases is not None:
             cleaned = [clean_label(alias, self._limit) for alias in aliases]
             changes["aliases"] = list(dict.fromkeys(cleaned))
-        for field, value, most in (("colour", colour, 40), ("key", key, 20)):
-            if value is not None:
-                if len(value) > most:
-                    raise BadInputError(f"the {field} {shown(value)} is longer than {most}")
-                changes[field] = value
+        if colour is not None:
+            if len(colour) > _COLOUR_CHARACTERS:
+                raise BadInputError(
+                    f"the colour {shown(colour)} is longer than {_COLOUR_CHARACTERS}"
+                )
+            changes["colour"] = colour
+        if key is not None:
+            changes["key"] = clean_key(key)
 
-        def edits(_connection: Connection, found: Label) -> list[Edit]:
+        def edits(connection: Connection, found: Label) -> list[Edit]:
+            if key is not None:
+                check_free(str(changes["key"]), found, live_labels(connection))
             return [Edit("label", found.id, field, value) for field, value in changes.items()]
 
         return self._change("describe label", label, edits, who=who, op=op)
@@ -302,6 +318,41 @@ def live_labels(connection: Connection) -> list[Label]:
         )
         for row in rows
     ]
+
+
+def _names_of(connection: Connection, gone: Collection[int]) -> list[tuple[int, str]]:
+    """Gone labels and their names; no name for one that was forgotten, by its place before others.
+
+    Ids are given once and in order, so one below the newest was a label's.
+    """
+    names: dict[int, str] = {}
+    c = t.labels.c
+    for chunk in operations.chunks(sorted(gone)):
+        wanted = sa.select(c.id, c.name).where(c.id.in_(chunk))
+        names.update((label, name) for label, name in connection.execute(wanted))
+    newest = connection.execute(sa.select(sa.func.max(c.id))).scalar() or 0
+    return [(label, names.get(label, "")) for label in sorted(gone) if label <= newest]
+
+
+def _end_of(connection: Connection, label: int) -> int:
+    """The label that one was merged into, and that one in turn; itself if it was not merged."""
+    e, other = t.edits.c, t.edits.alias()
+    seen = {label}
+    while True:
+        into = connection.execute(
+            sa.select(other.c.subject_id)
+            .join(t.edits, e.op == other.c.op)
+            .join(t.ops, t.ops.c.seq == e.op)
+            .where(t.ops.c.kind == MERGE, ~t.ops.c.is_undone)
+            .where(e.subject == "label", e.subject_id == label, e.field == "is_live")
+            .where(other.c.subject == "label", other.c.field == "aliases")
+            .order_by(e.seq.desc())
+            .limit(1)
+        ).scalar()
+        if into is None or into in seen:
+            return label
+        label = into
+        seen.add(label)
 
 
 def by_name(labels: Sequence[Label]) -> dict[str, Label]:

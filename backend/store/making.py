@@ -1,14 +1,40 @@
-"""A new project's folder: claimed by one maker, and gone again when the making fails."""
+"""A new project's folder: claimed by one maker, and gone again when the making fails; its identity.
+
+The `uid` is given once: a project that is made again under an old name, in an old folder, is
+another one. Older projects, which have none, get theirs when they are opened.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import uuid
 from contextlib import suppress
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from backend.errors import BadInputError, SaveError
-from backend.store.database import DATABASE
+from backend.store import tables as t
+from backend.store.database import DATABASE, Database
+
+
+def new_uid() -> str:
+    """An identity that no other project has."""
+    return uuid.uuid4().hex
+
+
+def give_uid(database: Database) -> None:
+    """Give a project its identity, if it has none."""
+    wanted = sa.select(t.settings.c.value).where(t.settings.c.key == "uid")
+    with database.read() as connection:
+        if connection.execute(wanted).scalar() is not None:
+            return
+    with database.write() as connection:
+        if connection.execute(wanted).scalar() is None:  # nobody else was quicker
+            value = json.dumps(new_uid())
+            connection.execute(t.settings.insert().values(key="uid", value=value))
 
 
 def claim(path: Path) -> list[Path]:

@@ -37,6 +37,16 @@ class NewCorrection:
 
 
 @dataclass(frozen=True)
+class NewIfStill(NewCorrection):
+    """A verdict that follows from what a person left as it was, e.g. NO to all that is undecided.
+
+    It is stored only where that person would still see `seen`: what was said meanwhile stays.
+    """
+
+    seen: Verdict | None = None
+
+
+@dataclass(frozen=True)
 class NewMark:
     """One place to mark with the region's verdict, or (`is_gone`) to unmark; other marks stay."""
 

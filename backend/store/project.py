@@ -9,7 +9,7 @@ PROJECT/cache/            vectors, tokens, label maps, versions, thumbnails: all
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import sqlalchemy as sa
@@ -29,7 +29,7 @@ from backend.store.job_records import JobRecords
 from backend.store.label_map_files import LabelMapFiles
 from backend.store.labels import LabelBook
 from backend.store.lane_files import LaneStore
-from backend.store.making import claim, unmake
+from backend.store.making import claim, give_uid, new_uid, unmake
 from backend.store.media import MediaStore
 from backend.store.naming import clean_label
 from backend.store.operations import Edit
@@ -45,6 +45,7 @@ from backend.types import (
     Draft,
     Drawer,
     FileProblem,
+    GoneLabel,
     ImportReport,
     Kind,
     Label,
@@ -55,7 +56,7 @@ from backend.types import (
 )
 
 _OWN_KEYS = frozenset(
-    {"name", "kind", "revision", t.COMPACTING, compaction.REPLAYABLE_FROM, PEOPLE_FROM}
+    {"name", "kind", "revision", "uid", t.COMPACTING, compaction.REPLAYABLE_FROM, PEOPLE_FROM}
 )
 
 
@@ -74,6 +75,7 @@ class ProjectStore:
             )
         self.name = str(self.get("name"))
         self.kind = Kind(str(self.get("kind")))
+        self.uid = str(self.get("uid", ""))
         self.media = MediaStore(path, database, settings.limits)
         self.log = CorrectionLog(database)
         self.guide_book = GuideBook(database)
@@ -118,6 +120,7 @@ class ProjectStore:
         try:
             database.migrate()
             values = {"name": cleaned, "kind": kind.value, "encoder": encoder, "recipe": recipe}
+            values["uid"] = new_uid()
             with database.write() as connection:
                 connection.execute(
                     t.settings.insert(),
@@ -148,11 +151,19 @@ class ProjectStore:
             raise NotFoundError(f"there is no project in {path}; make one with `patchlane new`")
         database = Database(path)
         database.migrate()
+        if not database.is_read_only:
+            give_uid(database)
         store = cls(path, database, settings)
         if not store.is_read_only and store.get(PEOPLE_FROM) is None:
             with database.write() as connection:
                 tell_people_apart(connection)
         return store
+
+    @property
+    def begun(self) -> float | None:
+        """When the first thing was done in it; None while nothing was."""
+        with self._database.read() as connection:
+            return connection.execute(sa.select(sa.func.min(t.ops.c.at))).scalar()
 
     @property
     def is_read_only(self) -> bool:
@@ -378,6 +389,10 @@ class ProjectStore:
     ) -> Receipt:
         """Put a label below another one (None: at the top)."""
         return self._labels.set_parent(label, parent, who=who, op=op)
+
+    def gone_labels(self, ids: Collection[int]) -> dict[int, GoneLabel]:
+        """What became of labels that are not here any more."""
+        return self._labels.gone(ids)
 
     def thresholds(self) -> dict[int, float]:
         """Label id -> the threshold a person chose."""

@@ -106,6 +106,16 @@ def words_of(
     return {} if one is None or one.verdict is None else {voice_of(one): one}
 
 
+def shown_to(
+    who: str, voices: Mapping[str, Correction], counts: Correction | None, *, is_blind: bool = False
+) -> Verdict | None:
+    """What one person sees of a pair: their own word, else what counts (nothing while blind)."""
+    own = voices.get(who)
+    if own is not None:
+        return own.verdict
+    return None if is_blind or counts is None else counts.verdict
+
+
 def folded(rows: Iterable[Correction], *, start: int = 0) -> Words:
     """What is said after some rows of the log, oldest first; `start` as in the module."""
     words = Words()

@@ -147,6 +147,20 @@ class Receipt:
 
 
 @dataclass(frozen=True)
+class GoneLabel:
+    """A label that was here and is not any more.
+
+    Attributes:
+        name: empty where `compact` forgot it.
+        into: the label that it was merged into, or that this one was in turn; None: it was removed.
+    """
+
+    id: int
+    name: str
+    into: Label | None = None
+
+
+@dataclass(frozen=True)
 class Deed:
     """One action of the log as it is told to a person, before or after it is taken back.
 

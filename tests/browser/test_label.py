@@ -30,6 +30,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = replace(api.Settings.from_environ(), home=folder)
     image_project(settings, packs, tmp_path_factory.mktemp("photos"), photos=36).close()
     text_project(settings, packs, tmp_path_factory.mktemp("texts"), texts=12).close()
+    one = api.create_project(
+        "one", labels=["travel"], kind=api.Kind.TEXT, encoder="words", settings=settings
+    )
+    file = tmp_path_factory.mktemp("one") / "two.jsonl"
+    file.write_text('{"text": "A train to the sea"}\n{"text": "Soup and bread"}', "utf-8")
+    one.add(file)
+    one.close()
     return folder
 
 
@@ -263,6 +270,102 @@ def test_clicks_toggle_and_alt_or_shift_click_says_no(open_label):
     assert in_backend(page, sample, "no") == [c]
 
 
+def names_of(page: Any) -> dict[str, int]:
+    return {label.name: label.id for label in page.bench.labels()}
+
+
+def say_elsewhere(page: Any, sample: int, label: str, verdict: str, **options: Any) -> None:
+    """What another tab, a program or another person says."""
+    row = {"sample": sample, "label": names_of(page)[label], "verdict": verdict}
+    page.bench.correct([row], **options)
+
+
+def test_enter_says_no_to_nothing_that_was_decided_elsewhere_meanwhile(open_label):
+    page = open_label("coco")
+    # as while the tab is hidden, or in the seconds before it hears of it
+    page.route("**/pl/api/refresh*", lambda route: route.abort())
+    page.route("**/pl/api/jobs*", lambda route: route.abort())
+    page.expected.append("ERR_FAILED")
+    first = current(page)
+    mine, other = (undecided(page).nth(k).get_attribute("data-label") for k in range(2))
+    say_elsewhere(page, first, mine, "yes")
+    say_elsewhere(page, first, other, "yes", who="ben")
+    page.keyboard.press("Enter")
+    wait_other(page, first)
+    saved(page)
+    assert in_backend(page, first, "yes") == sorted([mine, other])
+    assert len(in_backend(page, first, "no")) == len(page.bench.labels()) - 2
+    told = page.locator(".pl-toast", has_text="decided elsewhere").inner_text()
+    assert mine in told
+    assert other in told
+    page.keyboard.press("u")
+    page.wait_for_selector(f'{SAMPLE}[data-id="{first}"]')
+    assert chips(page, "yes") == sorted([mine, other])
+    assert page.bench.verdicts([first])[first].keys() == {
+        names_of(page)[mine],
+        names_of(page)[other],
+    }
+
+
+def test_what_is_said_elsewhere_comes_by_itself_into_view_and_into_what_was_read_ahead(open_label):
+    page = open_label("coco")
+    first = current(page)
+    page.wait_for_load_state("networkidle")
+    rows = page.locator('[data-testid="queue-item"]:not(.done)')
+    ahead = int(rows.nth(1).get_attribute("data-id"))
+    label = undecided(page).nth(2).get_attribute("data-label")
+    say_elsewhere(page, ahead, label, "unsure")
+    say_elsewhere(page, first, label, "yes")
+    page.wait_for_selector(f'{CHIP}[data-label="{label}"][data-verdict="yes"]')
+    page.locator(f'[data-testid="queue-item"][data-id="{ahead}"]').click()
+    page.wait_for_selector(f'{SAMPLE}[data-id="{ahead}"]')
+    assert chips(page, "unsure") == [label]
+    page.keyboard.press("Backspace")
+    page.wait_for_selector(f'{SAMPLE}[data-id="{first}"]')
+    assert chips(page, "yes") == [label]
+
+
+def test_a_label_that_went_elsewhere_costs_no_work(open_label):
+    page = open_label("coco", commits={})
+    page.expected.append("503")
+    bench, first = page.bench, current(page)
+    gone, merged, into = (f"passing {n}" for n in "abc")
+    for name in (gone, merged, into):
+        page.evaluate(
+            "name => fetch(`/pl/api/label?project=coco`, {method: 'POST', headers: "
+            "{'Content-Type': 'application/json'}, body: JSON.stringify({name})})",
+            name,
+        )
+    page.goto(f"{page.base}&sample={first}")
+    page.wait_for_selector(f'{CHIP}[data-label="{into}"]')
+    kept = page.locator(f'{CHIP}:not([data-label^="passing"])').first.get_attribute("data-label")
+    page.commits.update(status=503, body="{}")
+    for name in (gone, merged, kept):
+        page.locator(f'{CHIP}[data-label="{name}"]').click()
+    page.keyboard.press("Enter")
+    second = wait_other(page, first)
+    page.keyboard.press("Enter")
+    wait_other(page, second)
+    bench.remove_label(gone, who="ben")
+    bench.merge_labels(merged, into, who="ben")
+    page.commits.clear()
+    saved(page)
+    assert in_backend(page, first, "yes") == sorted([kept, into])
+    everything = {label.name for label in bench.labels()}
+    assert set(in_backend(page, first, "no")) == everything - {kept, into}
+    assert set(in_backend(page, second, "no")) == everything
+    page.get_by_text(f"The label {gone} was removed elsewhere").wait_for()
+    page.get_by_text(f"The label {merged} was merged into {into} elsewhere").wait_for()
+    page.wait_for_function(
+        "names => names.every(name => !document.querySelector(`.chip[data-label='${name}']`))",
+        arg=[gone, merged],
+    )
+    for _ in range(2):  # leave the labels of the other tests as they were
+        bench.undo("ben")
+    for name in (gone, merged, into):
+        bench.remove_label(name, who="ben")
+
+
 def test_offline_keeps_everything_and_sends_it_later(open_label):
     page = open_label("coco", commits={})
     page.expected.append("503")
@@ -307,6 +410,54 @@ def test_what_a_closed_tab_kept_is_sent_by_the_next_one(open_label):
     assert in_backend(page, sample, "yes") == [key]
 
 
+EARLIER = """([name, when, op, rows, before]) => localStorage.setItem(
+  `patchlane-outbox:${name}:${when.toString(36)}-000000-${op}`,
+  JSON.stringify({kind: 'commit', op, rows, before, seen_version: 0}))"""
+
+
+def test_what_was_kept_before_it_was_noted_whose_it_is_is_sent_as_it_was_meant(open_label):
+    page = open_label("coco")
+    sample, labels = current(page), names_of(page)
+    one, two = (undecided(page).nth(k).get_attribute("data-label") for k in range(2))
+    # Enter of an earlier page: it noted what was seen, and a YES has come in between
+    rows = [{"sample": sample, "label": labels[name], "verdict": "no"} for name in (one, two)]
+    now = page.evaluate("() => Date.now()")
+    asked = ["coco", now, "earlier-enter", rows, [[labels[name], None] for name in (one, two)]]
+    page.evaluate(EARLIER, asked)
+    say_elsewhere(page, sample, one, "yes")
+    page.reload()
+    page.wait_for_selector(f'{CHIP}[data-label="{two}"][data-verdict="no"]')
+    saved(page)
+    assert in_backend(page, sample, "yes") == [one]
+    assert in_backend(page, sample, "no") == [two]
+    assert kept_here(page) == 0
+
+
+def test_what_is_kept_of_another_project_of_that_name_is_sent_to_none(open_label):
+    page = open_label("coco")
+    sample, label = current(page), names_of(page)["person"]
+    row = [{"sample": sample, "label": label, "verdict": "yes"}]
+    page.evaluate(EARLIER, ["coco", 1_000_000_000_000, "before-it-was-made", row, []])
+    page.reload()
+    page.get_by_test_id("unsent").get_by_role("button", name="Throw away").click()
+    saved(page)
+    assert kept_here(page) == 0
+    # and of one that is not here, which says so once and does not hold the bar
+    key = "patchlane-outbox:/0123456789abcdef/me/lx000000-000000-elsewhere"
+    page.evaluate(
+        "([key, rows]) => localStorage.setItem(key, JSON.stringify({op: 'elsewhere', rows}))",
+        [key, row],
+    )
+    page.reload()
+    page.wait_for_selector(LABEL_READY)
+    toast = page.locator(".pl-toast", has_text="not here (any more)")
+    toast.wait_for()
+    saved(page)
+    toast.get_by_role("button", name="Throw away").click()
+    assert kept_here(page) == 0
+    assert in_backend(page, sample, "yes") == []
+
+
 def test_while_nothing_is_read_the_page_says_so_and_then_goes_on(server, open_page):
     base, _ = server
     page = open_page()
@@ -345,6 +496,48 @@ def test_a_refused_verdict_is_shown_and_not_kept(open_label):
     assert kept_here(page) == 0, "what was refused is not sent again"
 
 
+def test_a_sample_whose_verdicts_were_refused_is_not_done(open_label):
+    page = open_label("coco", commits={})
+    page.expected.append("400")
+    first = current(page)
+    refusal = '{"detail": "the disk is of another opinion"}'
+    page.commits.update(status=400, content_type="application/json", body=refusal)
+    page.keyboard.press("Enter")
+    wait_other(page, first)
+    toast = page.locator(".pl-toast", has_text="Not saved: the disk is of another opinion")
+    toast.wait_for()
+    page.wait_for_selector(f'[data-testid="queue-item"][data-id="{first}"]:not(.done)')
+    page.commits.clear()
+    toast.get_by_role("button", name="Look at it").click()
+    page.wait_for_selector(f'{SAMPLE}[data-id="{first}"]')
+    assert len(undecided(page).all()) == len(page.bench.labels())
+
+
+def test_a_project_that_can_only_be_looked_at_says_so_and_refuses_nothing(home, serve, open_page):
+    # the app of this file serves the same home and is asked nothing meanwhile
+    base = serve(home / "talk", read_only=True)
+    page = open_page()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method != "GET" else 0)
+    page.goto(f"{base}/?project=talk")
+    page.wait_for_selector(LABEL_READY)
+    assert page.get_by_test_id("read-only").is_visible()
+    first = current(page)
+    label = page.locator(f'{CHIP}[data-key="1"]').get_attribute("data-label")
+    for key in ("1", "Shift+Digit2", ".", "h", "n", "c", "u"):
+        page.keyboard.press(key)
+    page.locator(CHIP).nth(2).click()
+    page.locator(f'{CHIP}[data-label="{label}"]').click()
+    page.wait_for_selector(f'{EVIDENCE}[data-label="{label}"]')  # looking works as ever
+    page.keyboard.press("Enter")
+    wait_other(page, first)
+    assert chips(page, "yes") == chips(page, "no") == []
+    assert page.get_by_role("button", name="Next").is_visible()
+    assert page.locator(".pl-toast.error").count() == 0
+    assert [url for url in sent if "/pl/api/" in url] == []
+    assert kept_here(page) == 0
+
+
 def test_a_hostile_label_name_is_text(open_label):
     page = open_label("coco")
     page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
@@ -363,6 +556,86 @@ def test_a_deep_link_opens_the_sample_with_the_map_of_the_label(open_label):
     page.locator('[data-testid="neighbour"] .open').first.click()
     other = wait_other(page, 4)
     page.wait_for_function(f"() => location.search.includes('sample={other}')")
+
+
+def test_a_label_that_is_alone_has_no_place_among_others(open_label):
+    page = open_label("one")
+    chip = page.locator(CHIP)
+    score = page.bench.suggest([current(page)])[0].suggestions[0].score
+    assert chip.get_attribute("data-probability") == ""
+    assert chip.locator(".num").inner_text() == ""
+    assert f"Score {score:.2f}" in chip.get_attribute("title")
+    assert not chip.locator(".bar").is_visible(), "an empty bar would say that it is not there"
+    page.goto(page.base.replace("=one", "=talk"))
+    page.wait_for_selector(LABEL_READY)
+    assert page.locator(CHIP).first.locator(".num").inner_text() == "#1"
+    assert page.locator(CHIP).first.locator(".bar").is_visible()
+
+
+def test_what_came_after_enter_is_spoken(open_label):
+    page = open_label("coco")
+    first = current(page)
+    page.keyboard.press("Enter")
+    second = wait_other(page, first)
+    name, labels = page.bench.sample(second).name, len(page.bench.labels())
+    decided = len(page.bench.verdicts([second])[second])
+    page.wait_for_function(
+        "words => document.querySelector('.pl-middle [aria-live=polite]').textContent === words",
+        arg=f"{name}. Labels decided: {decided} of {labels}.",
+    )
+
+
+def test_the_browser_goes_back_and_forward_from_sample_to_sample(open_label):
+    page = open_label("coco")
+    first = current(page)
+    page.keyboard.press("Enter")
+    second = wait_other(page, first)
+    page.wait_for_function(f"() => location.search.includes('sample={second}')")
+    page.keyboard.press("Enter")
+    third = wait_other(page, second)
+    page.wait_for_function(f"() => location.search.includes('sample={third}')")
+    for expected in (second, first):
+        page.go_back()
+        page.wait_for_selector(f'{SAMPLE}[data-id="{expected}"]')
+    page.go_forward()
+    page.wait_for_selector(f'{SAMPLE}[data-id="{second}"]')
+    page.keyboard.press("PageDown")
+    fourth = wait_other(page, second)
+    page.keyboard.press("Backspace")
+    page.wait_for_selector(f'{SAMPLE}[data-id="{second}"]')
+    page.wait_for_function(f"() => location.search.includes('sample={second}')")
+    page.go_back()
+    page.wait_for_selector(f'{SAMPLE}[data-id="{fourth}"]')
+
+
+def test_from_the_end_of_the_queue_the_way_back_leads_to_the_last_sample(open_label):
+    page = open_label("one")
+    first = current(page)
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    second = wait_other(page, first)
+    page.keyboard.press("Enter")
+    done = page.get_by_text("Every sample of this queue is decided")
+    done.wait_for()
+    page.wait_for_function("() => !location.search.includes('sample=')")
+    page.keyboard.press("Backspace")
+    page.wait_for_selector(f'{SAMPLE}[data-id="{second}"]')
+    page.keyboard.press("Backspace")
+    page.wait_for_selector(f'{SAMPLE}[data-id="{first}"]')
+    for _ in range(3):  # as it was: the other tests of this project begin there
+        page.keyboard.press("u")
+    saved(page)
+    page.wait_for_function("() => document.querySelectorAll('[data-verdict=unknown].chip').length")
+
+
+def test_a_link_to_a_label_that_is_gone_says_so(open_label):
+    page = open_label("coco", query="&sample=4&label=unicorn")
+    page.get_by_text("There is no label unicorn here").wait_for()
+    assert current(page) == 4
+    label = page.bench.labels()[0]
+    page.bench.describe_label(label.id, aliases=["an older name"])
+    page.goto(f"{page.base}&sample=4&label=an older name")
+    page.wait_for_selector(f'{EVIDENCE}[data-label="{label.name}"]')
 
 
 def test_a_new_label_is_made_in_place_and_found_by_typing(open_label):

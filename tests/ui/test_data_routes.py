@@ -122,7 +122,10 @@ def test_an_empty_project_takes_the_kind_of_what_is_sent_to_it(mine: TestClient)
     assert not mine.get("/pl/api/shell", params={"project": "notes"}).json()["project"]["takesAny"]
 
 
-@pytest.mark.parametrize("page", ["audit", "certainty", "evaluation", "learn", "people", "facets"])
+@pytest.mark.parametrize(
+    "page",
+    ["shell", "queue", "audit", "certainty", "evaluation", "learn", "people", "facets"],
+)
 def test_pages_know_that_a_disk_takes_nothing(
     mine: TestClient, page: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +137,7 @@ def test_pages_know_that_a_disk_takes_nothing(
     assert not told()
     monkeypatch.setattr(ProjectStore, "is_read_only", property(lambda _: True))
     assert told()
+    assert mine.get("/pl/api/shell").json()["canMake"], "another project may lie elsewhere"
 
 
 def test_a_table_of_reasons_holds_no_formula() -> None:
@@ -231,6 +235,7 @@ def test_labels_are_edited_and_taken_back(mine: TestClient) -> None:
         {"action": "add", "names": ["x" * 201]},
         {"action": "describe", "label": 1, "colour": "red; background: url(//evil)"},
         {"action": "describe", "label": 1, "key": "ab"},
+        {"action": "describe", "label": 1, "key": "C"},
         {"action": "rename", "label": 999, "name": "x"},
         {"action": "merge", "label": 1, "into": 1},
         {"action": "explode", "label": 1},

@@ -243,6 +243,187 @@ def test_a_commit_is_durable_and_the_same_action_once(client, context, settings)
     with_another.close()
 
 
+def enter(client: TestClient, *rows: tuple[int, int, str, str | None], op: str = "enter-01"):
+    """What Enter sends: verdicts that follow from what the page showed."""
+    names = ("sample", "label", "verdict", "seen")
+    body = {"op": op, "rows": [dict(zip(names, row, strict=True)) for row in rows]}
+    return client.post("/pl/api/commit", json=body).json()
+
+
+@pytest.mark.parametrize("who", ["me", "ben"])
+def test_enter_leaves_what_was_decided_elsewhere_and_says_so(client, context, who):
+    food, hotel, transport = (ids(context)[name] for name in ("food", "hotel", "transport"))
+    shown = client.get("/pl/api/item?sample=3").json()
+    assert shown["verdicts"] == {}
+    # meanwhile, in another tab, by a program or by another person
+    context.open().correct([{"sample": 3, "label": food, "verdict": "yes"}], who=who)
+    rows = ((3, food, "no", None), (3, hotel, "no", None), (3, transport, "yes", None))
+    first, again = (enter(client, *rows) for _ in range(2))
+    assert first == {**again, "version": first["version"]}, "a repeated request is the same action"
+    assert first["kept"] == {"3": {str(food): "yes"}}
+    assert first["stored"] == 2
+    said = client.get("/pl/api/item?sample=3").json()["verdicts"]
+    assert said == {str(food): "yes", str(hotel): "no", str(transport): "yes"}
+    undone = client.post("/pl/api/undo", json={}).json()
+    assert undone["verdicts"] == {"3": {str(food): "yes"}}, "one step, and nobody else's"
+    # what a person chose holds whatever was said before
+    assert commit(client, (3, food, "no"), op="operation-9").json()["kept"] == {}
+    own = context.open().people.seen_by("me", [3])[3][food]
+    assert own == api.Verdict.NO
+
+
+def test_enter_on_what_is_shown_holds_and_makes_it_ones_own_word(client, context):
+    food, hotel = ids(context)["food"], ids(context)["hotel"]
+    context.open().correct([{"sample": 3, "label": food, "verdict": "yes"}], who="ben")
+    assert client.get("/pl/api/item?sample=3").json()["borrowed"] == [food]
+    told = enter(client, (3, food, "yes", "yes"), (3, hotel, "no", None))
+    assert (told["stored"], told["kept"]) == (2, {})
+    assert client.get("/pl/api/item?sample=3").json()["borrowed"] == []
+
+
+def test_a_label_that_is_gone_costs_nothing_of_the_rest(client, context):
+    labels, bench = ids(context), context.open()
+    food, hotel, transport = (labels[name] for name in ("food", "hotel", "transport"))
+    hostile = labels[LABELS[-1]]
+    bench.remove_label(transport, who="ben")
+    bench.merge_labels(food, hotel, who="ben")
+    rows = ((3, transport, "yes"), (3, food, "yes"), (3, hostile, "no"))
+    first, again = (commit(client, *rows).json() for _ in range(2))
+    assert first == {**again, "version": first["version"]}
+    assert first["gone"] == [
+        {"label": transport, "name": "transport", "into": None},
+        {"label": food, "name": "food", "into": {"label": hotel, "name": "hotel"}},
+    ]
+    assert first["stored"] == 2
+    said = client.get("/pl/api/item?sample=3").json()["verdicts"]
+    assert said == {str(hotel): "yes", str(hostile): "no"}
+    assert client.post("/pl/api/undo", json={}).json()["verdicts"] == {"3": {}}, "one step"
+
+
+def test_what_goes_to_the_label_of_a_merge_decides_nothing_that_is_said_there(client, context):
+    labels, bench = ids(context), context.open()
+    food, hotel, transport = (labels[name] for name in ("food", "hotel", "transport"))
+    bench.merge_labels(transport, food, who="ben")
+    bench.merge_labels(food, hotel, who="ben")  # and so on to the end
+    commit(client, (3, hotel, "no"), op="operation-0")
+    told = commit(client, (3, transport, "yes"), op="operation-1").json()
+    assert told["gone"][0]["into"]["name"] == "hotel"
+    assert told["kept"] == {"3": {str(hotel): "no"}}
+    both = commit(client, (4, hotel, "no"), (4, food, "yes"), op="operation-2").json()
+    assert (both["stored"], both["kept"]) == (1, {}), "the label itself was decided, too"
+    marked = {"sample": 5, "label": food, "part": {"span": [0, 3]}, "here": True}
+    body = {"op": "operation-3", "rows": [marked, {"sample": 5, "label": food, "verdict": None}]}
+    assert client.post("/pl/api/commit", json=body).json()["stored"] == 1
+    item = client.get("/pl/api/item?sample=5").json()
+    assert item["verdicts"] == {str(hotel): "yes"}
+    assert item["marks"][str(hotel)][0]["points"] == [0, 3]
+    # what followed from leaving the label alone follows from nothing now
+    told = enter(client, (6, food, "no", None), op="enter-09")
+    assert (told["op"], told["stored"], told["kept"]) == ("enter-09", 0, {})
+    assert client.get("/pl/api/item?sample=6").json()["verdicts"] == {}
+
+
+def test_an_action_that_was_stored_is_answered_after_its_label_or_sample_went(client, context):
+    food, bench = ids(context)["food"], context.open()
+    first = commit(client, (3, food, "yes")).json()
+    bench.remove_label(food, who="ben")
+    again = commit(client, (3, food, "yes")).json()
+    assert again["offset"] == first["offset"]
+    assert [label["name"] for label in again["gone"]] == ["food"]
+    bench.undo("ben")
+    bench.remove_samples([3], who="ben")
+    assert commit(client, (3, food, "yes")).json()["offset"] == first["offset"]
+    assert enter(client, (3, food, "yes", "yes"), op="operation-1")["offset"] == first["offset"]
+    assert commit(client, (3, food, "yes"), op="operation-2").status_code == 404
+
+
+def test_a_label_that_another_process_removed_just_now_costs_nothing_of_the_rest(client, context):
+    labels = ids(context)
+    beside = api.open_project("trip", settings=context.settings)
+    beside.remove_label(labels["food"], who="ben")
+    beside.close()
+    told = commit(client, (3, labels["food"], "yes"), (3, labels["hotel"], "yes")).json()
+    assert (told["stored"], [label["name"] for label in told["gone"]]) == (1, ["food"])
+
+
+def fill(client: TestClient, sample: int, *runs: list[int], op: str = "enter-01", rows=()):
+    body = {"op": op, "rows": list(rows), "fills": [{"sample": sample, "labels": list(runs)}]}
+    return client.post("/pl/api/commit", json=body)
+
+
+def test_enter_decides_more_labels_than_an_action_has_rows(client, context):
+    bench, food = context.open(), ids(context)["food"]
+    names = [f"species {n}" for n in range(items.MOST_ROWS + 1)]
+    bench.add_labels(names)
+    new = [label.id for label in bench.labels() if label.name.startswith("species")]
+    for label, verdict in ((new[7], "yes"), (new[9], "unsure")):  # not seen by the page
+        bench.correct([{"sample": 3, "label": label, "verdict": verdict}], who="ben")
+    yes = {"sample": 3, "label": food, "verdict": "yes", "seen": None}
+    answer = fill(client, 3, [new[0], new[-1]], rows=[yes])
+    assert answer.status_code == 200
+    assert answer.json()["stored"] == len(new) - 2 + 1
+    assert answer.json()["kept"] == {"3": {str(new[7]): "yes", str(new[9]): "unsure"}}
+    said = bench.verdicts([3], who="me")[3]
+    assert [said[label].value for label in new[6:11]] == ["no", "yes", "no", "unsure", "no"]
+    assert set(said) == {food, *new}, "labels outside of the runs are left alone"
+    assert client.post("/pl/api/undo", json={}).json()["deed"]["verdicts"] == len(new) - 1
+    assert set(bench.verdicts([3], who="me")[3]) == {new[7], new[9]}
+
+
+def test_runs_of_labels_hold_the_living_ones_and_each_once(client, context):
+    bench = context.open()
+    labels = [label.id for label in bench.labels()]
+    bench.remove_label(labels[1], who="ben")
+    told = fill(client, 3, [labels[2], labels[3]], [labels[0], labels[2]], [900, 10**9]).json()
+    assert (told["stored"], told["gone"]) == (3, [])
+    assert set(bench.verdicts([3])[3]) == {labels[0], labels[2], labels[3]}
+    assert fill(client, 4, [900, 901], op="enter-02").json()["stored"] == 0
+    assert fill(client, 4, [4], op="enter-03").status_code == 422
+    assert fill(client, 4, op="enter-04").status_code == 422
+
+
+def test_a_page_of_one_person_stores_nothing_for_another(client, context):
+    row = {"sample": 3, "label": ids(context)["food"], "verdict": "yes"}
+    body = {"op": "operation-1", "rows": [row], "who": "ann"}
+    refused = client.post("/pl/api/commit", json=body)
+    assert refused.status_code == 409, "it is tried again: nothing is lost"
+    assert "this page is of ann, and me is signed in" in refused.json()["detail"]
+    assert context.open().store.log.offset == 0
+    assert client.post("/pl/api/commit", json={**body, "who": "me"}).json()["stored"] == 1
+    assert client.post("/pl/api/undo", json={"who": "ann"}).status_code == 409
+    assert client.post("/pl/api/undo", json={"who": "me"}).json()["samples"] == [3]
+
+
+def test_a_part_does_not_depend_on_what_was_seen(client):
+    row = {"sample": 3, "label": 1, "part": {"span": [4, 8]}, "here": True, "seen": None}
+    answer = client.post("/pl/api/commit", json={"op": "operation-1", "rows": [row]})
+    assert answer.status_code == 422
+
+
+def test_refresh_tells_what_was_said_since_by_whomever(client, context):
+    food = ids(context)["food"]
+    item = client.get("/pl/api/item?sample=3").json()
+    known = item["offset"]
+    asked = f"/pl/api/refresh?since=99&ids=3&also=4,999&known={known}&hold=0"
+    assert client.get(asked).json()["said"] == {}
+    rows = [
+        {"sample": 3, "label": food, "verdict": "yes"},
+        {"sample": 3, "label": food, "part": {"span": [4, 8]}, "here": True},
+        {"sample": 4, "label": food, "verdict": "unsure"},
+    ]
+    context.open().correct(rows, who="ben")
+    told = client.get(asked).json()
+    assert told["offset"] == known + 3
+    assert set(told["said"]) == {"3", "4"}, "a sample that is not there is not told of"
+    for sample in ("3", "4"):
+        fresh = client.get(f"/pl/api/item?sample={sample}").json()
+        assert fresh["offset"] == told["offset"]
+        parts = ("verdicts", "others", "borrowed", "marks")
+        assert told["said"][sample] == {part: fresh[part] for part in parts}
+    assert told["said"]["3"]["verdicts"] == {str(food): "yes"}
+    assert told["said"]["3"]["others"] == {str(food): [["ben", "yes", False]]}
+
+
 @pytest.mark.parametrize(
     ("change", "status"),
     [
@@ -291,7 +472,7 @@ def test_undo_names_an_action_and_may_be_repeated(client, context):
 def test_refresh_answers_within_a_second_and_brings_the_new_suggestions(client, context):
     start = time.monotonic()
     quiet = client.get("/pl/api/refresh?since=0&ids=1,2").json()
-    assert quiet == {"version": 0, "offset": 0, "items": {}, "lanes": []}
+    assert quiet == {"version": 0, "offset": 0, "items": {}, "lanes": [], "said": {}}
     assert time.monotonic() - start < 15  # held for one second; the rest is a busy machine
     labels = ids(context)
     commit(client, (1, labels["transport"], "yes"), (3, labels["transport"], "no"))

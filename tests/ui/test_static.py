@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from backend.store.label_keys import PAGE_KEYS
 from ui.components.esm import STATIC, TEXTS
 
 MODULES = sorted(STATIC.glob("*.js"))
@@ -38,6 +39,17 @@ def test_every_word_that_a_module_asks_for_exists(file) -> None:
     assert asked - WORDS.keys() == set()
 
 
+def test_no_label_can_have_a_key_that_a_page_uses() -> None:
+    """One list for the pages and the server, and it holds what the pages listen for."""
+    listed = re.search(r"PAGE_KEYS = '([^']+)'", (STATIC / "page_keys.js").read_text("utf-8"))
+    assert listed is not None
+    assert listed[1] == PAGE_KEYS
+    label, bar = ((STATIC / name).read_text("utf-8") for name in ("label_keys.js", "shell.js"))
+    used = re.findall(r"^    (?:'(.)'|(\w)): ", label, re.MULTILINE)
+    used = {one or other for one, other in used} | set(re.findall(r"event\.key === '(.)'", bar))
+    assert {"h", "0", "?", "u", "+"} <= {key.lower() for key in used} <= set(PAGE_KEYS)
+
+
 def test_words_with_a_changing_end_exist() -> None:
     """Keys put together in the code: every value they can have."""
     ends = {
@@ -52,6 +64,7 @@ def test_words_with_a_changing_end_exist() -> None:
         "learn.kind": ("fold", "lane", "import", "drop", "revert", "start"),
         "learn.compare": ("one", "other", "gained", "lost"),
         "saved": ("saved", "saving", "offline"),
+        "unsent": ("later", "discard", "mine"),
         "jobs.state": ("queued", "running", "done", "failed", "cancelled", "interrupted"),
         "intake": ("sending", "looking", "creating", "taking"),
         "kind": ("image", "text"),

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
+import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -44,15 +45,22 @@ NEIGHBOURS = 8
 MOST_IDS = 32
 """Samples one refresh may ask for: the one in view and those read ahead."""
 MOST_ROWS = 5000
-"""Rows of one commit: one sample with all labels of a large vocabulary."""
+"""Rows of one commit: what a person chose on one sample; what they left alone comes as runs."""
+MOST_RUNS = 50_000
+"""Runs of label ids in one fill: a hundred thousand labels, every second one decided already."""
 WINDOW = 200
 """Samples looked through at a time for the next undecided one, in order."""
 
 Ident = Annotated[int, Field(ge=1, le=2**53)]
+Said = Literal["yes", "no", "unsure"] | None
+Ids = Annotated[str, Query(max_length=24 * MOST_IDS, pattern=r"^(\d+(,\d+)*)?$")]
 
 
 class Row(BaseModel):
     """One verdict on (sample, label), where None takes it back; or on one place in the sample.
+
+    With `seen`, what the person saw of the pair, a verdict follows from what they left alone: it
+    holds only where they would still see that.
 
     A `part` is {"box": [x, y, w, h]}, {"polygon": [[x, y], ...]} or {"span": [start, end]}, and
     `here` says whether the label is in it; None takes the mark away. Other marks stay.
@@ -62,7 +70,8 @@ class Row(BaseModel):
 
     sample: Ident
     label: Ident
-    verdict: Literal["yes", "no", "unsure"] | None = None
+    verdict: Said = None
+    seen: Said = None
     part: dict[Literal["box", "polygon", "span"], list[float] | list[list[float]]] | None = None
     here: bool | None = None
 
@@ -72,17 +81,45 @@ class Row(BaseModel):
         given = self.model_fields_set
         if ("verdict" in given) == ("part" in given) or ("part" in given) != ("here" in given):
             raise ValueError("a row has a verdict, or a part and whether it is here")
+        if "seen" in given and "part" in given:
+            raise ValueError("what was seen of a pair belongs to a verdict, not to a part")
         return self
 
 
+class Fill(BaseModel):
+    """NO to labels of a sample that the person saw undecided, where nobody has decided since.
+
+    `labels` are runs of ids, [first, last]; in a large vocabulary they are few, the ids many.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    sample: Ident
+    labels: list[Annotated[list[Ident], Field(min_length=2, max_length=2)]] = Field(
+        min_length=1, max_length=MOST_RUNS
+    )
+
+
 class Commit(BaseModel):
-    """One action of a person: all rows or none; the same `op` again is the same action."""
+    """One action of a person: all of it or nothing; the same `op` again is the same action.
+
+    A page that says whose action it is, `who`, has it stored for nobody else.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     op: str = Field(pattern=r"^[A-Za-z0-9_.-]{8,64}$")
-    rows: list[Row] = Field(min_length=1, max_length=MOST_ROWS)
+    rows: list[Row] = Field(default=[], max_length=MOST_ROWS)
+    fills: list[Fill] = Field(default=[], max_length=1)
     seen_version: int | None = Field(default=None, ge=0)
+    who: str | None = Field(default=None, max_length=200)
+
+    @model_validator(mode="after")
+    def says_something(self) -> Commit:
+        """Refuse an action that is none."""
+        if not self.rows and not self.fills:
+            raise ValueError("an action has rows or fills")
+        return self
 
 
 class Undo(BaseModel):
@@ -97,6 +134,7 @@ class Undo(BaseModel):
 
     op: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
     request: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{8,64}$")
+    who: str | None = Field(default=None, max_length=200)
     spares_imports: bool = False
 
 
@@ -130,7 +168,9 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
     ) -> Response:
         """What to look at next, with the labels and the state of the project."""
         who = context.user(request)
-        return fresh(_queue(context.of(request), picker, who=who, k=k, after=after))
+        told = _queue(context.of(request), picker, who=who, k=k, after=after)
+        is_alone, read_only = context.accounts is None, context.only_reads(context.of(request))
+        return fresh({**told, "user": who, "is_alone": is_alone, "read_only": read_only})
 
     @routes.get("/forecast")
     def forecast(request: Request) -> Response:
@@ -141,13 +181,23 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
     def refresh(
         request: Request,
         since: Annotated[int, Query(ge=0)],
-        ids: Annotated[str, Query(max_length=24 * MOST_IDS, pattern=r"^(\d+(,\d+)*)?$")] = "",
+        ids: Ids = "",
+        also: Ids = "",
+        known: Annotated[int | None, Query(ge=0)] = None,
         hold: Annotated[float, Query(ge=0, le=1)] = 1.0,
     ) -> Response:
-        """Wait up to `hold` seconds for a version after `since`; new suggestions of `ids`."""
-        bench = context.of(request)
-        wanted = [int(text) for text in ids.split(",") if text][:MOST_IDS]
+        """Wait up to `hold` seconds for a version after `since`; new suggestions of `ids`.
+
+        A page that knows the log up to `known` gets what is said of `ids` and `also` by now where
+        the log is longer, whoever wrote it: `said` holds it by sample id.
+        """
+        bench, who = context.of(request), context.user(request)
+        wanted, others = _numbers(ids), _numbers(also)
         version = bench.refresh(since, timeout=hold)
+        offset, said = bench.offset, {}
+        if known is not None and offset > known:
+            alive = bench.board.row_of
+            said = _all_said(bench, [one for one in (*wanted, *others) if one in alive], who)
         items = {}
         if version > since and wanted:
             items = {
@@ -155,7 +205,8 @@ def _add_looks(routes: APIRouter, context: Context) -> None:
                 for found in bench.suggest(wanted)
             }
         lanes = _with_lanes(bench)
-        return fresh({"version": version, "offset": bench.offset, "items": items, "lanes": lanes})
+        told = {"version": version, "offset": offset, "items": items, "lanes": lanes}
+        return fresh({**told, "said": said})
 
 
 def _add_sample(routes: APIRouter, context: Context) -> None:
@@ -216,22 +267,37 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
 
     @routes.post("/commit")
     def commit(request: Request, body: Commit) -> Response:
-        """Store verdicts of one action."""
+        """Store verdicts of one action.
+
+        `stored` counts its pairs in the log. What the person left alone and somebody decided
+        otherwise meanwhile stays, and `kept` says it: sample id -> label id -> verdict. Labels that
+        are gone cost the others nothing: `gone` says which, and into what they were merged.
+        """
         context.writable()
-        bench = context.of(request)
-        receipt = bench.correct(
-            [row.model_dump(exclude_unset=True) for row in body.rows],
-            who=context.user(request),
+        bench, who = context.of(request), _only(body.who, context.user(request))
+        done = bench.correct_living(
+            _rows_of(bench, body),
+            who=who,
             op=body.op,
             seen_version=body.seen_version,
         )
-        return fresh({"op": receipt.op, "offset": receipt.offset, "version": bench.version})
+        receipt = done.receipt
+        return fresh(
+            {
+                "op": body.op,
+                "offset": bench.offset if receipt is None else receipt.offset,
+                "version": bench.version,
+                "stored": 0 if receipt is None else len(receipt.pairs),
+                "kept": _kept(bench, done.rows, who),
+                "gone": [present.gone_handle(label) for label in done.gone],
+            }
+        )
 
     @routes.post("/undo")
     def undo(request: Request, body: Undo) -> Response:
         """Take one action back; says what it was, and what holds for its samples now."""
         context.writable()
-        bench, who = context.of(request), context.user(request)
+        bench, who = context.of(request), _only(body.who, context.user(request))
         nothing = {"op": None, "samples": [], "labels": [], "verdicts": {}, "marks": {}}
         if body.op is None and body.spares_imports and not _is_done(bench, body.request):
             newest = bench.store.newest_deed(who)
@@ -273,6 +339,69 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
         return fresh({"label": made.id, "labels": _labels(bench)})
 
 
+def _only(meant: str | None, who: str) -> str:
+    """The person who asks, if the page that they ask from is theirs.
+
+    Raises:
+        BusyError: somebody else has signed in since; the page keeps what it has to send.
+    """
+    if meant is not None and meant != who:
+        raise api.BusyError(
+            f"this page is of {meant}, and {who} is signed in here now; it keeps what is not sent "
+            f"until {meant} signs in again"
+        )
+    return who
+
+
+def _numbers(ids: str) -> list[int]:
+    return [int(text) for text in ids.split(",") if text][:MOST_IDS]
+
+
+def _rows_of(bench: api.Workbench, body: Commit) -> list[dict[str, Any]]:
+    """An action as `correct` takes it, its runs of labels written out; gone labels are none."""
+    rows = [row.model_dump(exclude_unset=True) for row in body.rows]
+    ids = np.array([label.id for label in bench.labels()], np.int64)
+    for fill in body.fills:
+        first, last = np.array(fill.labels, np.int64).T
+        order = np.argsort(first)
+        at = np.searchsorted(first[order], ids, side="right") - 1
+        is_in = (at >= 0) & (ids <= np.maximum.accumulate(last[order])[at])
+        rows += [
+            {"sample": fill.sample, "label": label, "verdict": "no", "seen": None}
+            for label in ids[is_in].tolist()
+        ]
+    return rows
+
+
+def _kept(
+    bench: api.Workbench, rows: Iterable[Mapping[str, Any]], who: str
+) -> dict[int, dict[int, Said]]:
+    """What stands now in place of rows that depended on what was seen, as `who` sees it."""
+    asked = [row for row in rows if "seen" in row and row["sample"] in bench.board.row_of]
+    now = bench.verdicts({row["sample"] for row in asked}, who=who) if asked else {}
+    kept: dict[int, dict[int, Said]] = {}
+    for row in asked:
+        said = now[row["sample"]].get(row["label"])
+        stands = None if said is None else said.value
+        if stands != row["verdict"]:
+            kept.setdefault(row["sample"], {})[row["label"]] = stands
+    return kept
+
+
+def _all_said(bench: api.Workbench, samples: list[int], who: str) -> dict[int, dict[str, object]]:
+    """All that is said of samples, as `who` sees it."""
+    verdicts, marks = bench.verdicts(samples, who=who), bench.marks(samples, who=who)
+    return {
+        sample: {
+            "verdicts": present.verdicts_handle(verdicts.get(sample, {})),
+            "others": present.others_handle(bench.people.others(sample, who)),
+            "borrowed": bench.people.borrowed(sample, who),
+            "marks": present.marks_handle(marks.get(sample, {})),
+        }
+        for sample in samples
+    }
+
+
 def _is_done(bench: api.Workbench, request: str | None) -> bool:
     """Whether an undo of this id is stored already, so that its answer was lost."""
     return request is not None and bench.store.deed(request) is not None
@@ -305,6 +434,8 @@ def _queue(bench: api.Workbench, picker: str, *, who: str, k: int, after: int) -
         ]
     return {
         "project": bench.name,
+        "uid": bench.store.uid,
+        "begun": bench.store.begun,
         "kind": bench.kind,
         "version": bench.version,
         "samples": num_samples,
@@ -351,6 +482,7 @@ def _item(bench: api.Workbench, sample: api.Sample, who: str) -> present.ItemHan
     suggestions = present.suggestions_handle(bench.suggest([sample.id])[0])
     hits = [hit for hit in bench.neighbours(sample.id, NEIGHBOURS) if hit.sample != sample.id]
     near = {other.id: other for other in bench.samples([hit.sample for hit in hits])}
+    offset = bench.offset  # before what is said is read: it is at least of that moment
     verdicts = bench.verdicts([sample.id, *near], who=who)
     media, full = present.shown_urls(sample, bench.name, is_still=_is_still(bench, sample))
     return present.ItemHandle(
@@ -380,6 +512,7 @@ def _item(bench: api.Workbench, sample: api.Sample, who: str) -> present.ItemHan
             for hit in hits
             if hit.sample in near
         ),
+        offset=offset,
         is_pending=not suggestions.labels and bool(bench.labels()),
         in_drawer=bool(bench.board.in_drawer[bench.board.row_of[sample.id]]),
     )

@@ -182,6 +182,7 @@ def _shell(context: Context, request: Request) -> dict[str, object]:
         "app": api.__version__,
         "user": user if context.accounts is not None else None,
         "readOnly": context.is_read_only,
+        "canMake": not context.is_read_only,
         "canNamePaths": context.is_local,
         "limits": {"upload": limits.upload_bytes, "label": limits.label_characters},
         "projects": [_row(info) for info in context.projects()],
@@ -194,11 +195,13 @@ def _shell(context: Context, request: Request) -> dict[str, object]:
     steps = bench.versions()
     return {
         **told,
+        "readOnly": context.only_reads(bench),
         "project": {
             **_row(bench.info()),
             "encoded": bench.num_encoded,
             "encoder": bench.encoder_id,
             "takesAny": bench.takes_any_kind,
+            "begun": bench.store.begun,
         },
         "learned": {"when": steps[-1].when, "offset": steps[-1].offset} if steps else None,
     }
@@ -213,6 +216,7 @@ def _row(info: api.ProjectInfo) -> dict[str, object]:
         "verdicts": info.verdicts,
         "version": info.version,
         "modified": info.modified,
+        "uid": info.uid,
     }
 
 

@@ -16,6 +16,7 @@ export class BoxTool {
   open() {
     const { page } = this;
     if (!page.current || page.kind === 'text') { if (page.current) toast(t('label.box.text')); return; }
+    if (page.isReadOnly) { toast(t('label.closed')); return; }
     if (page.active === null) { toast(t('label.mark.which')); return; }
     page.points.close();
     this.isOpen = true;

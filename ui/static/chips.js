@@ -29,7 +29,8 @@ export class Chips {
     this.groups.muted.node.querySelector('h3').replaceChildren(this.fold);
     this.none = el('p', { class: 'pl-dim none', hidden: true });
     this.blind = el('p', { class: 'pl-dim pl-small blind', hidden: true, 'data-testid': 'blind' }, t('label.blind'));
-    this.node = el('div', { class: 'pl-chips', tabindex: '-1' }, this.blind,
+    this.closed = el('p', { class: 'pl-dim pl-small blind', hidden: true, 'data-testid': 'read-only' }, t('label.closed'));
+    this.node = el('div', { class: 'pl-chips', tabindex: '-1' }, this.closed, this.blind,
       ...GROUPS.map(name => this.groups[name].node), this.none);
     this.#events();
   }
@@ -120,6 +121,9 @@ export class Chips {
     for (const [id, parts] of this.chips) this.#bar(id, parts);
   }
 
+  /** What other people said changed; `setVerdicts` draws it. */
+  setOthers(others) { this.others = others; }
+
   /** The labels that the queue asks about on this sample; an answer on them teaches most. */
   setAsked(ids) {
     this.asked = new Set(ids);
@@ -146,10 +150,11 @@ export class Chips {
 
   #bar(id, parts) {
     const bar = this.bars.get(id);
-    parts.fill.style.transform = `scaleX(${bar ? bar.share : 0})`;
+    parts.fill.style.transform = `scaleX(${bar?.share ?? 0})`;
     parts.num.textContent = bar?.text ?? '';
     parts.chip.dataset.probability = bar?.probability ?? '';
     parts.chip.classList.toggle('ranked', Boolean(bar) && bar.probability === null);
+    parts.chip.classList.toggle('bare', bar?.share === null);
     const limit = this.labels.get(id).threshold, told = this.#limit(parts, bar, limit);
     parts.chip.title = [this.labels.get(id).definition, bar?.title, told, alsoSaid(bar?.also)].filter(Boolean).join('\n');
     parts.rivals.replaceChildren(...(bar?.also ?? []).filter(({ value }) => value >= 0 && value <= 1).map(({ value }) => {
@@ -303,6 +308,9 @@ export class Chips {
   /** Whether people label without seeing what others said. */
   setBlind(isBlind) { this.blind.hidden = !isBlind; }
 
+  /** Whether the project can only be looked at. */
+  setReadOnly(isReadOnly) { this.closed.hidden = !isReadOnly; }
+
   #list() { return [...this.node.querySelectorAll('.chip')]; }
 
   #rove(chip) {
@@ -352,13 +360,18 @@ export class Chips {
 /** What imported models say of a label, in words; '' without any. */
 export const alsoSaid = also => also?.length ? t('label.also', { scores: also.map(({ source, value }) => `${source} ${value.toFixed(2)}`).join(', ') }) : '';
 
-/** What the bar and the number of each suggestion show: id -> {share, text, title, probability, also}. */
+/**
+ * What the bar and the number of each suggestion show: id -> {share, text, title, probability, also}.
+ * Without a probability it is the place among the labels of the sample; a label that is alone, or no
+ * better and no worse than the others, has none, and `share` is null.
+ */
 export function barsOf(suggestions) {
   const { labels, scores, probabilities, brought } = suggestions, bars = new Map();
-  const high = Math.max(...scores), low = Math.min(...scores), span = (high - low) || 1;
+  const high = scores.reduce((a, b) => Math.max(a, b), -Infinity), low = scores.reduce((a, b) => Math.min(a, b), Infinity), span = high - low;
+  const unranked = k => ({ share: null, text: '', title: t('label.bar.score', { score: scores[k].toFixed(2) }), probability: null });
   labels.forEach((id, k) => {
     const p = probabilities[k], also = Object.entries(brought ?? {}).filter(([, said]) => said[k] !== null).map(([source, said]) => ({ source, value: said[k] }));
-    bars.set(id, p === null
+    bars.set(id, p === null && !(span > 0) ? { ...unranked(k), also } : p === null
       ? { share: (scores[k] - low) / span, text: `#${k + 1}`, title: t('label.bar.rank', { rank: k + 1, of: labels.length, score: scores[k].toFixed(2) }), probability: null, also }
       : { share: p, text: percent(p), title: t('label.bar.probability', { percent: percent(p) }), probability: p, also });
   });

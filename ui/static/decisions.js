@@ -1,26 +1,30 @@
 // What a person decides: shown at once, posted in the background (outbox.js), taken back through
 // the server. Knows the verdicts of every sample at hand, sent or not.
 
-import { api, newOp, t, toast, toastError } from './base.js';
+import { api, newOp, toastError } from './base.js';
 import { asPart, withMark } from './geometry.js';
-import { Outbox } from './outbox.js';
+import { asRanges, idsOf } from './id_ranges.js';
+import { Outbox, apply, sampleOf } from './outbox.js';
 
 export class Decisions {
   /**
-   * `onSaved(entry)`: stored; `onRefused()`: the server said no, its state wins;
+   * `onSaved(entry, answer)`: stored; `onRefused(entry, error)`: the server said no, its state wins;
    * `onRestored(sample)`: an unsent action was taken back; `onUndone(answer, isBack)`: a stored one was, or came back.
    */
-  constructor({ node, project, samples, onSaved, onRefused, onRestored, onUndone }) {
+  constructor({ node, owner, samples, onSaved, onRefused, onRestored, onUndone }) {
     Object.assign(this, { samples, onRestored, onUndone });
+    samples.onTop = item => {
+      this.outbox.overlay(item.sample, item.verdicts);
+      this.#place(item.marks, this.#unsentMarks(item.sample));
+    };
     this.ops = [];                                   // this page's actions, newest last
     this.outbox = new Outbox({
-      node, project,
+      node, owner,
       send: (entry, signal) => this.#send(entry, signal),
       onSaved: (entry, answer) => this.#saved(entry, answer, onSaved),
       onRefused: (entry, error) => {
-        toast(t('label.refused', { why: error.message }), { kind: 'error', seconds: 15 });
         this.ops = this.ops.filter(op => op !== entry.op);
-        onRefused();
+        onRefused(entry, error);
       },
       onTrouble: error => { if (error.status) toastError(error); },
     });
@@ -29,16 +33,18 @@ export class Decisions {
   /** The verdicts of a sample as the person sees them: label id -> verdict. */
   of(item) {
     const all = new Map(item.verdicts);
-    this.#apply(all, this.outbox.unsent(item.sample));
+    this.outbox.overlay(item.sample, all);
     return all;
   }
 
   /** The marks of a sample as the person sees them: label id -> [{kind, points, verdict}]. */
   marksOf(item) {
     const all = new Map(item.marks);
-    this.#place(all, this.outbox.entries.flatMap(entry => (entry.rows ?? []).filter(row => row.sample === item.sample && row.region)));
+    this.#place(all, this.#unsentMarks(item.sample));
     return all;
   }
+
+  #unsentMarks(sample) { return this.outbox.entries.flatMap(entry => (entry.rows ?? []).filter(row => row.sample === sample && row.region)); }
 
   /** Mark one place of a label: here, not here, or (null) no longer. */
   mark(item, label, region, here) { this.markAll(item, label, [{ region, here }]); }
@@ -51,8 +57,8 @@ export class Decisions {
     const op = newOp(), said = item.verdicts.get(label) ?? null;
     const verdict = said !== 'unsure' && changes.some(({ here }) => here === true) ? 'yes' : said;
     const rows = changes.map(({ region, here }) => ({ sample: item.sample, label, verdict, region, here }));
-    const entry = { kind: 'commit', op, rows, before: [[label, said]], marksBefore: item.marks.get(label) ?? [], seen_version: item.suggestions.version };
-    this.#apply(item.verdicts, [[label, verdict]]);
+    const entry = { kind: 'commit', op, sample: item.sample, rows, before: new Map(item.verdicts), marksBefore: item.marks.get(label) ?? [], seen_version: item.suggestions.version };
+    apply({ rows }, item.verdicts);
     this.#place(item.marks, rows);
     this.ops.push(op);
     this.outbox.add(entry);
@@ -67,22 +73,34 @@ export class Decisions {
     }
   }
 
-  /** One action on one sample: `pairs` of [label id, verdict or null]. */
-  commit(item, pairs) {
-    const op = newOp(), before = pairs.map(([label]) => [label, item.verdicts.get(label) ?? null]);
-    const rows = pairs.map(([label, verdict]) => ({ sample: item.sample, label, verdict }));
-    this.#apply(item.verdicts, pairs);
+  /** One action on one sample: `pairs` of [label id, verdict or null], which the person chose. */
+  commit(item, pairs) { this.#act(item, { rows: pairs.map(([label, verdict]) => ({ sample: item.sample, label, verdict })) }); }
+
+  /**
+   * The same of what follows from leaving labels as they are seen, e.g. NO to all that is undecided:
+   * it holds only where nobody said something else meanwhile, on whatever page.
+   */
+  accept(item, pairs) {
+    const isLeft = ([label, verdict]) => verdict === 'no' && !item.verdicts.has(label), sample = item.sample;
+    const rows = pairs.filter(pair => !isLeft(pair)).map(([label, verdict]) => ({ sample, label, verdict, seen: item.verdicts.get(label) ?? null }));
+    this.#act(item, { rows, fills: asRanges(pairs.filter(isLeft).map(([label]) => label)) });
+  }
+
+  #act(item, { rows, fills = [] }) {
+    const op = newOp(), before = new Map(item.verdicts);
+    apply({ rows, fills }, item.verdicts);
     this.ops.push(op);
-    this.outbox.add({ kind: 'commit', op, rows, before, seen_version: item.suggestions.version });
+    this.outbox.add({ kind: 'commit', op, sample: item.sample, rows, fills, before, seen_version: item.suggestions.version });
   }
 
   /** Take the newest action back: at once if it has not left yet, else by asking the server. */
   undo() {
     const op = this.ops.pop() ?? null, entry = this.outbox.entries.find(each => each.op === op);
     if (entry && this.outbox.drop(op)) {
-      const { sample } = entry.rows[0], item = this.samples.get(sample)?.item;
+      const sample = sampleOf(entry), item = this.samples.get(sample)?.item;
       if (item) {
-        this.#apply(item.verdicts, entry.before);
+        const touched = [...entry.rows.map(row => row.label), ...idsOf(entry.fills ?? [])];
+        apply({ rows: touched.map(label => ({ label, verdict: entry.before.get(label) })) }, item.verdicts);
         if (entry.marksBefore) item.marks.set(entry.rows[0].label, entry.marksBefore);
       }
       this.onRestored(sample);
@@ -95,37 +113,39 @@ export class Decisions {
   /** Take the action `op` back; with `isBack`, bring back what the undo `op` took away. */
   undoNamed(op, isBack) { this.outbox.add({ kind: 'undo', op: newOp(), target: op, isBack }); }
 
-  #apply(verdicts, pairs) {
-    for (const [label, verdict] of pairs) {
-      if (verdict) verdicts.set(label, verdict); else verdicts.delete(label);
-    }
-  }
-
   #send(entry, signal) {
+    const who = this.outbox.owner.user;
     if (entry.kind === 'undo') {
-      return api('/pl/api/undo', { json: { op: entry.target, request: entry.op, spares_imports: true }, signal });
+      return api('/pl/api/undo', { json: { op: entry.target, request: entry.op, who, spares_imports: true }, signal });
     }
-    const { op, rows, seen_version } = entry;
-    return api('/pl/api/commit', { json: { op, rows: rows.map(asRow), seen_version }, signal });
+    const { op, rows, fills, seen_version } = entry;
+    return api('/pl/api/commit', { json: { op, rows: rows.map(asRow), fills: fills?.length ? [{ sample: sampleOf(entry), labels: fills }] : [], seen_version, who }, signal });
   }
 
   #saved(entry, answer, tell) {
     if (entry.kind === 'undo') {
-      if (answer.op) { this.samples.setVerdicts(answer.verdicts); this.samples.setMarks(answer.marks); }
+      if (answer.op) {
+        answer.samples.forEach(sample => this.samples.stored(sample, answer.offset, 0));
+        this.samples.setVerdicts(answer.verdicts);
+        this.samples.setMarks(answer.marks);
+      }
       this.onUndone(answer, Boolean(entry.isBack));
       return;
     }
     // The facts of a sample may have been read before this was stored.
-    const unsent = new Map();
-    for (const { sample, label, verdict } of entry.rows) {
-      const item = this.samples.get(sample)?.item;
-      if (!unsent.has(sample)) unsent.set(sample, this.outbox.unsent(sample));
-      if (item && !unsent.get(sample).has(label)) this.#apply(item.verdicts, [[label, verdict]]);
-      if (item) this.#place(item.marks, entry.rows.filter(row => row.sample === sample));
+    const sample = sampleOf(entry), item = this.samples.get(sample)?.item;
+    this.samples.stored(sample, answer.offset, answer.stored);
+    if (item) {
+      apply(entry, item.verdicts);
+      apply({ rows: Object.entries(answer.kept[sample] ?? {}).map(([label, verdict]) => ({ label: Number(label), verdict })) }, item.verdicts);
+      this.#place(item.marks, entry.rows);
+      this.samples.onTop(item);
     }
-    tell(entry);
+    // An action of which nothing was left to store is none that could be taken back.
+    if (!answer.stored) this.ops = this.ops.filter(op => op !== entry.op);
+    tell(entry, answer);
   }
 }
 
 // What the server is sent: a place, or a verdict on the whole sample.
-const asRow = ({ sample, label, verdict, region, here }) => region ? { sample, label, part: asPart(region), here } : { sample, label, verdict };
+const asRow = ({ sample, label, verdict, region, here, seen }) => region ? { sample, label, part: asPart(region), here } : { sample, label, verdict, seen };

@@ -18,10 +18,13 @@ export function mountIntake(root, desk) {
     const was = facts?.project?.name;
     facts = now;
     if (was !== undefined && was !== facts.project?.name && state.step !== 'sending') giveUp({ quiet: true });
-    state.isNew = !facts.readOnly && (!facts.project || params().has('new'));
+    state.isNew = facts.canMake && (!facts.project || params().has('new'));
     if (facts.project && !state.isNew && ['idle', 'taking', 'report'].includes(state.step)) await showLast();
     draw();
   }
+
+  /** Nothing can be brought in: only looked at, and no new project is being made. */
+  const isClosed = () => facts.readOnly && !state.isNew;
 
   /** The newest import of this project: its progress if it runs, else its report. */
   async function showLast() {
@@ -34,7 +37,7 @@ export function mountIntake(root, desk) {
   // ---- steps ---------------------------------------------------------------------------------
 
   async function take(files) {
-    if (!facts || facts.readOnly || ['sending', 'creating'].includes(state.step)) return;
+    if (!facts || isClosed() || ['sending', 'creating'].includes(state.step)) return;
     if (!files.length) { toast(t('intake.nothing')); return; }
     forgetSource();
     Object.assign(state, { step: 'sending', files, sent: [0, files.length, 0, 0] });
@@ -130,7 +133,7 @@ export function mountIntake(root, desk) {
   // ---- drawing -------------------------------------------------------------------------------
 
   function draw() {
-    if (facts.readOnly) { root.replaceChildren(el('div', { class: 'pl-empty' }, t('intake.readonly'))); return; }
+    if (isClosed()) { root.replaceChildren(el('div', { class: 'pl-empty' }, t('intake.readonly'))); return; }
     root.replaceChildren(el('div', { class: 'pl-intake' }, heading(), state.isNew ? form() : null, body()));
   }
 

@@ -27,6 +27,7 @@ export function mountJobs(root, box, { onVersion }) {
           const told = await answer.json();
           draw(told.jobs);
           if (told.version !== undefined) onVersion(told.version);
+          if (told.offset !== undefined) emit('pl:offset', { offset: told.offset });
         }
       } catch { /* said by whoever asks for something; the next poll tries again */ }
     }

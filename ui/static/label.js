@@ -19,11 +19,13 @@ import { assignKeys, listenForKeys } from './label_keys.js';
 import { Line } from './line.js';
 import { Marks } from './marks.js';
 import { Neighbours } from './neighbours.js';
+import { sampleOf } from './outbox.js';
 import { PartCard } from './part_card.js';
 import { PointOut } from './point_out.js';
 import { Queue } from './queue.js';
 import { Samples } from './samples.js';
 import { tellUndone } from './undo.js';
+import { adopt, askWhose, discard, doubtful } from './unsent.js';
 import { Viewer } from './viewer.js';
 import { Words } from './words.js';
 import { watchVersion } from './watch.js';
@@ -31,6 +33,7 @@ import { watchVersion } from './watch.js';
 const AHEAD = 4;                 // samples read ahead
 // Change of a bar that is worth a mark: of a probability, of a place between best and worst.
 const MOVED = 0.02, SHIFTED = 0.1;
+const SHOWN_KEPT = 3;            // labels that are named where others decided first
 
 export function mount({ root }) {
   const page = new LabelPage(pageRoot(root, 'label'));
@@ -42,6 +45,7 @@ class LabelPage {
     this.root = root;
     Object.assign(this, { labels: [], trail: [], current: null, isLeaving: false, hovered: null, active: null, version: 0, turn: 0 });
     this.packs = null;
+    this.toldGone = new Set();
     // Browsers slow a page down that writes its address many times a second.
     this.writeSoon = debounce(() => this.writeAddress(), 120);
     this.samples = new Samples();
@@ -77,7 +81,8 @@ class LabelPage {
     onRemoved(root, () => this.samples.forget());
     // A mouse click on a button leaves the focus where it was, so Enter stays "accept and next".
     root.addEventListener('mousedown', event => { if (event.target.closest('button')) event.preventDefault(); });
-    listen(root, 'pl:undo', () => this.decisions?.undo());
+    listen(root, 'pl:undo', () => { if (!this.isReadOnly) this.decisions?.undo(); });
+    listen(root, 'popstate', () => this.follow());
     listen(root, 'pl:open', event => this.open(event.detail.sample));
   }
 
@@ -91,17 +96,21 @@ class LabelPage {
     const queue = await this.line.ask();
     setOpenProject(queue.project);
     this.kind = queue.kind;
+    this.isReadOnly = queue.read_only;
+    this.setReadOnly(queue.read_only);
+    this.chips.setReadOnly(queue.read_only);
     this.view.start(queue.kind);
     this.bar.setLayers(queue.has_layers);
     this.setLanes(queue.lanes);
     this.root.dataset.kind = queue.kind;
+    const owner = { uid: queue.uid, name: queue.project, user: queue.user, isAlone: queue.is_alone, begun: queue.begun };
     this.decisions = new Decisions({
-      node: this.root, project: queue.project, samples: this.samples,
-      onSaved: entry => this.saved(entry), onRefused: () => this.reload(),
+      node: this.root, owner, samples: this.samples,
+      onSaved: (entry, answer) => this.saved(entry, answer), onRefused: (entry, error) => this.refused(entry, error),
       onRestored: sample => { this.line.mark(sample, false); this.lookAt([sample]); }, onUndone: (answer, isBack) => this.undone(answer, isBack),
     });
     this.watch = watchVersion({
-      node: this.root, since: () => this.version, ids: () => this.inView(), onNews: news => this.news(news),
+      node: this.root, since: () => this.version, ids: () => this.inView(), also: () => this.behind(), known: () => this.samples.known, onNews: news => this.news(news),
       isWaiting: () => Boolean(this.current?.item.is_pending),
     });
     const Stage = queue.kind === 'text' ? Words : Viewer;
@@ -111,17 +120,28 @@ class LabelPage {
     this.view.dress();
     this.setVersion(queue.version);
     this.queue.tellForecast();
-    if (!queue.samples) return this.empty('samples');
+    if (!queue.samples) { this.empty('samples'); return this.askWhose(owner); }
     if (wanted) {
       const record = await wanted.catch(error => { toastError(error); return null; });
       if (record) await this.open(record.item.sample);
     }
     if (!this.current) await this.next({ isFirst: true });
-    const linked = this.labels.find(each => each.name === label);
+    const linked = this.labels.find(each => each.name === label) ?? this.labels.find(each => each.aliases.includes(label));
+    if (label && !linked) toast(t('label.gone.link', { name: label }), { seconds: 10 });
     if (linked) { this.activate(linked.id); this.chips.reveal(linked.id); }
     this.view.restore();
     this.ready();
+    await this.askWhose(owner);
     return undefined;
+  }
+
+  /** What this browser kept before it noted whose it is, where several people may have used it. */
+  async askWhose(owner) {
+    const found = doubtful(owner), answer = found.length ? await askWhose(found, owner) : null;
+    if (answer === 'discard') discard(found);
+    if (answer !== 'mine') return;
+    adopt(found, owner);
+    this.decisions.outbox.takeKept();
   }
 
   /** The page can be used once the first sample has been painted. */
@@ -140,10 +160,11 @@ class LabelPage {
     const act = {
       reading: el('button', { type: 'button', class: 'pl-button', onclick: () => this.pick('order') }, t('label.empty.reading.do')),
       samples: el('a', { class: 'pl-button primary', href: `/data${location.search}` }, t('label.empty.samples.do')),
-      labels: el('button', { type: 'button', class: 'pl-button primary', onclick: () => this.box.startNew() }, t('label.empty.labels.do')),
+      labels: this.isReadOnly ? null : el('button', { type: 'button', class: 'pl-button primary', onclick: () => this.box.startNew() }, t('label.empty.labels.do')),
       done: el('button', { type: 'button', class: 'pl-button primary', onclick: () => this.pick('order') }, t('label.empty.done.do')),
     }[what];
     this.leaveTools();
+    if (this.current) this.trail.push(this.current.item.sample);
     this.current = null;
     this.isLeaving = false;
     this.turn += 1;
@@ -167,9 +188,24 @@ class LabelPage {
     this.box.setLabels(labels);
   }
 
+  /** Another sample than the address names is a step for the browser's Back. */
   writeAddress() {
-    const { current, active } = this;
-    setAddress({ sample: current?.item.sample ?? null, label: current && active !== null ? this.names.get(active) : null, ...this.view.address() });
+    if (this.isGoing) return;
+    const { current, active } = this, sample = current ? String(current.item.sample) : null;
+    const push = this.hasAddress && params().get('sample') !== sample;
+    this.hasAddress = true;
+    setAddress({ sample, label: current && active !== null ? this.names.get(active) : null, ...this.view.address() }, { push });
+  }
+
+  /** The browser's Back or Forward: the address has changed already. */
+  async follow() {
+    const asked = params().get('sample'), id = /^\d+$/.test(asked ?? '') ? Number(asked) : asked;
+    if (id === (this.current?.item.sample ?? null)) return;
+    this.isGoing = true;
+    if (this.trail.at(-1) === id) this.trail.pop();
+    if (id === null) await this.next(); else await this.open(id, { isBack: true });
+    this.isGoing = false;
+    this.writeSoon();
   }
 
   setVersion(version) { this.version = version; announceVersion(version); }
@@ -181,7 +217,7 @@ class LabelPage {
     const turn = this.turn += 1;
     let record;
     try { record = this.samples.get(id)?.item ? this.samples.get(id) : await this.samples.load(id); } catch (error) {
-      if (turn === this.turn) { toastError(error); this.isLeaving = false; }
+      if (turn === this.turn) this.#missed(id, error);
       return;
     }
     if (turn !== this.turn) return;
@@ -189,8 +225,17 @@ class LabelPage {
     this.show(record);
   }
 
+  /** A sample could not be opened; one that is gone is not waited for any more. */
+  #missed(id, error) {
+    const isWay = this.isLeaving || !this.current;
+    toastError(error);
+    this.isLeaving = false;
+    this.root.removeAttribute('aria-busy');
+    if (error.status === 404 && this.line.drop(id) && isWay) this.next();
+  }
+
   show(record) {
-    const { item } = record;
+    const { item } = record, isOther = this.current?.item.sample !== item.sample;
     if (!this.stage.node.isConnected) this.#fill();
     this.leaveTools();
     this.root.classList.remove('nothing');
@@ -209,11 +254,18 @@ class LabelPage {
     this.view.draw();
     this.writeSoon();
     this.watch.plan();
+    if (isOther) this.#announce(item);
     // First what is in view, then what comes next: a browser has few connections.
     Promise.all([record.image?.ready, record.matrix]).then(() => {
       if (this.current !== record) return;
       for (const id of this.line.waiting().slice(0, AHEAD)) this.samples.load(id, { isAhead: true }).catch(() => {});
     });
+  }
+
+  /** Which sample came, for those who do not see it. */
+  #announce(item) {
+    const asked = this.labels.filter(label => this.isInView(label)), said = this.decisions.of(item);
+    this.card.speak(t('label.now', { name: item.name, decided: count(asked.filter(label => said.has(label.id)).length), of: count(asked.length) }));
   }
 
   showChips(record) {
@@ -255,6 +307,12 @@ class LabelPage {
 
   inView() {
     return [...(this.current ? [this.current.item.sample] : []), ...this.line.waiting().slice(0, AHEAD)];
+  }
+
+  /** The other samples at hand. */
+  behind() {
+    const now = new Set(this.inView());
+    return [...this.samples.all.keys()].filter(id => typeof id === 'number' && !now.has(id));
   }
 
   async next({ isFirst = false } = {}) {
@@ -306,6 +364,7 @@ class LabelPage {
   /** Mark places of a label: `changes` of {region, here: true | false | null}; one step to undo. */
   markAll(label, changes) {
     if (!this.current || this.isLeaving || !changes.length) return;
+    if (this.isReadOnly) { toast(t('label.closed')); return; }
     const { item } = this.current;
     this.decisions.markAll(item, label, changes);
     this.chips.setVerdicts(this.decisions.of(item), { touched: [label] });
@@ -331,7 +390,7 @@ class LabelPage {
   /** One action on the sample in view, shown at once and posted in the background. */
   commit(pairs, options) {
     // Accepted, and the next one is not here yet: a key meant for it must not fall on this one.
-    if (!this.current || this.isLeaving) return;
+    if (!this.current || this.isLeaving || this.isReadOnly) return;
     const { item } = this.current;
     this.decisions.commit(item, pairs);
     this.chips.setVerdicts(this.decisions.of(item), { touched: pairs.map(([label]) => label), ...options });
@@ -339,7 +398,7 @@ class LabelPage {
   }
 
   toggle(id, verdict, options) {
-    if (!this.current) return;
+    if (!this.current || this.isReadOnly) return;
     const { item } = this.current, before = this.decisions.of(item).get(id) ?? null;
     // What others said is not mine to take back: saying the same makes it my word, too.
     const isMine = !item.borrowed.delete(id);
@@ -353,11 +412,12 @@ class LabelPage {
   accept() {
     if (!this.current || this.isLeaving) return;
     this.leaveTools();
+    if (this.isReadOnly) { this.next(); return; }
     const said = this.decisions.of(this.current.item), sure = this.certain.now;
     const pairs = (this.how.isTouchedOnly ? [] : this.labels).filter(label => this.isInView(label))
       .filter(label => !['unsure', 'no'].includes(said.get(label.id)))
       .map(label => [label.id, (said.get(label.id) ?? sure?.get(label.id)) === 'yes' ? 'yes' : 'no']);
-    if (pairs.length) this.decisions.commit(this.current.item, pairs);
+    if (pairs.length) this.decisions.accept(this.current.item, pairs);
     this.isLeaving = true;
     this.root.setAttribute('aria-busy', 'true');
     this.line.mark(this.current.item.sample, true);
@@ -382,6 +442,7 @@ class LabelPage {
   }
 
   async newLabel(name, isYes, pack) {
+    if (this.isReadOnly) { toast(t('label.closed')); return; }
     try {
       const made = await api('/pl/api/label', { json: { name, pack } });
       this.setLabels(made.labels);
@@ -399,11 +460,49 @@ class LabelPage {
 
   // ---- the server -------------------------------------------------------------------------------
 
-  saved(entry) {
+  saved(entry, answer) {
     const id = this.current?.item.sample;
-    if (entry.isKept && entry.rows.some(row => row.sample === id)) this.chips.setVerdicts(this.decisions.of(this.current.item));
+    if (answer.gone.length) this.tellGone(answer.gone);
+    for (const [sample, labels] of Object.entries(answer.kept)) this.tellKept(Number(sample), labels);
+    if ((entry.isKept || id in answer.kept) && sampleOf(entry) === id) this.chips.setVerdicts(this.decisions.of(this.current.item));
     this.certain.renewSoon();
     this.watch.now();
+  }
+
+  /** Labels were removed or merged elsewhere: nothing else of what was said is lost. */
+  tellGone(gone) {
+    for (const { label, name, into } of gone) {
+      if (!this.names.has(label) || this.toldGone.has(label)) continue;
+      this.toldGone.add(label);
+      toast(t(into ? 'label.gone.merged' : 'label.gone', { name: name || this.names.get(label), into: into?.name ?? '' }), { seconds: 12 });
+    }
+    this.anew();
+  }
+
+  /** The server said no: its state wins, and the sample is not done. */
+  async refused(entry, error) {
+    const sample = sampleOf(entry), isHere = sample === this.current?.item.sample;
+    toast(t('label.refused', { why: error.message }), {
+      kind: 'error', seconds: 15, action: sample === undefined || isHere ? null : { text: t('label.kept.open'), run: () => this.open(sample) },
+    });
+    if (sample !== undefined) this.line.mark(sample, false);
+    await this.anew();
+  }
+
+  /** Ask for the labels and the sample in view again. */
+  async anew() {
+    try { await this.line.ask(); } catch (error) { toastError(error); return; }
+    await this.reload();
+  }
+
+  /** What was decided elsewhere before this page knew of it stays; the person is told. */
+  tellKept(sample, labels) {
+    const said = Object.entries(labels).map(([label, verdict]) => `${this.names.get(Number(label)) ?? label} (${t(`label.verdict.${verdict ?? 'unknown'}`)})`);
+    const name = this.samples.get(sample)?.item?.name ?? String(sample), more = said.length - SHOWN_KEPT;
+    const words = said.slice(0, SHOWN_KEPT).join(', ');
+    toast(t('label.kept', { name, labels: more > 0 ? t('label.kept.more', { labels: words, n: count(more) }) : words }), {
+      seconds: 12, action: sample === this.current?.item.sample ? null : { text: t('label.kept.open'), run: () => this.open(sample) },
+    });
   }
 
   /** Fetch the current sample again, keeping place: what the server says wins. */
@@ -451,8 +550,13 @@ class LabelPage {
     else this.reload();
   }
 
-  /** A newer version: the suggestions in view change in place and are marked for a moment. */
-  news({ version, items, lanes }) {
+  /**
+   * A newer version: the suggestions in view change in place and are marked for a moment. So do
+   * verdicts and marks that came from elsewhere: another tab, another person, a program.
+   */
+  news({ version, items, lanes, offset, said }) {
+    const now = this.current?.item.sample;
+    if (Object.keys(said).length && this.samples.hear(said, offset, now).includes(now)) this.hear();
     if (this.current?.item.is_pending) this.reload();
     if (version <= this.version) return;
     this.setLanes(lanes);
@@ -465,13 +569,22 @@ class LabelPage {
     const before = this.bars, changes = new Map();
     this.bars = barsOf(found);
     for (const [label, bar] of this.bars) {
-      const moved = bar.share - (before.get(label)?.share ?? bar.share);
+      const moved = (bar.share ?? 0) - (before.get(label)?.share ?? bar.share ?? 0);
       if (Math.abs(moved) >= (bar.probability === null ? SHIFTED : MOVED)) changes.set(label, moved > 0 ? 'up' : 'down');
     }
     this.chips.setBars(this.bars);
     this.chips.flash(changes);
     this.bringEvidence(current);
     this.view.draw();
+  }
+
+  /** Something else is said of the sample in view. */
+  hear() {
+    const { item } = this.current;
+    this.chips.setOthers(item.others);
+    this.chips.setVerdicts(this.decisions.of(item));
+    this.view.draw();
+    this.certain.renewSoon();
   }
 
   unsure() {

@@ -2,9 +2,8 @@
 import { api, confirmed, count, el, emit, icon, t, toast, toastError } from './base.js';
 import { namesIn } from './intake.js';
 import { PackChoice } from './pack_choice.js';
+import { isFree } from './page_keys.js';
 
-// Keys that pages use themselves; a label cannot have them (contracts.md).
-const RESERVED = 'unefgx/?.';
 const FILTER_FROM = 12;
 
 export function mountLabels(root, desk) {
@@ -68,7 +67,7 @@ export function mountLabels(root, desk) {
       onclick: () => { openId = isOpen ? null : label.id; draw(); list.querySelector('[aria-expanded=true]')?.focus(); },
     },
     swatch(label), el('span', { class: 'pl-label-name' }, label.name),
-    label.key ? el('kbd', { class: 'pl-kbd' }, label.key) : null,
+    isFree(label.key) ? el('kbd', { class: 'pl-kbd' }, label.key) : null,
     el('span', { class: 'pl-dim pl-small pl-num', title: t('labels.counts', label) }, [label.yes ? `${count(label.yes)} ✓` : '', label.no ? `${count(label.no)} ✗` : '', label.unsure ? `${count(label.unsure)} ?` : ''].filter(Boolean).join('  ')));
     row.style.paddingLeft = `${8 + depth * 16}px`;
     return el('li', {}, row, isOpen && !desk.facts.readOnly ? editor(label) : null);
@@ -86,7 +85,7 @@ export function mountLabels(root, desk) {
     const setKey = value => {
       const key = value.trim().toLowerCase();
       const other = others.find(one => one.key === key && key);
-      if (RESERVED.includes(key) && key) toast(t('labels.key.reserved', { key }), { kind: 'error' });
+      if (key && !isFree(key)) toast(t('labels.key.reserved', { key }), { kind: 'error' });
       else if (other) toast(t('labels.key.taken', { key, name: other.name }), { kind: 'error' });
       else { describe({ key }); return; }
       draw();

@@ -1,9 +1,8 @@
 // The keys of the Label page, and which key says yes to which label.
 
 import { digitOf, helpKeys, keys, t } from './base.js';
+import { isFree } from './page_keys.js';
 
-/** Letters the page uses itself, or will; the other ones may be given to labels. */
-const RESERVED = new Set('unefgcl');
 const HELP = ['digits', 'no', 'unsure', 'here', 'point', 'box', 'guide', 'enter', 'skip', 'back', 'undo', 'evidence', 'focus', 'arrows', 'zoom', 'copy', 'find', 'new', 'escape'];
 
 /**
@@ -14,7 +13,7 @@ export function assignKeys(labels, order) {
   const given = new Map(), taken = new Set();
   for (const { id, key } of labels) {
     const one = key.toLowerCase();
-    if ([...one].length !== 1 || one === '0' || one === '.' || RESERVED.has(one) || taken.has(one)) continue;
+    if (!isFree(one) || taken.has(one)) continue;
     given.set(id, one);
     taken.add(one);
   }
@@ -45,7 +44,7 @@ export function listenForKeys(page) {
     g: () => page.guide.toggle(),
     e: () => page.bar.other(),
     f: () => page.stage?.focus(),
-    n: () => page.box.startNew(),
+    n: () => { if (!page.isReadOnly) page.box.startNew(); },
     l: () => page.box.find(),
     c: () => page.copy(page.near.best()),
   };

@@ -10,6 +10,10 @@ export function lay(page) {
   const place = el('div', { class: 'place' });
   const accept = el('button', { type: 'button', class: 'pl-button primary accept', onclick: () => page.accept() },
     t('label.accept'), el('kbd', { class: 'pl-kbd' }, '⏎'));
+  page.setReadOnly = isReadOnly => {
+    root.classList.toggle('closed', isReadOnly);
+    accept.firstChild.textContent = t(isReadOnly ? 'label.closed.next' : 'label.accept');
+  };
   const back = el('button', { type: 'button', class: 'pl-button back', title: t('label.back.hint'), onclick: () => page.back() }, t('label.back'));
   const views = ['labels', 'near'].map(name => el('button', {
     type: 'button', class: 'view', 'data-view': name, 'aria-pressed': String(name === 'labels'),

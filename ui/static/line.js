@@ -76,6 +76,16 @@ export class Line {
     return rest() ?? null;
   }
 
+  /** A sample is gone: it waits no more. False if it did not. */
+  drop(sample) {
+    const at = this.entries.findIndex(each => each.sample === sample);
+    if (at < 0) return false;
+    this.entries.splice(at, 1);
+    if (at <= this.at) this.at -= 1;
+    this.queue.setEntries(this.entries);
+    return true;
+  }
+
   mark(sample, isDone) {
     const entry = this.entries.find(each => each.sample === sample);
     if (entry) entry.isDone = isDone;

@@ -3,6 +3,8 @@
 // op id, so a repeated request is the same action. Nothing is called saved before the answer.
 
 import { ApiError, announceSaved, listen } from './base.js';
+import { idsOf } from './id_ranges.js';
+import { forget, keep, takeKept } from './unsent.js';
 
 const FIRST_WAIT = 250, LONGEST_WAIT = 8000, PATIENCE = 20000;
 
@@ -10,40 +12,51 @@ const FIRST_WAIT = 250, LONGEST_WAIT = 8000, PATIENCE = 20000;
 const isFinal = error => error instanceof ApiError && error.status >= 400 && error.status < 500 &&
   ![401, 408, 409, 425, 429].includes(error.status);
 
+/** The one sample that an action is about; an undo has none. */
+export const sampleOf = entry => entry.sample ?? entry.rows?.[0]?.sample;
+
+/** What an action does to the verdicts of its sample; `fills` are runs of labels that become NO where nothing is said. */
+export function apply({ rows, fills }, verdicts) {
+  for (const { label, verdict } of rows ?? []) {
+    if (verdict) verdicts.set(label, verdict); else verdicts.delete(label);
+  }
+  for (const label of idsOf(fills ?? [])) if (!verdicts.has(label)) verdicts.set(label, 'no');
+}
+
 export class Outbox {
   /**
-   * `send(entry, signal)` posts one entry and gives the answer; `onSaved(entry, answer)` and
+   * `owner` says whose it is and of which project (unsent.js). `send(entry, signal)` posts one entry and gives the answer; `onSaved(entry, answer)` and
    * `onRefused(entry, error)` are told in order; `onTrouble(error)` once per row of failures.
    */
-  constructor({ node, project, send, onSaved, onRefused, onTrouble }) {
-    Object.assign(this, { send, onSaved, onRefused, onTrouble });
-    this.prefix = `patchlane-outbox:${project}:`;
-    this.entries = this.#kept();
+  constructor({ node, owner, send, onSaved, onRefused, onTrouble }) {
+    Object.assign(this, { owner, send, onSaved, onRefused, onTrouble });
+    this.entries = [];
     this.isOffline = false;
     this.isBusy = false;
     this.wake = null;
     listen(node, 'online', () => this.wake?.());
     listen(node, 'beforeunload', event => { if (this.entries.length) event.preventDefault(); });
+    this.takeKept();
+  }
+
+  /** Send what this browser keeps of this person from before. */
+  takeKept() {
+    const here = new Set(this.entries.map(entry => entry.op));
+    this.entries.push(...takeKept(this.owner).filter(entry => !here.has(entry.op)).map(entry => ({ ...entry, tried: true, isKept: true })));
     this.#announce();
     this.#pump();
   }
 
   get pending() { return this.entries.length; }
 
-  /** Verdicts of `sample` that the server may not know yet: label id -> verdict or null. */
-  unsent(sample) {
-    const rows = new Map();
-    for (const entry of this.entries) {
-      for (const row of entry.rows ?? []) if (row.sample === sample) rows.set(row.label, row.verdict);
-    }
-    return rows;
+  /** Put what the server may not know yet of `sample` on top of its `verdicts`: label id -> verdict. */
+  overlay(sample, verdicts) {
+    for (const entry of this.entries) if (sampleOf(entry) === sample) apply(entry, verdicts);
   }
 
   add(entry) {
-    entry.key = `${this.prefix}${Date.now().toString(36)}-${String(this.entries.length).padStart(6, '0')}-${entry.op}`;
+    keep(entry, this.owner, this.entries.length);
     this.entries.push(entry);
-    // A full or forbidden storage only costs the safety net; the entry is still sent.
-    try { localStorage.setItem(entry.key, JSON.stringify(entry)); } catch { /* said above */ }
     this.#announce();
     this.#pump();
   }
@@ -56,20 +69,9 @@ export class Outbox {
     return true;
   }
 
-  #kept() {
-    const found = [];
-    try {
-      for (const key of Object.keys(localStorage).filter(k => k.startsWith(this.prefix)).sort()) {
-        const entry = JSON.parse(localStorage.getItem(key));
-        if (entry?.op) found.push({ ...entry, key, tried: true, isKept: true });
-      }
-    } catch { /* a storage we may not read holds nothing of ours */ }
-    return found;
-  }
-
   #forget(at) {
     const [entry] = this.entries.splice(at, 1);
-    try { localStorage.removeItem(entry.key); } catch { /* nothing was kept */ }
+    forget(entry.key);
     this.#announce();
   }
 

@@ -9,7 +9,7 @@ export function mountProjects(root, desk) {
   root.replaceChildren(el('header', { class: 'pl-pane-head' }, el('h2', { class: 'pl-h2' }, t('projects.title')), add), list);
 
   async function refresh(facts) {
-    add.hidden = facts.readOnly;
+    add.hidden = !facts.canMake;
     const rows = await api('/pl/api/projects');
     list.replaceChildren(...rows.map(row => item(row, facts)));
     if (!rows.length) list.replaceChildren(el('li', { class: 'pl-dim pl-project-none' }, t('projects.none')));
@@ -26,7 +26,7 @@ export function mountProjects(root, desk) {
         desk.open(row.name);
       },
     }, el('b', {}, row.name), el('span', { class: 'pl-dim pl-small' }, `${what}, ${t('projects.more', { labels: count(row.labels), verdicts: count(row.verdicts), size: bytes(row.bytes) })}`));
-    const remove = facts.readOnly ? null : el('button', { type: 'button', class: 'pl-icon-button', 'aria-label': t('projects.remove', { name: row.name }), title: t('projects.remove', { name: row.name }), onclick: () => removeProject(row) }, icon(TRASH));
+    const remove = !facts.canMake || (isOpen && facts.readOnly) ? null : el('button', { type: 'button', class: 'pl-icon-button', 'aria-label': t('projects.remove', { name: row.name }), title: t('projects.remove', { name: row.name }), onclick: () => removeProject(row) }, icon(TRASH));
     return el('li', { class: isOpen ? 'open' : '' }, open, remove);
   }
 

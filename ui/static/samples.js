@@ -8,7 +8,8 @@ import { preload } from './viewer.js';
 const KEEP = 24;
 
 export class Samples {
-  constructor() { this.all = new Map(); this.source = ''; }
+  /** `onTop(item)` puts what this page did and the server may not know yet on top of what it says. */
+  constructor({ onTop = () => {} } = {}) { Object.assign(this, { all: new Map(), source: '', own: new Map(), onTop }); }
 
   /** What is here of a sample: {item, image, evidence}; each undefined until it has come. */
   get(id) { return this.all.get(id); }
@@ -33,12 +34,11 @@ export class Samples {
     const signal = record.stop.signal;
     // By id the matrix is asked for at the same time as the facts, by name only after them.
     if (typeof id === 'number') this.#bring(id, record);
-    const item = await api('/pl/api/item', { query: { sample: id }, signal });
-    record.item = item;
-    item.verdicts = new Map(Object.entries(item.verdicts).map(([label, verdict]) => [Number(label), verdict]));
-    item.others = new Map(Object.entries(item.others).map(([label, words]) => [Number(label), words]));
-    item.borrowed = new Set(item.borrowed);
-    item.marks = marksFrom(item.marks);
+    let item = await api('/pl/api/item', { query: { sample: id }, signal });
+    // Read before something was stored that this page has done since.
+    if (item.offset < (this.own.get(item.sample) ?? 0)) item = await api('/pl/api/item', { query: { sample: id }, signal });
+    record.item = Object.assign(item, said(item));
+    this.onTop(item);
     if (item.media) record.image = preload(item.media, { thumb: item.thumb, priority: record.priority });
     if (typeof id !== 'number') {
       this.all.delete(id);
@@ -80,11 +80,50 @@ export class Samples {
     for (const record of this.all.values()) record.isOld = true;
   }
 
+  // ---- what is said of the samples, by whomever -------------------------------------------------
+
+  /** The end of the log as far as all samples here are of it; null without any. */
+  get known() {
+    const all = [...this.all.values()].filter(record => record.item).map(record => record.item.offset);
+    return all.length ? Math.min(...all) : null;
+  }
+
+  /** This page's own action on a sample is stored, the last of its `stored` rows at `offset`. */
+  stored(sample, offset, stored) {
+    this.own.set(sample, Math.max(offset, this.own.get(sample) ?? 0));
+    // Nothing else came between: what was known before it and the action itself is all there is.
+    for (const { item } of this.all.values()) if (item && stored && item.offset >= offset - stored) item.offset = Math.max(item.offset, offset);
+  }
+
+  /**
+   * All that is said by now, up to `offset` of the log: id -> what `item` says of it. Gives the ids
+   * that changed. What is not told of is gone, or came meanwhile: it is read again when it is
+   * opened, but for `now`, the sample in view.
+   */
+  hear(all, offset, now) {
+    const changed = [];
+    for (const [id, record] of this.all) {
+      if (id === now || Object.hasOwn(all, id) || !record.item || record.item.offset >= offset) continue;
+      record.stop.abort();
+      this.all.delete(id);
+    }
+    for (const [id, found] of Object.entries(all)) {
+      const item = this.all.get(Number(id))?.item;
+      // An answer from before what is known here, or from before an action of this page, is old.
+      if (!item || offset < item.offset || offset < (this.own.get(item.sample) ?? 0)) continue;
+      const before = JSON.stringify(parts(item));
+      Object.assign(item, said(found), { offset });
+      this.onTop(item);
+      if (JSON.stringify(parts(item)) !== before) changed.push(item.sample);
+    }
+    return changed;
+  }
+
   /** The server's verdicts: id -> {label: verdict}. */
   setVerdicts(all) {
     for (const [id, verdicts] of Object.entries(all)) {
       const record = this.all.get(Number(id));
-      if (record?.item) record.item.verdicts = new Map(Object.entries(verdicts).map(([l, v]) => [Number(l), v]));
+      if (record?.item) record.item.verdicts = byLabel(verdicts);
     }
   }
 
@@ -103,5 +142,11 @@ export class Samples {
   }
 }
 
+const byLabel = all => new Map(Object.entries(all ?? {}).map(([label, found]) => [Number(label), found]));
 // label id -> [{kind, points, verdict}], oldest first
-const marksFrom = marks => new Map(Object.entries(marks ?? {}).map(([label, all]) => [Number(label), all]));
+const marksFrom = byLabel;
+
+/** What people said of a sample, as it is kept here. */
+const said = found => ({ verdicts: byLabel(found.verdicts), others: byLabel(found.others), borrowed: new Set(found.borrowed), marks: marksFrom(found.marks) });
+const inOrder = map => [...map].toSorted(([a], [b]) => a - b);
+const parts = ({ verdicts, others, borrowed, marks }) => [inOrder(verdicts), inOrder(others), [...borrowed].toSorted(), inOrder(marks)];

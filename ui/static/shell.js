@@ -3,9 +3,10 @@
 // comes as page events (base.js) or from the poll of jobs.js.
 import {
   ago, allHelp, announceSaved, api, count, debounce, el, emit, helpKeys, icon, keyIsTaken, listen, onRemoved,
-  params, setAddress, setOpenProject, t, toastError, url,
+  params, setAddress, setOpenProject, t, toast, toastError, url,
 } from './base.js';
 import { mountJobs } from './jobs.js';
+import { allKept, countKept, discard, strays } from './unsent.js';
 
 const PAGES = [['label', '/'], ['explore', '/explore'], ['learn', '/learn'], ['guide', '/guide'], ['data', '/data']];
 const ICON = {
@@ -16,6 +17,7 @@ const ICON = {
   leave: 'M9 21H5a2 2 0 0 1-2-2V5a2 2 0 0 1 2-2h4M16 17l5-5-5-5M21 12H9',
 };
 const MARK = 'M3 3h8v8H3zM13 3h8v8h-8zM3 13h8v8H3zM15 17h4M17 15v4';
+const STRAYS = 'patchlane-strays';         // in sessionStorage: they were told of
 const NEW_PROJECT = '\u0000new';
 
 export function mount({ root, props }) {
@@ -44,6 +46,7 @@ export function mount({ root, props }) {
     if (facts.project && !params().has('project')) setAddress({ project: facts.project.name });
     showFacts(bar, facts, here);
     emit('pl:shell', facts);
+    tellStrays(facts);
   }
   const refreshSoon = debounce(refresh, 300);
   const showAge = () => showVersion(bar.version, facts);
@@ -133,7 +136,7 @@ function showFacts(bar, facts, here) {
   const open = facts.project?.name;
   const options = facts.projects.map(row => el('option', { value: row.name, selected: row.name === open }, row.name));
   if (!open) options.unshift(el('option', { value: '', selected: true, disabled: true }, t('bar.noproject')));
-  if (!facts.readOnly) options.push(el('option', { value: NEW_PROJECT }, t('bar.newproject')));
+  if (facts.canMake) options.push(el('option', { value: NEW_PROJECT }, t('bar.newproject')));
   bar.project.replaceChildren(...options);
   for (const link of bar.nav.children) link.href = url(PAGES.find(([name]) => name === link.dataset.pageLink)[1]);
   bar.logo.href = url('/');
@@ -154,24 +157,38 @@ function showVersion(node, facts) {
   node.title = `${t('bar.version.what')} ${learned}`;
 }
 
-/** How many actions this browser keeps because no server has answered for them. */
-function unsent() {
-  try { return Object.keys(localStorage).filter(key => key.startsWith('patchlane-outbox:')).length; } catch { return 0; }
+/** Who works on which project here; what this browser keeps is told apart by that (unsent.js). */
+function ownerOf({ project, user }) {
+  return { uid: project?.uid, name: project?.name, user: user ?? 'me', isAlone: user === null, begun: project?.begun };
+}
+
+/** Actions on projects that are not here, once in a session: they are sent only if the project comes back. */
+function tellStrays(facts) {
+  const found = strays(facts.user, facts.projects);
+  try {
+    if (!found.length || sessionStorage.getItem(STRAYS)) return;
+    sessionStorage.setItem(STRAYS, '1');
+  } catch { return; }
+  toast(t('unsent.strays', { n: count(found.length) }), { seconds: 30, action: { text: t('unsent.discard'), run: () => discard(found) } });
 }
 
 // ---- saved state ---------------------------------------------------------------------------
 
 function wireSaved(root, node) {
+  let owner = null;
   let told = { state: 'saved', pending: 0 };
   const draw = () => {
     // Only the Label page sends: elsewhere what it left behind in this browser is not saved yet.
-    const left = told.state === 'saved' ? unsent() : 0, state = left ? 'waiting' : told.state, pending = left || told.pending;
+    // Until it is known who asks, whatever is kept here may be theirs.
+    const left = told.state !== 'saved' ? 0 : owner ? countKept(owner) : allKept().length, state = left ? 'waiting' : told.state, pending = left || told.pending;
     node.dataset.state = state;
     const words = t(`saved.${state}`, { n: pending }), more = state === 'offline' ? ` ${t('saved.offline.more')}` : '';
     node.replaceChildren(words, el('span', { class: 'pl-saved-more' }, more));
     node.title = t(`saved.${state}.what`);
   };
   listen(root, 'pl:saved', event => { told = event.detail; draw(); });
+  listen(root, 'pl:shell', event => { owner = ownerOf(event.detail); draw(); });
+  listen(root, 'pl:unsent', draw);
   listen(root, 'storage', draw);
 }
 

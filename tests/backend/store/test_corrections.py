@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from backend.errors import BadInputError, NotFoundError
-from backend.store.corrections import NewCorrection
+from backend.store.corrections import NewCorrection, NewIfStill
 from backend.store.project import ProjectStore
 from backend.types import Correction, LearnStep, Region, Verdict
 from tests.backend.store.conftest import Make
@@ -254,3 +254,51 @@ def _texts(num: int) -> list:
     from backend.types import Draft
 
     return [Draft(name=f"{n}", text=f"words {n}") for n in range(num)]
+
+
+@pytest.mark.parametrize("seen", [None, YES, NO, UNSURE])
+@pytest.mark.parametrize("now", [None, YES, NO, UNSURE])
+def test_what_follows_from_what_was_seen_holds_while_that_is_so(
+    store: ProjectStore, seen: Verdict | None, now: Verdict | None
+) -> None:
+    store.log.append([NewCorrection(1, 1, now)], who="ann")
+    receipt = store.log.append(
+        [NewIfStill(1, 1, UNSURE, seen=seen), NewIfStill(2, 1, NO)], who="ann", op="enter-1"
+    )
+    is_same = seen is now
+    assert receipt.pairs == (((1, 1), (2, 1)) if is_same else ((2, 1),))
+    expected = UNSURE if is_same else now
+    assert verdicts(store) == {(2, 1): NO} | ({} if expected is None else {(1, 1): expected})
+    assert store.log.append([NewIfStill(1, 1, YES)], who="ann", op="enter-1") == receipt
+    store.log.undo("ann")
+    assert verdicts(store) == ({} if now is None else {(1, 1): now}), "one step back"
+
+
+def test_what_was_seen_is_ones_own_word_or_what_counts_and_alone_while_blind(
+    store: ProjectStore,
+) -> None:
+    store.log.append([NewCorrection(1, 1, YES), NewCorrection(2, 1, YES)], who="ann")
+    store.log.append([NewCorrection(2, 1, UNSURE)], who="ben")
+    both = [NewIfStill(1, 1, NO), NewIfStill(2, 1, NO, seen=YES)]
+    assert store.log.append(both, who="ben").pairs == ()
+    own = [NewIfStill(1, 1, NO), NewIfStill(2, 1, NO, seen=UNSURE)]
+    assert store.log.append(own, who="ben", is_blind=True).pairs == ((1, 1), (2, 1))
+    assert [row.verdict for row in store.log.history(1, 1)] == [YES, NO], "both have their word"
+
+
+def test_an_action_of_which_nothing_held_is_none_to_take_back(store: ProjectStore) -> None:
+    store.log.append([NewCorrection(1, 1, YES)], who="ann", op="earlier")
+    nothing = store.log.append([NewIfStill(1, 1, NO)], who="ann", op="enter-1")
+    assert (nothing.pairs, nothing.offset) == ((), 1)
+    undone = store.log.undo("ann")
+    assert undone is not None
+    assert undone.pairs == ((1, 1),)
+    assert verdicts(store) == {}
+
+
+def test_more_labels_than_a_query_names_hold_all_the_same(store: ProjectStore) -> None:
+    names = [f"label {n}" for n in range(1200)]
+    ids = [label.id for label in store.add_labels(names, who="ann")]
+    store.log.append([NewCorrection(1, ids[700], YES)], who="ann")
+    receipt = store.log.append([NewIfStill(1, label, NO) for label in ids], who="ann")
+    assert set(receipt.pairs) == {(1, label) for label in ids} - {(1, ids[700])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import threading
 from pathlib import Path
@@ -133,3 +134,35 @@ def test_values_are_kept_and_those_of_the_store_are_not_overwritten(store: Proje
     assert reopened.get("encoder") == {"id": "words", "more": [1, None]}
     assert (reopened.name, reopened.kind) == ("project", Kind.TEXT)
     reopened.close()
+
+
+def test_a_project_made_again_in_an_old_folder_is_another_one(
+    tmp_path: Path, settings: Settings
+) -> None:
+    def made() -> ProjectStore:
+        return ProjectStore.create(
+            tmp_path / "birds", name="birds", kind=Kind.TEXT, encoder="words", settings=settings
+        )
+
+    first = made()
+    uid = first.uid
+    assert first.begun is None
+    first.add_labels(["wren"], who="ann")
+    assert first.begun is not None
+    first.close()
+    again = ProjectStore.open(tmp_path / "birds", settings=settings)
+    assert again.uid == uid
+    # one from before projects had an identity gets it once
+    with again._database.write() as connection:
+        connection.execute(tables.settings.delete().where(tables.settings.c.key == "uid"))
+    again.close()
+    given = []
+    for _ in range(2):
+        store = ProjectStore.open(tmp_path / "birds", settings=settings)
+        given.append(store.uid)
+        store.close()
+    assert given[0] == given[1] != ""
+    shutil.rmtree(tmp_path / "birds")
+    other = made()
+    assert other.uid not in (uid, given[0])
+    other.close()

@@ -6,6 +6,7 @@ import pytest
 
 from backend.errors import BadInputError, NotFoundError
 from backend.store.corrections import NewCorrection
+from backend.store.label_keys import PAGE_KEYS
 from backend.store.project import ProjectStore
 from backend.types import Region, Verdict
 from tests.backend.store.conftest import Make
@@ -92,17 +93,36 @@ def test_labels_are_found_by_id_name_alias_and_accent_spelling(store: ProjectSto
 
 
 def test_a_description_is_kept_and_undone_field_by_field(store: ProjectStore) -> None:
-    store.describe_label("cat", definition="purrs", colour="#ff0000", key="c", who="a")
+    store.describe_label("cat", definition="purrs", colour="#ff0000", key="K", who="a")
     store.describe_label("cat", definition="purrs a lot", who="a")
     store.set_parent("cat", "dog", who="a")
     label = store.find_label("cat")
     assert (label.definition, label.colour, label.key, label.parent) == (
-        "purrs a lot", "#ff0000", "c", 2,
+        "purrs a lot", "#ff0000", "k", 2,
     )  # fmt: skip
     store.log.undo("a")
     store.log.undo("a")
     label = store.find_label("cat")
     assert (label.definition, label.colour, label.parent) == ("purrs", "#ff0000", None)
+
+
+@pytest.mark.parametrize("key", [*PAGE_KEYS, "C", "ab", "\u200b", "\x07"])
+def test_a_key_that_the_pages_use_or_nobody_can_type_is_refused(
+    store: ProjectStore, key: str
+) -> None:
+    with pytest.raises(BadInputError, match="the key "):
+        store.describe_label("cat", key=key, who="a")
+    assert store.find_label("cat").key == ""
+
+
+def test_two_labels_have_no_key_in_common_and_a_key_can_be_given_up(store: ProjectStore) -> None:
+    store.describe_label("cat", key=" X ", who="a")
+    store.describe_label("cat", key="x", who="a")
+    with pytest.raises(BadInputError, match="the key 'x' belongs to 'cat'"):
+        store.describe_label("dog", key="X", who="a")
+    store.describe_label("cat", key="", who="a")
+    store.describe_label("dog", key="x", who="a")
+    assert [label.key for label in store.labels()] == ["", "x"]
 
 
 def test_a_label_is_never_below_itself(store: ProjectStore) -> None:
