@@ -116,27 +116,56 @@ class Live:
             force: the store was looked at just now; do not look for other changes.
         """
         with self._news:
-            if not force and self.store.revision != self.stamp:
-                stale = True
-            else:
-                stale = False
-                rows = self.store.log.since(self.offset)
-                if rows:
-                    board, words = self.board, Words()
-                    if self.offset:
-                        words = Words(dict(board.verdicts), dict(board.said))
-                    for row in rows:
-                        words.take(row, start=self._people_from)
-                    self.board = replace(self.board, verdicts=words.verdicts, said=words.said)
-                    self.offset = rows[-1].offset
-                    self._wake = True
-                    self._news.notify_all()
-                overtaken = replay.is_overtaken(self.store, self.pipeline, self.learned)
-                if self.learns and not force and overtaken:
-                    self._wake = True
-                    self._news.notify_all()
-        if stale:
+            is_stale = not force and self.store.revision not in (self.stamp, self._seeing)
+            rows = self.store.log.since(self.offset)
+            if rows:
+                board, words = self.board, Words()
+                if self.offset:
+                    words = Words(dict(board.verdicts), dict(board.said))
+                for row in rows:
+                    words.take(row, start=self._people_from)
+                self.board = replace(self.board, verdicts=words.verdicts, said=words.said)
+                self.offset = rows[-1].offset
+                self._wake = True
+                self._news.notify_all()
+            looks = self.learns and not force and not is_stale
+            if looks and replay.is_overtaken(self.store, self.pipeline, self.learned):
+                self._wake = True
+                self._news.notify_all()
+        if is_stale:
             self.resync()
+
+    def board_to_decide_on(self) -> Board:
+        """The board with rows, columns and verdicts as they are stored now, for new verdicts.
+
+        Names are looked up in it and samples completed by it. Where vectors or an encoder cannot be
+        read, or are being read by somebody else, it has no scores: what people say is saved all the
+        same.
+        """
+        try:
+            self.catch_up()
+        except Exception:
+            log.exception("what is new cannot be scored; verdicts are saved all the same")
+        with self.lock:
+            if self.stamp is not None and self.stamp == self.store.revision:
+                return self.board
+            board = self.board
+        board, words = board.resized(self.store.samples(), self.store.labels()), self.store.log.words()
+        return replace(board, verdicts=words.verdicts, said=words.said)
+
+    def see_stored(self, *, changes: bool = False) -> None:
+        """Take over what this process has just stored; it stays stored if that fails.
+
+        Args:
+            changes: samples or labels may have changed, too.
+        """
+        try:
+            if changes:
+                self.resync()
+            else:
+                self.catch_up()
+        except Exception:
+            log.exception("it is saved, but not taken over yet; that is tried again")
 
     def wait_beyond(self, version: int, timeout: float) -> int:
         """The live version; waits until it is above `version`, at most `timeout` seconds."""
@@ -268,6 +297,8 @@ class Live:
         self.offset = 0
         self._people_from = self.store.log.people_from
         self.stamp: object = None
+        self._seeing: object = None
+        """The revision that somebody is reading now; nobody else begins to."""
         self._scored: Learned | None = None
         """The version that the board's logits are of; None after rows, columns or lanes changed."""
         self.load()
@@ -275,16 +306,20 @@ class Live:
     def _see_store(self) -> None:
         """Rows, columns, vectors and verdicts as they are stored; scores are the caller's."""
         with self._syncing:
-            self.stamp = self.store.revision
-            board = self.board.resized(self.store.samples(), self.store.labels())
-            board = board.with_drawer(self.store.drawer())
-            # Reading the parts of thousands of samples takes seconds; nobody waits for it.
-            board = encoding.filled(board, self.pipeline, self.store.vectors)
-            board = self.room.filled(board, self.learned.lanes, is_reading=False)
-            with self.lock:
-                self.board = _with_words(board, self.board)
-                self._scored = None
-            self.finder.refresh(board)
+            seen = self._seeing = self.store.revision
+            try:
+                board = self.board.resized(self.store.samples(), self.store.labels())
+                board = board.with_drawer(self.store.drawer())
+                # Reading the parts of thousands of samples takes seconds; nobody waits for it.
+                board = encoding.filled(board, self.pipeline, self.store.vectors)
+                board = self.room.filled(board, self.learned.lanes, is_reading=False)
+                self.finder.refresh(board)
+                with self.lock:
+                    self.board = _with_words(board, self.board)
+                    self._scored = None
+                    self.stamp = seen  # last: what could not be read is looked at again
+            finally:
+                self._seeing = None
         self.catch_up(force=True)
         if board.drawer != self.learned.drawer:
             self.wake()  # what is in the drawer now has to be forgotten

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from backend.learning import Learned
 from backend.live import Live
 from backend.packs import Packs
 from backend.part_lessons import PartLessons
-from backend.people import People
+from backend.people import People, seen_by
 from backend.pipeline import Pipeline
 from backend.settings import Settings
 from backend.store.corrections import NewCorrection, NewMark
@@ -201,10 +202,7 @@ class OpenProject:
 
     def sample(self, id_or_name: int | str) -> Sample:
         """One sample by id, name or unique basename."""
-        board = self.board
-        known = board.row_of if isinstance(id_or_name, int) else board.row_named
-        row = known.get(id_or_name)  # pyright: ignore[reportArgumentType]
-        return self.store.find(id_or_name) if row is None else board.samples[row]
+        return self._sample_on(self.board, id_or_name)
 
     def labels(self) -> list[Label]:
         """Live labels in order."""
@@ -212,10 +210,7 @@ class OpenProject:
 
     def label(self, id_or_name: int | str) -> Label:
         """One label by id, name or alias."""
-        board = self.board
-        known = board.column_of if isinstance(id_or_name, int) else board.column_named
-        column = known.get(id_or_name)  # pyright: ignore[reportArgumentType]
-        return self.store.find_label(id_or_name) if column is None else board.labels[column]
+        return self._label_on(self.board, id_or_name)
 
     def media(self, sample: int | str, *, size: int | None = None) -> tuple[Path, str, str]:
         """A file to send: path, content type, etag; `size` asks for a thumbnail."""
@@ -655,13 +650,32 @@ class OpenProject:
         self, rows: Sequence[Mapping[str, object]], who: str | None
     ) -> list[NewCorrection | NewMark]:
         """Rows as in `correct`, by name or id, as `who` sees what is decided."""
+        board = self.live.board_to_decide_on()
         return log_rows(
             rows,
-            sample_of=self.sample,
-            label_of=self.label,
-            labels=self.board.labels,
-            seen=lambda sample: self.verdicts([sample], who=who)[sample],
+            sample_of=partial(self._sample_on, board),
+            label_of=partial(self._label_on, board),
+            labels=board.labels,
+            seen=partial(self._decided_on, board, who),
         )
+
+    def _decided_on(self, board: Board, who: str | None, sample: int) -> dict[int, Verdict]:
+        """What is decided of a sample, as a person sees it (None: as it counts)."""
+        if who is None:
+            return views.verdicts_by_sample(board, [sample])[sample]
+        return seen_by(board, who, is_blind=self.people.is_blind, ids=[sample])[sample]
+
+    def _sample_on(self, board: Board, wanted: int | str) -> Sample:
+        """One sample by id or name, as a board knows it; else as it is stored."""
+        known = board.row_of if isinstance(wanted, int) else board.row_named
+        row = known.get(wanted)  # pyright: ignore[reportArgumentType]
+        return self.store.find(wanted) if row is None else board.samples[row]
+
+    def _label_on(self, board: Board, wanted: int | str) -> Label:
+        """One label by id, name or alias, as a board knows it; else as it is stored."""
+        known = board.column_of if isinstance(wanted, int) else board.column_named
+        column = known.get(wanted)  # pyright: ignore[reportArgumentType]
+        return self.store.find_label(wanted) if column is None else board.labels[column]
 
 
 def _askable(board: Board) -> Int[np.ndarray, " r"]:

@@ -24,6 +24,7 @@ from backend.pipeline import DeferredEncoder, EncoderFacts, Pipeline, load_encod
 from backend.pointing import Pointer
 from backend.settings import Settings
 from backend.store.compaction import CompactReport
+from backend.store.corrections import NewCorrection, NewMark
 from backend.store.project import ProjectStore
 from backend.store.token_cache import TokenCache
 from backend.types import (
@@ -369,9 +370,10 @@ class Workbench(OpenProject):
         """
         new = self._new_corrections(rows, who)
         version = self.version if seen_version is None else seen_version
-        claims = self.certainty.claims(new, version)
-        receipt = self.store.log.append(new, who=who, op=op, version=version, detail=claims)
-        self.live.catch_up()
+        receipt = self.store.log.append(
+            new, who=who, op=op, version=version, detail=self._claims(new, version)
+        )
+        self.live.see_stored()
         return receipt
 
     def undo(
@@ -386,7 +388,7 @@ class Workbench(OpenProject):
         """
         receipt = self.store.log.undo(who, op=op, request=request)
         if receipt is not None:
-            self.live.resync()
+            self.live.see_stored(changes=True)
         return receipt
 
     # --- learn -------------------------------------------------------------------------------
@@ -508,6 +510,16 @@ class Workbench(OpenProject):
         self.jobs.close()
 
     # --- inside ------------------------------------------------------------------------------
+
+    def _claims(
+        self, new: Sequence[NewCorrection | NewMark], version: int
+    ) -> dict[str, object] | None:
+        """What is certain of samples before their first verdict; a fault there stops no verdict."""
+        try:
+            return self.certainty.claims(new, version)
+        except Exception:
+            log.exception("nothing is claimed of these samples; their verdicts are saved")
+            return None
 
     def _tokens(self) -> TokenCache | None:
         """Where what lanes read is kept while samples are encoded; None without lanes."""
