@@ -23,8 +23,8 @@ from backend.store import operations
 from backend.store import tables as t
 from backend.store.database import Database
 from backend.store.guide_book import forget_samples
-from backend.store.labels import MERGE
 from backend.store.media import MediaStore
+from backend.store.merging import Merges
 
 REPLAYABLE_FROM = "replayable_from"
 
@@ -43,7 +43,7 @@ def waiting(connection: Connection) -> tuple[int, int]:
     """How many samples and labels `compact` would remove for good."""
     dead = sa.select(sa.func.count())
     samples = connection.execute(dead.where(~t.samples.c.is_live)).scalar_one()
-    labels = connection.execute(dead.where(~t.labels.c.is_live)).scalar_one()
+    labels = connection.execute(dead.select_from(_dead_labels(connection).subquery())).scalar_one()
     return samples, labels
 
 
@@ -62,9 +62,9 @@ def compact(
     """Remove for good what is not live; other processes may go on working meanwhile."""
     before = _size(database.folder)
     with database.write() as connection:
-        s, n = t.samples.c, t.labels.c
+        s = t.samples.c
         samples = list(connection.execute(sa.select(s.id, s.content_hash).where(~s.is_live)))
-        labels = list(connection.execute(sa.select(n.id).where(~n.is_live)).scalars())
+        labels = list(connection.execute(_dead_labels(connection)).scalars())
         seq = operations.begin_op(connection, "compact", who=who)
         operations.close_op(connection, seq)
         connection.execute(t.settings.insert().values(key=t.COMPACTING, value="true"))
@@ -88,7 +88,7 @@ def compact(
 
 def _remove_rows(connection: Connection) -> int:
     dead_samples = sa.select(t.samples.c.id).where(~t.samples.c.is_live)
-    dead_labels = sa.select(t.labels.c.id).where(~t.labels.c.is_live)
+    dead_labels = _dead_labels(connection)
     c, p, e, n = t.corrections.c, t.predictions.c, t.edits.c, t.sample_names.c
     removed = connection.execute(
         t.corrections.delete().where(c.sample.in_(dead_samples) | c.label.in_(dead_labels))
@@ -99,11 +99,13 @@ def _remove_rows(connection: Connection) -> int:
     connection.execute(
         t.brought_vectors.delete().where(t.brought_vectors.c.sample.in_(dead_samples))
     )
-    # a merge into a label that lives on cannot be taken back without the other label
+    # a merge into a label that lives on cannot be brought back without the other label
     merged = sa.select(e.op).where(e.field == "is_live", e.subject_id.in_(dead_labels))
     connection.execute(
         t.ops.update()
-        .where(t.ops.c.kind == MERGE, t.ops.c.seq.in_(merged.where(e.subject == "label")))
+        .where(
+            t.ops.c.kind == operations.MERGE, t.ops.c.seq.in_(merged.where(e.subject == "label"))
+        )
         .values(is_final=True)
     )
     connection.execute(
@@ -118,8 +120,17 @@ def _remove_rows(connection: Connection) -> int:
         t.labels.update().where(t.labels.c.parent.in_(dead_labels)).values(parent=None)
     )
     connection.execute(t.samples.delete().where(~t.samples.c.is_live))
-    connection.execute(t.labels.delete().where(~t.labels.c.is_live))
+    connection.execute(t.labels.delete().where(t.labels.c.id.in_(dead_labels)))
     return removed
+
+
+def _dead_labels(connection: Connection) -> sa.Select[tuple[int]]:
+    """The labels that were removed. One that was merged is not: its verdicts are the other's."""
+    n = t.labels.c
+    homes = Merges.of(connection).homes()
+    alive = set(connection.execute(sa.select(n.id).where(n.is_live)).scalars()) if homes else set()
+    merged = [label for label, home in homes.items() if home in alive]
+    return sa.select(n.id).where(~n.is_live, n.id.not_in(merged))
 
 
 def _retire_ops(connection: Connection) -> None:

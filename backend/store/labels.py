@@ -18,11 +18,9 @@ from backend.store.guide_book import moved_cells
 from backend.store.marks import Said, united
 from backend.store.naming import clean_label, composed, shown
 from backend.store.operations import Edit
+from backend.store.voices import MERGED
 from backend.types import Correction, Label, Receipt, Region
 
-MERGE = "merge labels"
-MERGED = "merge"
-"""Source of verdicts that a label took over from one that was merged into it."""
 THRESHOLD = "threshold"
 _DEFINITION_CHARACTERS = 20_000
 
@@ -255,7 +253,7 @@ class LabelBook:
             target = find_label(connection, into)
             return _moved(connection, found.id, target.id)
 
-        return self._change(MERGE, source, edits, rows=rows, who=who, op=op)
+        return self._change(operations.MERGE, source, edits, rows=rows, who=who, op=op)
 
     def _change(
         self,
@@ -362,7 +360,8 @@ def insert_labels(
 def _moved(connection: Connection, source: int, target: int) -> list[Correction]:
     """The rows that `target` takes over: all that is said of either, where that is something else.
 
-    Of each person the newer verdict counts, and marks on places are those of both.
+    Of each person the later row of the log counts, whatever the clock said or a file noted of its
+    time, and marks on places are those of both.
     """
     words = log.current_words(connection, labels=(source, target))
     moved: list[Correction] = []
@@ -374,7 +373,7 @@ def _moved(connection: Connection, source: int, target: int) -> list[Correction]
         told = [
             replace(one, label=target, regions=regions)
             for voice, one in theirs.items()
-            if voice not in ours or ours[voice].when < one.when
+            if voice not in ours or ours[voice].offset < one.offset
         ]
         if not told and regions != (() if own is None else own.regions):
             last = list(ours.values())[-1] if ours else own or row
@@ -388,5 +387,5 @@ def _marks_of_both(row: Correction | None, own: Correction | None) -> tuple[Regi
     if row is None or own is None:
         held = row or own
         return () if held is None else held.regions
-    older, newer = (own, row) if own.when < row.when else (row, own)
+    older, newer = (own, row) if own.offset < row.offset else (row, own)
     return united(Said(regions=older.regions), Said(regions=newer.regions)).regions

@@ -23,6 +23,8 @@ from sqlalchemy.engine import Connection
 from backend.store import tables as t
 
 UNDO, REDO = "undo", "redo"
+MERGE = "merge labels"
+"""Kind of an operation that makes two labels one; see merging.py."""
 DRAWER = "drawer"
 """Kind of an operation that opens or closes the calibration drawer; all of it is in `detail`."""
 _REVISION = "revision"  # key in `settings`
