@@ -647,15 +647,20 @@ class OpenProject:
         return self.store.vectors.parts(content, fingerprint)[0]
 
     def _new_corrections(
-        self, rows: Sequence[Mapping[str, object]], who: str | None
+        self, rows: Sequence[Mapping[str, object]], who: str | None, op: str | None = None
     ) -> list[NewCorrection | NewMark]:
-        """Rows as in `correct`, by name or id, as `who` sees what is decided."""
+        """Rows as in `correct`, by name or id, as `who` sees what is decided.
+
+        A sample that is complete has nothing more to decide when its action `op` is asked for again.
+        """
         board = self.live.board_to_decide_on()
+        completes = any(row.get("complete") is True for row in rows)
+        is_repeated = completes and op is not None and self.store.log.receipt(op) is not None
         return log_rows(
             rows,
             sample_of=partial(self._sample_on, board),
             label_of=partial(self._label_on, board),
-            labels=board.labels,
+            labels=() if is_repeated else board.labels,
             seen=partial(self._decided_on, board, who),
         )
 

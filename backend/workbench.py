@@ -360,7 +360,8 @@ class Workbench(OpenProject):
                 others, as true, false or None (not marked any more). `{"sample", "complete":
                 true}` says NO to all labels of the sample that have no verdict.
             who: the person.
-            op: an id of the action; the same id again is answered, not stored again.
+            op: an id of the action; the same id again is answered, not stored again, and refused
+                for other rows than those of the first time.
             seen_version: the version the person saw.
 
         Raises:
@@ -368,7 +369,7 @@ class Workbench(OpenProject):
             BadInputError: a verdict or region is not one; nothing is stored.
             SaveError: nothing was stored.
         """
-        new = self._new_corrections(rows, who)
+        new = self._new_corrections(rows, who, op)
         version = self.version if seen_version is None else seen_version
         receipt = self.store.log.append(
             new, who=who, op=op, version=version, detail=self._claims(new, version)

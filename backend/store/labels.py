@@ -61,7 +61,7 @@ class LabelBook:
         cleaned = [clean_label(name, self._limit) for name in names]
         pack = clean_label(pack, self._limit)
         with self._database.write() as connection:
-            known = None if op is None else operations.find_op(connection, op)
+            known = operations.find_repeated(connection, op, "add labels", who=who)
             if known is None:
                 seq = operations.begin_op(connection, "add labels", who=who, op=op)
                 ids = insert_labels(connection, seq, cleaned, pack=pack)
@@ -266,7 +266,7 @@ class LabelBook:
         op: str | None,
     ) -> Receipt:
         with self._database.write() as connection:
-            if op is not None and (known := operations.find_op(connection, op)) is not None:
+            if known := operations.find_repeated(connection, op, kind, who=who):
                 return log.receipt(connection, known)
             found = find_label(connection, label)
             changed = edits(connection, found)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from backend.errors import BadInputError
 from backend.store import tables as t
 
 UNDO, REDO = "undo", "redo"
@@ -105,6 +106,28 @@ def find_op(connection: Connection, op: str | int) -> Operation | None:
     wanted = _OP_BY_SEQ if isinstance(op, int) else _OP_BY_ID
     row = connection.execute(wanted, {"wanted": op}).first()
     return None if row is None else Operation(*row[:-1], detail=json.loads(row[-1]))
+
+
+def find_repeated(
+    connection: Connection, op: str | None, *kinds: str, who: str
+) -> Operation | None:
+    """The action of this id that is stored already, where it is asked for again.
+
+    Raises:
+        BadInputError: the id is that of another action.
+    """
+    known = None if op is None else find_op(connection, op)
+    if known is not None and (known.kind not in kinds or known.who != who):
+        raise used_otherwise(known, f"{known.kind!r} by {known.who}")
+    return known
+
+
+def used_otherwise(known: Operation, what: str) -> BadInputError:
+    """What to say where the id of an action comes with something else than that action."""
+    return BadInputError(
+        f"the action id {known.id!r} was used before, for {what}; nothing was saved: give each "
+        "action an id of its own"
+    )
 
 
 def begin_op(

@@ -250,7 +250,7 @@ class ProjectStore:
         """
         wanted = sorted(set(ids))
         with self._database.write() as connection:
-            if op is not None and (known := operations.find_op(connection, op)) is not None:
+            if known := operations.find_repeated(connection, op, "remove samples", who=who):
                 return log.receipt(connection, known)
             log.check_alive(connection, t.samples, wanted, "sample")
             seq = operations.begin_op(
