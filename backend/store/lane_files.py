@@ -146,7 +146,8 @@ class LaneStore:
             SaveError: it could not be written.
         """
         if self._read(self.path(lane.digest)) is None:
-            write_whole(self.path(lane.digest), pack_lane(LaneFile(lane)), is_precious=True)
+            content = pack_lane(LaneFile(lane))
+            self._write(self.path(lane.digest), content)
 
     def load(self, digest: str) -> Lane | None:
         """A lane by its digest; None if it is gone or damaged."""
@@ -164,7 +165,7 @@ class LaneStore:
             SaveError: it could not be written.
         """
         name = hashlib.sha256(content).hexdigest()
-        write_whole(self._import(name), content, is_precious=True)
+        self._write(self._import(name), content)
         return name
 
     def load_import(self, name: str) -> LaneFile | None:
@@ -176,6 +177,9 @@ class LaneStore:
         if hashlib.sha256(content).hexdigest() != name:
             return None
         return unpack_lane(content)
+
+    def _write(self, path: Path, content: bytes) -> None:
+        write_whole(path, content, project=self.folder.parent, is_precious=True)
 
     def _read(self, path: Path) -> LaneFile | None:
         try:

@@ -25,6 +25,7 @@ from backend.images import ImageFacts, check_image, thumbnail
 from backend.settings import Limits
 from backend.store import tables as t
 from backend.store.database import Database
+from backend.store.making import make_below
 from backend.types import Sample
 
 Check = Callable[[Path | bytes, str], ImageFacts]
@@ -148,11 +149,12 @@ class MediaStore:
         rounded = next((known for known in THUMBNAIL_SIZES if known >= size), THUMBNAIL_SIZES[-1])
         digest = sample.content_hash
         target = self._thumbs / str(rounded) / digest[:2] / f"{digest}.webp"
+        home: Path | None = self.folder.parent
         if not target.exists() and self._spare is not None:
-            target = Path(self._spare.name) / target.relative_to(self._thumbs)
+            target, home = Path(self._spare.name) / target.relative_to(self._thumbs), None
         if not target.exists():
             content = thumbnail(self.path(sample), rounded, limits=self._limits)
-            write_whole(target, content)
+            write_whole(target, content, project=home)
         return target
 
     def forget(self, digests: set[str]) -> None:
@@ -203,7 +205,7 @@ class MediaStore:
 
     def _write(self, target: Path, source: Path, content: bytes | None, digest: str) -> None:
         try:
-            with _whole(target, is_synced=True) as stream:
+            with _whole(target, project=self.folder.parent, is_synced=True) as stream:
                 if content is None:
                     _copy_checked(source, stream, digest)
                 else:
@@ -217,16 +219,19 @@ class MediaStore:
             self._unsynced |= {target.parent, self.folder}
 
 
-def write_whole(target: Path, content: bytes, *, is_precious: bool = False) -> None:
+def write_whole(
+    target: Path, content: bytes, *, project: Path | None = None, is_precious: bool = False
+) -> None:
     """Write a file so that readers see all of it or nothing.
 
     A precious one is on the disk when this returns; a cache file need not survive a power cut.
+    Folders are made on the way, but never the one of a `project`.
 
     Raises:
         SaveError: it could not be written.
     """
     try:
-        with _whole(target, is_synced=is_precious) as stream:
+        with _whole(target, project=project, is_synced=is_precious) as stream:
             stream.write(content)
         if is_precious:
             _sync_folder(target.parent)
@@ -235,12 +240,15 @@ def write_whole(target: Path, content: bytes, *, is_precious: bool = False) -> N
 
 
 @contextmanager
-def _whole(target: Path, *, is_synced: bool) -> Generator[BinaryIO]:
+def _whole(target: Path, *, project: Path | None, is_synced: bool) -> Generator[BinaryIO]:
     """A file under another name, which takes the target's once the block is left without an error.
 
     With `is_synced` its content is on the disk by then; that its name is takes `_sync_folder`.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    if project is None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    else:
+        make_below(project, target.parent)
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
     try:
         with os.fdopen(handle, "wb") as stream:

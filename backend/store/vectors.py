@@ -22,6 +22,7 @@ from jaxtyping import Float
 
 from backend.errors import BadInputError, NotFoundError, SaveError
 from backend.store.database import connect_for_reading, reading_mark
+from backend.store.making import make_below
 from backend.types import Encoded, Layout
 
 T = TypeVar("T")
@@ -284,8 +285,7 @@ class VectorStore:
             connection = sqlite3.connect(":memory:", check_same_thread=False)
             connection.executescript(_SCHEMA)
             return _Opened(connection, None, closings)
-        # A project that was moved away is not begun again.
-        self.file.parent.mkdir(exist_ok=True)
+        make_below(self.file.parents[1], self.file.parent)
         connection = sqlite3.connect(
             self.file, timeout=20.0, isolation_level=None, check_same_thread=False
         )

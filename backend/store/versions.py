@@ -228,5 +228,7 @@ class VersionStore:
             "sha256": hashlib.sha256(content).hexdigest(),
             "info": dict(info),
         }
-        write_whole(self.folder / f"{step.version}.safetensors", content)
-        write_whole(self.folder / f"{step.version}.json", json.dumps(beside).encode())
+        told = json.dumps(beside).encode()
+        project = self.folder.parents[1]
+        write_whole(self.folder / f"{step.version}.safetensors", content, project=project)
+        write_whole(self.folder / f"{step.version}.json", told, project=project)
