@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -23,10 +24,11 @@ from backend.store import operations
 from backend.store import tables as t
 from backend.store.database import Database
 from backend.store.guide_book import forget_samples
-from backend.store.media import MediaStore
+from backend.store.media import BEGUN, STORED, MediaStore
 from backend.store.merging import Merges
 
 REPLAYABLE_FROM = "replayable_from"
+_BEGUN_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -156,13 +158,37 @@ def _note_replayable(connection: Connection) -> None:
 
 
 def _sweep(connection: Connection, folder: Path) -> None:
-    """Delete media that no sample has."""
+    """Delete media that no sample has: files that this store named, in folders of its own.
+
+    A file that somebody is just writing is left alone; one that was being written a day ago was
+    left behind. What else lies there, or behind a link, is not ours.
+    """
     wanted = sa.select(t.samples.c.media_file).where(t.samples.c.media_file.is_not(None))
     known = set(connection.execute(wanted).scalars())
-    for file in folder.glob("*/*"):
-        if f"{file.parent.name}/{file.name}" not in known:
-            file.unlink(missing_ok=True)
+    for inner in [] if folder.is_symlink() else folder.glob("[0-9a-f][0-9a-f]"):
+        if inner.is_symlink() or not inner.is_dir():
+            continue
+        for file in inner.iterdir():
+            name = f"{inner.name}/{file.name}"
+            is_ours = STORED.fullmatch(name) is not None and name not in known
+            if (is_ours or _was_left_behind(file)) and not file.is_dir():
+                file.unlink(missing_ok=True)
+
+
+def _was_left_behind(file: Path) -> bool:
+    """Whether it is a file that was begun long ago and never got its name."""
+    if not file.name.startswith(BEGUN):
+        return False
+    try:
+        return file.lstat().st_mtime < time.time() - _BEGUN_SECONDS
+    except OSError:
+        return False
 
 
 def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    """Bytes of all files; one that goes meanwhile has none."""
+    total = 0
+    for file in folder.rglob("*"):
+        with suppress(OSError):
+            total += file.stat().st_size if file.is_file() else 0
+    return total

@@ -34,7 +34,10 @@ Check = Callable[[Path | bytes, str], ImageFacts]
 THUMBNAIL_SIZES = (64, 128, 256, 512, 1024)
 _IN_MEMORY = 64_000_000  # bytes up to which a file is read once and checked in memory
 _BLOCK = 1 << 20
-_STORED = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}\.[a-z0-9]+")
+STORED = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}\.[a-z0-9]+")
+"""Where the content of an image lies below `media/`."""
+BEGUN = ".new-"
+"""How the name of a file begins that is not whole yet."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,9 @@ class MediaStore:
         target = self.folder / file
         if not target.exists():
             self._write(target, source, content, digest)
+        with self._lock:
+            # Also where it was there: whoever wrote it may not have come to make its name durable.
+            self._unsynced |= {target.parent, self.folder, self.folder.parent}
         return StoredMedia(digest, facts, size, file, None)
 
     def sync(self) -> None:
@@ -181,7 +187,7 @@ class MediaStore:
             raise NotFoundError(f"there is no sample {sample.name} in this project (any more)")
         file, linked, media_type = row
         # a project folder may come from anywhere: never follow a path out of it
-        if file is not None and not _STORED.fullmatch(file):
+        if file is not None and not STORED.fullmatch(file):
             raise RefusedError(f"the media of {sample.name} lie outside the project; refused")
         self._places[sample.id] = (file, linked, media_type)
         return file, linked, media_type
@@ -215,8 +221,6 @@ class MediaStore:
                 f"{source.name} could not be stored in {self.folder} ({error.strerror}): free some "
                 "space or make the folder writable, then import it again"
             ) from error
-        with self._lock:
-            self._unsynced |= {target.parent, self.folder}
 
 
 def write_whole(
@@ -249,7 +253,7 @@ def _whole(target: Path, *, project: Path | None, is_synced: bool) -> Generator[
         target.parent.mkdir(parents=True, exist_ok=True)
     else:
         make_below(project, target.parent)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=BEGUN)
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream
