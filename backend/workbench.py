@@ -161,9 +161,13 @@ class Workbench(OpenProject):
 
     def compact_soon(self, *, who: str = "me") -> str:
         """The same as a job; returns its id."""
-        return self.jobs.submit(
-            "compact", "Deleting for good", lambda _ticket: self.compact(who=who), owner=who
-        )
+
+        def work(ticket: Ticket) -> CompactReport:
+            report = self.compact(who=who)
+            ticket.progress(1, 1, report.note)
+            return report
+
+        return self.jobs.submit("compact", "Deleting for good", work, owner=who)
 
     # --- taking in ---------------------------------------------------------------------------
 

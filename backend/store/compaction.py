@@ -10,6 +10,7 @@ replay is exact.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ from typing import Protocol, runtime_checkable
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from backend.errors import PatchlaneError
 from backend.store import operations
 from backend.store import tables as t
 from backend.store.database import Database
@@ -28,17 +30,26 @@ from backend.store.media import BEGUN, STORED, MediaStore
 from backend.store.merging import Merges
 
 REPLAYABLE_FROM = "replayable_from"
+UNSWEPT = "unswept"
+"""Key in `settings`: contents that are gone, of which something may still be in caches."""
 _BEGUN_SECONDS = 24 * 3600.0
+
+log = logging.getLogger("patchlane.compaction")
 
 
 @dataclass(frozen=True)
 class CompactReport:
-    """What is gone for good, and how many bytes that freed."""
+    """What is gone for good, and how many bytes that freed.
+
+    Attributes:
+        note: what could not be cleared away yet, and is when `compact` runs again; else empty.
+    """
 
     samples: int
     labels: int
     corrections: int
     bytes_freed: int
+    note: str = ""
 
 
 def waiting(connection: Connection) -> tuple[int, int]:
@@ -61,7 +72,14 @@ class Cache(Protocol):
 def compact(
     database: Database, media: MediaStore, caches: Sequence[Cache], *, who: str
 ) -> CompactReport:
-    """Remove for good what is not live; other processes may go on working meanwhile."""
+    """Remove for good what is not live; other processes may go on working meanwhile.
+
+    The rows go first, all or none. What was computed of their contents is noted until it is gone
+    as well: whatever stops that, the next time goes on with it.
+
+    Raises:
+        SaveError, BusyError: nothing was removed.
+    """
     before = _size(database.folder)
     with database.write() as connection:
         s = t.samples.c
@@ -76,16 +94,21 @@ def compact(
         operations.bump_revision(connection)
         if num_rows:
             _note_replayable(connection)
-    digests = {digest for _sample, digest in samples}
-    media.forget(digests)
-    for cache in caches:
-        cache.remove(sorted(digests))
-    with database.write() as connection:  # no import can commit a file while it is swept away
-        _sweep(connection, media.folder)
-    database.vacuum()
-    return CompactReport(
-        len(samples), len(labels), num_rows, max(before - _size(database.folder), 0)
-    )
+        digests = _note_unswept(connection, {digest for _sample, digest in samples})
+    note = ""
+    try:
+        media.forget(digests)
+        for cache in caches:
+            cache.remove(sorted(digests))
+        with database.write() as connection:  # no import can commit a file while it is swept away
+            _sweep(connection, media.folder)
+            connection.execute(t.settings.delete().where(t.settings.c.key == UNSWEPT))
+        database.vacuum()
+    except (PatchlaneError, OSError) as error:
+        note = f"not all of the space is free yet: {error}; do it again later"
+        log.warning("compact of %s: %s", database.folder, note)
+    freed = max(before - _size(database.folder), 0)
+    return CompactReport(len(samples), len(labels), num_rows, freed, note)
 
 
 def _remove_rows(connection: Connection) -> int:
@@ -149,6 +172,21 @@ def _retire_ops(connection: Connection) -> None:
     connection.execute(
         t.ops.update().where(t.ops.c.is_final, t.ops.c.kind == "import").values(detail="{}")
     )
+
+
+def _note_unswept(connection: Connection, digests: set[str]) -> set[str]:
+    """Note contents whose caches have to go, with those that are left of before; gives them all."""
+    key, s = t.settings.c.key, t.samples.c
+    left = connection.execute(sa.select(t.settings.c.value).where(key == UNSWEPT)).scalar()
+    wanted = digests | set(json.loads(left) if left else ())
+    for chunk in operations.chunks(sorted(wanted)):  # what was brought again meanwhile stays
+        there = sa.select(s.content_hash).where(s.content_hash.in_(chunk))
+        wanted -= set(connection.execute(there).scalars())
+    connection.execute(t.settings.delete().where(key == UNSWEPT))
+    if wanted:
+        value = json.dumps(sorted(wanted))
+        connection.execute(t.settings.insert().values(key=UNSWEPT, value=value))
+    return wanted
 
 
 def _note_replayable(connection: Connection) -> None:

@@ -103,14 +103,23 @@ class Database:
         self._remember_file()
 
     def vacuum(self) -> None:
-        """Write the database anew without what was deleted, and empty the WAL."""
+        """Write the database anew without what was deleted, and empty the WAL.
+
+        Raises:
+            SaveError: it cannot be written anew; it stays as it is.
+            BusyError: another program reads the WAL, where what was deleted stays until it is done.
+        """
         with self._translated(is_write=True):
             raw = self.engine.raw_connection()
             try:
                 raw.execute("VACUUM")
-                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                is_busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            except sqlite3.Error as error:  # past SQLAlchemy, so nobody has translated it
+                raise SaveError(f"{self.file} cannot be written anew ({error})") from error
             finally:
                 raw.close()
+        if is_busy:
+            raise BusyError(f"another program is reading {self.file}-wal")
 
     def close(self) -> None:
         """Close every connection; the last one folds the WAL into the database file."""

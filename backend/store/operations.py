@@ -16,12 +16,15 @@ import time
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from backend.errors import BadInputError
 from backend.store import tables as t
+
+T = TypeVar("T")
 
 UNDO, REDO = "undo", "redo"
 MERGE = "merge labels"
@@ -91,7 +94,7 @@ _NEWEST_ROW = sa.select(sa.func.max(t.corrections.c.offset))
 _NEWEST_OP = sa.select(_O.last_offset).where(_O.last_offset > 0).order_by(_O.seq.desc()).limit(1)
 
 
-def chunks(ids: Sequence[int]) -> Iterable[Sequence[int]]:
+def chunks(ids: Sequence[T]) -> Iterable[Sequence[T]]:
     """Pieces that fit into one IN (...)."""
     return (ids[at : at + _CHUNK] for at in range(0, len(ids), _CHUNK))
 

@@ -55,7 +55,15 @@ from backend.types import (
 )
 
 _OWN_KEYS = frozenset(
-    {"name", "kind", "revision", t.COMPACTING, compaction.REPLAYABLE_FROM, PEOPLE_FROM}
+    {
+        "name",
+        "kind",
+        "revision",
+        t.COMPACTING,
+        compaction.REPLAYABLE_FROM,
+        compaction.UNSWEPT,
+        PEOPLE_FROM,
+    }
 )
 
 
