@@ -136,7 +136,7 @@ class OpenProject:
     @property
     def encoder_id(self) -> str:
         """The encoder by the name people use."""
-        return str(self.store.get("encoder"))
+        return self.live.encoder_id
 
     @property
     def version(self) -> int:
@@ -651,7 +651,7 @@ class OpenProject:
     ) -> list[NewCorrection | NewMark]:
         """Rows as in `correct`, by name or id, as `who` sees what is decided.
 
-        A sample that is complete has nothing more to decide when its action `op` is asked for again.
+        A sample that is complete has nothing more to decide where its action `op` is repeated.
         """
         board = self.live.board_to_decide_on()
         completes = any(row.get("complete") is True for row in rows)

@@ -330,9 +330,9 @@ class Workbench(OpenProject):
             tokens=self.store.tokens if pipeline.teacher is not None else None,
             progress=progress,
         )
-        self.store.set("encoder", encoder_id)
-        self.store.set("encoder_facts", EncoderFacts.of(encoder).as_json())
-        self.live.change_encoder(pipeline)
+        with self.live.learning():
+            self.store.change_encoder(encoder_id, EncoderFacts.of(encoder).as_json())
+            self.live.change_encoder(pipeline)
         self._put_lanes_back()
         return count
 

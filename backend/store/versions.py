@@ -146,9 +146,11 @@ class VersionStore:
             rows = connection.execute(sa.select(t.learn_steps).order_by(t.learn_steps.c.version))
             return [_step_of(row) for row in rows]
 
-    def latest(self) -> LearnStep | None:
-        """The newest learn step; None before the first."""
+    def latest(self, recipe: str | None = None) -> LearnStep | None:
+        """The newest learn step, or the newest of one recipe and encoder; None before the first."""
         newest = sa.select(t.learn_steps).order_by(t.learn_steps.c.version.desc()).limit(1)
+        if recipe is not None:
+            newest = newest.where(t.learn_steps.c.recipe == recipe)
         with self._database.read() as connection:
             row = connection.execute(newest).first()
         return None if row is None else _step_of(row)
