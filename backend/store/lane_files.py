@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +29,8 @@ FORMAT = "patchlane-lane"
 LANE = "lane."
 HEAD = "head."
 MOST_LABELS = 5000
+MOST_KNOWN = 32
+"""Lanes of a project that are kept in memory; more than it has in use."""
 _MOST_BYTES = 256 * 2**20
 _MOST_HEADER = 4 * 2**20
 
@@ -137,7 +141,8 @@ class LaneStore:
 
     def __init__(self, project: Path) -> None:
         self.folder = project / "lanes"
-        self._known: dict[str, Lane] = {}
+        self._known: OrderedDict[str, Lane] = OrderedDict()  # the one used last at the end
+        self._lock = threading.Lock()
 
     def save(self, lane: Lane) -> None:
         """Keep a lane; on the disk when this returns. A damaged file of it is replaced.
@@ -151,12 +156,18 @@ class LaneStore:
 
     def load(self, digest: str) -> Lane | None:
         """A lane by its digest; None if it is gone or damaged."""
-        if digest not in self._known:
+        with self._lock:
+            lane = self._known.pop(digest, None)
+        if lane is None:
             content = self._read(self.path(digest))
             if content is None or content.lane.digest != digest:
                 return None
-            self._known[digest] = content.lane
-        return self._known[digest]
+            lane = content.lane
+        with self._lock:
+            self._known[digest] = lane
+            if len(self._known) > MOST_KNOWN:
+                self._known.popitem(last=False)
+        return lane
 
     def save_import(self, content: bytes) -> str:
         """Keep a lane file as it came, with its heads; returns the name that `load_import` takes.
