@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any, TypeVar
 
 import numpy as np
@@ -40,6 +41,8 @@ PATIENCE = 15.0
 
 _LEASE = "versions"
 _HOLDER = "another process"  # who holds a lease, to people; older versions read it from the row
+_RENEWALS = 4
+"""How often a lease is renewed in the time that it lasts."""
 
 
 def _step_of(row: Any) -> LearnStep:
@@ -157,9 +160,11 @@ class VersionStore:
 
     @contextmanager
     def lease(self, seconds: float = 60.0) -> Generator[None]:
-        """Hold the right to write versions; freed at the end, or when `seconds` are over.
+        """Hold the right to write versions; freed at the end.
 
-        A lease whose process was killed on this host is taken over at once.
+        It is renewed for as long as it is held, so a step may take longer than `seconds`, after
+        which it is free where its process was stopped. A lease whose process was killed on this
+        host is taken over at once.
 
         Raises:
             BusyError: another process holds it; the sentence says for how long at most.
@@ -184,9 +189,16 @@ class VersionStore:
                 )
             )
         self._held.add(token)
+        done = Event()
+        renewing = Thread(
+            target=self._renew, args=(token, seconds, done), name="lease", daemon=True
+        )
+        renewing.start()
         try:
             yield
         finally:
+            done.set()
+            renewing.join()
             self._held.discard(token)
             # if this cannot be written the lease expires by itself
             with suppress(PatchlaneError), self._database.write() as connection:
@@ -198,6 +210,19 @@ class VersionStore:
         wanted = sa.select(t.learn_steps.c.recipe).where(t.learn_steps.c.version == version)
         with self._database.read() as connection:
             return connection.execute(wanted).scalar()
+
+    def _renew(self, token: str, seconds: float, done: Event) -> None:
+        """Make a lease longer time and again, until it is done or another one has taken it over."""
+        lease = t.leases.c
+        while not done.wait(seconds / _RENEWALS):
+            with suppress(PatchlaneError), self._database.write() as connection:
+                is_held = connection.execute(
+                    t.leases.update()
+                    .where(lease.name == _LEASE, lease.token == token)
+                    .values(expires=time.time() + seconds)
+                ).rowcount
+                if not is_held:
+                    return
 
     def _thin_out(self, newest: int) -> None:
         """Remove the state file that is neither young nor one of every so many.
