@@ -339,7 +339,7 @@ class Certainty:
                 source=f"{CERTAIN}{level:g}",
                 detail={ACCEPTED: {**asdict(told), "version": sets.version}},
             )
-        self._live.catch_up()
+        self._live.see_stored()
         return self._acceptance(self._live.store.noted(ACCEPTED, op=receipt.op)[0])
 
     def acceptances(self) -> list[Acceptance]:

@@ -17,14 +17,16 @@ from threading import RLock
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
 
 from backend import catalogue
 from backend.board import Board
 from backend.contracts import Encoder, Projector, State
-from backend.errors import BadInputError, NotFoundError
+from backend.errors import BadInputError, NotFoundError, SaveError
 from backend.images import decode
 from backend.pipeline import Pipeline
+from backend.store.media import write_whole
 from backend.types import Hit, MapPoints, Sample
 
 PARTS_SHOWN = 5
@@ -151,20 +153,21 @@ class Finder:
         rows = np.flatnonzero(board.encoded)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             state = pool.submit(_fit, self._pipeline.projector, board.pooled[rows], seed).result()
-        path = self._file()
-        with suppress(OSError):  # only a cache, and the project may be one to look at
-            path.parent.mkdir(parents=True, exist_ok=True)
-            written = path.with_suffix(".part")
-            save_file({name: np.ascontiguousarray(a) for name, a in state.items()}, written)
-            written.replace(path)
+        content = save({name: np.ascontiguousarray(a) for name, a in state.items()})
+        with suppress(SaveError):  # only a cache, and the project may be one to look at
+            write_whole(self._file(), content, project=self._cache.parent)
         with self._lock:
             self._plane = Plane(self._method(), state)
 
     def _fitted(self) -> Plane | None:
         with self._lock:
-            if self._plane is None and self._file().is_file():
-                state = dict(load_file(self._file()))
-                self._plane = Plane(self._method(), state)
+            file = self._file()
+            if self._plane is None and file.is_file():
+                try:
+                    self._plane = Plane(self._method(), dict(load_file(file)))
+                except (OSError, SafetensorError):  # cut off or damaged: it is fitted again
+                    with suppress(OSError):
+                        file.unlink()
             return self._plane
 
     def _method(self) -> str:

@@ -302,6 +302,7 @@ class Jobs:
             if not entry.job.state.is_open:
                 return
             entry.job = replace(entry.job, state=state, error=error, finished=time.time())
+            entry.work = _done  # it may hold hundreds of megabytes, such as a file that was brought
             self._version += 1
         self._record(entry.job)
         entry.finished.set()
@@ -319,6 +320,10 @@ class Jobs:
         ended = [job for job, one in self._entries.items() if not one.job.state.is_open]
         for job in ended[: max(0, len(self._entries) - _KEPT)]:
             del self._entries[job]
+
+
+def _done(_ticket: Ticket) -> None:
+    """In place of the work of a job that has ended."""
 
 
 def _jobs_from(rows: list[dict[str, object]]) -> dict[str, Job]:

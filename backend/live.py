@@ -13,7 +13,6 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Condition, RLock, Thread
-from typing import Any
 
 import numpy as np
 
@@ -50,6 +49,7 @@ class Live:
         encoder: the project's encoder, where it is loaded already.
 
     Attributes:
+        encoder_id: the encoder by the name that people use.
         pipeline: the chosen methods.
         board: rows, columns and scores as they are now; never changed in place.
         learned: the live version.
@@ -103,9 +103,13 @@ class Live:
     # --- see what is new ---------------------------------------------------------------------
 
     def resync(self) -> None:
-        """See what this or another process changed: samples, labels, vectors, verdicts."""
-        if not self.board.samples and self.store.see_kind():
-            self.change_encoder(self._build_pipeline(None))
+        """See what this or another process changed: samples, labels, vectors, verdicts, encoder."""
+        if not self.board.samples:
+            self.store.see_kind()
+        if self._is_other_encoder():
+            with self._learning, self._syncing, self.lock:
+                if self._is_other_encoder():  # nobody else has taken it over meanwhile
+                    self._take(self._build_pipeline(None), self.board.split_seed)
         self._see_store()
         self._rescore()
 
@@ -115,28 +119,68 @@ class Live:
         Args:
             force: the store was looked at just now; do not look for other changes.
         """
+        self._take_rows(None if force else self.store.revision, looks=not force)
+
+    def _take_rows(self, revision: int | None, *, looks: bool) -> None:
+        """Take new rows, and all that changed where the store is at another `revision`.
+
+        Args:
+            revision: of the store, looked at just now; None leaves other changes.
+            looks: whether another process made a newer version.
+        """
         with self._news:
-            if not force and self.store.revision != self.stamp:
-                stale = True
-            else:
-                stale = False
-                rows = self.store.log.since(self.offset)
-                if rows:
-                    board, words = self.board, Words()
-                    if self.offset:
-                        words = Words(dict(board.verdicts), dict(board.said))
-                    for row in rows:
-                        words.take(row, start=self._people_from)
-                    self.board = replace(self.board, verdicts=words.verdicts, said=words.said)
-                    self.offset = rows[-1].offset
-                    self._wake = True
-                    self._news.notify_all()
-                overtaken = replay.is_overtaken(self.store, self.pipeline, self.learned)
-                if self.learns and not force and overtaken:
-                    self._wake = True
-                    self._news.notify_all()
-        if stale:
+            is_stale = revision not in (None, self.stamp, self._seeing)
+            rows = self.store.log.since(self.offset)
+            if rows:
+                board, words = self.board, Words()
+                if self.offset:
+                    words = Words(dict(board.verdicts), dict(board.said))
+                for row in rows:
+                    words.take(row, start=self._people_from)
+                self.board = replace(self.board, verdicts=words.verdicts, said=words.said)
+                self.offset = rows[-1].offset
+                self._wake = True
+                self._news.notify_all()
+            looks &= self.learns and not is_stale
+            if looks and replay.is_overtaken(self.store, self.pipeline, self.learned):
+                self._wake = True
+                self._news.notify_all()
+        if is_stale:
             self.resync()
+
+    def board_to_decide_on(self) -> Board:
+        """The board with rows, columns and verdicts as they are stored now, for new verdicts.
+
+        Names are looked up in it and samples completed by it. Where vectors or an encoder cannot be
+        read, or are being read by somebody else, it has no scores: what people say is saved all the
+        same.
+        """
+        revision = self.store.revision
+        try:
+            self._take_rows(revision, looks=False)
+        except Exception:
+            log.exception("what is new cannot be scored; verdicts are saved all the same")
+        with self.lock:
+            if self.stamp is not None and self.stamp >= revision:  # it only grows
+                return self.board
+            board = self.board
+        words = self.store.log.words()
+        board = board.resized(self.store.samples(), self.store.labels())
+        return replace(board, verdicts=words.verdicts, said=words.said)
+
+    def see_stored(self, *, changes: bool = False) -> None:
+        """Take over what this process has just stored; it stays stored if that fails.
+
+        Args:
+            changes: samples or labels may have changed, too.
+        """
+        try:
+            if changes:
+                self.resync()
+            else:
+                self.catch_up()
+        except Exception:
+            log.exception("it is saved, but not taken over yet; that is tried again")
 
     def wait_beyond(self, version: int, timeout: float) -> int:
         """The live version; waits until it is above `version`, at most `timeout` seconds."""
@@ -246,19 +290,29 @@ class Live:
         """The recipe made alive; weights are read later where the project knows their facts."""
         store, settings = self.store, self.settings
         recipe = load_recipe(str(store.get("recipe", "default")))
-        encoder_id = str(store.get("encoder"))
-        known: Any = store.get("encoder_facts")
+        encoder_id, known = store.encoder()
         if known is None:
             encoder = encoder or load_encoder(encoder_id, settings)
             if not store.is_read_only:
                 store.set("encoder_facts", EncoderFacts.of(encoder).as_json())
             return Pipeline(recipe, encoder)
-        facts = EncoderFacts.from_json(dict(known))
+        facts = EncoderFacts.from_json(known)
         return Pipeline(recipe, DeferredEncoder(facts, lambda: load_encoder(encoder_id, settings)))
+
+    def _is_other_encoder(self) -> bool:
+        """Whether the project was given another encoder than this one has, by another process."""
+        encoder_id, facts = self.store.encoder()
+        if facts is None:
+            return False
+        return (encoder_id, facts["fingerprint"]) != (
+            self.encoder_id,
+            self.pipeline.encoder.fingerprint,
+        )
 
     def _take(self, pipeline: Pipeline, split_seed: int) -> None:
         """Everything that hangs on the pipeline, made anew and read from the store."""
         plain_dim = 0 if pipeline.host is None else pipeline.host.plain_dim
+        self.encoder_id = self.store.encoder()[0]
         self.pipeline = pipeline
         self.room = LaneRoom(self.store, pipeline, device=self.settings.device)
         self.layers = LayerRoom(self.store, pipeline)
@@ -267,7 +321,9 @@ class Live:
         self.learned = learning.start(pipeline)
         self.offset = 0
         self._people_from = self.store.log.people_from
-        self.stamp: object = None
+        self.stamp: int | None = None
+        self._seeing: int | None = None
+        """The revision that somebody is reading now; nobody else begins to."""
         self._scored: Learned | None = None
         """The version that the board's logits are of; None after rows, columns or lanes changed."""
         self.load()
@@ -275,16 +331,20 @@ class Live:
     def _see_store(self) -> None:
         """Rows, columns, vectors and verdicts as they are stored; scores are the caller's."""
         with self._syncing:
-            self.stamp = self.store.revision
-            board = self.board.resized(self.store.samples(), self.store.labels())
-            board = board.with_drawer(self.store.drawer())
-            # Reading the parts of thousands of samples takes seconds; nobody waits for it.
-            board = encoding.filled(board, self.pipeline, self.store.vectors)
-            board = self.room.filled(board, self.learned.lanes, is_reading=False)
-            with self.lock:
-                self.board = _with_words(board, self.board)
-                self._scored = None
-            self.finder.refresh(board)
+            seen = self._seeing = self.store.revision
+            try:
+                board = self.board.resized(self.store.samples(), self.store.labels())
+                board = board.with_drawer(self.store.drawer())
+                # Reading the parts of thousands of samples takes seconds; nobody waits for it.
+                board = encoding.filled(board, self.pipeline, self.store.vectors)
+                board = self.room.filled(board, self.learned.lanes, is_reading=False)
+                self.finder.refresh(board)
+                with self.lock:
+                    self.board = _with_words(board, self.board)
+                    self._scored = None
+                    self.stamp = seen  # last: what could not be read is looked at again
+            finally:
+                self._seeing = None
         self.catch_up(force=True)
         if board.drawer != self.learned.drawer:
             self.wake()  # what is in the drawer now has to be forgotten

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from backend.learning import Learned
 from backend.live import Live
 from backend.packs import Packs
 from backend.part_lessons import PartLessons
-from backend.people import People
+from backend.people import People, seen_by
 from backend.pipeline import Pipeline
 from backend.settings import Settings
 from backend.store.corrections import NewCorrection, NewMark
@@ -137,7 +138,7 @@ class OpenProject:
     @property
     def encoder_id(self) -> str:
         """The encoder by the name people use."""
-        return str(self.store.get("encoder"))
+        return self.live.encoder_id
 
     @property
     def version(self) -> int:
@@ -204,10 +205,7 @@ class OpenProject:
 
     def sample(self, id_or_name: int | str) -> Sample:
         """One sample by id, name or unique basename."""
-        board = self.board
-        known = board.row_of if isinstance(id_or_name, int) else board.row_named
-        row = known.get(id_or_name)  # pyright: ignore[reportArgumentType]
-        return self.store.find(id_or_name) if row is None else board.samples[row]
+        return self._sample_on(self.board, id_or_name)
 
     def labels(self) -> list[Label]:
         """Live labels in order."""
@@ -215,10 +213,7 @@ class OpenProject:
 
     def label(self, id_or_name: int | str) -> Label:
         """One label by id, name or alias."""
-        board = self.board
-        known = board.column_of if isinstance(id_or_name, int) else board.column_named
-        column = known.get(id_or_name)  # pyright: ignore[reportArgumentType]
-        return self.store.find_label(id_or_name) if column is None else board.labels[column]
+        return self._label_on(self.board, id_or_name)
 
     def media(self, sample: int | str, *, size: int | None = None) -> tuple[Path, str, str]:
         """A file to send: path, content type, etag; `size` asks for a thumbnail."""
@@ -656,16 +651,40 @@ class OpenProject:
         return self.store.vectors.parts(content, fingerprint)[0]
 
     def _new_corrections(
-        self, rows: Sequence[Mapping[str, object]], who: str | None
+        self, rows: Sequence[Mapping[str, object]], who: str | None, op: str | None = None
     ) -> list[NewCorrection | NewMark]:
-        """Rows as in `correct`, by name or id, as `who` sees what is decided."""
+        """Rows as in `correct`, by name or id, as `who` sees what is decided.
+
+        A sample that is complete has nothing more to decide where its action `op` is repeated.
+        """
+        board = self.live.board_to_decide_on()
+        completes = any(row.get("complete") is True for row in rows)
+        is_repeated = completes and op is not None and self.store.log.receipt(op) is not None
         return log_rows(
             rows,
-            sample_of=self.sample,
-            label_of=self.label,
-            labels=self.board.labels,
-            seen=lambda sample: self.verdicts([sample], who=who)[sample],
+            sample_of=partial(self._sample_on, board),
+            label_of=partial(self._label_on, board),
+            labels=() if is_repeated else board.labels,
+            seen=partial(self._decided_on, board, who),
         )
+
+    def _decided_on(self, board: Board, who: str | None, sample: int) -> dict[int, Verdict]:
+        """What is decided of a sample, as a person sees it (None: as it counts)."""
+        if who is None:
+            return views.verdicts_by_sample(board, [sample])[sample]
+        return seen_by(board, who, is_blind=self.people.is_blind, ids=[sample])[sample]
+
+    def _sample_on(self, board: Board, wanted: int | str) -> Sample:
+        """One sample by id or name, as a board knows it; else as it is stored."""
+        known = board.row_of if isinstance(wanted, int) else board.row_named
+        row = known.get(wanted)  # pyright: ignore[reportArgumentType]
+        return self.store.find(wanted) if row is None else board.samples[row]
+
+    def _label_on(self, board: Board, wanted: int | str) -> Label:
+        """One label by id, name or alias, as a board knows it; else as it is stored."""
+        known = board.column_of if isinstance(wanted, int) else board.column_named
+        column = known.get(wanted)  # pyright: ignore[reportArgumentType]
+        return self.store.find_label(wanted) if column is None else board.labels[column]
 
 
 def _askable(board: Board) -> Int[np.ndarray, " r"]:

@@ -319,7 +319,7 @@ class People:
         receipt = self._live.store.log.append(
             rows, who=who, op=op, version=self._live.learned.version, source=ADJUDICATION
         )
-        self._live.catch_up()
+        self._live.see_stored()
         return receipt
 
     def label_id(self, name: str) -> int:

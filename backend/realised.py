@@ -18,7 +18,7 @@ from backend.board import Board
 from backend.drawer import answer_of
 from backend.numerics.label_sets import Flips
 from backend.store.claims import Noted
-from backend.store.labels import MERGED
+from backend.store.voices import MERGED
 from backend.types import CoveragePoint, Realised
 
 

@@ -77,15 +77,16 @@ class MissingLaneError(NotFoundError):
 
 
 def restore(store: ProjectStore, pipeline: Pipeline, board: Board, room: LaneRoom) -> Learned:
-    """The newest version: from its file, or by replaying the log where files are gone.
+    """The newest version of this recipe and encoder: from its file, or by replaying the log.
 
-    Steps of another recipe or encoder are passed over: their numbers mean nothing to this one.
+    Steps of another recipe or encoder are passed over, also where they are newer: their numbers
+    mean nothing to this one.
     Where the newest version cannot be made again, since `compact` removed what it learned from,
     this is version 0, and all that is left is learned anew. A replay needs the vectors of all
     samples with verdicts; `can_restore` says if they are there.
     """
-    newest = store.versions.latest()
-    if newest is None or newest.recipe != pipeline.fingerprint:
+    newest = store.versions.latest(pipeline.fingerprint)
+    if newest is None:
         return start(pipeline)
     try:
         return at_version(store, pipeline, board, room, newest.version)
@@ -103,12 +104,8 @@ def newer(
 
 def is_overtaken(store: ProjectStore, pipeline: Pipeline, known: Learned) -> bool:
     """Whether there is a newer version of this encoder and recipe than `known`."""
-    newest = store.versions.latest()
-    return (
-        newest is not None
-        and newest.version > known.version
-        and newest.recipe == pipeline.fingerprint
-    )
+    newest = store.versions.latest(pipeline.fingerprint)
+    return newest is not None and newest.version > known.version
 
 
 def at_version(
@@ -381,8 +378,8 @@ def taught_rows(board: Board, verdicts: Mapping[tuple[int, int], Correction]) ->
 
 def can_restore(store: ProjectStore, pipeline: Pipeline, board: Board) -> bool:
     """Whether `restore` would give the newest version now, with the vectors that are there."""
-    newest = store.versions.latest()
-    if newest is None or newest.recipe != pipeline.fingerprint:
+    newest = store.versions.latest(pipeline.fingerprint)
+    if newest is None:
         return True
     if loaded(store, newest) is not None:
         return True

@@ -18,6 +18,7 @@ from backend.settings import Settings
 from backend.store.database import DATABASE
 
 REMOVED = ".removed"
+CACHE = "cache"
 _NAMED = re.compile(r"(?P<name>.+)-(?P<when>\d{8}-\d{6})(?P<again>-\d+)?", re.DOTALL)
 
 
@@ -73,15 +74,27 @@ def restore(name_or_key: str, settings: Settings) -> Path:
     Raises:
         NotFoundError: there is none.
         BadInputError: another project has taken the name.
+        SaveError: it cannot be moved.
     """
     found = _find(name_or_key, settings)
     path = settings.home / found.name
+    if _is_left_over(path):
+        shutil.rmtree(path)
     if path.exists():
         raise BadInputError(
             f"a project {found.name!r} exists; rename it before restoring the old one"
         )
-    shutil.move(settings.home / REMOVED / found.key, path)
+    try:
+        shutil.move(settings.home / REMOVED / found.key, path)
+    except OSError as error:
+        raise SaveError(f"{found.name} cannot be moved to {path}: {error.strerror}") from error
     return path
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether a folder is what was left of a project's cache: nothing in it is precious."""
+    is_folder = path.is_dir() and not path.is_symlink()
+    return is_folder and {entry.name for entry in path.iterdir()} <= {CACHE}
 
 
 def delete(key: str, settings: Settings) -> RemovedProject:

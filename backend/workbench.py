@@ -24,6 +24,7 @@ from backend.pipeline import DeferredEncoder, EncoderFacts, Pipeline, load_encod
 from backend.pointing import Pointer
 from backend.settings import Settings
 from backend.store.compaction import CompactReport
+from backend.store.corrections import NewCorrection, NewMark
 from backend.store.project import ProjectStore
 from backend.store.token_cache import TokenCache
 from backend.types import (
@@ -177,9 +178,13 @@ class Workbench(OpenProject):
 
     def compact_soon(self, *, who: str = "me") -> str:
         """The same as a job; returns its id."""
-        return self.jobs.submit(
-            "compact", "Deleting for good", lambda _ticket: self.compact(who=who), owner=who
-        )
+
+        def work(ticket: Ticket) -> CompactReport:
+            report = self.compact(who=who)
+            ticket.progress(1, 1, report.note)
+            return report
+
+        return self.jobs.submit("compact", "Deleting for good", work, owner=who)
 
     # --- taking in ---------------------------------------------------------------------------
 
@@ -342,9 +347,9 @@ class Workbench(OpenProject):
             tokens=self.store.tokens if pipeline.teacher is not None else None,
             progress=progress,
         )
-        self.store.set("encoder", encoder_id)
-        self.store.set("encoder_facts", EncoderFacts.of(encoder).as_json())
-        self.live.change_encoder(pipeline)
+        with self.live.learning():
+            self.store.change_encoder(encoder_id, EncoderFacts.of(encoder).as_json())
+            self.live.change_encoder(pipeline)
         self._put_lanes_back()
         return count
 
@@ -378,7 +383,8 @@ class Workbench(OpenProject):
                 follows from what the person saw of the pair, a verdict or None: where they would
                 see something else by now, that stays and the row is left out.
             who: the person.
-            op: an id of the action; the same id again is answered, not stored again.
+            op: an id of the action; the same id again is answered, not stored again, and refused
+                for other rows than those of the first time.
             seen_version: the version the person saw.
 
         Raises:
@@ -387,7 +393,7 @@ class Workbench(OpenProject):
             SaveError: nothing was stored.
         """
         try:
-            new = self._new_corrections(rows, who)
+            new = self._new_corrections(rows, who, op)
         except NotFoundError:
             # What was stored before the label or sample went is answered as it was.
             known = None if op is None else self.store.log.receipt(op)
@@ -395,16 +401,15 @@ class Workbench(OpenProject):
                 raise
             return known
         version = self.version if seen_version is None else seen_version
-        claims = self.certainty.claims(new, version)
         receipt = self.store.log.append(
             new,
             who=who,
             op=op,
             version=version,
-            detail=claims,
+            detail=self._claims(new, version),
             is_blind=self.people.is_blind,
         )
-        self.live.catch_up()
+        self.live.see_stored()
         return receipt
 
     def correct_living(
@@ -456,7 +461,7 @@ class Workbench(OpenProject):
         """
         receipt = self.store.log.undo(who, op=op, request=request)
         if receipt is not None:
-            self.live.resync()
+            self.live.see_stored(changes=True)
         return receipt
 
     # --- learn -------------------------------------------------------------------------------
@@ -578,6 +583,16 @@ class Workbench(OpenProject):
         self.jobs.close()
 
     # --- inside ------------------------------------------------------------------------------
+
+    def _claims(
+        self, new: Sequence[NewCorrection | NewMark], version: int
+    ) -> dict[str, object] | None:
+        """What is certain of samples before their first verdict; a fault there stops no verdict."""
+        try:
+            return self.certainty.claims(new, version)
+        except Exception:
+            log.exception("nothing is claimed of these samples; their verdicts are saved")
+            return None
 
     def _tokens(self) -> TokenCache | None:
         """Where what lanes read is kept while samples are encoded; None without lanes."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ class Context:
     _open: dict[Path, api.Workbench] = field(default_factory=dict, init=False)
     _last: str | None = field(default=None, init=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
+    _closing: set[Path] = field(default_factory=set, init=False)
+    _gates: dict[Path, threading.Lock] = field(default_factory=dict, init=False)
     _closers: list[Callable[[], None]] = field(default_factory=list, init=False)
 
     def projects(self) -> list[api.ProjectInfo]:
@@ -101,11 +104,15 @@ class Context:
             self._open[bench.path] = bench
             self._last = bench.name
 
-    def forget(self, name: str) -> Path:
-        """Close a project, so that it can be removed; gives its folder.
+    @contextmanager
+    def closed(self, name: str) -> Generator[Path]:
+        """Close a project and keep it closed, so that it can be removed; gives its folder.
+
+        Its own page goes on asking for it meanwhile, and would open it again.
 
         Raises:
             RefusedError: it lies elsewhere than in the home, where it could not be put back.
+            BusyError: it is being removed already.
         """
         path = self._known(name)
         if path.parent.resolve() != self.settings.home.resolve():
@@ -113,14 +120,21 @@ class Context:
                 f"{name} lies in {path.parent}, outside of the projects here; move its folder away"
             )
         with self._lock:
-            bench = self._open.pop(path, None)
-            if self._last == name:
-                self._last = None
-            if self.default_project is not None and Path(self.default_project).name == name:
-                self.default_project = None
-        if bench is not None:
-            bench.close()
-        return path
+            self._refuse_closing(path)
+            self._closing.add(path)
+        try:
+            with self._gate(path), self._lock:  # whoever is opening it now is waited for
+                bench = self._open.pop(path, None)
+                if self._last == name:
+                    self._last = None
+                if self.default_project is not None and Path(self.default_project).name == name:
+                    self.default_project = None
+            if bench is not None:
+                bench.close()
+            yield path
+        finally:
+            with self._lock:
+                self._closing.discard(path)
 
     def benches(self) -> Mapping[str, api.Workbench]:
         """The projects that are open now, by name."""
@@ -135,8 +149,11 @@ class Context:
         """Close every project; called when the server stops."""
         for work in self._closers:
             work()
-        with self._lock:
-            benches, self._open = list(self._open.values()), {}
+        with ExitStack() as opening:
+            for gate in list(self._gates.values()):
+                opening.enter_context(gate)
+            with self._lock:
+                benches, self._open = list(self._open.values()), {}
         for bench in benches:
             bench.close()
 
@@ -162,9 +179,29 @@ class Context:
         raise api.NotFoundError(f"there is no project called {name!r} on this server")
 
     def _bench(self, path: Path) -> api.Workbench:
+        """The open project in a folder; opening one, which takes seconds, holds up no other."""
         with self._lock:
-            if path not in self._open:
-                self._open[path] = api.open_project(
+            self._refuse_closing(path)
+            opened = self._open.get(path)
+        if opened is not None:
+            return opened
+        with self._gate(path):
+            with self._lock:
+                self._refuse_closing(path)
+                opened = self._open.get(path)
+            if opened is None:
+                opened = api.open_project(
                     path, settings=self.settings, learns=not self.is_read_only
                 )
-            return self._open[path]
+                with self._lock:
+                    self._open[path] = opened
+            return opened
+
+    def _gate(self, path: Path) -> threading.Lock:
+        """Held by whoever opens or closes the project in a folder."""
+        with self._lock:
+            return self._gates.setdefault(path, threading.Lock())
+
+    def _refuse_closing(self, path: Path) -> None:
+        if path in self._closing:
+            raise api.BusyError(f"{path.name} is being removed; wait a moment")

@@ -10,8 +10,10 @@ replay is exact.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -19,31 +21,42 @@ from typing import Protocol, runtime_checkable
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from backend.errors import PatchlaneError
 from backend.store import operations
 from backend.store import tables as t
 from backend.store.database import Database
 from backend.store.guide_book import forget_samples
-from backend.store.labels import MERGE
-from backend.store.media import MediaStore
+from backend.store.media import BEGUN, STORED, MediaStore
+from backend.store.merging import Merges
 
 REPLAYABLE_FROM = "replayable_from"
+UNSWEPT = "unswept"
+"""Key in `settings`: contents that are gone, of which something may still be in caches."""
+_BEGUN_SECONDS = 24 * 3600.0
+
+log = logging.getLogger("patchlane.compaction")
 
 
 @dataclass(frozen=True)
 class CompactReport:
-    """What is gone for good, and how many bytes that freed."""
+    """What is gone for good, and how many bytes that freed.
+
+    Attributes:
+        note: what could not be cleared away yet, and is when `compact` runs again; else empty.
+    """
 
     samples: int
     labels: int
     corrections: int
     bytes_freed: int
+    note: str = ""
 
 
 def waiting(connection: Connection) -> tuple[int, int]:
     """How many samples and labels `compact` would remove for good."""
     dead = sa.select(sa.func.count())
     samples = connection.execute(dead.where(~t.samples.c.is_live)).scalar_one()
-    labels = connection.execute(dead.where(~t.labels.c.is_live)).scalar_one()
+    labels = connection.execute(dead.select_from(_dead_labels(connection).subquery())).scalar_one()
     return samples, labels
 
 
@@ -59,12 +72,19 @@ class Cache(Protocol):
 def compact(
     database: Database, media: MediaStore, caches: Sequence[Cache], *, who: str
 ) -> CompactReport:
-    """Remove for good what is not live; other processes may go on working meanwhile."""
+    """Remove for good what is not live; other processes may go on working meanwhile.
+
+    The rows go first, all or none. What was computed of their contents is noted until it is gone
+    as well: whatever stops that, the next time goes on with it.
+
+    Raises:
+        SaveError, BusyError: nothing was removed.
+    """
     before = _size(database.folder)
     with database.write() as connection:
-        s, n = t.samples.c, t.labels.c
+        s = t.samples.c
         samples = list(connection.execute(sa.select(s.id, s.content_hash).where(~s.is_live)))
-        labels = list(connection.execute(sa.select(n.id).where(~n.is_live)).scalars())
+        labels = list(connection.execute(_dead_labels(connection)).scalars())
         seq = operations.begin_op(connection, "compact", who=who)
         operations.close_op(connection, seq)
         connection.execute(t.settings.insert().values(key=t.COMPACTING, value="true"))
@@ -74,21 +94,26 @@ def compact(
         operations.bump_revision(connection)
         if num_rows:
             _note_replayable(connection)
-    digests = {digest for _sample, digest in samples}
-    media.forget(digests)
-    for cache in caches:
-        cache.remove(sorted(digests))
-    with database.write() as connection:  # no import can commit a file while it is swept away
-        _sweep(connection, media.folder)
-    database.vacuum()
-    return CompactReport(
-        len(samples), len(labels), num_rows, max(before - _size(database.folder), 0)
-    )
+        digests = _note_unswept(connection, {digest for _sample, digest in samples})
+    note = ""
+    try:
+        media.forget(digests)
+        for cache in caches:
+            cache.remove(sorted(digests))
+        with database.write() as connection:  # no import can commit a file while it is swept away
+            _sweep(connection, media.folder)
+            connection.execute(t.settings.delete().where(t.settings.c.key == UNSWEPT))
+        database.vacuum()
+    except (PatchlaneError, OSError) as error:
+        note = f"not all of the space is free yet: {error}; do it again later"
+        log.warning("compact of %s: %s", database.folder, note)
+    freed = max(before - _size(database.folder), 0)
+    return CompactReport(len(samples), len(labels), num_rows, freed, note)
 
 
 def _remove_rows(connection: Connection) -> int:
     dead_samples = sa.select(t.samples.c.id).where(~t.samples.c.is_live)
-    dead_labels = sa.select(t.labels.c.id).where(~t.labels.c.is_live)
+    dead_labels = _dead_labels(connection)
     c, p, e, n = t.corrections.c, t.predictions.c, t.edits.c, t.sample_names.c
     removed = connection.execute(
         t.corrections.delete().where(c.sample.in_(dead_samples) | c.label.in_(dead_labels))
@@ -99,11 +124,13 @@ def _remove_rows(connection: Connection) -> int:
     connection.execute(
         t.brought_vectors.delete().where(t.brought_vectors.c.sample.in_(dead_samples))
     )
-    # a merge into a label that lives on cannot be taken back without the other label
+    # a merge into a label that lives on cannot be brought back without the other label
     merged = sa.select(e.op).where(e.field == "is_live", e.subject_id.in_(dead_labels))
     connection.execute(
         t.ops.update()
-        .where(t.ops.c.kind == MERGE, t.ops.c.seq.in_(merged.where(e.subject == "label")))
+        .where(
+            t.ops.c.kind == operations.MERGE, t.ops.c.seq.in_(merged.where(e.subject == "label"))
+        )
         .values(is_final=True)
     )
     connection.execute(
@@ -118,8 +145,17 @@ def _remove_rows(connection: Connection) -> int:
         t.labels.update().where(t.labels.c.parent.in_(dead_labels)).values(parent=None)
     )
     connection.execute(t.samples.delete().where(~t.samples.c.is_live))
-    connection.execute(t.labels.delete().where(~t.labels.c.is_live))
+    connection.execute(t.labels.delete().where(t.labels.c.id.in_(dead_labels)))
     return removed
+
+
+def _dead_labels(connection: Connection) -> sa.Select[tuple[int]]:
+    """The labels that were removed. One that was merged is not: its verdicts are the other's."""
+    n = t.labels.c
+    homes = Merges.of(connection).homes()
+    alive = set(connection.execute(sa.select(n.id).where(n.is_live)).scalars()) if homes else set()
+    merged = [label for label, home in homes.items() if home in alive]
+    return sa.select(n.id).where(~n.is_live, n.id.not_in(merged))
 
 
 def _retire_ops(connection: Connection) -> None:
@@ -138,6 +174,21 @@ def _retire_ops(connection: Connection) -> None:
     )
 
 
+def _note_unswept(connection: Connection, digests: set[str]) -> set[str]:
+    """Note contents whose caches have to go, with those that are left of before; gives them all."""
+    key, s = t.settings.c.key, t.samples.c
+    left = connection.execute(sa.select(t.settings.c.value).where(key == UNSWEPT)).scalar()
+    wanted = digests | set(json.loads(left) if left else ())
+    for chunk in operations.chunks(sorted(wanted)):  # what was brought again meanwhile stays
+        there = sa.select(s.content_hash).where(s.content_hash.in_(chunk))
+        wanted -= set(connection.execute(there).scalars())
+    connection.execute(t.settings.delete().where(key == UNSWEPT))
+    if wanted:
+        value = json.dumps(sorted(wanted))
+        connection.execute(t.settings.insert().values(key=UNSWEPT, value=value))
+    return wanted
+
+
 def _note_replayable(connection: Connection) -> None:
     value = json.dumps({"offset": operations.last_offset(connection), "when": time.time()})
     connection.execute(t.settings.delete().where(t.settings.c.key == REPLAYABLE_FROM))
@@ -145,13 +196,37 @@ def _note_replayable(connection: Connection) -> None:
 
 
 def _sweep(connection: Connection, folder: Path) -> None:
-    """Delete media that no sample has."""
+    """Delete media that no sample has: files that this store named, in folders of its own.
+
+    A file that somebody is just writing is left alone; one that was being written a day ago was
+    left behind. What else lies there, or behind a link, is not ours.
+    """
     wanted = sa.select(t.samples.c.media_file).where(t.samples.c.media_file.is_not(None))
     known = set(connection.execute(wanted).scalars())
-    for file in folder.glob("*/*"):
-        if f"{file.parent.name}/{file.name}" not in known:
-            file.unlink(missing_ok=True)
+    for inner in [] if folder.is_symlink() else folder.glob("[0-9a-f][0-9a-f]"):
+        if inner.is_symlink() or not inner.is_dir():
+            continue
+        for file in inner.iterdir():
+            name = f"{inner.name}/{file.name}"
+            is_ours = STORED.fullmatch(name) is not None and name not in known
+            if (is_ours or _was_left_behind(file)) and not file.is_dir():
+                file.unlink(missing_ok=True)
+
+
+def _was_left_behind(file: Path) -> bool:
+    """Whether it is a file that was begun long ago and never got its name."""
+    if not file.name.startswith(BEGUN):
+        return False
+    try:
+        return file.lstat().st_mtime < time.time() - _BEGUN_SECONDS
+    except OSError:
+        return False
 
 
 def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    """Bytes of all files; one that goes meanwhile has none."""
+    total = 0
+    for file in folder.rglob("*"):
+        with suppress(OSError):
+            total += file.stat().st_size if file.is_file() else 0
+    return total

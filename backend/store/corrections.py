@@ -28,9 +28,11 @@ from backend.store.marks import (
     NewMark,
     Said,
     after,
+    is_same_place,
     pack_regions,
     unpack_regions,
 )
+from backend.store.merging import Merges
 from backend.store.voices import (
     ADJUDICATION,
     PERSON,
@@ -51,6 +53,7 @@ MOST_NAMED = 500
 """Labels that a query names; for more it reads all that is said of the samples."""
 _VERDICTS: dict[str | None, Verdict | None] = {None: None, **{one.value: one for one in Verdict}}
 
+_SWITCHES = (operations.UNDO, operations.REDO)
 _C = t.corrections.c
 _ADD_ONE = t.corrections.insert().returning(t.corrections.c.offset)
 _ONE_PAIR = sa.select(
@@ -96,7 +99,7 @@ class CorrectionLog:
             rows: all of one action; undo takes them back together.
             who: the person.
             op: the action's id, so that a repeated request changes nothing: the same id gives
-                the same receipt.
+                the same receipt, and is refused for anything that this action did not say.
             version: the version the person saw.
             source: "person"; "adjudication" decides the pairs for everybody; or where else the
                 verdicts are from.
@@ -105,11 +108,12 @@ class CorrectionLog:
 
         Raises:
             NotFoundError: a sample or label that does not exist (any more); nothing was added.
-            BadInputError: a region that is none; nothing was added.
+            BadInputError: a region that is none, or the id of another action; nothing was added.
             SaveError: nothing was saved.
         """
         with self._database.write() as connection:
-            if op is not None and (known := operations.find_op(connection, op)) is not None:
+            if known := operations.find_repeated(connection, op, "correct", who=who):
+                _check_repeated(connection, known, rows)
                 return receipt(connection, known)
             _check_pairs(connection, rows)
             rows, told = _told_now(connection, rows, who=who, source=source, is_blind=is_blind)
@@ -154,10 +158,11 @@ class CorrectionLog:
 
         Raises:
             NotFoundError: there is no action with that id.
-            BadInputError: it cannot be taken back; the sentence says why.
+            BadInputError: it cannot be taken back, or `request` is the id of another action; the
+                sentence says why.
         """
         with self._database.write() as connection:
-            if request is not None and (done := operations.find_op(connection, request)):
+            if done := operations.find_repeated(connection, request, *_SWITCHES, who=who):
                 return receipt(connection, done)
             if op is None:
                 root = newest_of(connection, who)
@@ -418,6 +423,50 @@ def _check_pairs(connection: Connection, rows: Sequence[NewCorrection | NewMark]
             return
     check_alive(connection, t.samples, sorted({row.sample for row in rows}), "sample")
     check_alive(connection, t.labels, sorted({row.label for row in rows}), "label")
+
+
+def _check_repeated(
+    connection: Connection, known: operations.Operation, rows: Sequence[NewCorrection | NewMark]
+) -> None:
+    """Refuse rows that are not those of an action that is stored already.
+
+    Fewer are well: what the action decided meanwhile is not asked for again. Nor is what a label
+    or sample that went since was to get.
+
+    Raises:
+        BadInputError: names a sample and label.
+    """
+    stored: dict[tuple[int, int], list[Said]] = {}
+    wanted = sa.select(_C.sample, _C.label, _C.verdict, _C.regions).order_by(_C.offset)
+    for sample, label, told, regions in connection.execute(wanted.where(_C.op == known.seq)):
+        said = Said(_VERDICTS[told], unpack_regions(regions, _VERDICTS[told]))
+        stored.setdefault((sample, label), []).append(said)
+    homes = Merges.of(connection).homes()
+    for (sample, label), row in {(row.sample, row.label): row for row in rows}.items():
+        # a label may have been merged since, or before: then its verdicts are of the other one
+        home = homes.get(label, label)
+        found = stored.get((sample, label)) or stored.get((sample, home))
+        if found is None and isinstance(row, NewIfStill):
+            continue  # something else was said of it by then
+        if found is not None and _is_among(row, found):
+            continue
+        if found or all(connection.execute(_ONE_PAIR, {"sample": sample, "label": home}).one()):
+            raise operations.used_otherwise(
+                known, f"something else than this on label {label} of sample {sample}"
+            )
+
+
+def _is_among(row: NewCorrection | NewMark, stored: Sequence[Said]) -> bool:
+    """Whether what was stored of a pair, in order, is what the last row on it says."""
+    marks = stored[-1].regions
+    if isinstance(row, NewMark):
+        same = [one for one in marks if is_same_place(one, row.region)]
+        return not same if row.is_gone else row.region.verdict in {one.verdict for one in same}
+    has_marks = row.regions is None or (
+        len(row.regions) == len(marks)
+        and all(any(is_same_place(one, two) for two in marks) for one in row.regions)
+    )
+    return has_marks and row.verdict in {said.verdict for said in stored}
 
 
 def receipt(connection: Connection, op: operations.Operation) -> Receipt:

@@ -22,7 +22,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import QueuePool
 
 from backend.errors import BadInputError, BusyError, NotFoundError, PatchlaneError, SaveError
@@ -32,6 +32,7 @@ HEAD = "0002"
 """Newest migration; known here so that opening a project needs no Alembic import (0.2 s)."""
 
 BUSY_SECONDS = 20.0
+_WRITTEN = (0,)  # the mark of a file that somebody has open for writing
 
 
 class Database:
@@ -102,14 +103,23 @@ class Database:
         self._remember_file()
 
     def vacuum(self) -> None:
-        """Write the database anew without what was deleted, and empty the WAL."""
+        """Write the database anew without what was deleted, and empty the WAL.
+
+        Raises:
+            SaveError: it cannot be written anew; it stays as it is.
+            BusyError: another program reads the WAL, where what was deleted stays until it is done.
+        """
         with self._translated(is_write=True):
             raw = self.engine.raw_connection()
             try:
                 raw.execute("VACUUM")
-                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                is_busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            except sqlite3.Error as error:  # past SQLAlchemy, so nobody has translated it
+                raise SaveError(f"{self.file} cannot be written anew ({error})") from error
             finally:
                 raw.close()
+        if is_busy:
+            raise BusyError(f"another program is reading {self.file}-wal")
 
     def close(self) -> None:
         """Close every connection; the last one folds the WAL into the database file."""
@@ -143,11 +153,16 @@ class Database:
 
     @contextmanager
     def _translated(self, *, is_write: bool) -> Generator[None]:
+        before = _mark_if_there(self.file) if self.is_read_only else ()
         try:
             yield
         except PatchlaneError:
             raise
         except DBAPIError as error:
+            if self.is_read_only and before != _mark_if_there(self.file):
+                raise BusyError(
+                    f"another program wrote to {self.file} while it was read; try again"
+                ) from error
             raise self._in_words(error, is_write=is_write) from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
@@ -196,21 +211,57 @@ class Database:
         return error
 
 
+class _ReadingConnection(sqlite3.Connection):
+    """A connection that knows of which state of the file it is."""
+
+    mark: tuple[int, ...] = ()
+
+
 def may_only_be_read(file: Path) -> bool:
     """Whether a database that is there cannot be written: its file, its folder, the disk."""
     return file.exists() and not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK))
 
 
-def connect_for_reading(file: Path) -> sqlite3.Connection:
-    """A connection to a database that may not be written to."""
-    wal = Path(f"{file}-wal")
-    is_closed = not wal.exists() or not (wal.stat().st_size or Path(f"{file}-shm").exists())
+def reading_mark(file: Path) -> tuple[int, ...]:
+    """By what a connection for reading knows that it still reads what is there.
+
+    Beside a live writer it follows that writer by itself. Where nobody had the file open SQLite was
+    told that it will stay as it is, so it may serve only for as long as it does.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    if not _is_closed(file):
+        return _WRITTEN
+    found = file.stat()
+    return 1, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _is_closed(file: Path) -> bool:
+    """Whether nobody has a database open, as far as its files tell."""
+    try:
+        has_wal = Path(f"{file}-wal").stat().st_size > 0
+    except OSError:
+        return True
+    return not has_wal and not Path(f"{file}-shm").exists()
+
+
+def connect_for_reading(file: Path) -> _ReadingConnection:
+    """A connection to a database that may not be written to; see `reading_mark`."""
+    mark = _mark_if_there(file)  # before it is opened: what changes meanwhile is seen next time
     # Where nobody has it open SQLite may not make its two files, and needs to be told that the
     # file will stay as it is; beside a live writer it reads that writer's.
-    uri = f"{file.absolute().as_uri()}?mode=ro{'&immutable=1' if is_closed else ''}"
-    return sqlite3.connect(
-        uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    uri = f"{file.absolute().as_uri()}?mode=ro{'' if mark == _WRITTEN else '&immutable=1'}"
+    connection = sqlite3.connect(
+        uri,
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=_ReadingConnection,
     )
+    connection.mark = mark
+    return connection
 
 
 def _engine(file: Path, *, is_read_only: bool) -> Engine:
@@ -223,6 +274,7 @@ def _engine(file: Path, *, is_read_only: bool) -> Engine:
             max_overflow=24,
         )
         event.listen(reading, "begin", _on_begin)
+        event.listen(reading, "checkout", lambda held, *_: _check_mark(file, held))
         return reading
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(file)),
@@ -233,6 +285,19 @@ def _engine(file: Path, *, is_read_only: bool) -> Engine:
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
     return engine
+
+
+def _mark_if_there(file: Path) -> tuple[int, ...]:
+    try:
+        return reading_mark(file)
+    except OSError:
+        return ()
+
+
+def _check_mark(file: Path, connection: _ReadingConnection) -> None:
+    """A connection to a file that changed since is thrown away; the pool opens another one."""
+    if connection.mark != _mark_if_there(file):
+        raise DisconnectionError(f"{file} was written to")
 
 
 def _on_connect(connection: sqlite3.Connection, _record: object) -> None:

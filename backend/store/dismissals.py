@@ -39,7 +39,7 @@ class Dismissals:
         """
         wanted = sorted(set(keys))
         with self._database.write() as connection:
-            if op is not None and (known := operations.find_op(connection, op)) is not None:
+            if known := operations.find_repeated(connection, op, DISMISS, who=who):
                 return corrections.receipt(connection, known)
             seq = operations.begin_op(
                 connection, DISMISS, who=who, op=op, is_final=not wanted, detail={_KEYS: wanted}

@@ -39,7 +39,7 @@ def put(database: Database, drawer: Drawer | None, *, who: str, op: str | None =
     if drawer is not None and not 0 < drawer.share <= 1:
         raise BadInputError(f"the share of the drawer is above 0 and at most 1, not {drawer.share}")
     with database.write() as connection:
-        if op is not None and (known := operations.find_op(connection, op)) is not None:
+        if known := operations.find_repeated(connection, op, operations.DRAWER, who=who):
             return log.receipt(connection, known)
         detail: dict[str, object] = {} if drawer is None else asdict(drawer)
         seq = operations.begin_op(connection, operations.DRAWER, who=who, op=op, detail=detail)

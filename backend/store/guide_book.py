@@ -166,7 +166,7 @@ class GuideBook:
         sample: int | None = None,
     ) -> Receipt:
         with self._database.write() as connection:
-            if op is not None and (known := operations.find_op(connection, op)) is not None:
+            if known := operations.find_repeated(connection, op, kind, who=who):
                 return log.receipt(connection, known)
             check_alive(connection, t.labels, [label], "label")
             if sample is not None:

@@ -58,7 +58,9 @@ class Intake:
     def run(self, items: Iterable[Draft | BroughtVectors | FileProblem]) -> ImportReport:
         """Take everything; see the module."""
         with self._database.read() as connection:
-            known = operations.find_op(connection, self._run.op)
+            known = operations.find_repeated(
+                connection, self._run.op, "import", who=self._run.options.who
+            )
         if known is not None and "report" in known.detail:
             return _unpack_report(known)
         done = 0

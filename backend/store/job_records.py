@@ -12,6 +12,8 @@ from backend.store import tables as t
 from backend.store.database import Database
 
 _KEPT = 200
+_AT = "@"
+"""Between the process of a job and the number of the database file that it works on."""
 
 
 class JobRecords:
@@ -27,7 +29,7 @@ class JobRecords:
         """
         if self._database.is_read_only:
             return
-        values = {**row, "process": processes.this_process()}
+        values = {**row, "process": f"{processes.this_process()}{_AT}{self._place()}"}
         j = t.jobs.c
         with self._database.write() as connection:
             connection.execute(t.jobs.delete().where(j.id == values["id"]))
@@ -51,9 +53,7 @@ class JobRecords:
         j = t.jobs.c
         open_jobs = sa.select(j.id, j.process).where(j.state.in_(("queued", "running")))
         with self._database.write() as connection:
-            dead = [
-                job for job, process in connection.execute(open_jobs) if processes.is_gone(process)
-            ]
+            dead = [job for job, process in connection.execute(open_jobs) if self._is_gone(process)]
             for job in dead:
                 connection.execute(
                     t.jobs.update()
@@ -61,3 +61,15 @@ class JobRecords:
                     .values(state="interrupted", finished=time.time())
                 )
             return len(dead)
+
+    def _is_gone(self, told: str) -> bool:
+        """Whether a job's process has ended, or works on the project that this one is a copy of."""
+        process, _, place = told.partition(_AT)
+        return (bool(place) and place != self._place()) or processes.is_gone(process)
+
+    def _place(self) -> str:
+        """What tells this database file from a copy of it."""
+        try:
+            return str(self._database.file.stat().st_ino)
+        except OSError:
+            return ""  # none, or another kind of database; a job without a place runs anywhere

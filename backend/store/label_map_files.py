@@ -55,7 +55,7 @@ class LabelMapFiles:
             return
         content = save(_packed(found), metadata={"fingerprint": fingerprint})
         try:
-            write_whole(self._file(content_hash), content)
+            write_whole(self._file(content_hash), content, project=self.folder.parents[1])
         except SaveError as error:
             log.warning("label maps are not kept: %s", error)
 

@@ -17,13 +17,12 @@ from backend.store.database import Database
 from backend.store.guide_book import moved_cells
 from backend.store.label_keys import check_free, clean_key
 from backend.store.marks import Said, united
+from backend.store.merging import Merges
 from backend.store.naming import clean_label, composed, shown
 from backend.store.operations import Edit
+from backend.store.voices import MERGED
 from backend.types import Correction, GoneLabel, Label, Receipt, Region
 
-MERGE = "merge labels"
-MERGED = "merge"
-"""Source of verdicts that a label took over from one that was merged into it."""
 THRESHOLD = "threshold"
 _DEFINITION_CHARACTERS = 20_000
 _COLOUR_CHARACTERS = 40
@@ -58,8 +57,9 @@ class LabelBook:
         """What became of labels that are not here any more; ids that never were are left out."""
         with self._database.read() as connection:
             here = {label.id: label for label in live_labels(connection)}
+            homes = Merges.of(connection).homes()
             return {
-                label: GoneLabel(label, name, here.get(_end_of(connection, label)))
+                label: GoneLabel(label, name, here.get(homes.get(label, label)))
                 for label, name in _names_of(connection, set(ids) - here.keys())
             }
 
@@ -74,7 +74,7 @@ class LabelBook:
         cleaned = [clean_label(name, self._limit) for name in names]
         pack = clean_label(pack, self._limit)
         with self._database.write() as connection:
-            known = None if op is None else operations.find_op(connection, op)
+            known = operations.find_repeated(connection, op, "add labels", who=who)
             if known is None:
                 seq = operations.begin_op(connection, "add labels", who=who, op=op)
                 ids = insert_labels(connection, seq, cleaned, pack=pack)
@@ -271,7 +271,7 @@ class LabelBook:
             target = find_label(connection, into)
             return _moved(connection, found.id, target.id)
 
-        return self._change(MERGE, source, edits, rows=rows, who=who, op=op)
+        return self._change(operations.MERGE, source, edits, rows=rows, who=who, op=op)
 
     def _change(
         self,
@@ -284,7 +284,7 @@ class LabelBook:
         op: str | None,
     ) -> Receipt:
         with self._database.write() as connection:
-            if op is not None and (known := operations.find_op(connection, op)) is not None:
+            if known := operations.find_repeated(connection, op, kind, who=who):
                 return log.receipt(connection, known)
             found = find_label(connection, label)
             changed = edits(connection, found)
@@ -332,27 +332,6 @@ def _names_of(connection: Connection, gone: Collection[int]) -> list[tuple[int, 
         names.update((label, name) for label, name in connection.execute(wanted))
     newest = connection.execute(sa.select(sa.func.max(c.id))).scalar() or 0
     return [(label, names.get(label, "")) for label in sorted(gone) if label <= newest]
-
-
-def _end_of(connection: Connection, label: int) -> int:
-    """The label that one was merged into, and that one in turn; itself if it was not merged."""
-    e, other = t.edits.c, t.edits.alias()
-    seen = {label}
-    while True:
-        into = connection.execute(
-            sa.select(other.c.subject_id)
-            .join(t.edits, e.op == other.c.op)
-            .join(t.ops, t.ops.c.seq == e.op)
-            .where(t.ops.c.kind == MERGE, ~t.ops.c.is_undone)
-            .where(e.subject == "label", e.subject_id == label, e.field == "is_live")
-            .where(other.c.subject == "label", other.c.field == "aliases")
-            .order_by(e.seq.desc())
-            .limit(1)
-        ).scalar()
-        if into is None or into in seen:
-            return label
-        label = into
-        seen.add(label)
 
 
 def by_name(labels: Sequence[Label]) -> dict[str, Label]:
@@ -413,7 +392,8 @@ def insert_labels(
 def _moved(connection: Connection, source: int, target: int) -> list[Correction]:
     """The rows that `target` takes over: all that is said of either, where that is something else.
 
-    Of each person the newer verdict counts, and marks on places are those of both.
+    Of each person the later row of the log counts, whatever the clock said or a file noted of its
+    time, and marks on places are those of both.
     """
     words = log.current_words(connection, labels=(source, target))
     moved: list[Correction] = []
@@ -425,7 +405,7 @@ def _moved(connection: Connection, source: int, target: int) -> list[Correction]
         told = [
             replace(one, label=target, regions=regions)
             for voice, one in theirs.items()
-            if voice not in ours or ours[voice].when < one.when
+            if voice not in ours or ours[voice].offset < one.offset
         ]
         if not told and regions != (() if own is None else own.regions):
             last = list(ours.values())[-1] if ours else own or row
@@ -439,5 +419,5 @@ def _marks_of_both(row: Correction | None, own: Correction | None) -> tuple[Regi
     if row is None or own is None:
         held = row or own
         return () if held is None else held.regions
-    older, newer = (own, row) if own.when < row.when else (row, own)
+    older, newer = (own, row) if own.offset < row.offset else (row, own)
     return united(Said(regions=older.regions), Said(regions=newer.regions)).regions

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +29,8 @@ FORMAT = "patchlane-lane"
 LANE = "lane."
 HEAD = "head."
 MOST_LABELS = 5000
+MOST_KNOWN = 32
+"""Lanes of a project that are kept in memory; more than it has in use."""
 _MOST_BYTES = 256 * 2**20
 _MOST_HEADER = 4 * 2**20
 
@@ -137,7 +141,8 @@ class LaneStore:
 
     def __init__(self, project: Path) -> None:
         self.folder = project / "lanes"
-        self._known: dict[str, Lane] = {}
+        self._known: OrderedDict[str, Lane] = OrderedDict()  # the one used last at the end
+        self._lock = threading.Lock()
 
     def save(self, lane: Lane) -> None:
         """Keep a lane; on the disk when this returns. A damaged file of it is replaced.
@@ -146,16 +151,23 @@ class LaneStore:
             SaveError: it could not be written.
         """
         if self._read(self.path(lane.digest)) is None:
-            write_whole(self.path(lane.digest), pack_lane(LaneFile(lane)), is_precious=True)
+            content = pack_lane(LaneFile(lane))
+            self._write(self.path(lane.digest), content)
 
     def load(self, digest: str) -> Lane | None:
         """A lane by its digest; None if it is gone or damaged."""
-        if digest not in self._known:
+        with self._lock:
+            lane = self._known.pop(digest, None)
+        if lane is None:
             content = self._read(self.path(digest))
             if content is None or content.lane.digest != digest:
                 return None
-            self._known[digest] = content.lane
-        return self._known[digest]
+            lane = content.lane
+        with self._lock:
+            self._known[digest] = lane
+            if len(self._known) > MOST_KNOWN:
+                self._known.popitem(last=False)
+        return lane
 
     def save_import(self, content: bytes) -> str:
         """Keep a lane file as it came, with its heads; returns the name that `load_import` takes.
@@ -164,7 +176,7 @@ class LaneStore:
             SaveError: it could not be written.
         """
         name = hashlib.sha256(content).hexdigest()
-        write_whole(self._import(name), content, is_precious=True)
+        self._write(self._import(name), content)
         return name
 
     def load_import(self, name: str) -> LaneFile | None:
@@ -176,6 +188,9 @@ class LaneStore:
         if hashlib.sha256(content).hexdigest() != name:
             return None
         return unpack_lane(content)
+
+    def _write(self, path: Path, content: bytes) -> None:
+        write_whole(path, content, project=self.folder.parent, is_precious=True)
 
     def _read(self, path: Path) -> LaneFile | None:
         try:

@@ -67,6 +67,20 @@ def claim(path: Path) -> list[Path]:
     return made
 
 
+def make_below(project: Path, folder: Path) -> None:
+    """Make a folder inside a project that is there.
+
+    A project that was moved away while something was still at work is not begun again.
+
+    Raises:
+        OSError: it cannot be made, or the project is gone.
+    """
+    at = project
+    for part in folder.relative_to(project).parts:
+        at /= part
+        at.mkdir(exist_ok=True)
+
+
 def unmake(path: Path, made: list[Path]) -> None:
     """Leave nothing of a project that `claim` began; a folder that was there before stays."""
     for entry in path.iterdir():

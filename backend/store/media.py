@@ -25,6 +25,7 @@ from backend.images import ImageFacts, check_image, thumbnail
 from backend.settings import Limits
 from backend.store import tables as t
 from backend.store.database import Database
+from backend.store.making import make_below
 from backend.types import Sample
 
 Check = Callable[[Path | bytes, str], ImageFacts]
@@ -33,7 +34,10 @@ Check = Callable[[Path | bytes, str], ImageFacts]
 THUMBNAIL_SIZES = (64, 128, 256, 512, 1024)
 _IN_MEMORY = 64_000_000  # bytes up to which a file is read once and checked in memory
 _BLOCK = 1 << 20
-_STORED = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}\.[a-z0-9]+")
+STORED = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}\.[a-z0-9]+")
+"""Where the content of an image lies below `media/`."""
+BEGUN = ".new-"
+"""How the name of a file begins that is not whole yet."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,9 @@ class MediaStore:
         target = self.folder / file
         if not target.exists():
             self._write(target, source, content, digest)
+        with self._lock:
+            # Also where it was there: whoever wrote it may not have come to make its name durable.
+            self._unsynced |= {target.parent, self.folder, self.folder.parent}
         return StoredMedia(digest, facts, size, file, None)
 
     def sync(self) -> None:
@@ -148,11 +155,12 @@ class MediaStore:
         rounded = next((known for known in THUMBNAIL_SIZES if known >= size), THUMBNAIL_SIZES[-1])
         digest = sample.content_hash
         target = self._thumbs / str(rounded) / digest[:2] / f"{digest}.webp"
+        home: Path | None = self.folder.parent
         if not target.exists() and self._spare is not None:
-            target = Path(self._spare.name) / target.relative_to(self._thumbs)
+            target, home = Path(self._spare.name) / target.relative_to(self._thumbs), None
         if not target.exists():
             content = thumbnail(self.path(sample), rounded, limits=self._limits)
-            write_whole(target, content)
+            write_whole(target, content, project=home)
         return target
 
     def forget(self, digests: set[str]) -> None:
@@ -179,7 +187,7 @@ class MediaStore:
             raise NotFoundError(f"there is no sample {sample.name} in this project (any more)")
         file, linked, media_type = row
         # a project folder may come from anywhere: never follow a path out of it
-        if file is not None and not _STORED.fullmatch(file):
+        if file is not None and not STORED.fullmatch(file):
             raise RefusedError(f"the media of {sample.name} lie outside the project; refused")
         self._places[sample.id] = (file, linked, media_type)
         return file, linked, media_type
@@ -203,7 +211,7 @@ class MediaStore:
 
     def _write(self, target: Path, source: Path, content: bytes | None, digest: str) -> None:
         try:
-            with _whole(target, is_synced=True) as stream:
+            with _whole(target, project=self.folder.parent, is_synced=True) as stream:
                 if content is None:
                     _copy_checked(source, stream, digest)
                 else:
@@ -213,20 +221,21 @@ class MediaStore:
                 f"{source.name} could not be stored in {self.folder} ({error.strerror}): free some "
                 "space or make the folder writable, then import it again"
             ) from error
-        with self._lock:
-            self._unsynced |= {target.parent, self.folder}
 
 
-def write_whole(target: Path, content: bytes, *, is_precious: bool = False) -> None:
+def write_whole(
+    target: Path, content: bytes, *, project: Path | None = None, is_precious: bool = False
+) -> None:
     """Write a file so that readers see all of it or nothing.
 
     A precious one is on the disk when this returns; a cache file need not survive a power cut.
+    Folders are made on the way, but never the one of a `project`.
 
     Raises:
         SaveError: it could not be written.
     """
     try:
-        with _whole(target, is_synced=is_precious) as stream:
+        with _whole(target, project=project, is_synced=is_precious) as stream:
             stream.write(content)
         if is_precious:
             _sync_folder(target.parent)
@@ -235,13 +244,16 @@ def write_whole(target: Path, content: bytes, *, is_precious: bool = False) -> N
 
 
 @contextmanager
-def _whole(target: Path, *, is_synced: bool) -> Generator[BinaryIO]:
+def _whole(target: Path, *, project: Path | None, is_synced: bool) -> Generator[BinaryIO]:
     """A file under another name, which takes the target's once the block is left without an error.
 
     With `is_synced` its content is on the disk by then; that its name is takes `_sync_folder`.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
+    if project is None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    else:
+        make_below(project, target.parent)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=BEGUN)
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream

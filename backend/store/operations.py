@@ -16,13 +16,19 @@ import time
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from backend.errors import BadInputError
 from backend.store import tables as t
 
+T = TypeVar("T")
+
 UNDO, REDO = "undo", "redo"
+MERGE = "merge labels"
+"""Kind of an operation that makes two labels one; see merging.py."""
 DRAWER = "drawer"
 """Kind of an operation that opens or closes the calibration drawer; all of it is in `detail`."""
 _REVISION = "revision"  # key in `settings`
@@ -88,7 +94,7 @@ _NEWEST_ROW = sa.select(sa.func.max(t.corrections.c.offset))
 _NEWEST_OP = sa.select(_O.last_offset).where(_O.last_offset > 0).order_by(_O.seq.desc()).limit(1)
 
 
-def chunks(ids: Sequence[int]) -> Iterable[Sequence[int]]:
+def chunks(ids: Sequence[T]) -> Iterable[Sequence[T]]:
     """Pieces that fit into one IN (...)."""
     return (ids[at : at + _CHUNK] for at in range(0, len(ids), _CHUNK))
 
@@ -103,6 +109,28 @@ def find_op(connection: Connection, op: str | int) -> Operation | None:
     wanted = _OP_BY_SEQ if isinstance(op, int) else _OP_BY_ID
     row = connection.execute(wanted, {"wanted": op}).first()
     return None if row is None else Operation(*row[:-1], detail=json.loads(row[-1]))
+
+
+def find_repeated(
+    connection: Connection, op: str | None, *kinds: str, who: str
+) -> Operation | None:
+    """The action of this id that is stored already, where it is asked for again.
+
+    Raises:
+        BadInputError: the id is that of another action.
+    """
+    known = None if op is None else find_op(connection, op)
+    if known is not None and (known.kind not in kinds or known.who != who):
+        raise used_otherwise(known, f"{known.kind!r} by {known.who}")
+    return known
+
+
+def used_otherwise(known: Operation, what: str) -> BadInputError:
+    """What to say where the id of an action comes with something else than that action."""
+    return BadInputError(
+        f"the action id {known.id!r} was used before, for {what}; nothing was saved: give each "
+        "action an id of its own"
+    )
 
 
 def begin_op(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -56,7 +57,16 @@ from backend.types import (
 )
 
 _OWN_KEYS = frozenset(
-    {"name", "kind", "revision", "uid", t.COMPACTING, compaction.REPLAYABLE_FROM, PEOPLE_FROM}
+    {
+        "name",
+        "kind",
+        "revision",
+        "uid",
+        t.COMPACTING,
+        compaction.REPLAYABLE_FROM,
+        compaction.UNSWEPT,
+        PEOPLE_FROM,
+    }
 )
 
 
@@ -198,6 +208,30 @@ class ProjectStore:
         with self._database.read() as connection:
             return _is_new(connection)
 
+    def encoder(self) -> tuple[str, dict[str, Any] | None]:
+        """The encoder's id, and what is known of it unloaded; None where that is not noted."""
+        keys = ("encoder", "encoder_facts")
+        wanted = sa.select(t.settings.c.key, t.settings.c.value).where(t.settings.c.key.in_(keys))
+        with self._database.read() as connection:
+            found = {key: json.loads(value) for key, value in connection.execute(wanted)}
+        return str(found.get("encoder")), found.get("encoder_facts")
+
+    def change_encoder(self, encoder: str, facts: object) -> None:
+        """Use another encoder, or another make of it; every process with this project sees it.
+
+        Args:
+            encoder: its id.
+            facts: what there is to know of it without loading it; anything JSON holds.
+        """
+        values = {"encoder": encoder, "encoder_facts": facts}
+        with self._database.write() as connection:
+            connection.execute(t.settings.delete().where(t.settings.c.key.in_(values)))
+            connection.execute(
+                t.settings.insert(),
+                [{"key": key, "value": json.dumps(value)} for key, value in values.items()],
+            )
+            operations.bump_revision(connection)
+
     def change_kind(self, kind: Kind, *, encoder: str, facts: object) -> bool:
         """Hold samples of another kind from now on; False where some are there already.
 
@@ -261,7 +295,7 @@ class ProjectStore:
         """
         wanted = sorted(set(ids))
         with self._database.write() as connection:
-            if op is not None and (known := operations.find_op(connection, op)) is not None:
+            if known := operations.find_repeated(connection, op, "remove samples", who=who):
                 return log.receipt(connection, known)
             log.check_alive(connection, t.samples, wanted, "sample")
             seq = operations.begin_op(

@@ -4,15 +4,16 @@ After an operation was added, or switched off or on, `settle` looks at the cells
 touches, and gives each the value of the last fact that is not undone. Cells go to `samples`,
 `sample_names` and `labels`; a pair of which somebody says something else gets restored rows, one
 per person, so that everybody who folds the log sees it (voices.py says how). Samples and labels
-that are not live have no verdicts.
+that are not live have no verdicts; what was said of a label that was merged into another one is
+said of that one (merging.py).
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import sqlalchemy as sa
@@ -20,6 +21,8 @@ from sqlalchemy.engine import Connection
 
 from backend.errors import BadInputError
 from backend.store import tables as t
+from backend.store.marks import Said, pack_regions, united, unpack_regions
+from backend.store.merging import Merges
 from backend.store.operations import (
     DRAWER,
     KEPT,
@@ -37,7 +40,8 @@ from backend.store.operations import (
     chunks,
     close_op,
 )
-from backend.store.voices import ADJUDICATION, people_from, spoken_by, voice
+from backend.store.voices import ADJUDICATION, MERGED, people_from, spoken_by, voice
+from backend.types import CERTAIN, Verdict
 
 
 def toggle(connection: Connection, root: Operation, *, who: str, op: str | None) -> int:
@@ -78,11 +82,14 @@ def settle(connection: Connection, root: int, *, acting: int, who: str) -> None:
     cells = _effective_cells(connection, root)
     changed_labels = _apply_to_labels(connection, cells)
     _apply_to_samples(connection, cells)
+    merges = Merges.of(connection)
     if changed_labels:
         check_labels(connection)
+        _check_merge(connection, root, merges)
     if any(subject == "sample" for subject, _id, _field in cells):
         _check_sample_names(connection, root)
-    _restore_pairs(connection, _ROWS_BY_OP, {"root": root}, acting=acting, who=who)
+    given: dict[str, object] = {"root": root, "labels": _labels_beside(connection, root, merges)}
+    _restore_pairs(connection, _pairs_of_op, given, merges, acting=acting, who=who)
     if cells:
         bump_revision(connection)
 
@@ -97,9 +104,10 @@ def restore_samples(
     connection: Connection, samples: Sequence[int], *, acting: int, who: str
 ) -> None:
     """Bring back the verdicts of samples that are live again."""
+    merges = Merges.of(connection)
     for chunk in chunks(samples):
         given: dict[str, object] = {"samples": list(chunk)}
-        _restore_pairs(connection, _ROWS_BY_SAMPLES, given, acting=acting, who=who)
+        _restore_pairs(connection, _pairs_of_samples, given, merges, acting=acting, who=who)
 
 
 def insert_names(connection: Connection, seq: int, names: Sequence[tuple[int, str]]) -> None:
@@ -313,36 +321,74 @@ def _check_sample_names(connection: Connection, root: int) -> None:
         )
 
 
+def _check_merge(connection: Connection, root: int, merges: Merges) -> None:
+    """A label is merged into one that is there."""
+    for merge in merges.all:
+        if merge.seq != root or not merge.holds:
+            continue
+        wanted = sa.select(t.labels.c.name).where(t.labels.c.id == merge.target)
+        gone = connection.execute(wanted.where(~t.labels.c.is_live)).scalar()
+        if gone is not None:
+            raise BadInputError(
+                f"the label {gone!r} that another one was merged into is gone; bring it back first"
+            )
+
+
 # Pairs ------------------------------------------------------------------------------------------
 
 
-def _pairs_of_op() -> sa.Subquery:
+def _labels_beside(connection: Connection, root: int, merges: Merges) -> list[int]:
+    """Labels that were ever one with some that came or went by an operation."""
+    if not merges.all:
+        return []
+    e = t.edits.c
+    wanted = sa.select(e.subject_id).where(e.op == root, e.subject == "label", e.field == "is_live")
+    return sorted(merges.related(connection.execute(wanted).scalars()))
+
+
+Pairs = Callable[[sa.ColumnElement[int]], sa.Subquery]
+"""Makes the pairs (sample, home) to look at, out of what is the home of a row's label."""
+
+
+def _pairs_of_op(home: sa.ColumnElement[int]) -> sa.Subquery:
     """The pairs an operation could have changed: its verdicts, and all of what came or went."""
     c, e = t.corrections.c, t.edits.c
     root = sa.bindparam("root")
     changed = sa.select(e.subject_id).where(e.op == root, e.field == "is_live")
+    pairs = sa.select(c.sample, home.label("home"))
     return sa.union(
-        sa.select(c.sample, c.label).where(c.op == root, ~c.is_restored),
-        sa.select(c.sample, c.label).where(c.sample.in_(changed.where(e.subject == "sample"))),
-        sa.select(c.sample, c.label).where(c.label.in_(changed.where(e.subject == "label"))),
+        pairs.where(c.op == root, ~c.is_restored),
+        pairs.where(c.sample.in_(changed.where(e.subject == "sample"))),
+        pairs.where(c.label.in_(changed.where(e.subject == "label"))),
+        pairs.where(c.label.in_(sa.bindparam("labels", expanding=True))),
     ).subquery()
 
 
-def _pairs_of_samples() -> sa.Subquery:
+def _pairs_of_samples(home: sa.ColumnElement[int]) -> sa.Subquery:
     c = t.corrections.c
-    wanted = sa.select(c.sample, c.label).distinct()
+    wanted = sa.select(c.sample, home.label("home")).distinct()
     return wanted.where(c.sample.in_(sa.bindparam("samples", expanding=True))).subquery()
 
 
-def _rows_of(pairs: sa.Subquery) -> sa.Select:
-    """All rows of some pairs, in the order of the log, and what they count for."""
+def _rows_of(pairs: Pairs, homes: Mapping[int, int]) -> sa.Select:
+    """All rows of some pairs, in the order of the log, and what they count for.
+
+    Args:
+        pairs: which ones.
+        homes: label that was merged away -> the one that stands for it; its rows come with that
+            one's.
+    """
     c = t.corrections.c
+    home = sa.case(dict(homes), value=c.label, else_=c.label) if homes else c.label
+    wanted = pairs(home)
     is_valid = sa.and_(~c.is_restored, ~t.ops.c.is_undone)
     is_live = sa.and_(t.samples.c.is_live, t.labels.c.is_live)
     return (
         sa.select(
             c.sample,
+            home.label("home"),
             c.label,
+            c.op,
             c.offset,
             c.verdict,
             c.regions,
@@ -354,50 +400,83 @@ def _rows_of(pairs: sa.Subquery) -> sa.Select:
             is_valid.label("is_valid"),
             is_live.label("is_live"),
         )
-        .join(pairs, sa.and_(pairs.c.sample == c.sample, pairs.c.label == c.label))
+        .join(wanted, sa.and_(wanted.c.sample == c.sample, wanted.c.home == home))
         .join(t.ops, t.ops.c.seq == c.op)
         .join(t.samples, t.samples.c.id == c.sample)
-        .join(t.labels, t.labels.c.id == c.label)
-        .order_by(c.sample, c.label, c.offset)
+        .join(t.labels, t.labels.c.id == home)
+        .order_by(c.sample, home, c.offset)
     )
 
 
-_ROWS_BY_OP = _rows_of(_pairs_of_op())
-_ROWS_BY_SAMPLES = _rows_of(_pairs_of_samples())
+_WITHOUT_MERGES = {pairs: _rows_of(pairs, {}) for pairs in (_pairs_of_op, _pairs_of_samples)}
 
 
 def _restore_pairs(
     connection: Connection,
-    wanted: sa.Select,
+    pairs: Pairs,
     given: dict[str, object],
+    merges: Merges,
     *,
     acting: int,
     who: str,
 ) -> None:
     """Log a row for each person who says something else of a pair than their last row."""
-    start = people_from(connection)
+    start, homes = people_from(connection), merges.homes()
+    wanted = _rows_of(pairs, homes) if homes else _WITHOUT_MERGES[pairs]
     moment = time.time()
-    restored = []
-    for _pair, group in groupby(connection.execute(wanted, given), lambda row: row[:2]):
+    restored: list[dict[str, object]] = []
+    for (sample, home), group in groupby(connection.execute(wanted, given), lambda row: row[:2]):
         rows = list(group)
-        now = _Told.by(rows, start)
-        valid = [row for row in rows if row.is_valid] if rows[0].is_live else []
-        then = _Told.by(valid, start)
-        added = [
-            _taken_back(row, moment) for one, row in now.voices.items() if one not in then.voices
-        ]
-        added += [
-            _again(row)
-            for one, row in then.voices.items()
-            if one not in now.voices or _said(now.voices[one]) != _said(row)
-        ]
-        if not added and now.regions != then.regions:
-            row = ([*then.voices.values()] or valid or rows)[-1]
-            added = [_again(row) if valid else {**_taken_back(row, moment), "who": who}]
-        shared = {"op": acting, "sample": rows[0].sample, "label": rows[0].label}
-        restored += [{**shared, "regions": then.regions, "is_restored": True, **a} for a in added]
+        facts = _facts(rows, merges) if rows[0].is_live else []
+        then = _Told.together(facts, start, merges)
+        for label in sorted({home, *(row.label for row in rows)}):
+            own = [row for row in rows if row.label == label]
+            # nothing is said of a label that was merged away
+            told, said = (then, facts) if label == home else (_Told({}, None), [])
+            now = _Told.by(own, start)
+            added = _differences(now, told, said, own, moment, who=who, home=home)
+            shared = {"op": acting, "sample": sample, "label": label, "is_restored": True}
+            restored += [{**shared, **one} for one in added]
     if restored:
         connection.execute(t.corrections.insert(), restored)
+
+
+def _facts(rows: Sequence[sa.Row], merges: Merges) -> list[sa.Row]:
+    """The rows that people wrote and did not take back; what a merge copied is not among them."""
+    return [row for row in rows if row.is_valid and row.op not in merges.seqs]
+
+
+def _differences(
+    now: _Told,
+    then: _Told,
+    said: Sequence[sa.Row],
+    rows: Sequence[sa.Row],
+    moment: float,
+    *,
+    who: str,
+    home: int,
+) -> list[dict[str, object]]:
+    """What has to be said so that `then` is what is said, where it is `now`.
+
+    Args:
+        now: what is said.
+        then: what has to be.
+        said: the rows that `then` is of.
+        rows: those that `now` is of.
+        moment: of words that are taken back.
+        who: the person of rows that only change marks.
+        home: the label of these words, where some may be of one that was merged into it.
+    """
+    added = [_taken_back(row, moment) for one, row in now.voices.items() if one not in then.voices]
+    added += [
+        _again(row, home)
+        for one, row in then.voices.items()
+        if one not in now.voices or _said(now.voices[one]) != _said(row)
+    ]
+    if not added and now.regions != then.regions:
+        row = ([*then.voices.values()] or said or rows)[-1]
+        added = [_again(row, home) if said else {**_taken_back(row, moment), "who": who}]
+    return [{"regions": then.regions, **one} for one in added]
 
 
 @dataclass(frozen=True)
@@ -420,6 +499,31 @@ class _Told:
                 voices[speaker] = row
         return cls(voices, rows[-1].regions if rows else None)
 
+    @classmethod
+    def together(cls, rows: Sequence[sa.Row], start: int, merges: Merges) -> _Told:
+        """Fold rows of labels that are one now, as if all had been said of one label.
+
+        A row has all marks of its pair, those of labels merged into it by then included; marks that
+        no later row has taken over stay beside it.
+        """
+        told = cls.by(rows, start)
+        if len({row.label for row in rows}) < 2:
+            return told
+        held: dict[int, sa.Row] = {}
+        for row in rows:
+            homes = merges.homes(row.op)
+            held = {
+                label: one
+                for label, one in held.items()
+                if label != row.label and homes.get(label) != row.label
+            }
+            held[row.label] = row
+        both = Said()
+        for row in held.values():
+            verdict = None if row.verdict is None else Verdict(row.verdict)
+            both = united(both, Said(regions=unpack_regions(row.regions, verdict)))
+        return replace(told, regions=pack_regions(both.regions))
+
 
 def _who(row: sa.Row) -> str:
     return spoken_by(row.who, row.source, row.by)
@@ -430,9 +534,11 @@ def _said(row: sa.Row) -> tuple[str, str]:
     return row.verdict, row.who if row.source == ADJUDICATION else ""
 
 
-def _again(row: sa.Row) -> dict[str, object]:
-    """What a row says, once more."""
-    told = {"verdict": row.verdict, "at": row.at, "version": row.version, "source": row.source}
+def _again(row: sa.Row, home: int) -> dict[str, object]:
+    """What a row says, once more; of `home`, if its label was merged into that one."""
+    is_own = home == row.label or row.source == ADJUDICATION
+    source = row.source if is_own or row.source.startswith(CERTAIN) else MERGED
+    told = {"verdict": row.verdict, "at": row.at, "version": row.version, "source": source}
     return {**told, "who": _who(row)}
 
 

@@ -25,6 +25,8 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
+from backend.store.making import make_below
+
 ALIGNED = 64
 _PAGE = 4096
 _RECORD = struct.Struct("<16sHHIIIIQQQQI")
@@ -214,7 +216,7 @@ class Writer:
     """The segment that this process appends to."""
 
     def __init__(self, folder: Path):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_below(folder.parents[2], folder)  # PROJECT/cache/tokens/LANE
         self.name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(3)}"
         base = folder / self.name
         self._data: BinaryIO = base.with_suffix(".data").open("xb")

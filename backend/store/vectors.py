@@ -21,7 +21,8 @@ import numpy as np
 from jaxtyping import Float
 
 from backend.errors import BadInputError, NotFoundError, SaveError
-from backend.store.database import connect_for_reading
+from backend.store.database import connect_for_reading, reading_mark
+from backend.store.making import make_below
 from backend.types import Encoded, Layout
 
 T = TypeVar("T")
@@ -30,6 +31,7 @@ VECTORS = "vectors.sqlite3"
 _SCAN_FROM = 400  # above this many hashes one pass over the encoder's rows is quicker
 _CHUNK = 500
 _ATTEMPTS = 6
+_MOST_IDLE = 8  # connections that are kept open for the next thread
 _FREE_SHARE = 0.3  # of the file, from which on writing it anew is worth the time
 _SOME_POOLED = "SELECT hash, vector FROM pooled WHERE encoder = ? AND hash IN ({marks})"
 _SOME_PARTS = (
@@ -54,6 +56,15 @@ class PartsBatch:
     layouts: tuple[Layout, ...]
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """A connection, what its file was told by, and how often the store was closed before."""
+
+    connection: sqlite3.Connection
+    mark: tuple[int, ...] | None
+    closings: int
+
+
 class VectorStore:
     """The vectors of one project."""
 
@@ -61,9 +72,9 @@ class VectorStore:
         """Of the project in a folder; `is_read_only` where the folder may not be written to."""
         self.file = project / "cache" / VECTORS
         self.is_read_only = is_read_only
-        self._local = threading.local()
         self._lock = threading.Lock()
-        self._open: list[sqlite3.Connection] = []
+        self._idle: list[_Opened] = []
+        self._closings = 0
 
     def missing(self, hashes: Sequence[str], fingerprint: str) -> list[str]:
         """The hashes that have no vectors of this encoder yet, in their order, each once."""
@@ -205,18 +216,18 @@ class VectorStore:
             self._run(write)
 
     def close(self) -> None:
-        """Close the connections of all threads."""
+        """Close the connections; those that are in use when their work is done."""
         with self._lock:
-            for connection in self._open:
-                connection.close()
-            self._open.clear()
-            self._local = threading.local()
+            idle, self._idle = self._idle, []
+            self._closings += 1
+        for opened in idle:
+            opened.connection.close()
 
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do `work` on this thread's connection; again on a new one if the file went away."""
+        """Do `work` on a connection; again on a new one if the file went away."""
         for attempt in range(_ATTEMPTS):
             try:
-                return work(self._connection())
+                return self._done(work)
             except sqlite3.DatabaseError as error:
                 if self.is_read_only:
                     raise SaveError(f"{self.file} cannot be read ({error})") from error
@@ -224,8 +235,6 @@ class VectorStore:
                     self._discard()
                 elif not _may_be_deleted(error) or attempt == _ATTEMPTS - 1:
                     raise self._in_words(error) from error
-                else:
-                    self._drop()
             except OSError as error:
                 if attempt == _ATTEMPTS - 1:
                     raise SaveError(
@@ -235,61 +244,77 @@ class VectorStore:
             time.sleep(0.01 * attempt)  # whoever deletes the cache may not be done yet
         raise SaveError(f"{self.file} is damaged again and again; is the disk in order?")
 
-    def _connection(self) -> sqlite3.Connection:
-        known: tuple[sqlite3.Connection, tuple[int, int] | None] | None
-        known = getattr(self._local, "known", None)
-        if known is not None:
-            if self.is_read_only or (known[1] is not None and known[1] == self._identity()):
-                return known[0]
-            self._drop()
+    def _done(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What `work` gives; its connection serves others afterwards, unless it failed."""
+        opened = self._take()
+        is_kept = False
+        try:
+            result = work(opened.connection)
+            is_kept = True
+        finally:
+            # one that failed may be in the middle of something, or be of a file that is gone
+            with self._lock:
+                is_kept &= opened.closings == self._closings and len(self._idle) < _MOST_IDLE
+                if is_kept:
+                    self._idle.append(opened)
+            if not is_kept:
+                opened.connection.close()
+        return result
+
+    def _take(self) -> _Opened:
+        """A connection that nobody uses, to the file that is there now.
+
+        Threads come and go by the hundred; connections are not theirs, so that none outlives one.
+        """
+        while True:
+            with self._lock:
+                opened = self._idle.pop() if self._idle else None
+            if opened is None:
+                return self._open()
+            if opened.mark is not None and opened.mark == self._mark():
+                return opened
+            opened.connection.close()
+
+    def _open(self) -> _Opened:
+        closings = self._closings
         if self.is_read_only:
-            return self._reading_connection()
-        self.file.parent.mkdir(parents=True, exist_ok=True)
+            if self.file.exists():
+                reading = connect_for_reading(self.file)
+                return _Opened(reading, reading.mark, closings)
+            # no vectors, and no place for any
+            connection = sqlite3.connect(":memory:", check_same_thread=False)
+            connection.executescript(_SCHEMA)
+            return _Opened(connection, None, closings)
+        make_below(self.file.parents[1], self.file.parent)
         connection = sqlite3.connect(
             self.file, timeout=20.0, isolation_level=None, check_same_thread=False
         )
-        with self._lock:
-            self._open.append(connection)
-        self._local.known = (connection, self._identity())
-        # Not WAL: its shared memory is mapped, and whoever deletes the cache while it is open would
-        # have another connection cut the mapped file short, which ends the process (SIGBUS).
-        connection.execute("PRAGMA journal_mode=TRUNCATE")
-        # never precious: without a sync per write, and a damaged file is made anew
-        connection.execute("PRAGMA synchronous=OFF")
-        connection.executescript(_SCHEMA)
-        return connection
-
-    def _reading_connection(self) -> sqlite3.Connection:
-        if self.file.exists():
-            connection = connect_for_reading(self.file)
-        else:  # no vectors, and no place for any
-            connection = sqlite3.connect(":memory:", check_same_thread=False)
-            connection.executescript(_SCHEMA)
-        with self._lock:
-            self._open.append(connection)
-        self._local.known = (connection, self._identity() or (0, 0))
-        return connection
-
-    def _identity(self) -> tuple[int, int] | None:
         try:
+            opened = _Opened(connection, self._mark(), closings)
+            # Not WAL: its shared memory is mapped, and whoever deletes the cache while it is open
+            # would have another connection cut the mapped file short, which ends the process
+            # (SIGBUS).
+            connection.execute("PRAGMA journal_mode=TRUNCATE")
+            # never precious: without a sync per write, and a damaged file is made anew
+            connection.execute("PRAGMA synchronous=OFF")
+            connection.executescript(_SCHEMA)
+        except BaseException:
+            connection.close()
+            raise
+        return opened
+
+    def _mark(self) -> tuple[int, ...] | None:
+        """What tells this file from another one of its name; None where there is none."""
+        try:
+            if self.is_read_only:
+                return reading_mark(self.file)
             found = self.file.stat()
         except OSError:
             return None
         return found.st_dev, found.st_ino
 
-    def _drop(self) -> None:
-        """Close this thread's connection."""
-        known = getattr(self._local, "known", None)
-        self._local.known = None
-        if known is not None:
-            with self._lock:
-                if known[0] in self._open:
-                    self._open.remove(known[0])
-            known[0].close()
-
     def _discard(self) -> None:
         """Delete the file; it will be made anew."""
-        self._drop()
         for suffix in ("", "-journal", "-wal", "-shm"):
             Path(f"{self.file}{suffix}").unlink(missing_ok=True)
 

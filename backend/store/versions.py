@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any, TypeVar
 
 import numpy as np
@@ -40,6 +41,8 @@ PATIENCE = 15.0
 
 _LEASE = "versions"
 _HOLDER = "another process"  # who holds a lease, to people; older versions read it from the row
+_RENEWALS = 4
+"""How often a lease is renewed in the time that it lasts."""
 
 
 def _step_of(row: Any) -> LearnStep:
@@ -146,18 +149,22 @@ class VersionStore:
             rows = connection.execute(sa.select(t.learn_steps).order_by(t.learn_steps.c.version))
             return [_step_of(row) for row in rows]
 
-    def latest(self) -> LearnStep | None:
-        """The newest learn step; None before the first."""
+    def latest(self, recipe: str | None = None) -> LearnStep | None:
+        """The newest learn step, or the newest of one recipe and encoder; None before the first."""
         newest = sa.select(t.learn_steps).order_by(t.learn_steps.c.version.desc()).limit(1)
+        if recipe is not None:
+            newest = newest.where(t.learn_steps.c.recipe == recipe)
         with self._database.read() as connection:
             row = connection.execute(newest).first()
         return None if row is None else _step_of(row)
 
     @contextmanager
     def lease(self, seconds: float = 60.0) -> Generator[None]:
-        """Hold the right to write versions; freed at the end, or when `seconds` are over.
+        """Hold the right to write versions; freed at the end.
 
-        A lease whose process was killed on this host is taken over at once.
+        It is renewed for as long as it is held, so a step may take longer than `seconds`, after
+        which it is free where its process was stopped. A lease whose process was killed on this
+        host is taken over at once.
 
         Raises:
             BusyError: another process holds it; the sentence says for how long at most.
@@ -182,9 +189,16 @@ class VersionStore:
                 )
             )
         self._held.add(token)
+        done = Event()
+        renewing = Thread(
+            target=self._renew, args=(token, seconds, done), name="lease", daemon=True
+        )
+        renewing.start()
         try:
             yield
         finally:
+            done.set()
+            renewing.join()
             self._held.discard(token)
             # if this cannot be written the lease expires by itself
             with suppress(PatchlaneError), self._database.write() as connection:
@@ -196,6 +210,19 @@ class VersionStore:
         wanted = sa.select(t.learn_steps.c.recipe).where(t.learn_steps.c.version == version)
         with self._database.read() as connection:
             return connection.execute(wanted).scalar()
+
+    def _renew(self, token: str, seconds: float, done: Event) -> None:
+        """Make a lease longer time and again, until it is done or another one has taken it over."""
+        lease = t.leases.c
+        while not done.wait(seconds / _RENEWALS):
+            with suppress(PatchlaneError), self._database.write() as connection:
+                is_held = connection.execute(
+                    t.leases.update()
+                    .where(lease.name == _LEASE, lease.token == token)
+                    .values(expires=time.time() + seconds)
+                ).rowcount
+                if not is_held:
+                    return
 
     def _thin_out(self, newest: int) -> None:
         """Remove the state file that is neither young nor one of every so many.
@@ -228,5 +255,7 @@ class VersionStore:
             "sha256": hashlib.sha256(content).hexdigest(),
             "info": dict(info),
         }
-        write_whole(self.folder / f"{step.version}.safetensors", content)
-        write_whole(self.folder / f"{step.version}.json", json.dumps(beside).encode())
+        told = json.dumps(beside).encode()
+        project = self.folder.parents[1]
+        write_whole(self.folder / f"{step.version}.safetensors", content, project=project)
+        write_whole(self.folder / f"{step.version}.json", told, project=project)

@@ -32,6 +32,8 @@ from backend.types import CERTAIN, Correction, Verdict
 PERSON = "person"
 ADJUDICATION = "adjudication"
 """The `source` of rows that decide a pair for everybody; the last of them holds."""
+MERGED = "merge"
+"""The `source` of rows that a label took over from one that was merged into it."""
 IMPORT = "import:"
 PEOPLE_FROM = "people_from"
 """Key in `settings`: the log offset after which people are told apart."""

@@ -1,13 +1,20 @@
-"""Who is inside a drawn shape, against one point at a time; what a region of a picture is."""
+"""Who is inside a drawn shape, against one point at a time; regions; projections on disk."""
 
 from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from backend import finding
 from backend.errors import BadInputError
-from backend.finding import inside, matching_parts, pixel_box
+from backend.finding import Finder, inside, matching_parts, pixel_box
+from backend.pipeline import Pipeline
+from backend.settings import Settings
 from backend.types import MapPoints
+from tests.backend.text_projects import LABELS, TEXTS, made_project, numbered
 
 
 def winding(px: float, py: float, x: list[float], y: list[float]) -> bool:
@@ -68,3 +75,48 @@ def test_a_region_is_what_of_it_lies_in_the_picture() -> None:
 def test_a_region_without_a_pixel_is_refused(region: list[float]) -> None:
     with pytest.raises(BadInputError, match=r"nothing of the picture is in the region|four num"):
         pixel_box(region, 10, 10)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The projector of the map that comes first, here: UMAP compiles for half a minute."""
+
+    def pool(workers: int, **_: object) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(workers)
+
+    monkeypatch.setattr(finding, "ProcessPoolExecutor", pool)
+    monkeypatch.setattr(Pipeline, "projector", property(Pipeline.plain_projector))
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_damaged_projection_is_fitted_again(settings: Settings, tmp_path: Path) -> None:
+    bench = made_project(numbered(TEXTS), tmp_path, settings, labels=LABELS, encoder="words")
+    bench.project()
+    (file,) = (bench.path / "cache" / "projections").iterdir()
+    content = file.read_bytes()
+    for harmed in (content[:-9], b"", bytes(len(content))):
+        file.write_bytes(harmed)
+        finder = Finder(bench.pipeline, bench.path / "cache")
+        assert finder.points(bench.board).method == "pca"
+        assert not file.exists()
+        finder.project(bench.board)
+        assert file.read_bytes() == content
+        fresh = Finder(bench.pipeline, bench.path / "cache")
+        assert fresh.points(bench.board).method == "umap"
+    bench.close()
+
+
+@pytest.mark.usefixtures("quick")
+def test_projections_that_are_written_at_once_leave_one_that_is_whole(
+    settings: Settings, tmp_path: Path
+) -> None:
+    bench = made_project(numbered(TEXTS), tmp_path, settings, labels=LABELS, encoder="words")
+    finders = [Finder(bench.pipeline, bench.path / "cache") for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(finder.project, bench.board) for finder in finders]:
+            done.result()
+    (file,) = (bench.path / "cache" / "projections").iterdir()
+    assert file.suffix == ".safetensors"
+    fresh = Finder(bench.pipeline, bench.path / "cache")
+    assert fresh.points(bench.board).method == "umap"
+    bench.close()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -215,6 +218,46 @@ def test_a_job_of_another_living_process_goes_on(store: ProjectStore) -> None:
     assert jobs.get(job_id).state is JobState.RUNNING
     jobs.close()
     other.communicate("\n", timeout=30)
+
+
+def test_in_a_copy_of_an_open_project_its_jobs_are_interrupted(
+    store: ProjectStore, tmp_path: Path
+) -> None:
+    """The process that runs them lives, and works on the project that was copied."""
+    begun, go_on = threading.Event(), threading.Event()
+    jobs = Jobs(store)
+
+    def work(_ticket: Ticket) -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    job = jobs.submit("teach", "Teaching", work)
+    assert begun.wait(30)
+    shutil.copytree(store.path, tmp_path / "copy")
+    copy = ProjectStore.open(tmp_path / "copy", settings=Settings())
+    there, here = Jobs(copy), Jobs(store)
+    assert [one.state for one in there.list()] == [JobState.INTERRUPTED]
+    assert here.get(job).state is JobState.RUNNING
+    go_on.set()
+    for each in (there, here, jobs):
+        each.close()
+    copy.close()
+
+
+def test_what_a_job_worked_on_is_let_go_when_it_ends(jobs: Jobs) -> None:
+    class Content:
+        """Of a file that was brought."""
+
+    def submitted() -> tuple[str, weakref.ref[Content]]:
+        content = Content()
+        job = jobs.submit("import", "Importing", lambda _ticket: content.__class__.__name__)
+        return job, weakref.ref(content)
+
+    job, content = submitted()
+    jobs.wait(job, 10)
+    assert jobs.result(job) == "Content"
+    gc.collect()
+    assert content() is None
 
 
 def test_an_unknown_job_is_said(jobs: Jobs) -> None:

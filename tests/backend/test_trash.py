@@ -80,3 +80,18 @@ def test_nothing_else_is_ever_deleted(settings: Settings, make: Make, key: str) 
         trash.delete(key, settings)
     assert kept.is_dir()
     assert len(trash.removed(settings)) == 1
+
+
+def test_what_is_left_of_a_cache_is_in_nobodys_way(settings: Settings, make: Make) -> None:
+    path = make("birds", "verdicts")
+    trash.put_aside(path, settings)
+    (path / "cache").mkdir(parents=True)
+    (path / "notes.txt").write_text("precious")
+    with pytest.raises(BadInputError, match="a project 'birds' exists"):
+        trash.restore("birds", settings)
+    assert (path / "notes.txt").read_text() == "precious"
+    (path / "notes.txt").unlink()
+    (path / "cache" / "vectors.sqlite3").write_text("computed")
+    trash.restore("birds", settings)
+    assert (path / DATABASE).read_text() == "verdicts"
+    assert not (path / "cache").exists()

@@ -19,8 +19,8 @@ def router(context: Context) -> APIRouter:
     def remove(name: str) -> dict[str, str]:
         """Put a project aside."""
         context.writable()
-        context.forget(plain_name(name))
-        api.remove_project(name, settings=context.settings)
+        with context.closed(plain_name(name)):
+            api.remove_project(name, settings=context.settings)
         return {"removed": name}
 
     @routes.post("/projects/{name}/restore")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -11,14 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
-from backend.errors import BadInputError, BusyError, NotFoundError
+from backend.errors import BadInputError, BusyError, NotFoundError, SaveError
 from backend.settings import Settings
+from backend.store import tables as t
 from backend.store import versions
 from backend.store.corrections import NewCorrection
+from backend.store.lane_files import MOST_KNOWN, LaneStore, digest_of
 from backend.store.project import ProjectStore
 from backend.store.vectors import VectorStore
-from backend.types import Draft, Encoded, Kind, Layout, LearnStep, Verdict
+from backend.types import Draft, Encoded, Kind, Lane, LaneReading, Layout, LearnStep, Verdict
 from tests.backend.store.conftest import Make, write_image
 
 
@@ -101,6 +105,88 @@ def test_the_vector_file_may_go_or_break_while_it_is_open(tmp_path: Path) -> Non
         vectors.put("enc", ["a"], encoded(1))
         assert np.array_equal(vectors.pooled(["a"], "enc"), encoded(1).pooled)
     vectors.close()
+
+
+def test_connections_do_not_grow_with_the_threads_that_come_and_go(tmp_path: Path) -> None:
+    vectors = VectorStore(tmp_path)
+    hashes = [f"h{n}" for n in range(4)]
+    vectors.put("enc", hashes, encoded(4))
+
+    def opened() -> int:
+        return _open_files().count(vectors.file)
+
+    for _ in range(12):  # as a web server's workers, which end when they have been idle
+        threads = [threading.Thread(target=vectors.parts, args=(one, "enc")) for one in hashes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert 1 <= opened() <= len(hashes)
+    vectors.close()
+    assert opened() == 0
+
+
+def _open_files() -> list[Path]:
+    folder = Path("/proc/self/fd")
+    if not folder.is_dir():
+        pytest.skip("the system does not list what a process has open")
+    return [one.readlink() for one in folder.iterdir() if one.is_symlink()]
+
+
+def test_a_closed_store_leaves_no_connection_of_work_that_went_on(tmp_path: Path) -> None:
+    vectors = VectorStore(tmp_path)
+    vectors.put("enc", ["a"], encoded(1))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(connection: sqlite3.Connection) -> int:
+        begun.set()
+        assert go_on.wait(30)
+        return connection.execute("SELECT count(*) FROM pooled").fetchone()[0]
+
+    found: list[int] = []
+    working = threading.Thread(target=lambda: found.append(vectors._run(slow)))
+    working.start()
+    assert begun.wait(30)
+    vectors.close()
+    go_on.set()
+    working.join()
+    assert found == [1]
+    assert vectors.file not in _open_files()
+
+
+def test_a_project_that_was_moved_away_is_not_begun_again(store: ProjectStore) -> None:
+    """Work that goes on while a project is removed writes nothing where it was."""
+    arrays = {"w": np.ones(2, np.float32)}
+    lane = Lane("p", (), "key", arrays, 0.5, digest=digest_of(arrays), maker="m")
+    reading = LaneReading(np.ones((1, 2, 4), np.float16), np.ones(2, np.float32))
+    moved = store.path.rename(store.path.with_name("moved"))
+    for work in (
+        lambda: store.vectors.put("enc", ["a"], encoded(1)),
+        lambda: store.versions.restore(step(store, 1), {"w": np.ones(3, np.float32)}, {}),
+        lambda: store.tokens.put("key", ["a"], [reading]),
+        lambda: store.lanes.save(lane),
+    ):
+        with pytest.raises(SaveError):
+            work()
+        assert not store.path.exists()
+    moved.rename(store.path)
+
+
+def test_lanes_that_were_not_used_for_long_leave_the_memory(tmp_path: Path) -> None:
+    lanes = LaneStore(tmp_path)
+    made = []
+    for number in range(MOST_KNOWN + 3):
+        arrays = {"w": np.full(2, number, np.float32)}
+        made.append(Lane("p", (), "key", arrays, 0.5, digest=digest_of(arrays), maker="m"))
+        lanes.save(made[-1])
+        assert lanes.load(made[-1].digest) is not None
+        assert lanes.load(made[0].digest) is not None  # in use all the time
+    held = [one.digest for one in made if lanes.load(one.digest) is lanes.load(one.digest)]
+    assert held == [one.digest for one in made], "those that left are read again"
+    for one in made[1:3]:
+        lanes.path(one.digest).unlink()
+    assert lanes.load(made[1].digest) is None
+    assert len(lanes._known) == MOST_KNOWN
 
 
 def test_the_cache_is_deleted_over_and_over_while_threads_use_it(tmp_path: Path) -> None:
@@ -196,8 +282,27 @@ def test_a_lease_lets_one_writer_in(store: ProjectStore) -> None:
     other.close()
 
 
-def test_a_lease_expires_and_its_slow_holder_saves_nothing(store: ProjectStore) -> None:
+def test_a_lease_lasts_for_as_long_as_it_is_held(store: ProjectStore) -> None:
+    """A step over thousands of samples takes minutes; nobody else may write versions meanwhile."""
+
+    def expires() -> float:
+        with store._database.read() as connection:
+            return connection.execute(sa.select(t.leases.c.expires)).scalar_one()
+
+    with store.versions.lease(1.0):
+        first, until = expires(), time.monotonic() + 30
+        while expires() == first and time.monotonic() < until:
+            time.sleep(0.02)
+        assert expires() > first
+    with store._database.read() as connection:
+        assert connection.execute(sa.select(t.leases)).first() is None
+
+
+def test_the_lease_of_a_stopped_process_expires_and_it_saves_nothing(
+    store: ProjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = ProjectStore.open(store.path, settings=Settings())
+    monkeypatch.setattr(store.versions, "_renew", lambda *_: None)
     with store.versions.lease(0.05):
         time.sleep(0.1)
         with other.versions.lease(30):

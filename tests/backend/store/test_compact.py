@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from backend.errors import BadInputError
+from backend.errors import BadInputError, SaveError
 from backend.settings import Settings
 from backend.store.corrections import NewCorrection
+from backend.store.database import DATABASE
 from backend.store.project import ProjectStore
 from backend.types import BroughtVectors, Draft, Encoded, Kind, Layout, Verdict
 from tests.backend.store.conftest import Make, write_image
@@ -96,14 +100,16 @@ def test_after_compacting_nothing_brings_it_back_and_the_rest_can_still_be_undon
     assert store.log.current() == {}
 
 
-def test_a_merge_cannot_be_undone_when_the_merged_label_is_gone(store: ProjectStore) -> None:
+def test_a_merge_cannot_be_undone_when_both_labels_are_gone(store: ProjectStore) -> None:
     store.log.append([NewCorrection(1, 1, YES)], who="a")
     merged = store.merge_labels("cat", "dog", who="a")
+    store.remove_label("dog", who="a")
+    assert store.removed() == (0, 2)
     store.compact()
     with pytest.raises(BadInputError, match="nothing left"):
         store.log.undo("a", op=merged.op)
-    assert store.log.current()[1, 2].verdict is YES
-    assert store.find_label("cat").name == "dog"
+    assert store.log.current() == {}
+    assert store.labels() == []
 
 
 def test_what_an_undone_import_brought_goes_too(store: ProjectStore) -> None:
@@ -160,3 +166,102 @@ def test_offsets_never_go_back(store: ProjectStore) -> None:
         assert store.log.since(0) == []
         assert store.log.offset == offset
     assert store.log.append([NewCorrection(2, 1, YES)], who="a").offset == offset + 1
+
+
+def holds_vectors(store: ProjectStore, hashes: list[str]) -> list[str]:
+    lacking = set(store.vectors.missing(hashes, "enc"))
+    return [digest for digest in hashes if digest not in lacking]
+
+
+def with_vectors(store: ProjectStore) -> list[str]:
+    """Vectors for all samples; their hashes."""
+    hashes = [sample.content_hash for sample in store.samples()]
+    some, count = np.ones((1, 4), np.float32), len(hashes)
+    layouts = (Layout(grid=(1, 1)),) * count
+    encoded = Encoded(np.repeat(some, count, axis=0), (some,) * count, layouts)
+    store.vectors.put("enc", hashes, encoded)
+    return hashes
+
+
+def test_what_a_full_disk_left_in_caches_goes_the_next_time(
+    store: ProjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashes = with_vectors(store)
+
+    def full(*_: object) -> None:
+        raise SaveError("the disk is full")
+
+    store.remove_samples([1], who="a")
+    with monkeypatch.context() as patch:
+        patch.setattr(store.vectors, "remove", full)
+        report = store.compact()
+    assert report.samples == 1
+    assert "the disk is full" in report.note
+    assert holds_vectors(store, hashes) == hashes
+    store.remove_samples([2, 3], who="a")
+    with monkeypatch.context() as patch:
+        patch.setattr(store.vectors, "remove", full)
+        store.compact()
+    # brought again meanwhile: what was computed of it is of use
+    store.take([Draft(name="again", text="text number 2")], who="a", source="import:x")
+    assert store.compact().note == ""
+    assert holds_vectors(store, hashes) == [hashes[1], *hashes[3:]]
+
+
+def test_a_disk_too_full_to_write_the_database_anew_is_a_note(
+    store: ProjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.remove_samples([1], who="a")
+    other = sqlite3.connect(store.path / DATABASE, isolation_level=None)
+    raw = store._database.engine.raw_connection()
+    raw.execute("PRAGMA busy_timeout = 20")  # of the one connection that the pool has now
+    raw.close()
+    plain = store._database.vacuum
+
+    def meanwhile() -> None:
+        other.execute("BEGIN IMMEDIATE")
+        plain()
+
+    monkeypatch.setattr(store._database, "vacuum", meanwhile)
+    report = store.compact()
+    assert (report.samples, store.count()) == (1, 4)
+    assert "cannot be written anew (database is locked)" in report.note
+    other.execute("ROLLBACK")
+    monkeypatch.undo()
+    assert store.compact().note == ""
+    other.close()
+
+
+def test_a_reader_that_keeps_the_wal_is_a_note(store: ProjectStore) -> None:
+    other = sqlite3.connect(store.path / DATABASE, isolation_level=None)
+    store.remove_samples([1], who="a")
+    raw = store._database.engine.raw_connection()
+    raw.execute("PRAGMA busy_timeout = 20")
+    raw.close()
+    other.execute("BEGIN")
+    other.execute("SELECT count(*) FROM samples").fetchone()
+    assert "is reading" in store.compact().note
+    other.execute("COMMIT")
+    assert store.compact().note == ""
+    other.close()
+
+
+def test_only_files_of_this_store_are_swept_away(make: Make, tmp_path: Path) -> None:
+    store = make(kind=Kind.IMAGE)
+    file = write_image(tmp_path / "1.png")
+    store.take([Draft(name="1.png", path=file)], who="a", source="import:x")
+    media, elsewhere = store.path / "media", tmp_path / "elsewhere"
+    named = f"{'0' * 64}.png"
+    elsewhere.mkdir()
+    spared = [elsewhere / named, media / "00" / ".new-abc", media / "00" / "notes.txt"]
+    swept = [media / "00" / named, media / "00" / ".new-old"]
+    (media / "00" / "folder").mkdir(parents=True)
+    for one in (*spared, *swept):
+        one.write_text("x")
+    (media / "ff").symlink_to(elsewhere)
+    two_days_ago = time.time() - 2 * 24 * 3600
+    os.utime(swept[1], (two_days_ago, two_days_ago))
+    assert store.compact().note == ""
+    assert [one for one in spared if not one.exists()] == []
+    assert [one for one in swept if one.exists()] == []
+    assert store.media.path(store.find(1)).exists()

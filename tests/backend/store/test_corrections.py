@@ -9,12 +9,13 @@ import threading
 import pytest
 
 from backend.errors import BadInputError, NotFoundError
-from backend.store.corrections import NewCorrection, NewIfStill
+from backend.store.corrections import NewCorrection, NewIfStill, NewMark
 from backend.store.project import ProjectStore
 from backend.types import Correction, LearnStep, Region, Verdict
 from tests.backend.store.conftest import Make
 
 YES, NO, UNSURE = Verdict.YES, Verdict.NO, Verdict.UNSURE
+LEFT = Region("span", (0, 2), NO)
 
 
 def verdicts(store: ProjectStore, upto: int | None = None) -> dict[tuple[int, int], Verdict]:
@@ -46,7 +47,7 @@ def test_unknown_is_neither_no_nor_unsure(store: ProjectStore) -> None:
 
 def test_the_same_op_again_adds_nothing_and_answers_the_same(store: ProjectStore) -> None:
     receipt = store.log.append([NewCorrection(1, 1, YES)], who="ann", op="click-1")
-    again = store.log.append([NewCorrection(1, 1, NO)], who="ann", op="click-1")
+    again = store.log.append([NewCorrection(1, 1, YES)], who="ann", op="click-1")
     assert again == receipt
     assert len(store.log.since(0)) == 1
     assert verdicts(store) == {(1, 1): YES}
@@ -302,3 +303,45 @@ def test_more_labels_than_a_query_names_hold_all_the_same(store: ProjectStore) -
     store.log.append([NewCorrection(1, ids[700], YES)], who="ann")
     receipt = store.log.append([NewIfStill(1, label, NO) for label in ids], who="ann")
     assert set(receipt.pairs) == {(1, label) for label in ids} - {(1, ids[700])}
+
+
+def test_the_id_of_another_action_is_refused(store: ProjectStore) -> None:
+    """A program that gives all of its actions one id must not be told that they are saved."""
+    rows = [NewCorrection(1, 1, YES), NewCorrection(2, 1, NO)]
+    receipt = store.log.append(rows, who="ann", op="batch")
+    for others, who in (
+        ([NewCorrection(3, 1, YES)], "ann"),
+        ([*rows, NewCorrection(3, 1, YES)], "ann"),
+        ([NewCorrection(1, 1, NO)], "ann"),
+        ([NewCorrection(1, 1, None)], "ann"),
+        ([NewMark(1, 1, Region("span", (0, 2)))], "ann"),
+        (rows, "ben"),
+    ):
+        with pytest.raises(BadInputError, match=r"'batch' was used before.*nothing was saved"):
+            store.log.append(others, who=who, op="batch")
+    with pytest.raises(BadInputError, match="'batch' was used before, for 'correct' by ann"):
+        store.log.undo("ann", request="batch")
+    for change in (
+        lambda: store.add_labels(["owl"], who="ann", op="batch"),
+        lambda: store.rename_label(1, "tiger", who="ann", op="batch"),
+        lambda: store.remove_samples([1], who="ann", op="batch"),
+        lambda: store.take([], who="ann", source="import:x", op="batch"),
+        lambda: store.set_drawer(None, who="ann", op="batch"),
+    ):
+        with pytest.raises(BadInputError, match="'batch' was used before"):
+            change()
+    assert verdicts(store) == {(1, 1): YES, (2, 1): NO}
+    assert store.log.append(rows, who="ann", op="batch") == receipt
+
+
+def test_an_action_repeated_after_its_label_or_sample_went_is_still_that_action(
+    store: ProjectStore,
+) -> None:
+    rows = [NewCorrection(1, 1, YES), NewCorrection(2, 2, NO), NewMark(3, 2, LEFT)]
+    receipt = store.log.append(rows, who="ann", op="lost-answer")
+    store.merge_labels(1, 2, who="ben")
+    assert store.log.append(rows, who="ann", op="lost-answer") == receipt
+    store.remove_samples([2], who="ben")
+    store.compact()
+    again = store.log.append(rows, who="ann", op="lost-answer")
+    assert set(again.pairs) == {(1, 1), (3, 2)}

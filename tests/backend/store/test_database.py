@@ -16,9 +16,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from backend.errors import BadInputError
+from backend.errors import BadInputError, BusyError, SaveError
 from backend.settings import Settings
-from backend.store import tables
+from backend.store import database, tables
 from backend.store.corrections import NewCorrection
 from backend.store.database import HEAD, Database
 from backend.store.migrating import configuration, upgrade
@@ -166,3 +166,55 @@ def test_a_project_made_again_in_an_old_folder_is_another_one(
     other = made()
     assert other.uid not in (uid, given[0])
     other.close()
+
+
+def test_a_viewer_sees_what_the_owner_writes_afterwards(
+    store: ProjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It opened the file while nobody had it, when SQLite is told that it will stay as it is."""
+    store.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "may_only_be_read", lambda _file: True)
+        viewer = ProjectStore.open(store.path, settings=Settings())
+
+    def seen() -> list[list[str]]:
+        """By two connections of the pool, held at once."""
+        names = []
+        with viewer._database.read() as one, viewer._database.read() as two:
+            for connection in (one, two):
+                wanted = sa.select(tables.labels.c.name).order_by(tables.labels.c.id)
+                names.append(list(connection.execute(wanted).scalars()))
+        return names
+
+    assert seen() == [["cat", "dog"]] * 2
+    owner = ProjectStore.open(store.path, settings=Settings())
+    owner.add_labels(["owl"], who="a")
+    assert seen() == [["cat", "dog", "owl"]] * 2, "while the owner has it open"
+    owner.add_labels([f"label {number}" for number in range(2000)], who="a")
+    owner.close()  # which folds the log into the file
+    assert [len(names) for names in seen()] == [2003, 2003]
+    assert viewer.count() == 5
+    viewer.close()
+
+
+def test_a_read_that_the_owner_cut_across_says_so_and_not_that_it_is_damaged(
+    store: ProjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "may_only_be_read", lambda _file: True)
+        viewer = ProjectStore.open(store.path, settings=Settings())
+    damaged = sqlite3.DatabaseError("database disk image is malformed")
+    damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+    def reads(*, is_written: bool) -> None:
+        with viewer._database.read():
+            if is_written:
+                ProjectStore.open(store.path, settings=Settings()).add_labels(["owl"], who="a")
+            raise sa.exc.DatabaseError("SELECT", {}, damaged)
+
+    with pytest.raises(SaveError, match="is damaged"):
+        reads(is_written=False)
+    with pytest.raises(BusyError, match="while it was read; try again"):
+        reads(is_written=True)
+    viewer.close()

@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from backend.errors import BadInputError, NotFoundError, RefusedError, SaveError
-from backend.settings import Settings
+from backend.settings import Limits, Settings
+from backend.store import media
+from backend.store.media import MediaStore
 from backend.store.project import ProjectStore
 from backend.types import Draft, Kind
 from tests.backend.store.conftest import Make, write_image
@@ -159,3 +161,18 @@ def test_nothing_half_written_is_left(pictures: ProjectStore, tmp_path: Path) ->
     files = [file for file in (pictures.path / "media").rglob("*") if file.is_file()]
     assert len(files) == 5
     assert not [file for file in files if file.name.startswith(".")]
+
+
+def test_the_name_of_a_file_that_was_there_is_made_durable_as_well(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import that was killed may have left it, before its folder was synced."""
+    store = make(kind=Kind.IMAGE)
+    file = write_image(tmp_path / "1.png")
+    placed = store.path / "media" / str(store.media.put(file).file)
+    killed = MediaStore(store.path, store._database, Limits())
+    synced: set[Path] = set()
+    monkeypatch.setattr(media, "_sync_folder", synced.add)
+    killed.put(file)
+    killed.sync()
+    assert {placed.parent, placed.parent.parent} <= synced
