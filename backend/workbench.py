@@ -93,22 +93,34 @@ class Workbench(OpenProject):
 
     # --- labels and samples ------------------------------------------------------------------
 
+    # An `op` is an id of the action: the same id again is answered, not done again, and it is what
+    # `undo` takes back.
+
     def add_labels(
-        self, names: Sequence[str], *, pack: str = "main", who: str = "me"
+        self,
+        names: Sequence[str],
+        *,
+        pack: str = "main",
+        who: str = "me",
+        op: str | None = None,
     ) -> list[Label]:
         """Add labels; suggestions for them work at once, from their names."""
-        added = self.store.add_labels(names, pack=pack, who=who)
+        added = self.store.add_labels(names, pack=pack, who=who, op=op)
         self.live.resync()
         return added
 
-    def rename_label(self, label: int | str, new: str, *, who: str = "me") -> None:
+    def rename_label(
+        self, label: int | str, new: str, *, who: str = "me", op: str | None = None
+    ) -> None:
         """Give a label another name; its verdicts stay."""
-        self.store.rename_label(self.label(label).id, new, who=who)
+        self.store.rename_label(label, new, who=who, op=op)
         self.live.resync()
 
-    def merge_labels(self, source: int | str, into: int | str, *, who: str = "me") -> None:
+    def merge_labels(
+        self, source: int | str, into: int | str, *, who: str = "me", op: str | None = None
+    ) -> None:
         """Move a label's verdicts to another label and remove it; one undo takes it back."""
-        self.store.merge_labels(self.label(source).id, self.label(into).id, who=who)
+        self.store.merge_labels(source, into, who=who, op=op)
         self.live.resync()
 
     def describe_label(
@@ -120,27 +132,35 @@ class Workbench(OpenProject):
         colour: str | None = None,
         key: str | None = None,
         who: str = "me",
+        op: str | None = None,
     ) -> None:
         """Change what is written about a label; None leaves a field as it is."""
         self.store.describe_label(
-            self.label(label).id,
+            label,
             definition=definition,
             aliases=aliases,
             colour=colour,
             key=key,
             who=who,
+            op=op,
         )
         self.live.resync()
 
-    def set_parent(self, label: int | str, parent: int | str | None, *, who: str = "me") -> None:
+    def set_parent(
+        self,
+        label: int | str,
+        parent: int | str | None,
+        *,
+        who: str = "me",
+        op: str | None = None,
+    ) -> None:
         """Put a label below another one, or at the top."""
-        above = None if parent is None else self.label(parent).id
-        self.store.set_parent(self.label(label).id, above, who=who)
+        self.store.set_parent(label, parent, who=who, op=op)
         self.live.resync()
 
-    def remove_label(self, label: int | str, *, who: str = "me") -> None:
+    def remove_label(self, label: int | str, *, who: str = "me", op: str | None = None) -> None:
         """Remove a label; undo brings it back with its verdicts until `compact`."""
-        self.store.remove_label(self.label(label).id, who=who)
+        self.store.remove_label(label, who=who, op=op)
         self.live.resync()
 
     def remove_samples(

@@ -225,6 +225,32 @@ def test_labels_are_edited_and_taken_back(mine: TestClient) -> None:
     assert "hotel" in names
 
 
+def test_one_edit_of_labels_is_taken_back_whatever_came_after_it(mine: TestClient) -> None:
+    def edit(**change: object) -> set[str]:
+        answer = mine.post("/pl/api/labels", json=change)
+        assert answer.status_code == 200, answer.text
+        return {row["name"] for row in answer.json()}
+
+    def names() -> set[str]:
+        return {row["name"] for row in mine.get("/pl/api/labels").json()}
+
+    gone = {"action": "remove", "label": 1, "op": "removal-of-transport"}
+    assert edit(**gone) == {"food", HOSTILE}
+    assert edit(action="rename", label=2, name="meal", op="another-name-of-food") == {
+        "meal",
+        HOSTILE,
+    }
+    # A browser that lost the answer asks again: it is the same action.
+    assert edit(**gone) == {"meal", HOSTILE}
+    done = mine.post("/pl/api/undo", json={"op": "removal-of-transport"}).json()
+    assert done["deed"]["kind"] == "remove label"
+    assert names() == {"transport", "meal", HOSTILE}, "the new name of the other label stays"
+    assert mine.post("/pl/api/undo", json={}).json()["deed"]["kind"] == "rename label"
+    assert names() == {"transport", "food", HOSTILE}
+    refused = mine.post("/pl/api/labels", json={**gone, "op": "a b"})
+    assert refused.status_code == 422
+
+
 @pytest.mark.parametrize(
     "change",
     [
