@@ -271,7 +271,7 @@ def _edit(bench: api.Workbench, change: LabelEdit, who: str) -> None:
         case MergeLabels(label=label, into=into):
             bench.merge_labels(label, into, who=who, op=op)
         case DescribeLabel(label=label):
-            fields = change.model_dump(exclude={"action", "label"}, exclude_none=True)
+            fields = change.model_dump(exclude={"action", "label", "op"}, exclude_none=True)
             if "aliases" in fields:
                 fields["aliases"] = tuple(clean_labels(fields["aliases"]))
             bench.describe_label(label, who=who, op=op, **fields)
