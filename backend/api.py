@@ -85,6 +85,7 @@ from backend.types import (
     LearnStep,
     LikelySet,
     MapPoints,
+    PastImport,
     QueueEntry,
     Realised,
     Receipt,
@@ -152,6 +153,7 @@ __all__ = [
     "OfflineError",
     "PackChange",
     "PackInfo",
+    "PastImport",
     "PatchlaneError",
     "PersonFacts",
     "Placement",
@@ -332,10 +334,15 @@ def list_projects(settings: Settings | None = None) -> list[ProjectInfo]:
 
 
 def preview(
-    path: str | Path, *, format: str = "auto", settings: Settings | None = None
+    path: str | Path,
+    *,
+    format: str = "auto",
+    follow_links: bool = False,
+    settings: Settings | None = None,
 ) -> ImportPreview:
     """What an import would understand, before a project exists; stores nothing."""
-    return read_preview(Path(path), settings=settings or Settings.from_environ(), format=format)
+    settings = settings or Settings.from_environ()
+    return read_preview(Path(path), settings=settings, format=format, follow_links=follow_links)
 
 
 def remove_project(name: str | Path, *, settings: Settings | None = None) -> Path:

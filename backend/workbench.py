@@ -186,9 +186,13 @@ class Workbench(OpenProject):
 
     # --- taking in ---------------------------------------------------------------------------
 
-    def preview(self, path: str | Path, *, format: str = "auto") -> intake.ImportPreview:
+    def preview(
+        self, path: str | Path, *, format: str = "auto", follow_links: bool = False
+    ) -> intake.ImportPreview:
         """What `add` would understand; stores nothing."""
-        return intake.preview(Path(path), settings=self.settings, format=format)
+        return intake.preview(
+            Path(path), settings=self.settings, format=format, follow_links=follow_links
+        )
 
     def add(
         self,
@@ -203,6 +207,7 @@ class Workbench(OpenProject):
         who: str = "me",
         progress: Progress | None = None,
         encode: bool = True,
+        op: str | None = None,
     ) -> ImportReport:
         """Import a folder, archive or file; whatever cannot be taken is reported by name.
 
@@ -217,6 +222,7 @@ class Workbench(OpenProject):
             who: whose import it is.
             progress: called with (done, total, note).
             encode: compute vectors from the same decoded pictures; else call `encode_soon`.
+            op: an id of the import; repeated after it was finished, it gives the same report.
 
         A project that never held anything takes the kind of what comes first, images or texts,
         unless its encoder was chosen.
@@ -238,7 +244,7 @@ class Workbench(OpenProject):
         if self.takes_any_kind:
             first, found = intake.begun(read)
             if first not in {None, self.kind}:
-                kind = self.preview(path, format=format).kind
+                kind = self.preview(path, format=format, follow_links=follow_links).kind
                 if kind is not None and kind != self.kind:
                     self._change_kind(kind)
         encoder = self.pipeline.encoder
@@ -255,6 +261,7 @@ class Workbench(OpenProject):
                 seen(),
                 who=who,
                 source=f"import:{Path(path).name}",
+                op=op,
                 link=link,
                 on_conflict=on_conflict,
                 unlisted=unlisted,
