@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
@@ -107,7 +105,7 @@ def router(context: Context) -> APIRouter:
 
     @routes.get("/projects")
     def projects() -> list[dict[str, object]]:
-        return [{**_row(info), "bytes": _bytes_below(info.path)} for info in context.projects()]
+        return [{**_row(info), "bytes": context.sizes.of(info.path)} for info in context.projects()]
 
     @routes.post("/projects")
     def create(new: NewProject) -> dict[str, object]:
@@ -197,7 +195,7 @@ def _shell(context: Context, request: Request) -> dict[str, object]:
     if context.project_name(request.query_params.get("project")) is None:
         return told
     bench = context.of(request)
-    steps = bench.versions()
+    newest = bench.store.versions.latest()
     return {
         **told,
         "project": {
@@ -206,7 +204,7 @@ def _shell(context: Context, request: Request) -> dict[str, object]:
             "encoder": bench.encoder_id,
             "takesAny": bench.takes_any_kind,
         },
-        "learned": {"when": steps[-1].when, "offset": steps[-1].offset} if steps else None,
+        "learned": {"when": newest.when, "offset": newest.offset} if newest else None,
     }
 
 
@@ -220,23 +218,6 @@ def _row(info: api.ProjectInfo) -> dict[str, object]:
         "version": info.version,
         "modified": info.modified,
     }
-
-
-def _bytes_below(folder: Path) -> int:
-    """What the folder takes on disk; links count as nothing."""
-    total, waiting = 0, [str(folder)]
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                    else:
-                        total += entry.stat(follow_symlinks=False).st_size
-        except OSError:
-            # Files come and go while a job writes; a size is only a hint.
-            continue
-    return total
 
 
 def _labels(bench: api.Workbench) -> list[dict[str, object]]:
