@@ -98,7 +98,11 @@ def test_words_with_a_changing_end_exist() -> None:
         "label.temperature": ("scored", "changed", "other", "none"),
         "label.colours": ("viridis", "cividis", "orange", "blue"),
         "label.caption": ("transport", "similarity", "lane", "unclaimed"),
-        "preview": ("image", "text", "annotations"),
+        "preview": (
+            *("image", "text", "annotations", "import", "create"),
+            *("import.annotations", "create.annotations"),
+        ),
+        "format": ("auto", "csv_table", "jsonl", "coco", "yolo", "predictions", "vectors"),
         "preview.wrong": ("image", "text"),
         "projects": ("image", "text"),
         "option.unlisted": ("unknown", "no"),
