@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -38,6 +38,7 @@ from backend.types import (
     LearnReport,
     Progress,
     Receipt,
+    Split,
 )
 
 log = logging.getLogger("patchlane.workbench")
@@ -53,6 +54,14 @@ EXPORTS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "coco-boxes": ("exporters/coco", {"has_machine_boxes": True}),
 }
 """Formats by the name that people use: the exporter, and how it is set."""
+
+MEDIA: Mapping[str, Mapping[str, bool]] = {
+    "copy": {},
+    "link": {"is_linking": True},
+    "borrow": {"is_borrowing": True},
+    "none": {"has_media": False},
+}
+"""What an export does with pictures: how its exporter is set."""
 
 SHOW_ENCODED = 4.0
 """Seconds between looks at what an encode job has stored so far."""
@@ -457,13 +466,31 @@ class Workbench(OpenProject):
 
     # --- take home ---------------------------------------------------------------------------
 
-    def export(self, dest: str | Path, format: str = "jsonl") -> ExportReport:
+    def export(
+        self,
+        dest: str | Path,
+        format: str = "jsonl",
+        *,
+        media: str = "copy",
+        split: str | None = None,
+        samples: Iterable[int | str] | None = None,
+    ) -> ExportReport:
         """Write samples, verdicts and regions from the log; says what the format cannot hold.
 
         The report's files are those of the folder itself; media lie in a folder below it.
 
+        Args:
+            dest: a folder that is new, empty or an earlier export.
+            format: one of `EXPORTS`.
+            media: "copy" the pictures; "link" them, by hard links that are the project's own files
+                under a second name; "none" leaves them out, and names them as they were imported;
+                "borrow" is for a folder that is read once and thrown away.
+            split: only samples of "train", "val" or "test".
+            samples: only these, by id or name.
+
         Raises:
-            BadInputError: an unknown format.
+            BadInputError: an unknown format, split or way with media.
+            NotFoundError: one of the samples is unknown.
             RefusedError: the destination is neither new nor an empty folder.
             SaveError: nothing was written.
         """
@@ -471,14 +498,20 @@ class Workbench(OpenProject):
             raise BadInputError(
                 f"unknown format {format!r}; Patchlane exports {', '.join(EXPORTS)}"
             )
+        if media not in MEDIA:
+            raise BadInputError(f"media is {', '.join(MEDIA)}, not {media!r}")
+        if split is not None and split not in set(Split):
+            raise BadInputError(f"the split is {', '.join(Split)}, not {split!r}")
         self.live.resync()
         source, folder = self._export_source(), Path(dest)
         board, is_by_person = self.board, format.endswith("-by-person")
         if is_by_person:
             source = replace(source, rows=lambda: rows_by_person(board))
+        wanted = None if samples is None else {self.sample(one).id for one in samples}
+        source = _only(source, split, wanted)
         key, settings = EXPORTS[format]
         exporter = catalogue.load(key)
-        lost = dict(exporter(exporter.Settings(**settings)).write(source, folder))
+        lost = dict(exporter(exporter.Settings(**settings, **MEDIA[media])).write(source, folder))
         if is_by_person:
             lost |= {what: number for what, number in without_person(board).items() if number}
         elif board.said:  # what counts goes out, not who said what
@@ -577,3 +610,14 @@ class Workbench(OpenProject):
                 labels,
             ),
         )
+
+
+def _only(source: ExportSource, split: str | None, wanted: Collection[int] | None) -> ExportSource:
+    """The samples of a split, and of those the ones whose ids are `wanted`; None: all of them."""
+
+    def rows() -> Iterator[ExportRow]:
+        for row in source.rows():
+            if split in (None, row.sample.split) and (wanted is None or row.sample.id in wanted):
+                yield row
+
+    return source if split is None and wanted is None else replace(source, rows=rows)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from backend import api
 from backend.store.project import ProjectStore
@@ -534,6 +535,57 @@ def test_an_export_is_packed_and_says_what_it_lost(
     assert gone.status_code == 200
     assert mine.get("/pl/api/exports").json()["exports"] == []
     assert mine.post("/pl/api/exports", json={"format": "../x"}).status_code == 400
+
+
+@pytest.fixture
+def pictures(filled: api.Settings, tmp_path: Path) -> Iterator[TestClient]:
+    """A server with a project of three pictures, one of them linked, of two splits."""
+    rows = []
+    for number in range(3):
+        Image.new("RGB", (8, 8), (number * 80, 0, 0)).save(tmp_path / f"{number}.png")
+        rows.append({"file": f"{number}.png", "split": "val" if number == 2 else "train"})
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows[1:])))
+    bench = api.create_project("pictures", labels=["red"], settings=filled)
+    bench.add(tmp_path / "rows.jsonl", encode=False)
+    bench.add(tmp_path / "0.png", link=True, encode=False)
+    bench.correct([{"sample": "2.png", "label": "red", "verdict": "yes"}])
+    bench.close()
+    with TestClient(routes_only(filled, default_project="pictures"), base_url=ORIGIN) as client:
+        yield client
+
+
+def packed(client: TestClient, **wanted: object) -> tuple[dict[str, object], zipfile.ZipFile]:
+    started = client.post("/pl/api/exports", json=wanted)
+    assert started.status_code == 200, started.text
+    assert wait(client, started.json()["job"], "pictures")["state"] == "done"
+    export = client.get("/pl/api/exports").json()["exports"][0]
+    content = client.get(f"/pl/api/exports/{export['name']}").content
+    return export, zipfile.ZipFile(io.BytesIO(content))
+
+
+def test_pictures_go_from_where_they_lie_into_the_zip(
+    pictures: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "copyfile", lambda *_: pytest.fail("a picture was copied"))
+    for format in ("jsonl", "coco", "yolo", "csv"):
+        export, archive = packed(pictures, format=format)
+        held = {Path(n).name: archive.read(n) for n in archive.namelist() if n.endswith(".png")}
+        assert held == {f"{n}.png": (tmp_path / f"{n}.png").read_bytes() for n in range(3)}
+        assert (export["samples"], export["has_media"], export["split"]) == (3, True, "")
+        pictures.delete(f"/pl/api/exports/{export['name']}")
+
+
+def test_an_export_may_leave_out_pictures_and_splits(pictures: TestClient) -> None:
+    told = pictures.get("/pl/api/exports").json()
+    assert told["splits"] == {"train": 2, "val": 1}
+    export, archive = packed(pictures, format="jsonl", media=False, split="val")
+    assert [n for n in archive.namelist() if n.endswith(".png")] == []
+    lines = archive.read("annotations.jsonl").decode().splitlines()
+    assert [json.loads(line)["image"] for line in lines] == ["2.png"]
+    assert (export["samples"], export["annotations"]) == (1, 1)
+    assert (export["has_media"], export["split"]) == (False, "val")
+    assert export["lost"]["media_files"] == 1
+    assert pictures.post("/pl/api/exports", json={"format": "csv", "split": "x"}).status_code == 422
 
 
 def test_jobs_are_asked_for_cheaply(mine: TestClient) -> None:

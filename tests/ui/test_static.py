@@ -55,6 +55,7 @@ def test_words_with_a_changing_end_exist() -> None:
         "jobs.state": ("queued", "running", "done", "failed", "cancelled", "interrupted"),
         "intake": ("sending", "looking", "creating", "taking"),
         "kind": ("image", "text"),
+        "split": ("train", "val", "test"),
         "eval.split": ("held-back", "val", "test", "train"),
         "eval.none": ("labels", "verdicts", "slice", "held-back", "val", "test", "train"),
         "eval.unknown": ("masked", "no", "complete"),
