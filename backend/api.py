@@ -86,6 +86,7 @@ from backend.types import (
     LearnStep,
     LikelySet,
     MapPoints,
+    PastImport,
     QueueEntry,
     Realised,
     Receipt,
@@ -154,6 +155,7 @@ __all__ = [
     "OfflineError",
     "PackChange",
     "PackInfo",
+    "PastImport",
     "PatchlaneError",
     "PersonFacts",
     "Placement",
@@ -194,11 +196,13 @@ __all__ = [
     "chosen_suspects",
     "create_project",
     "cut_out",
+    "database_files",
     "delete_project",
     "dismiss_suspects",
     "doubts",
     "entries",
     "formats",
+    "glance",
     "guide_changes",
     "is_shown_otherwise",
     "kind_of_encoder",
@@ -208,6 +212,7 @@ __all__ = [
     "parse_conditions",
     "placements",
     "preview",
+    "project_folders",
     "project_path",
     "proposed_verdicts",
     "recipe_names",
@@ -313,7 +318,7 @@ def find_project(name: str | Path, settings: Settings) -> Path:
     """
     path = project_path(name, settings)
     if not (path / DATABASE).is_file():
-        known = ", ".join(found.name for found in _folders(settings)) or "none yet"
+        known = ", ".join(found.name for found in project_folders(settings)) or "none yet"
         raise NotFoundError(f"there is no project {str(name)!r}; there are: {known}")
     return path
 
@@ -325,19 +330,24 @@ def list_projects(settings: Settings | None = None) -> list[ProjectInfo]:
     """
     settings = settings or Settings.from_environ()
     found = []
-    for path in _folders(settings):
+    for path in project_folders(settings):
         try:
-            found.append(_glance(path, settings))
+            found.append(glance(path, settings=settings))
         except PatchlaneError as error:
             log.warning("the project %s is left out: %s", path.name, error)
     return sorted(found, key=lambda info: -info.modified)
 
 
 def preview(
-    path: str | Path, *, format: str = "auto", settings: Settings | None = None
+    path: str | Path,
+    *,
+    format: str = "auto",
+    follow_links: bool = False,
+    settings: Settings | None = None,
 ) -> ImportPreview:
     """What an import would understand, before a project exists; stores nothing."""
-    return read_preview(Path(path), settings=settings or Settings.from_environ(), format=format)
+    settings = settings or Settings.from_environ()
+    return read_preview(Path(path), settings=settings, format=format, follow_links=follow_links)
 
 
 def remove_project(name: str | Path, *, settings: Settings | None = None) -> Path:
@@ -378,13 +388,24 @@ def delete_project(key: str, *, settings: Settings | None = None) -> RemovedProj
     return trash.delete(key, settings or Settings.from_environ())
 
 
-def _folders(settings: Settings) -> list[Path]:
+def project_folders(settings: Settings) -> list[Path]:
+    """The folders of all projects of the home, by name; opens none of them."""
     if not settings.home.is_dir():
         return []
     return sorted(p for p in settings.home.iterdir() if (p / DATABASE).is_file())
 
 
-def _glance(path: Path, settings: Settings) -> ProjectInfo:
+def database_files(path: Path) -> tuple[Path, Path]:
+    """The files that change with each write to a project."""
+    return path / DATABASE, path / f"{DATABASE}-wal"
+
+
+def glance(path: Path, *, settings: Settings) -> ProjectInfo:
+    """What is in a project, without its encoder or its board; opens and closes it.
+
+    Raises:
+        PatchlaneError: it cannot be opened.
+    """
     store = ProjectStore.open(path, settings=settings)
     try:
         latest = store.versions.latest()

@@ -233,6 +233,11 @@ class Board:
                 table[row, column] = True
         return table
 
+    @cached_property
+    def num_verdicts(self) -> int:
+        """Pairs with a verdict on the whole sample."""
+        return sum(correction.verdict is not None for correction in self.verdicts.values())
+
     def claimers(self, row: int) -> Bool[np.ndarray, " l"]:
         """The labels that claim parts of a sample: accepted ones and likely ones."""
         yes, no = (self._said(row, verdict) for verdict in (Verdict.YES, Verdict.NO))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from backend.types import BroughtVectors, Draft, FileProblem, Kind
 
 FIRST_SHOWN = 12
 PROBLEMS_SHOWN = 200
+ARCHIVE = "archive"
 Found = Draft | BroughtVectors | FileProblem
 
 
@@ -32,6 +33,8 @@ class ImportPreview:
         kind: what most samples are, images or texts; None when only annotations came.
         samples: drafts with a file or a text.
         annotations: verdicts, regions and predictions found.
+        problems: the first things that cannot be taken, or not as they are, with the reason.
+        num_problems: how many such things there are.
     """
 
     format: str
@@ -41,6 +44,7 @@ class ImportPreview:
     labels: tuple[str, ...]
     problems: tuple[FileProblem, ...]
     first: tuple[Draft, ...]
+    num_problems: int = 0
 
 
 def formats() -> list[str]:
@@ -61,19 +65,27 @@ def reading(
     """
     if not path.exists():
         raise NotFoundError(f"there is nothing at {path}")
-    name = _format_of(path, format, settings, follow_links)
-    return name, _built(name, settings, follow_links).read(path)
+    name, inside = _formats_of(path, format, settings, follow_links)
+    reader = _built(name, settings, follow_links, inside=inside)
+    if format != "auto" and path.is_dir() and not reader.accepts(path):
+        nothing = FileProblem(path.name, f"holds no annotations that are {name}")
+        return name, chain([nothing], reader.read(path))
+    return name, reader.read(path)
 
 
-def preview(path: Path, *, settings: Settings, format: str = "auto") -> ImportPreview:
+def preview(
+    path: Path, *, settings: Settings, format: str = "auto", follow_links: bool = False
+) -> ImportPreview:
     """Read everything once and store nothing."""
     labels: dict[str, None] = {}
     problems, first, annotations = [], [], 0
+    num_problems = 0
     samples: Counter[Kind] = Counter()
-    name, found = reading(path, format=format, settings=settings)
+    name, found = reading(path, format=format, settings=settings, follow_links=follow_links)
     for item in found:
         if isinstance(item, FileProblem):
-            problems.append(item)
+            num_problems += 1
+            problems += [item] if len(problems) < PROBLEMS_SHOWN else []
         elif isinstance(item, BroughtVectors):
             annotations += len(item.names)
         else:
@@ -89,8 +101,9 @@ def preview(path: Path, *, settings: Settings, format: str = "auto") -> ImportPr
         samples=samples.total(),
         annotations=annotations,
         labels=tuple(labels),
-        problems=tuple(islice(problems, PROBLEMS_SHOWN)),
+        problems=tuple(problems),
         first=tuple(first),
+        num_problems=num_problems,
     )
 
 
@@ -110,13 +123,23 @@ def _kind_of(item: Found) -> Kind | None:
     return Kind.TEXT if item.text is not None else Kind.IMAGE
 
 
-def _format_of(path: Path, format: str, settings: Settings, follow_links: bool) -> str:
+def _formats_of(path: Path, format: str, settings: Settings, follow_links: bool) -> tuple[str, str]:
+    """The reader of `path`, and that of what is in it where it is an archive.
+
+    A format that a person names is the one of the annotations, also of those in an archive.
+    """
     known = formats()
-    if format != "auto":
-        if format not in known:
-            names = ", ".join(["auto", *known])
-            raise BadInputError(f"unknown format {format!r}; known are {names}")
-        return format
+    if format not in ("auto", ARCHIVE, *known):
+        raise BadInputError(f"unknown format {format!r}; known are {', '.join(['auto', *known])}")
+    if format in ("auto", ARCHIVE):
+        return (_chosen(path, settings, follow_links) if format == "auto" else ARCHIVE), "auto"
+    if _built(ARCHIVE, settings, follow_links).accepts(path):
+        return ARCHIVE, format
+    return format, "auto"
+
+
+def _chosen(path: Path, settings: Settings, follow_links: bool) -> str:
+    known = formats()
     for name in known:
         if _built(name, settings, follow_links).accepts(path):
             return name
@@ -126,15 +149,16 @@ def _format_of(path: Path, format: str, settings: Settings, follow_links: bool) 
     )
 
 
-def _built(name: str, settings: Settings, follow_links: bool) -> Reader:
+def _built(name: str, settings: Settings, follow_links: bool, *, inside: str = "auto") -> Reader:
     method: Any = catalogue.load(f"readers/{name}")
     own = method.Settings(
         limits=settings.limits, is_following_links=follow_links, is_decoding=False
     )
-    if name != "archive":
+    if name != ARCHIVE:
         return method(own)
 
-    def inside(root: Path) -> Reader:
-        return _built(_format_of(root, "auto", settings, follow_links), settings, follow_links)
+    def unpacked(root: Path) -> Reader:
+        found = inside if inside != "auto" else _chosen(root, settings, follow_links)
+        return _built(found, settings, follow_links)
 
-    return method(own, inside=inside)
+    return method(own, inside=unpacked)

@@ -187,7 +187,7 @@ class OpenProject:
             samples=len(board.samples),
             encoded=int(board.encoded.sum()),
             labels=len(board.labels),
-            verdicts=sum(c.verdict is not None for c in board.verdicts.values()),
+            verdicts=board.num_verdicts,
             version=version,
             offset=offset,
             modified=self.path.stat().st_mtime,

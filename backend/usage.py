@@ -154,6 +154,14 @@ def _export(verb: Verb) -> None:
         "where the labels are, as NPZ; coco-boxes: coco and boxes that the model found for "
         "accepted labels, in a file of their own",
     )
+    made.add_argument(
+        "--media",
+        choices=("copy", "link", "none"),
+        default="copy",
+        help="of pictures: copy the files (the default), make hard links of them, which take no "
+        "room but are the project's own files, or leave them out and name them as they came in",
+    )
+    made.add_argument("--split", choices=("train", "val", "test"), help="only its samples")
 
 
 def _suggest(verb: Verb) -> None:

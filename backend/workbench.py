@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
@@ -40,6 +40,7 @@ from backend.types import (
     LearnReport,
     Progress,
     Receipt,
+    Split,
 )
 from backend.verdict_rows import on_living
 
@@ -56,6 +57,14 @@ EXPORTS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "coco-boxes": ("exporters/coco", {"has_machine_boxes": True}),
 }
 """Formats by the name that people use: the exporter, and how it is set."""
+
+MEDIA: Mapping[str, Mapping[str, bool]] = {
+    "copy": {},
+    "link": {"is_linking": True},
+    "borrow": {"is_borrowing": True},
+    "none": {"has_media": False},
+}
+"""What an export does with pictures: how its exporter is set."""
 
 SHOW_ENCODED = 4.0
 """Seconds between looks at what an encode job has stored so far."""
@@ -111,22 +120,34 @@ class Workbench(OpenProject):
 
     # --- labels and samples ------------------------------------------------------------------
 
+    # An `op` is an id of the action: the same id again is answered, not done again, and it is what
+    # `undo` takes back.
+
     def add_labels(
-        self, names: Sequence[str], *, pack: str = "main", who: str = "me"
+        self,
+        names: Sequence[str],
+        *,
+        pack: str = "main",
+        who: str = "me",
+        op: str | None = None,
     ) -> list[Label]:
         """Add labels; suggestions for them work at once, from their names."""
-        added = self.store.add_labels(names, pack=pack, who=who)
+        added = self.store.add_labels(names, pack=pack, who=who, op=op)
         self.live.resync()
         return added
 
-    def rename_label(self, label: int | str, new: str, *, who: str = "me") -> None:
+    def rename_label(
+        self, label: int | str, new: str, *, who: str = "me", op: str | None = None
+    ) -> None:
         """Give a label another name; its verdicts stay."""
-        self.store.rename_label(self.label(label).id, new, who=who)
+        self.store.rename_label(label, new, who=who, op=op)
         self.live.resync()
 
-    def merge_labels(self, source: int | str, into: int | str, *, who: str = "me") -> None:
+    def merge_labels(
+        self, source: int | str, into: int | str, *, who: str = "me", op: str | None = None
+    ) -> None:
         """Move a label's verdicts to another label and remove it; one undo takes it back."""
-        self.store.merge_labels(self.label(source).id, self.label(into).id, who=who)
+        self.store.merge_labels(source, into, who=who, op=op)
         self.live.resync()
 
     def describe_label(
@@ -138,27 +159,35 @@ class Workbench(OpenProject):
         colour: str | None = None,
         key: str | None = None,
         who: str = "me",
+        op: str | None = None,
     ) -> None:
         """Change what is written about a label; None leaves a field as it is."""
         self.store.describe_label(
-            self.label(label).id,
+            label,
             definition=definition,
             aliases=aliases,
             colour=colour,
             key=key,
             who=who,
+            op=op,
         )
         self.live.resync()
 
-    def set_parent(self, label: int | str, parent: int | str | None, *, who: str = "me") -> None:
+    def set_parent(
+        self,
+        label: int | str,
+        parent: int | str | None,
+        *,
+        who: str = "me",
+        op: str | None = None,
+    ) -> None:
         """Put a label below another one, or at the top."""
-        above = None if parent is None else self.label(parent).id
-        self.store.set_parent(self.label(label).id, above, who=who)
+        self.store.set_parent(label, parent, who=who, op=op)
         self.live.resync()
 
-    def remove_label(self, label: int | str, *, who: str = "me") -> None:
+    def remove_label(self, label: int | str, *, who: str = "me", op: str | None = None) -> None:
         """Remove a label; undo brings it back with its verdicts until `compact`."""
-        self.store.remove_label(self.label(label).id, who=who)
+        self.store.remove_label(label, who=who, op=op)
         self.live.resync()
 
     def remove_samples(
@@ -188,9 +217,13 @@ class Workbench(OpenProject):
 
     # --- taking in ---------------------------------------------------------------------------
 
-    def preview(self, path: str | Path, *, format: str = "auto") -> intake.ImportPreview:
+    def preview(
+        self, path: str | Path, *, format: str = "auto", follow_links: bool = False
+    ) -> intake.ImportPreview:
         """What `add` would understand; stores nothing."""
-        return intake.preview(Path(path), settings=self.settings, format=format)
+        return intake.preview(
+            Path(path), settings=self.settings, format=format, follow_links=follow_links
+        )
 
     def add(
         self,
@@ -205,6 +238,7 @@ class Workbench(OpenProject):
         who: str = "me",
         progress: Progress | None = None,
         encode: bool = True,
+        op: str | None = None,
     ) -> ImportReport:
         """Import a folder, archive or file; whatever cannot be taken is reported by name.
 
@@ -219,6 +253,7 @@ class Workbench(OpenProject):
             who: whose import it is.
             progress: called with (done, total, note).
             encode: compute vectors from the same decoded pictures; else call `encode_soon`.
+            op: an id of the import; repeated after it was finished, it gives the same report.
 
         A project that never held anything takes the kind of what comes first, images or texts,
         unless its encoder was chosen.
@@ -240,7 +275,7 @@ class Workbench(OpenProject):
         if self.takes_any_kind:
             first, found = intake.begun(read)
             if first not in {None, self.kind}:
-                kind = self.preview(path, format=format).kind
+                kind = self.preview(path, format=format, follow_links=follow_links).kind
                 if kind is not None and kind != self.kind:
                     self._change_kind(kind)
         encoder = self.pipeline.encoder
@@ -257,6 +292,7 @@ class Workbench(OpenProject):
                 seen(),
                 who=who,
                 source=f"import:{Path(path).name}",
+                op=op,
                 link=link,
                 on_conflict=on_conflict,
                 unlisted=unlisted,
@@ -505,13 +541,31 @@ class Workbench(OpenProject):
 
     # --- take home ---------------------------------------------------------------------------
 
-    def export(self, dest: str | Path, format: str = "jsonl") -> ExportReport:
+    def export(
+        self,
+        dest: str | Path,
+        format: str = "jsonl",
+        *,
+        media: str = "copy",
+        split: str | None = None,
+        samples: Iterable[int | str] | None = None,
+    ) -> ExportReport:
         """Write samples, verdicts and regions from the log; says what the format cannot hold.
 
         The report's files are those of the folder itself; media lie in a folder below it.
 
+        Args:
+            dest: a folder that is new, empty or an earlier export.
+            format: one of `EXPORTS`.
+            media: "copy" the pictures; "link" them, by hard links that are the project's own files
+                under a second name; "none" leaves them out, and names them as they were imported;
+                "borrow" is for a folder that is read once and thrown away.
+            split: only samples of "train", "val" or "test".
+            samples: only these, by id or name.
+
         Raises:
-            BadInputError: an unknown format.
+            BadInputError: an unknown format, split or way with media.
+            NotFoundError: one of the samples is unknown.
             RefusedError: the destination is neither new nor an empty folder.
             SaveError: nothing was written.
         """
@@ -519,14 +573,20 @@ class Workbench(OpenProject):
             raise BadInputError(
                 f"unknown format {format!r}; Patchlane exports {', '.join(EXPORTS)}"
             )
+        if media not in MEDIA:
+            raise BadInputError(f"media is {', '.join(MEDIA)}, not {media!r}")
+        if split is not None and split not in set(Split):
+            raise BadInputError(f"the split is {', '.join(Split)}, not {split!r}")
         self.live.resync()
         source, folder = self._export_source(), Path(dest)
         board, is_by_person = self.board, format.endswith("-by-person")
         if is_by_person:
             source = replace(source, rows=lambda: rows_by_person(board))
+        wanted = None if samples is None else {self.sample(one).id for one in samples}
+        source = _only(source, split, wanted)
         key, settings = EXPORTS[format]
         exporter = catalogue.load(key)
-        lost = dict(exporter(exporter.Settings(**settings)).write(source, folder))
+        lost = dict(exporter(exporter.Settings(**settings, **MEDIA[media])).write(source, folder))
         if is_by_person:
             lost |= {what: number for what, number in without_person(board).items() if number}
         elif board.said:  # what counts goes out, not who said what
@@ -635,3 +695,14 @@ class Workbench(OpenProject):
                 labels,
             ),
         )
+
+
+def _only(source: ExportSource, split: str | None, wanted: Collection[int] | None) -> ExportSource:
+    """The samples of a split, and of those the ones whose ids are `wanted`; None: all of them."""
+
+    def rows() -> Iterator[ExportRow]:
+        for row in source.rows():
+            if split in (None, row.sample.split) and (wanted is None or row.sample.id in wanted):
+                yield row
+
+    return source if split is None and wanted is None else replace(source, rows=rows)

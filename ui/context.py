@@ -11,6 +11,9 @@ from typing import Any
 
 from backend import api
 from ui.auth import Accounts, signed_in
+from ui.folder_sizes import FolderSizes
+from ui.glances import Glances
+from ui.memo import Memo
 
 ALONE = "me"
 """Who writes where nobody signs in."""
@@ -25,6 +28,8 @@ class Context:
         accounts: who may sign in; None serves one person without a gate.
         is_read_only: nothing may be written through the web.
         is_local: only this machine can reach the server, so its folders may be named.
+        memo: what was worked out from the open projects, shared by all routes.
+        sizes: what projects take on disk.
     """
 
     settings: api.Settings
@@ -32,6 +37,9 @@ class Context:
     accounts: Accounts | None = None
     is_read_only: bool = False
     is_local: bool = True
+    memo: Memo = field(default_factory=Memo, init=False)
+    sizes: FolderSizes = field(default_factory=FolderSizes, init=False)
+    _glances: Glances = field(init=False)
     _open: dict[Path, api.Workbench] = field(default_factory=dict, init=False)
     _last: str | None = field(default=None, init=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
@@ -39,9 +47,15 @@ class Context:
     _gates: dict[Path, threading.Lock] = field(default_factory=dict, init=False)
     _closers: list[Callable[[], None]] = field(default_factory=list, init=False)
 
+    def __post_init__(self) -> None:
+        """Look at the projects of this home."""
+        self._glances = Glances(self.settings)
+
     def projects(self) -> list[api.ProjectInfo]:
         """The projects of the home, and the one the server was started on if it lies elsewhere."""
-        found = api.list_projects(self.settings)
+        with self._lock:
+            opened = dict(self._open)
+        found = self._glances.all(opened)
         outside = self._outside()
         if outside is not None and all(info.path != outside for info in found):
             found.append(self._bench(outside).info())
@@ -131,6 +145,7 @@ class Context:
                     self.default_project = None
             if bench is not None:
                 bench.close()
+            self.memo.clear()  # another project may come to lie there
             yield path
         finally:
             with self._lock:
@@ -173,7 +188,7 @@ class Context:
         outside = self._outside()
         if outside is not None and outside.name == name:
             return outside
-        for info in api.list_projects(self.settings):
+        for info in self._glances.all({}):
             if info.name == name:
                 return info.path
         raise api.NotFoundError(f"there is no project called {name!r} on this server")

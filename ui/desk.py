@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
-from typing import TypeVar, cast
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from fastapi import Request
@@ -17,17 +14,12 @@ from ui.census import COUNTED, Census, parse_conditions
 from ui.context import Context
 from ui.plane import Plane
 
-KEPT = 16
-T = TypeVar("T")
-
 
 class Desk:
-    """Shared by the routes of Explore."""
+    """For the routes of Explore; all desks of a server know what one of them worked out."""
 
     def __init__(self, context: Context):
         self.context = context
-        self._kept: OrderedDict[Hashable, object] = OrderedDict()
-        self._lock = threading.Lock()
 
     def bench(self, request: Request) -> api.Workbench:
         """The project that a request means."""
@@ -45,17 +37,20 @@ class Desk:
 
         The log does not move when samples come, go or are told another split: the revision does.
         """
-        key = ("census", bench.path, bench.offset, bench.revision, eyes)
-        return self._memo(
-            key, lambda: Census.take(bench.samples(), bench.labels(), bench.verdicts(who=eyes))
+        # In the place of the one before: a table of all pairs is large, and nobody asks for it.
+        return self.context.memo.get(
+            ("census", bench.path, eyes),
+            (bench.offset, bench.revision),
+            lambda: Census.take(bench.samples(), bench.labels(), bench.verdicts(who=eyes)),
         )
 
     def plane(self, bench: api.Workbench) -> Plane:
         """The map's points, shuffled once per version of the map."""
         points = bench.map()
         version = points.version & 0xFFFFFFFF  # as much of the fingerprint as the header holds
-        return self._memo(
-            ("plane", bench.path, points.version, points.method),
+        return self.context.memo.get(
+            ("plane", bench.path),
+            (points.version, points.method),
             lambda: Plane.from_points(points.ids, points.xy, method=points.method, version=version),
         )
 
@@ -78,19 +73,6 @@ class Desk:
             found = bench.evaluator.matching(asked, bench.people.board_of(eyes))
             keep &= np.isin(census.ids, found)
         return keep
-
-    def _memo(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What `make` gives for `key`; the last few are kept."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return cast("T", self._kept[key])
-        made = make()
-        with self._lock:
-            self._kept[key] = made
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        return made
 
 
 def lines(text: str) -> list[str]:

@@ -35,6 +35,8 @@ class Export:
 
     Attributes:
         lost: what the format could not hold, with counts.
+        has_media: the pictures are in it.
+        split: of which split its samples are; empty for all of them.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Export:
     samples: int
     annotations: int
     lost: dict[str, int]
+    has_media: bool = True
+    split: str = ""
 
 
 def formats_of(kind: api.Kind) -> dict[str, str]:
@@ -72,9 +76,13 @@ def make_export(
     bench: api.Workbench,
     format: str,
     *,
+    has_media: bool = True,
+    split: str | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Export:
     """Export the open project, pack it and remember its loss report beside it.
+
+    Pictures go from where they lie into the zip: nothing but the zip takes room.
 
     Raises:
         BadInputError: the format is not one of `FORMATS`.
@@ -89,10 +97,10 @@ def make_export(
     packed = folder / f".{stem}.part"
     try:
         work.mkdir(parents=True)
-        report_progress(0, 2, "writing")
-        report = bench.export(work, format=format)
-        report_progress(1, 2, "packing")
-        _pack(work, packed)
+        report_progress(0, 0, "writing")
+        media = "borrow" if has_media else "none"
+        report = bench.export(work, format=format, media=media, split=split)
+        _pack(work, packed, report_progress)
         made = Export(
             name=f"{stem}.zip",
             format=format,
@@ -101,6 +109,8 @@ def make_export(
             samples=report.samples,
             annotations=report.annotations,
             lost=dict(report.lost),
+            has_media=has_media,
+            split=split or "",
         )
         (folder / f"{stem}.json").write_text(json.dumps(made.__dict__), "utf-8")
         # The zip appears under its name only when it is whole.
@@ -110,7 +120,6 @@ def make_export(
     finally:
         shutil.rmtree(work, ignore_errors=True)
         packed.unlink(missing_ok=True)
-    report_progress(2, 2, "")
     return made
 
 
@@ -147,9 +156,12 @@ def remove_export(bench: api.Workbench, name: str) -> None:
     path.with_suffix(".json").unlink(missing_ok=True)
 
 
-def _pack(folder: Path, target: Path) -> None:
+def _pack(folder: Path, target: Path, progress: Callable[[int, int, str], None]) -> None:
+    """Pack what an export wrote; its links are the exporter's own and lead to media."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
-        for file in sorted(folder.rglob("*")):
-            if file.is_file() and not file.is_symlink():
-                how = zipfile.ZIP_STORED if file.suffix.lower() in _PACKED else None
-                archive.write(file, file.relative_to(folder).as_posix(), compress_type=how)
+        for done, file in enumerate(files):
+            progress(done, len(files), "packing")
+            how = zipfile.ZIP_STORED if file.suffix.lower() in _PACKED else None
+            archive.write(file, file.relative_to(folder).as_posix(), compress_type=how)
+    progress(len(files), len(files), "")

@@ -171,4 +171,5 @@ def projects(args: Namespace) -> dict[str, Any]:
 def export(args: Namespace) -> dict[str, Any]:
     """Write the project in another format."""
     with project(args) as workbench:
-        return as_json(workbench.export(args.dest, args.format))
+        report = workbench.export(args.dest, args.format, media=args.media, split=args.split)
+        return as_json(report)

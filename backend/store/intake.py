@@ -15,7 +15,9 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import sqlalchemy as sa
 from PIL.Image import Image
 from sqlalchemy.engine import Connection
 
@@ -31,7 +33,7 @@ from backend.store.intake_verdicts import VerdictIntake
 from backend.store.labels import by_name, live_labels
 from backend.store.media import MediaStore
 from backend.store.naming import clean_sample_name
-from backend.types import BroughtVectors, Draft, FileProblem, ImportReport, Kind
+from backend.types import BroughtVectors, Draft, FileProblem, ImportReport, Kind, PastImport
 
 _BATCH = 100
 _KEPT_PROBLEMS = 1000  # of a finished import, for a repeated request
@@ -247,7 +249,8 @@ def _pack_report(report: ImportReport) -> dict[str, object]:
     return {
         "imported": report.imported,
         "skipped": report.skipped,
-        "errors": [[one.file, one.reason] for one in report.errors[:_KEPT_PROBLEMS]],
+        "errors": [[e.file, e.reason, e.is_taken] for e in report.errors[:_KEPT_PROBLEMS]],
+        "num_errors": len(report.errors),
         "labels": report.labels,
         "annotations": report.annotations,
         "duplicates": report.duplicates,
@@ -258,5 +261,36 @@ def _pack_report(report: ImportReport) -> dict[str, object]:
 def _unpack_report(known: operations.Operation) -> ImportReport:
     held = known.detail["report"]
     assert isinstance(held, dict)  # noqa: S101  written by _pack_report
-    errors = tuple(FileProblem(file, reason) for file, reason in held.pop("errors"))
+    held = {key: value for key, value in held.items() if key != "num_errors"}
+    errors = tuple(FileProblem(*one) for one in held.pop("errors"))
     return ImportReport(errors=errors, op=known.id, **held)
+
+
+def past_imports(connection: Connection, who: str, most: int) -> list[PastImport]:
+    """The newest imports of a person that were finished, also those that were taken back."""
+    o = t.ops.c
+    wanted = (
+        sa.select(o.id, o.at)
+        .where(o.kind == "import", o.who == who, o.detail.contains('"report"'))
+        .order_by(o.seq.desc())
+        .limit(most)
+    )
+    found: list[PastImport] = []
+    for op, when in connection.execute(wanted).tuples().all():
+        known = operations.find_op(connection, op)
+        assert known is not None  # noqa: S101  read just now
+        held: Any = known.detail.get("report")
+        if held is None:
+            continue
+        report = _unpack_report(known)
+        found.append(
+            PastImport(
+                op=op,
+                source=str(known.detail.get("source", "")).removeprefix("import:"),
+                when=when,
+                report=report,
+                num_errors=int(held.get("num_errors", len(report.errors))),
+                is_undone=known.is_undone,
+            )
+        )
+    return found

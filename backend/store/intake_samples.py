@@ -151,14 +151,22 @@ class SampleIntake:
                 if owner not in (None, sample):
                     if sample not in nameless:
                         self._run.problems.append(
-                            FileProblem(name, "another sample has this name; it was not added")
+                            FileProblem(
+                                name,
+                                "another sample has this name; it was not added",
+                                is_taken=True,
+                            )
                         )
                         # it keeps the name it has, also when the import that gave it is undone
                         free = self._run.names.first[sample]
                     else:
                         free = self._run.names.free(name)
                         self._run.problems.append(
-                            FileProblem(name, f"another sample has this name; taken in as {free}")
+                            FileProblem(
+                                name,
+                                f"another sample has this name; taken in as {free}",
+                                is_taken=True,
+                            )
                         )
                 self._run.changes += sample in nameless or owner is None
                 self._run.names.add(free, sample)

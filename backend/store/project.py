@@ -24,7 +24,7 @@ from backend.store.corrections import CorrectionLog
 from backend.store.database import DATABASE, Database
 from backend.store.dismissals import Dismissals
 from backend.store.guide_book import GuideBook
-from backend.store.intake import Intake
+from backend.store.intake import Intake, past_imports
 from backend.store.intake_state import IntakeOptions, OnContent
 from backend.store.job_records import JobRecords
 from backend.store.label_map_files import LabelMapFiles
@@ -51,6 +51,7 @@ from backend.types import (
     Kind,
     Label,
     LearnStep,
+    PastImport,
     Progress,
     Receipt,
     Sample,
@@ -363,6 +364,11 @@ class ProjectStore:
         )
         intake = Intake(self._database, self.media, self.kind, self._settings.limits, options)
         return intake.run(drafts)
+
+    def past_imports(self, who: str, most: int = 20) -> list[PastImport]:
+        """A person's imports that were finished, the newest first."""
+        with self._database.read() as connection:
+            return past_imports(connection, who, most)
 
     # Labels ------------------------------------------------------------------------------------
 

@@ -18,10 +18,15 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class FileProblem:
-    """One thing an import skipped or an export could not hold, and why."""
+    """One thing an import skipped or an export could not hold, and why.
+
+    Attributes:
+        is_taken: it came in all the same, but not as its file says, such as by another name.
+    """
 
     file: str
     reason: str
+    is_taken: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,26 @@ class ImportReport:
     duplicates: int = 0
     op: str = ""
     matched: int = 0
+
+
+@dataclass(frozen=True)
+class PastImport:
+    """An import that was finished, as the log keeps it.
+
+    Attributes:
+        source: what was imported, without the folder it lay in.
+        when: seconds since 1970, at its beginning.
+        report: what came in, with the first of its errors.
+        num_errors: how many errors there were.
+        is_undone: it was taken back.
+    """
+
+    op: str
+    source: str
+    when: float
+    report: ImportReport
+    num_errors: int
+    is_undone: bool
 
 
 @dataclass(frozen=True)

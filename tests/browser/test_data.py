@@ -197,6 +197,120 @@ def test_labels_are_edited_with_undo_and_markup_stays_text(
     assert not row("drink").is_visible()
 
 
+def news(page: Any) -> None:
+    """What a job's end does to the page: everything is asked for again, and drawn."""
+    with page.expect_response("**/pl/api/labels*"), page.expect_response("**/pl/api/imports*"):
+        page.evaluate("window.dispatchEvent(new CustomEvent('pl:job', { detail: {} }))")
+    page.evaluate("() => new Promise(done => setTimeout(done, 50))")
+
+
+def test_who_writes_is_not_disturbed(
+    serve: Callable[..., str], open_page: Callable[..., Any], notes: str
+) -> None:
+    page = open_page(serve(notes) + "/data")
+    ready(page, "data")
+    bench = serve.apps[-1].state.context.open(notes)
+    page.locator("[data-testid=label-row][data-label=food]").click()
+    name = page.get_by_test_id("label-name")
+    name.fill("meal")
+    name.press("Tab")
+    # No wait: a person types on while the new name is saved and the list is drawn again.
+    page.keyboard.type("what one eats, ")
+    page.locator("[data-testid=label-row][data-label=meal]").wait_for()
+    news(page)
+    page.keyboard.type("usually unhurried")
+    definition = page.get_by_test_id("label-definition")
+    assert definition.input_value() == "what one eats, usually unhurried"
+    assert page.evaluate("document.activeElement.name") == "definition"
+    with page.expect_response("**/pl/api/labels*"):
+        page.keyboard.press("Tab")
+    assert bench.label("meal").definition == "what one eats, usually unhurried"
+    assert len(bench.samples()) == len(TEXTS), "no letter of it was a key of the page"
+    # What no server took stays in its field, to be sent again.
+    page.expected.append("400")
+    name.fill(HOSTILE)
+    name.press("Tab")
+    page.wait_for_selector("[data-testid=label-name][aria-invalid=true]")
+    news(page)
+    assert name.input_value() == HOSTILE
+    assert bench.label("meal")
+    # The form of a new project is left alone, too.
+    page.get_by_test_id("new-project").click()
+    labels = page.get_by_test_id("project-labels")
+    labels.click()
+    page.keyboard.type("sea, ")
+    news(page)
+    page.keyboard.type("snow")
+    assert labels.input_value() == "sea, snow"
+    page.get_by_role("radio", name="Texts").click()
+    assert page.evaluate("document.activeElement.value") == "text", "the focus stays where it was"
+    assert labels.input_value() == "sea, snow"
+
+
+def test_what_was_chosen_for_an_import_stays_chosen(
+    serve: Callable[..., str], open_page: Callable[..., Any], notes: str, tmp_path: Path
+) -> None:
+    rows = [{"sample": f"n{i}", "labels": ["food"]} for i in range(2)]
+    file = tmp_path / "labels.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    page = open_page(serve(notes) + "/data")
+    ready(page, "data")
+    bench = serve.apps[-1].state.context.open(notes)
+    page.get_by_test_id("import-path").fill(str(file))
+    page.keyboard.press("Enter")
+    start = page.get_by_test_id("import-start")
+    start.wait_for()
+    assert start.inner_text() == "Import 2 annotations"
+    page.get_by_text("How to read it").click()
+    page.locator("select[name=unlisted]").select_option("no")
+    page.locator("input[name=create_labels]").uncheck()
+    news(page)
+    assert page.locator("select[name=unlisted]").input_value() == "no"
+    # Another way to read it: looked at again, and the rest is as it was chosen.
+    with page.expect_response("**/pl/api/imports/preview*") as looked:
+        page.locator("select[name=format]").select_option("jsonl")
+    assert looked.value.request.post_data_json["format"] == "jsonl"
+    start.wait_for()
+    assert page.locator("select[name=unlisted]").input_value() == "no"
+    assert not page.locator("input[name=create_labels]").is_checked()
+    with page.expect_request(lambda sent: sent.url.split("?")[0].endswith("/imports")) as sent:
+        start.click()
+    told = sent.value.post_data_json
+    assert (told["unlisted"], told["create_labels"], told["format"]) == ("no", False, "jsonl")
+    imported(page, 0)
+    said = bench.verdicts(["n0"])[bench.sample("n0").id]
+    assert {bench.label(label).name: str(v) for label, v in said.items()} == {
+        "food": "yes",
+        HOSTILE: "no",
+    }
+
+
+def test_a_thousand_labels_are_drawn_as_they_are_looked_at(
+    serve: Callable[..., str], open_page: Callable[..., Any], settings: api.Settings
+) -> None:
+    names = [f"label {number:04d}" for number in range(1000)]
+    api.create_project("many", labels=names, encoder="words", settings=settings).close()
+    page = open_page(serve("many") + "/data")
+    ready(page, "data")
+    bench = serve.apps[-1].state.context.open("many")
+    rows = page.get_by_test_id("label-row")
+    assert rows.count() == 200
+    page.get_by_test_id("label-more").click()
+    assert rows.count() == 400
+    rows.first.click()
+    parent = page.locator("select[name=parent]")
+    assert parent.locator("option").count() == 1
+    parent.focus()
+    assert parent.locator("option").count() == 1000, "none, and all but itself"
+    with page.expect_response("**/pl/api/labels*"):
+        parent.select_option(label="label 0999")
+    assert bench.label("label 0000").parent == bench.label("label 0999").id
+    page.get_by_label("Find a label").fill("099")
+    assert rows.count() == 11
+    page.get_by_label("Find a label").fill("")
+    assert rows.count() == 201, "what is open stays, however far below"
+
+
 def test_an_export_is_downloaded_and_a_project_removed_and_brought_back(
     serve: Callable[..., str], open_page: Callable[..., Any], notes: str
 ) -> None:

@@ -89,14 +89,37 @@ def test_the_data_page_says_what_was_taken_back_and_when_there_is_nothing(
     assert labels() == ["food", HOSTILE]
     page.get_by_test_id("undo").click()
     row.wait_for()
-    # here the import itself is what one sees: it goes without a question
+    # what was brought in another day does not go by a key
     page.get_by_test_id("undo").click()
+    asked = toast(page, "Further back is only the import of notes.jsonl (4 samples).")
+    assert len(bench.samples()) == 4
+    asked.get_by_role("button", name="Take it back").click()
     toast(page, "Taken back: the import of notes.jsonl (4 samples).")
     page.locator("[data-testid=project][data-project=notes]", has_text="0 texts").wait_for()
     page.get_by_test_id("undo").click()
     toast(page, "There is nothing of yours to take back.")
     assert bench.samples() == []
     assert labels() == ["food", "bus", HOSTILE], "the labels were there before anybody did anything"
+
+
+def test_each_offer_to_undo_takes_back_what_it_stands_beside(
+    serve: Callable[..., str], open_page: Callable[..., Any], notes: api.Workbench
+) -> None:
+    page = open_page(serve(notes) + "/data?project=notes")
+    ready(page, "data")
+    bench = serve.apps[-1].state.context.open("notes")
+    row = lambda name: page.locator(f"[data-testid=label-row][data-label={name}]")  # noqa: E731
+    row("bus").click()
+    page.get_by_test_id("label-remove").click()
+    removed = toast(page, "bus was removed with its verdicts.")
+    row("food").click()
+    page.get_by_test_id("label-name").fill("meal")
+    page.get_by_test_id("label-name").press("Tab")
+    toast(page, "Renamed to meal.")
+    removed.get_by_role("button", name="Undo").click()
+    toast(page, "Taken back: the removal of bus.")
+    row("bus").wait_for()
+    assert [label.name for label in bench.labels()] == ["meal", "bus", HOSTILE]
 
 
 def test_explore_tells_how_much_and_names_are_text(

@@ -7,6 +7,7 @@ by hand, and must be counted in `lost`.
 
 from __future__ import annotations
 
+import errno
 import io
 import tempfile
 from dataclasses import asdict, dataclass, field
@@ -21,6 +22,7 @@ from PIL import Image
 
 from backend import catalogue
 from backend.errors import BadInputError, NotFoundError, RefusedError
+from backend.methods.exporters import _staging
 from backend.methods.exporters import csv_table as csv_exporter
 from backend.methods.readers import csv_table as csv_reader
 from backend.methods.readers._paths import clean_name
@@ -531,6 +533,55 @@ def test_copies_do_not_share_the_projects_bytes_unless_asked(key: str, tmp_path:
     copied, linked = (next((tmp_path / f).rglob("*.png")) for f in ("copied", "linked"))
     assert linked.samefile(original)
     assert not copied.samefile(original)
+
+
+@pytest.mark.parametrize("key", EXPORTERS)
+@pytest.mark.parametrize("has_links", [True, False], ids=["one disk", "two disks"])
+def test_a_folder_that_is_read_once_needs_no_copies(
+    key: str, has_links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project(Kind.IMAGE, ["a"], ["1.png", "2.png"])
+    (tmp_path / "in").mkdir()
+    source = project.source(tmp_path / "in")
+    exporter = catalogue.load(key)
+    exporter().write(source, tmp_path / "copied")
+    monkeypatch.setattr(_staging.shutil, "copyfile", lambda *_: pytest.fail("it was copied"))
+    if not has_links:
+        monkeypatch.setattr(_staging.os, "link", _other_disk)
+    lost = exporter(exporter.Settings(is_borrowing=True)).write(source, tmp_path / "borrowed")
+    assert "missing_media" not in lost
+    copied, borrowed = (_contents(tmp_path / f) for f in ("copied", "borrowed"))
+    assert borrowed == copied
+    assert {p.is_symlink() for p in (tmp_path / "borrowed").rglob("*.png")} == {not has_links}
+
+
+def _other_disk(*_: object) -> None:
+    raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.*")}
+
+
+@pytest.mark.parametrize("key", EXPORTERS)
+def test_an_export_without_media_still_names_them(key: str, tmp_path: Path) -> None:
+    """Read beside the pictures it was made of, it says of them what the project says."""
+    names = ["trip/1.png", "trip/2.png"]
+    project = Project(Kind.IMAGE, ["a"], names)
+    (tmp_path / "in").mkdir()
+    source = project.source(tmp_path / "in")
+    exporter = catalogue.load(key)
+    out = tmp_path / "out"
+    lost = exporter(exporter.Settings(has_media=False)).write(source, out)
+    assert lost["media_files"] == len(names)
+    assert list(out.rglob("*.png")) == []
+    folder = out / "images" / "train" if key == "exporters/yolo" else out
+    for at, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(picture(at))
+    reader = next(one for one in map(catalogue.load, READERS) if one().accepts(out))
+    drafts = [one for one in reader().read(out) if isinstance(one, Draft)]
+    assert {draft.name: draft.path for draft in drafts} == {n: folder / n for n in names}
 
 
 @pytest.mark.parametrize("key", READERS)

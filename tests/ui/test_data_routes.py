@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
@@ -15,12 +16,13 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from backend import api
 from backend.store.project import ProjectStore
 from tests.ui.conftest import HOSTILE, NOTES, ORIGIN, make_notes, routes_only
 from tests.ui.test_uploads import batch
-from ui.routes.imports import problems_csv
+from ui.routes.imports import in_words_of_the_page, problems_csv
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +142,112 @@ def test_pages_know_that_a_disk_takes_nothing(
     assert mine.get("/pl/api/shell").json()["canMake"], "another project may lie elsewhere"
 
 
+def test_a_preview_counts_all_that_is_wrong(mine: TestClient) -> None:
+    lines = b"\n".join(b"not json" for _ in range(250))
+    upload = send(mine, ("bad.jsonl", lines), ("../evil.jsonl", LINES))
+    seen = mine.post("/pl/api/imports/preview", json={"upload": upload}).json()
+    assert seen["numProblems"] == 251
+    assert len(seen["problems"]) == 200
+
+
+def test_what_came_in_otherwise_is_not_called_skipped(mine: TestClient) -> None:
+    row = json.dumps({"sample": "notes0", "text": "Another text by a name that is taken"})
+    record = take(mine, upload=send(mine, ("more.jsonl", f"{row}\nnot json".encode())))
+    report = record["report"]
+    assert (report["imported"], report["skipped"]) == (1, 1)
+    assert [row["file"] for row in report["errors"]] == ["more.jsonl"]
+    assert report["problems"] == 1
+    assert report["otherwise"] == [
+        {"file": "notes0", "reason": "another sample has this name; taken in as notes0 (2)"}
+    ]
+    assert report["numOtherwise"] == 1
+    text = mine.get(f"/pl/api/imports/{record['id']}/report.csv").text
+    assert [row["file"] for row in csv.DictReader(io.StringIO(text))] == ["more.jsonl", "notes0"]
+
+
+def test_a_report_outlives_the_server(filled: api.Settings) -> None:
+    app = {"default_project": "notes"}
+    lines = LINES + b"\n" + b"\n".join(b"not json" for _ in range(1100))
+    with TestClient(routes_only(filled, **app), base_url=ORIGIN) as client:
+        before = take(client, upload=send(client, ("more.jsonl", lines)), create_labels=True)
+        old = client.get("/pl/api/imports").json()
+        assert [row["title"] for row in old] == ["more.jsonl", "notes.jsonl"], "not twice"
+    with TestClient(routes_only(filled, **app), base_url=ORIGIN) as client:
+        after, made = client.get("/pl/api/imports").json()
+        assert after["report"] == before["report"]
+        assert after["report"]["problems"] == 1101
+        assert (after["title"], after["ops"], after["undone"]) == (
+            "more.jsonl",
+            before["ops"],
+            False,
+        )
+        assert made["report"]["imported"] == len(NOTES), "what the command line brought in"
+        table = client.get(f"/pl/api/imports/{after['id']}/report.csv").text
+        assert len(table.splitlines()) == 1001, "the log keeps the first thousand"
+        assert client.post("/pl/api/undo", json={"op": after["ops"][0]}).status_code == 200
+        assert [row["undone"] for row in client.get("/pl/api/imports").json()] == [True, False]
+
+
+def test_a_file_of_no_format_asks_for_one_in_words_of_the_page(mine: TestClient) -> None:
+    upload = send(mine, ("what.json", b'{"rows": []}'))
+    seen = mine.post("/pl/api/imports/preview", json={"upload": upload}).json()
+    (told,) = seen["problems"]
+    assert "choose how to read it" in told["reason"]
+    assert "--" not in told["reason"]
+    assert {"auto", "coco", "csv_table"} <= set(seen["choices"])
+    named = {"upload": upload, "format": "coco"}
+    seen = mine.post("/pl/api/imports/preview", json=named).json()
+    assert seen["formats"] == ["coco"]
+    named["format"] = "whatever"
+    (told,) = mine.post("/pl/api/imports/preview", json=named).json()["problems"]
+    assert "unknown format 'whatever'" in told["reason"]
+
+
+def test_a_named_format_is_that_of_an_archives_files(mine: TestClient) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.csv", "sample,text,labels\nz,A bus,transport\n")
+        archive.writestr("b.jsonl", json.dumps({"sample": "y", "text": "A tram"}))
+    upload = send(mine, ("set.zip", packed.getvalue()))
+    for format, name in (("auto", "y"), ("csv_table", "z")):
+        source = {"upload": upload, "format": format}
+        seen = mine.post("/pl/api/imports/preview", json=source).json()
+        assert [row["name"] for row in seen["first"]] == [name]
+    assert take(mine, upload=upload, format="csv_table")["report"]["annotations"] == 1
+
+
+def test_links_are_followed_when_asked_to(mine: TestClient, tmp_path: Path) -> None:
+    (tmp_path / "real.txt").write_text("A text behind a link")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "link.txt").symlink_to(tmp_path / "real.txt")
+    source = {"path": str(tmp_path / "in")}
+    seen = mine.post("/pl/api/imports/preview", json=source).json()
+    assert [row["reason"] for row in seen["problems"]] == [
+        'is a link; tick "Follow links" to take what it points to'
+    ]
+    source["follow_links"] = True
+    assert mine.post("/pl/api/imports/preview", json=source).json()["samples"] == 1
+    assert take(mine, **source)["report"]["imported"] == 1
+
+
+def test_no_reason_names_an_option_of_the_command_line() -> None:
+    """Every text of the rooms that imports go through, as the page would show it."""
+    backend = Path(api.__file__).parent
+    rooms = [backend / "intake.py", *(backend / "methods" / "readers").glob("*.py")]
+    rooms += (backend / "store").glob("intake*.py")
+    for room in rooms:
+        tree = ast.parse(room.read_text("utf-8"))
+        documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+        about = {
+            id(node.body[0].value)
+            for node in ast.walk(tree)
+            if isinstance(node, documented) and ast.get_docstring(node)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert id(node) in about or "--" not in in_words_of_the_page(node.value), room
+
+
 def test_a_table_of_reasons_holds_no_formula() -> None:
     text = problems_csv([api.FileProblem("=cmd|' /C calc'!A0", "@SUM(1)\n, and a comma")])
     assert list(csv.reader(io.StringIO(text)))[1] == [
@@ -227,6 +335,32 @@ def test_labels_are_edited_and_taken_back(mine: TestClient) -> None:
     names = {row["name"]: row for row in mine.get("/pl/api/labels").json()}
     assert names["suite"]["yes"] == 1
     assert "hotel" in names
+
+
+def test_one_edit_of_labels_is_taken_back_whatever_came_after_it(mine: TestClient) -> None:
+    def edit(**change: object) -> set[str]:
+        answer = mine.post("/pl/api/labels", json=change)
+        assert answer.status_code == 200, answer.text
+        return {row["name"] for row in answer.json()}
+
+    def names() -> set[str]:
+        return {row["name"] for row in mine.get("/pl/api/labels").json()}
+
+    gone = {"action": "remove", "label": 1, "op": "removal-of-transport"}
+    assert edit(**gone) == {"food", HOSTILE}
+    assert edit(action="rename", label=2, name="meal", op="another-name-of-food") == {
+        "meal",
+        HOSTILE,
+    }
+    # A browser that lost the answer asks again: it is the same action.
+    assert edit(**gone) == {"meal", HOSTILE}
+    done = mine.post("/pl/api/undo", json={"op": "removal-of-transport"}).json()
+    assert done["deed"]["kind"] == "remove label"
+    assert names() == {"transport", "meal", HOSTILE}, "the new name of the other label stays"
+    assert mine.post("/pl/api/undo", json={}).json()["deed"]["kind"] == "rename label"
+    assert names() == {"transport", "food", HOSTILE}
+    refused = mine.post("/pl/api/labels", json={**gone, "op": "a b"})
+    assert refused.status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -406,6 +540,57 @@ def test_an_export_is_packed_and_says_what_it_lost(
     assert gone.status_code == 200
     assert mine.get("/pl/api/exports").json()["exports"] == []
     assert mine.post("/pl/api/exports", json={"format": "../x"}).status_code == 400
+
+
+@pytest.fixture
+def pictures(filled: api.Settings, tmp_path: Path) -> Iterator[TestClient]:
+    """A server with a project of three pictures, one of them linked, of two splits."""
+    rows = []
+    for number in range(3):
+        Image.new("RGB", (8, 8), (number * 80, 0, 0)).save(tmp_path / f"{number}.png")
+        rows.append({"file": f"{number}.png", "split": "val" if number == 2 else "train"})
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows[1:])))
+    bench = api.create_project("pictures", labels=["red"], settings=filled)
+    bench.add(tmp_path / "rows.jsonl", encode=False)
+    bench.add(tmp_path / "0.png", link=True, encode=False)
+    bench.correct([{"sample": "2.png", "label": "red", "verdict": "yes"}])
+    bench.close()
+    with TestClient(routes_only(filled, default_project="pictures"), base_url=ORIGIN) as client:
+        yield client
+
+
+def packed(client: TestClient, **wanted: object) -> tuple[dict[str, object], zipfile.ZipFile]:
+    started = client.post("/pl/api/exports", json=wanted)
+    assert started.status_code == 200, started.text
+    assert wait(client, started.json()["job"], "pictures")["state"] == "done"
+    export = client.get("/pl/api/exports").json()["exports"][0]
+    content = client.get(f"/pl/api/exports/{export['name']}").content
+    return export, zipfile.ZipFile(io.BytesIO(content))
+
+
+def test_pictures_go_from_where_they_lie_into_the_zip(
+    pictures: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "copyfile", lambda *_: pytest.fail("a picture was copied"))
+    for format in ("jsonl", "coco", "yolo", "csv"):
+        export, archive = packed(pictures, format=format)
+        held = {Path(n).name: archive.read(n) for n in archive.namelist() if n.endswith(".png")}
+        assert held == {f"{n}.png": (tmp_path / f"{n}.png").read_bytes() for n in range(3)}
+        assert (export["samples"], export["has_media"], export["split"]) == (3, True, "")
+        pictures.delete(f"/pl/api/exports/{export['name']}")
+
+
+def test_an_export_may_leave_out_pictures_and_splits(pictures: TestClient) -> None:
+    told = pictures.get("/pl/api/exports").json()
+    assert told["splits"] == {"train": 2, "val": 1}
+    export, archive = packed(pictures, format="jsonl", media=False, split="val")
+    assert [n for n in archive.namelist() if n.endswith(".png")] == []
+    lines = archive.read("annotations.jsonl").decode().splitlines()
+    assert [json.loads(line)["image"] for line in lines] == ["2.png"]
+    assert (export["samples"], export["annotations"]) == (1, 1)
+    assert (export["has_media"], export["split"]) == (False, "val")
+    assert export["lost"]["media_files"] == 1
+    assert pictures.post("/pl/api/exports", json={"format": "csv", "split": "x"}).status_code == 422
 
 
 def test_jobs_are_asked_for_cheaply(mine: TestClient) -> None:

@@ -199,7 +199,14 @@ class Tools:
         )
         return _json(asdict(told))
 
-    def export(self, request: gr.Request, project: str = "", format: str = "jsonl") -> str:
+    def export(
+        self,
+        request: gr.Request,
+        project: str = "",
+        format: str = "jsonl",
+        has_media: bool = True,
+        split: str = "",
+    ) -> str:
         """Write the labels into the project's own folder; says what the format cannot hold.
 
         Args:
@@ -207,11 +214,13 @@ class Tools:
             project: name of the project; empty means the last opened one
             format: jsonl, csv, coco or yolo; jsonl-by-person or csv-by-person for each one's own
                 verdicts instead of what counts
+            has_media: put the pictures into it; without them they are named as they came in
+            split: only samples of train, val or test; empty means all
         """
         self._context.writable()
         bench = self._bench(project)
         check_may_export(bench, self._context.user(request))
-        made = make_export(bench, format)
+        made = make_export(bench, format, has_media=has_media, split=split or None)
         address = f"/pl/api/exports/{made.name}"
         return _json({**asdict(made), "project": bench.name, "download": address})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 
 from fastapi import APIRouter, Request
@@ -22,9 +23,11 @@ from ui.exports import (
 
 
 class Wanted(BaseModel):
-    """Which format."""
+    """Which format, and what goes into it: the pictures, the samples of one split."""
 
     format: str
+    media: bool = True
+    split: api.Split | None = None
 
 
 def router(context: Context) -> APIRouter:
@@ -35,7 +38,8 @@ def router(context: Context) -> APIRouter:
     def exports(request: Request) -> dict[str, object]:
         bench = context.of(request)
         rows = [asdict(export) for export in list_exports(bench)]
-        return {"formats": formats_of(bench.kind), "exports": rows}
+        counts = Counter(str(sample.split) for sample in bench.samples())
+        return {"formats": formats_of(bench.kind), "exports": rows, "splits": counts}
 
     @routes.post("/exports")
     def start(wanted: Wanted, request: Request) -> dict[str, str]:
@@ -46,7 +50,13 @@ def router(context: Context) -> APIRouter:
             raise api.BadInputError(f"unknown format {wanted.format!r}")
 
         def work(ticket: api.Ticket) -> None:
-            make_export(bench, wanted.format, progress=ticket.progress)
+            make_export(
+                bench,
+                wanted.format,
+                has_media=wanted.media,
+                split=wanted.split,
+                progress=ticket.progress,
+            )
 
         title = f"Exporting {FORMATS[wanted.format]}"
         return {"job": bench.jobs.submit("export", title, work, owner=context.user(request))}

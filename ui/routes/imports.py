@@ -6,6 +6,8 @@ import csv
 import io
 import logging
 import secrets
+import time
+import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -34,6 +36,8 @@ class Source(BaseModel):
 
     upload: str | None = None
     path: Annotated[str, Field(max_length=4096)] | None = None
+    format: Annotated[str, Field(max_length=40)] = "auto"
+    follow_links: bool = False
 
 
 class Take(Source):
@@ -47,7 +51,13 @@ class Take(Source):
 
 @dataclass
 class Record:
-    """One import of this server's run and its report, for the page to show after a reload."""
+    """One import and its report, for the page to show after a reload.
+
+    Attributes:
+        ops: the actions that undo takes back.
+        planned: ids of the actions that it makes, one per source; known before they are there.
+        num_errors: how many errors there are where the report holds the first of them only.
+    """
 
     id: str
     project: str
@@ -57,8 +67,26 @@ class Record:
     report: api.ImportReport | None = None
     ops: list[str] = field(default_factory=list)
     error: str = ""
+    planned: tuple[str, ...] = ()
+    when: float = field(default_factory=time.time)
+    num_errors: int | None = None
 
-    def told(self) -> dict[str, object]:
+    @classmethod
+    def past(cls, one: api.PastImport, project: str, owner: str) -> Record:
+        """One of an earlier run of the server, or of the command line."""
+        return cls(
+            one.op,
+            project,
+            owner,
+            one.source or "files",
+            report=one.report,
+            ops=[one.op],
+            planned=(one.op,),
+            when=one.when,
+            num_errors=one.num_errors,
+        )
+
+    def told(self, *, is_undone: bool = False) -> dict[str, object]:
         """As the page shows it: the first problems, all of them in the CSV."""
         row: dict[str, object] = {
             "id": self.id,
@@ -66,16 +94,64 @@ class Record:
             "job": self.job,
             "error": self.error,
             "ops": self.ops,
+            "undone": is_undone,
             "report": None,
         }
         if self.report is not None:
-            report = asdict(replace(self.report, errors=self.report.errors[:SHOWN_PROBLEMS]))
-            row["report"] = {**report, "problems": len(self.report.errors)}
+            row["report"] = {
+                **asdict(replace(self.report, errors=())),
+                **_split(self.report.errors, self.num_errors),
+            }
         return row
 
 
+def _split(problems: Iterable[api.FileProblem], num_all: int | None = None) -> dict[str, object]:
+    """What cannot be taken, and what is taken otherwise than its file says; the first of both.
+
+    Where `problems` are only the first of very many, `num_all` says how many there are.
+    """
+    problems = list(problems)
+    taken = [one for one in problems if one.is_taken]
+    refused = [one for one in problems if not one.is_taken]
+    unseen = 0 if num_all is None else num_all - len(problems)
+    return {
+        "errors": [_row(problem) for problem in refused[:SHOWN_PROBLEMS]],
+        "problems": len(refused) + unseen,
+        "otherwise": [_row(problem) for problem in taken[:SHOWN_PROBLEMS]],
+        "numOtherwise": len(taken),
+    }
+
+
+def _row(problem: api.FileProblem) -> dict[str, str]:
+    return {"file": problem.file, "reason": in_words_of_the_page(problem.reason)}
+
+
+_WORDS = (
+    (
+        "; name one with --format if you know better",
+        "; if you know better, choose how to read it below",
+    ),
+    (
+        "use --follow-links to take what it points to",
+        'tick "Follow links" to take what it points to',
+    ),
+    (
+        "create labels with --create-labels, or add it first",
+        'tick "Create labels", or add it first',
+    ),
+)
+"""What a reason says to do on the command line, and the same on the page."""
+
+
+def in_words_of_the_page(reason: str) -> str:
+    """A reason without options of a command that its reader does not have."""
+    for theirs, ours in _WORDS:
+        reason = reason.replace(theirs, ours)
+    return reason
+
+
 class Records:
-    """The newest imports of this server's run."""
+    """The newest imports of this server's run; older ones are in the log of their project."""
 
     def __init__(self) -> None:
         self._records: list[Record] = []
@@ -84,9 +160,15 @@ class Records:
         """Remember one more, forget the oldest."""
         self._records = [*self._records, record][-KEPT_RECORDS:]
 
-    def of(self, project: str, owner: str) -> list[Record]:
-        """A person's imports into a project, the newest first."""
-        return [r for r in reversed(self._records) if (r.project, r.owner) == (project, owner)]
+    def of(self, bench: api.Workbench, owner: str) -> list[tuple[Record, bool]]:
+        """A person's imports into a project and whether they were taken back, newest first."""
+        mine = [r for r in self._records if (r.project, r.owner) == (bench.name, owner)]
+        known = {op for record in mine for op in record.planned}
+        past = bench.store.past_imports(owner, KEPT_RECORDS)
+        undone = {one.op for one in past if one.is_undone}
+        mine += [Record.past(one, bench.name, owner) for one in past if one.op not in known]
+        mine.sort(key=lambda record: record.when, reverse=True)
+        return [(r, bool(r.ops) and undone.issuperset(r.ops)) for r in mine[:KEPT_RECORDS]]
 
 
 def router(context: Context) -> APIRouter:
@@ -128,7 +210,7 @@ def _add_imports(routes: APIRouter, context: Context, uploads: Uploads, records:
     def preview(source: Source, request: Request) -> dict[str, object]:
         context.writable()
         paths, upload = sources(source, request)
-        return _preview(paths, upload.problems if upload else (), context.settings)
+        return _preview(paths, upload.problems if upload else (), context.settings, source)
 
     @routes.post("/imports")
     def take(wanted: Take, request: Request) -> dict[str, object]:
@@ -140,7 +222,13 @@ def _add_imports(routes: APIRouter, context: Context, uploads: Uploads, records:
         # What was picked one by one has no name of its own.
         named = [path.name for path in paths if upload is None or path != upload.folder / "files"]
         title = ", ".join(named) or "files"
-        record = Record(secrets.token_urlsafe(12), bench.name, context.user(request), title)
+        record = Record(
+            secrets.token_urlsafe(12),
+            bench.name,
+            context.user(request),
+            title,
+            planned=tuple(uuid.uuid4().hex for _ in paths),
+        )
         work = _import_work(bench, paths, wanted, record, upload)
         record.job = bench.jobs.submit("import", f"Importing {title}", work, owner=record.owner)
         records.keep(record)
@@ -148,12 +236,12 @@ def _add_imports(routes: APIRouter, context: Context, uploads: Uploads, records:
 
     @routes.get("/imports")
     def imports(request: Request) -> list[dict[str, object]]:
-        mine = records.of(context.of(request).name, context.user(request))
-        return [record.told() for record in mine]
+        mine = records.of(context.of(request), context.user(request))
+        return [record.told(is_undone=is_undone) for record, is_undone in mine]
 
     @routes.get("/imports/{import_id}/report.csv")
     def report(import_id: str, request: Request) -> Response:
-        for record in records.of(context.of(request).name, context.user(request)):
+        for record, _ in records.of(context.of(request), context.user(request)):
             if record.id == import_id:
                 errors = record.report.errors if record.report else ()
                 return Response(
@@ -161,7 +249,7 @@ def _add_imports(routes: APIRouter, context: Context, uploads: Uploads, records:
                     media_type="text/csv; charset=utf-8",
                     headers={"Content-Disposition": 'attachment; filename="import-report.csv"'},
                 )
-        raise api.NotFoundError("that import is not known here; its server was started again")
+        raise api.NotFoundError("that import is not known here")
 
 
 async def _receive(upload: Upload, request: Request) -> Response:
@@ -208,15 +296,25 @@ def _server_path(context: Context, text: str) -> Path:
 
 
 def _preview(
-    paths: Iterable[Path], refused: Iterable[api.FileProblem], settings: api.Settings
+    paths: Iterable[Path],
+    refused: Iterable[api.FileProblem],
+    settings: api.Settings,
+    source: Source,
 ) -> dict[str, object]:
     """What all sources together would bring; nothing is stored."""
     problems, found = list(refused), []
+    num_problems = len(problems)
+    follow_links = source.follow_links and source.upload is None
     for path in paths:
         try:
-            found.append(api.preview(path, settings=settings))
+            seen = api.preview(
+                path, settings=settings, format=source.format, follow_links=follow_links
+            )
+            found.append(seen)
+            num_problems += seen.num_problems
         except api.BadInputError as error:
             problems.append(api.FileProblem(path.name, str(error)))
+            num_problems += 1
     for seen in found:
         problems.extend(seen.problems)
     kinds = [seen.kind for seen in found if seen.kind is not None]
@@ -226,8 +324,10 @@ def _preview(
         "samples": sum(seen.samples for seen in found),
         "annotations": sum(seen.annotations for seen in found),
         "labels": list(dict.fromkeys(label for seen in found for label in seen.labels)),
-        "problems": [asdict(problem) for problem in problems[:SHOWN_PROBLEMS]],
-        "numProblems": len(problems),
+        "problems": [_row(problem) for problem in problems[:SHOWN_PROBLEMS]],
+        "numProblems": num_problems,
+        # What is in an archive is read by the format that is named.
+        "choices": ["auto", *(name for name in api.formats() if name != "archive")],
         "first": [
             {
                 "name": draft.name,
@@ -249,15 +349,18 @@ def _import_work(
         refused = tuple(upload.problems) if upload else ()
         total = api.ImportReport(0, len(refused), refused, 0, 0)
         try:
-            for path in paths:
+            for path, op in zip(paths, record.planned, strict=True):
                 report = bench.add(
                     path,
+                    format=wanted.format,
+                    follow_links=wanted.follow_links and upload is None,
                     link=wanted.link and upload is None,
                     on_conflict=wanted.on_conflict,
                     unlisted=wanted.unlisted,
                     create_labels=wanted.create_labels,
                     who=record.owner,
                     progress=ticket.progress,
+                    op=op,
                 )
                 total = _sum(total, report)
                 record.ops.append(report.op)
@@ -293,7 +396,10 @@ def problems_csv(problems: Iterable[api.FileProblem]) -> str:
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
     rows.writerow(("file", "reason"))
-    rows.writerows((_plain_cell(problem.file), _plain_cell(problem.reason)) for problem in problems)
+    rows.writerows(
+        (_plain_cell(problem.file), _plain_cell(in_words_of_the_page(problem.reason)))
+        for problem in problems
+    )
     return out.getvalue()
 
 

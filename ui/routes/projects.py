@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
@@ -35,7 +33,13 @@ class OtherEncoder(BaseModel):
     encoder: Annotated[str, Field(max_length=100)]
 
 
-class AddLabels(BaseModel):
+class OneEdit(BaseModel):
+    """A change of labels; the same `op` again is the same action, and undo takes it back by it."""
+
+    op: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{8,64}$")] | None = None
+
+
+class AddLabels(OneEdit):
     """New labels by name."""
 
     action: Literal["add"]
@@ -43,7 +47,7 @@ class AddLabels(BaseModel):
     pack: Annotated[str, Field(min_length=1, max_length=200)] = "main"
 
 
-class RenameLabel(BaseModel):
+class RenameLabel(OneEdit):
     """Another name for a label."""
 
     action: Literal["rename"]
@@ -51,7 +55,7 @@ class RenameLabel(BaseModel):
     name: str
 
 
-class MergeLabels(BaseModel):
+class MergeLabels(OneEdit):
     """All verdicts of a label go to another one."""
 
     action: Literal["merge"]
@@ -59,7 +63,7 @@ class MergeLabels(BaseModel):
     into: LabelId
 
 
-class DescribeLabel(BaseModel):
+class DescribeLabel(OneEdit):
     """What a label means, and how it is shown and typed; None leaves a field as it is."""
 
     action: Literal["describe"]
@@ -70,7 +74,7 @@ class DescribeLabel(BaseModel):
     key: Annotated[str, Field(max_length=1)] | None = None
 
 
-class ParentLabel(BaseModel):
+class ParentLabel(OneEdit):
     """Where a label stands in the hierarchy; None is the top."""
 
     action: Literal["parent"]
@@ -78,7 +82,7 @@ class ParentLabel(BaseModel):
     parent: LabelId | None = None
 
 
-class RemoveLabel(BaseModel):
+class RemoveLabel(OneEdit):
     """A label goes, with its verdicts; undo brings both back."""
 
     action: Literal["remove"]
@@ -101,7 +105,7 @@ def router(context: Context) -> APIRouter:
 
     @routes.get("/projects")
     def projects() -> list[dict[str, object]]:
-        return [{**_row(info), "bytes": _bytes_below(info.path)} for info in context.projects()]
+        return [{**_row(info), "bytes": context.sizes.of(info.path)} for info in context.projects()]
 
     @routes.post("/projects")
     def create(new: NewProject) -> dict[str, object]:
@@ -192,7 +196,7 @@ def _shell(context: Context, request: Request) -> dict[str, object]:
     if context.project_name(request.query_params.get("project")) is None:
         return told
     bench = context.of(request)
-    steps = bench.versions()
+    newest = bench.store.versions.latest()
     return {
         **told,
         "readOnly": context.only_reads(bench),
@@ -203,7 +207,7 @@ def _shell(context: Context, request: Request) -> dict[str, object]:
             "takesAny": bench.takes_any_kind,
             "begun": bench.store.begun,
         },
-        "learned": {"when": steps[-1].when, "offset": steps[-1].offset} if steps else None,
+        "learned": {"when": newest.when, "offset": newest.offset} if newest else None,
     }
 
 
@@ -218,23 +222,6 @@ def _row(info: api.ProjectInfo) -> dict[str, object]:
         "modified": info.modified,
         "uid": info.uid,
     }
-
-
-def _bytes_below(folder: Path) -> int:
-    """What the folder takes on disk; links count as nothing."""
-    total, waiting = 0, [str(folder)]
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                    else:
-                        total += entry.stat(follow_symlinks=False).st_size
-        except OSError:
-            # Files come and go while a job writes; a size is only a hint.
-            continue
-    return total
 
 
 def _labels(bench: api.Workbench) -> list[dict[str, object]]:
@@ -260,19 +247,20 @@ def _labels(bench: api.Workbench) -> list[dict[str, object]]:
 
 
 def _edit(bench: api.Workbench, change: LabelEdit, who: str) -> None:
+    op = change.op
     match change:
         case AddLabels(names=names, pack=pack):
-            bench.add_labels(clean_labels(names), pack=pack, who=who)
+            bench.add_labels(clean_labels(names), pack=pack, who=who, op=op)
         case RenameLabel(label=label, name=name):
-            bench.rename_label(label, name.strip(), who=who)
+            bench.rename_label(label, name.strip(), who=who, op=op)
         case MergeLabels(label=label, into=into):
-            bench.merge_labels(label, into, who=who)
+            bench.merge_labels(label, into, who=who, op=op)
         case DescribeLabel(label=label):
-            fields = change.model_dump(exclude={"action", "label"}, exclude_none=True)
+            fields = change.model_dump(exclude={"action", "label", "op"}, exclude_none=True)
             if "aliases" in fields:
                 fields["aliases"] = tuple(clean_labels(fields["aliases"]))
-            bench.describe_label(label, who=who, **fields)
+            bench.describe_label(label, who=who, op=op, **fields)
         case ParentLabel(label=label, parent=parent):
-            bench.set_parent(label, parent, who=who)
+            bench.set_parent(label, parent, who=who, op=op)
         case RemoveLabel(label=label):
-            bench.remove_label(label, who=who)
+            bench.remove_label(label, who=who, op=op)

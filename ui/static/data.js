@@ -21,7 +21,7 @@ export async function mount({ root }) {
   root.replaceChildren(el('div', { class: 'pl-panes' }, left, middle, right));
   helpKeys(t('page.data'), [['Enter', t('help.data.enter')], ['Ctrl+V', t('help.data.paste')]]);
 
-  const desk = { facts: null, open, created, refresh, startNew };
+  const desk = { facts: null, open, created, refresh, startNew, undo };
   const parts = [];
 
   /** Show another project, without leaving the page. */
@@ -44,13 +44,14 @@ export async function mount({ root }) {
     await Promise.all(parts.map(part => part.refresh(desk.facts).catch(toastError)));
   }
 
-  parts.push(mountProjects(projects, desk), mountRemoved(removed, desk), mountIntake(middle, desk), mountLabels(labels, desk), mountExports(exports, desk));
+  const intake = mountIntake(middle, desk);
+  parts.push(mountProjects(projects, desk), mountRemoved(removed, desk), intake, mountLabels(labels, desk), mountExports(exports, desk));
   listen(root, 'pl:project', refresh);
   listen(root, 'popstate', () => emit('pl:project'));
   listen(root, 'pl:job', refresh);
   listen(root, 'pl:labels', () => parts[1].refresh(desk.facts).catch(toastError));
-  // Here an import is what somebody has just done: U takes it back like anything else.
-  const undo = undoOn(root, { sparesImports: false, then: () => emit('pl:project') });
+  // An import goes unasked only while its report is what one looks at.
+  const undo = undoOn(root, { isMeant: deed => intake.shows(deed.op), then: answer => { if (answer.op) emit('pl:project'); } });
   listen(root, 'pl:undo', () => undo());
   await refresh();
   markReady(root);

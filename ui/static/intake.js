@@ -1,14 +1,17 @@
 // Bringing things in: choose or drop -> send -> look at what was understood -> take -> report.
 // The same steps make a new project (a name, a kind and labels above them) or add to the open one.
 import { announceJobs, api, confirmed, count, el, emit, icon, listen, setAddress, t, toast, toastError, params } from './base.js';
-import { previewCard } from './intake_preview.js';
+import { previewCard, usual } from './intake_preview.js';
 import { reportCard } from './intake_report.js';
+import { Slot } from './slot.js';
 import { dropUpload, filesOfDrop, filesOfInput, filesOfPaste, upload } from './uploader.js';
 
 export function mountIntake(root, desk) {
   // One plain state, drawn anew at each step; nothing of it is worth keeping over a reload but
   // the report, which the server keeps.
-  const state = { step: 'idle', isNew: false, form: emptyForm(), files: [], source: null, preview: null, sent: null, record: null, dismissed: new Set() };
+  const state = { step: 'idle', isNew: false, form: emptyForm(), files: [], source: null, preview: null, looks: 0, options: usual(), sent: null, record: null, dismissed: dismissedReports(), started: new Set() };
+  const head = new Slot(), fields = new Slot(), steps = new Slot();
+  const page = el('div', { class: 'pl-intake' }, head.node, fields.node, steps.node);
   let facts = null;
   let abort = null;
 
@@ -29,7 +32,7 @@ export function mountIntake(root, desk) {
   /** The newest import of this project: its progress if it runs, else its report. */
   async function showLast() {
     const [last] = facts.readOnly ? [] : await api('/pl/api/imports');
-    if (!last || state.dismissed.has(last.id)) { state.step = 'idle'; state.record = null; return; }
+    if (!last || last.undone || [last.id, ...last.ops].some(id => state.dismissed.has(id))) { state.step = 'idle'; state.record = null; return; }
     state.record = last;
     state.step = last.report ? 'report' : 'taking';
   }
@@ -65,20 +68,34 @@ export function mountIntake(root, desk) {
     state.source = source;
     state.step = 'looking';
     draw();
+    const { format, follow_links } = state.options;
     try {
-      state.preview = await api('/pl/api/imports/preview', { json: source });
-    } catch (error) { fail(error); return; }
-    state.step = 'preview';
+      state.preview = await api('/pl/api/imports/preview', { json: { ...source, format, follow_links } });
+    } catch (error) {
+      // Looked at in another way: what was seen before is still there.
+      if (!state.preview) { fail(error); return; }
+      toastError(error);
+    }
+    Object.assign(state, { step: 'preview', looks: state.looks + 1 });
     if (state.preview.kind) state.form.kind = state.preview.kind;
     draw();
-    root.querySelector('[data-testid=import-start]')?.focus();
+    // Enter goes on, unless somebody is filling in the form by now.
+    if (!fields.node.contains(document.activeElement)) root.querySelector('[data-testid=import-start]')?.focus();
   }
 
-  async function start(options) {
+  async function start() {
     if (state.isNew && !await create()) return;
     try {
-      state.record = await api('/pl/api/imports', { json: { ...state.source, ...options } });
-    } catch (error) { fail(error); return; }
+      state.record = await api('/pl/api/imports', { json: { ...state.source, ...state.options } });
+    } catch (error) {
+      // What was sent is still there, and nobody has to choose and send it again.
+      toastError(error);
+      Object.assign(state, { step: 'preview', looks: state.looks + 1 });
+      if (state.isNew) finishNew();
+      draw();
+      return;
+    }
+    state.started.add(state.record.id);
     state.source = null;
     state.step = 'taking';
     if (state.isNew) finishNew();
@@ -115,7 +132,7 @@ export function mountIntake(root, desk) {
 
   function forgetSource() {
     if (state.source?.upload) dropUpload(state.source.upload);
-    Object.assign(state, { source: null, preview: null });
+    Object.assign(state, { source: null, preview: null, options: usual() });
   }
 
   function giveUp({ quiet = false } = {}) {
@@ -132,9 +149,17 @@ export function mountIntake(root, desk) {
 
   // ---- drawing -------------------------------------------------------------------------------
 
+  /** Draw what has changed; whoever fills in a form or has ticked something is left alone. */
   function draw() {
     if (isClosed()) { root.replaceChildren(el('div', { class: 'pl-empty' }, t('intake.readonly'))); return; }
-    root.replaceChildren(el('div', { class: 'pl-intake' }, heading(), state.isNew ? form() : null, body()));
+    if (page.parentNode !== root) root.replaceChildren(page);
+    const { name, kind, samples, encoded, encoder, takesAny } = facts.project ?? {};
+    head.draw([state.isNew, facts.projects.length > 0, name, kind, samples, encoded, encoder, facts.encoders], heading);
+    fields.draw([state.isNew, state.form.kind, state.preview?.kind, facts.encoders], () => (state.isNew ? form() : null));
+    steps.draw([state.step, state.isNew, state.looks, state.record, name, kind, takesAny, !samples, facts.canNamePaths], body);
+    // A name that was guessed from what was brought; what is typed is in the form already.
+    const field = fields.node.querySelector('[name=name]');
+    if (field && field.value !== state.form.name) field.value = state.form.name;
   }
 
   function heading() {
@@ -151,7 +176,7 @@ export function mountIntake(root, desk) {
     labels.value = state.form.labels;
     const encoders = Object.keys(facts.encoders).filter(id => facts.encoders[id] === state.form.kind);
     const encoder = encoders.length > 1 ? el('details', { class: 'pl-more wide', open: Boolean(state.form.encoder) }, el('summary', {}, t('new.more')),
-      el('label', { class: 'pl-field' }, t('new.encoder'), el('select', { class: 'pl-input', 'data-testid': 'project-encoder', onchange: event => { state.form.encoder = event.target.value; } },
+      el('label', { class: 'pl-field' }, t('new.encoder'), el('select', { class: 'pl-input', name: 'encoder', 'data-testid': 'project-encoder', onchange: event => { state.form.encoder = event.target.value; } },
         el('option', { value: '' }, t('new.encoder.default')), encoders.map(id => el('option', { value: id, selected: id === state.form.encoder }, id))))) : null;
     return el('div', { class: 'pl-new-form' },
       el('label', { class: 'pl-field' }, t('new.name'), name),
@@ -162,11 +187,11 @@ export function mountIntake(root, desk) {
   function body() {
     if (['sending', 'looking', 'creating', 'taking'].includes(state.step)) return progressCard();
     if (state.step === 'preview') {
-      return previewCard(state, facts, { onStart: start, onCancel: () => giveUp(), onNewProject: () => { setAddress({ new: 1 }, { push: true }); state.isNew = true; state.form.name ||= guessName(state.files); draw(); } });
+      return previewCard(state, facts, { onStart: start, onLook: () => look(state.source), onCancel: () => giveUp(), onNewProject: () => { setAddress({ new: 1 }, { push: true }); state.isNew = true; state.form.name ||= guessName(state.files); draw(); } });
     }
     const zone = ways.draw(facts, state.isNew);
     if (state.step === 'report') {
-      return [reportCard(state.record, { onClose: () => { state.dismissed.add(state.record.id); state.step = 'idle'; draw(); }, onChange: () => emit('pl:project') }), zone];
+      return [reportCard(state.record, { onClose: () => { dismiss(state.dismissed, state.record); state.step = 'idle'; draw(); }, onChange: () => emit('pl:project') }), zone];
     }
     if (!state.isNew) return zone;
     return [zone, el('div', { class: 'pl-row' }, el('button', { type: 'button', class: 'pl-button', 'data-testid': 'create-empty', onclick: async () => { if (await create()) { state.step = 'idle'; finishNew(); } } }, t('new.empty')), el('span', { class: 'pl-dim pl-small' }, t('new.empty.what')))];
@@ -219,7 +244,10 @@ export function mountIntake(root, desk) {
     const files = filesOfPaste(event.clipboardData);
     if (files.length) { event.preventDefault(); take(files); }
   }, document);
-  return { refresh };
+  /** Whether this import was begun on this page, and its report is what one looks at. */
+  const shows = op => state.step === 'report' && state.started.has(state.record.id) && state.record.ops.includes(op);
+
+  return { refresh, shows };
 }
 
 /** How many samples the encoder has read, and which encoder that is; choosing one reads them all again. */
@@ -237,6 +265,16 @@ function readingLine(open, encoders) {
       ids.includes(open.encoder) ? null : el('option', { value: open.encoder, selected: true }, open.encoder),
       ids.map(id => el('option', { value: id, selected: id === open.encoder }, id))),
     open.encoded < open.samples ? el('button', { type: 'button', class: 'pl-button small', onclick: () => choose(open.encoder) }, t('reading.again')) : null);
+}
+
+const DISMISSED = 'patchlane-dismissed-imports';
+/** Reports that were closed in this browser: by the id of the record, or of what it did. */
+function dismissedReports() {
+  try { return new Set(JSON.parse(localStorage.getItem(DISMISSED) ?? '[]')); } catch { return new Set(); }
+}
+function dismiss(all, record) {
+  for (const id of [record.id, ...record.ops]) all.add(id);
+  try { localStorage.setItem(DISMISSED, JSON.stringify([...all].slice(-200))); } catch { /* a private window shows it again */ }
 }
 
 const emptyForm = () => ({ name: '', kind: 'image', labels: '', encoder: '' });

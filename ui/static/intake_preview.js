@@ -1,10 +1,12 @@
 // What was understood, before anything is stored, and how to take it in.
 import { count, el, onRemoved, t } from './base.js';
 
-/** `on` = {onStart(options), onCancel(), onNewProject()} */
-export function previewCard(state, facts, { onStart, onCancel, onNewProject }) {
-  const seen = state.preview;
-  const options = { create_labels: true, unlisted: 'unknown', on_conflict: 'keep', link: false };
+/** How things are taken in where nobody chose otherwise. */
+export const usual = () => ({ create_labels: true, unlisted: 'unknown', on_conflict: 'keep', link: false, format: 'auto', follow_links: false });
+
+/** What is chosen goes into `state.options`; `on` = {onStart(), onLook(), onCancel(), onNewProject()} */
+export function previewCard(state, facts, { onStart, onLook, onCancel, onNewProject }) {
+  const seen = state.preview, options = state.options;
   const wrongKind = !state.isNew && seen.kind && facts.project.kind && !facts.project.takesAny && seen.kind !== facts.project.kind;
   const nothing = !seen.samples && !seen.annotations;
   const card = el('div', { class: 'pl-card pl-preview', 'data-testid': 'import-preview', 'data-samples': seen.samples, 'data-problems': seen.numProblems });
@@ -16,10 +18,10 @@ export function previewCard(state, facts, { onStart, onCancel, onNewProject }) {
   }
   if (seen.first.length) card.append(firstOnes(seen, state.files, card));
   if (seen.labels.length) card.append(labelsFound(seen.labels));
-  if (seen.numProblems) card.append(problemList(seen.problems, seen.numProblems));
-  if (!nothing && !wrongKind) card.append(choices(options, seen, state));
-  const start = el('button', { type: 'button', class: 'pl-button primary', 'data-testid': 'import-start', onclick: async () => { start.disabled = true; await onStart(options); start.disabled = false; } },
-    t(state.isNew ? 'preview.create' : 'preview.import', { n: count(seen.samples) }));
+  if (seen.numProblems) card.append(problemList(seen.problems, seen.numProblems, { more: 'more' }));
+  card.append(choices(options, seen, state, { canTake: !nothing && !wrongKind, onLook }));
+  const start = el('button', { type: 'button', class: 'pl-button primary', 'data-testid': 'import-start', onclick: async () => { start.disabled = true; await onStart(); start.disabled = false; } },
+    t(`preview.${state.isNew ? 'create' : 'import'}${seen.samples ? '' : '.annotations'}`, { n: count(seen.samples || seen.annotations) }));
   card.append(el('div', { class: 'pl-row' },
     wrongKind ? el('button', { type: 'button', class: 'pl-button primary', onclick: onNewProject }, t('preview.newproject')) : nothing ? null : start,
     el('button', { type: 'button', class: 'pl-button', onclick: onCancel }, t('cancel'))));
@@ -59,24 +61,28 @@ function labelsFound(labels) {
     shown.map(name => el('span', { class: 'pl-tag' }, name)), labels.length > shown.length ? el('span', { class: 'pl-dim' }, t('more', { n: count(labels.length - shown.length) })) : null);
 }
 
-/** Files that cannot be taken, and why; used by the report as well. */
-export function problemList(problems, all) {
+/** Files that cannot be taken, and why; used by the report as well, also for what came in otherwise (`title`). */
+export function problemList(problems, all, { title = 'problems.title', more = 'problems.more' } = {}) {
   return el('details', { class: 'pl-problems', open: all <= 8 },
-    el('summary', {}, t('problems.title', { n: count(all) })),
+    el('summary', {}, t(title, { n: count(all) })),
     el('div', { class: 'pl-table-scroll' }, el('table', { class: 'pl-table' },
       el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, t('problems.file')), el('th', { scope: 'col' }, t('problems.reason')))),
       el('tbody', {}, problems.map(row => el('tr', { 'data-testid': 'import-problem', 'data-file': row.file }, el('td', {}, row.file), el('td', {}, row.reason)))))),
-    all > problems.length ? el('p', { class: 'pl-plain pl-dim pl-small' }, t('problems.more', { n: count(all - problems.length) })) : null);
+    all > problems.length ? el('p', { class: 'pl-plain pl-dim pl-small' }, t(more, { n: count(all - problems.length) })) : null);
 }
 
-function choices(options, seen, state) {
-  const tick = (name, key) => el('label', { class: 'pl-choice' }, el('input', { type: 'checkbox', checked: options[name], onchange: event => { options[name] = event.target.checked; } }), t(key));
-  const pick = (name, key, values) => el('label', { class: 'pl-field' }, t(key), el('select', { class: 'pl-input', onchange: event => { options[name] = event.target.value; } }, values.map(value => el('option', { value }, t(`${key}.${value}`)))));
+/** How to read it and take it in; what changes the reading has it looked at again. */
+function choices(options, seen, state, { canTake, onLook }) {
+  const set = (name, value, again) => { options[name] = value; if (again) onLook(); };
+  const tick = (name, key, again = false) => el('label', { class: 'pl-choice' }, el('input', { type: 'checkbox', name, checked: options[name], onchange: event => set(name, event.target.checked, again) }), t(key));
+  const pick = (name, key, values, { word = value => t(`${key}.${value}`), again = false } = {}) => el('label', { class: 'pl-field' }, t(key), el('select', { class: 'pl-input', name, onchange: event => set(name, event.target.value, again) }, values.map(value => el('option', { value, selected: options[name] === value }, word(value)))));
   const rows = [];
-  if (seen.labels.length) rows.push(tick('create_labels', 'option.create'));
-  if (state.source?.path) rows.push(tick('link', 'option.link'));
-  const more = [];
-  if (seen.annotations) more.push(pick('unlisted', 'option.unlisted', ['unknown', 'no']), pick('on_conflict', 'option.conflict', ['keep', 'replace', 'both']));
-  if (more.length) rows.push(el('details', { class: 'pl-more' }, el('summary', {}, t('option.more')), el('div', { class: 'pl-new-form' }, more)));
+  if (canTake && seen.labels.length) rows.push(tick('create_labels', 'option.create'));
+  if (canTake && state.source?.path) rows.push(tick('link', 'option.link'));
+  if (state.source?.path) rows.push(tick('follow_links', 'option.follow', true));
+  const more = [pick('format', 'option.format', seen.choices, { word: formatName, again: true })];
+  if (canTake && seen.annotations) more.push(pick('unlisted', 'option.unlisted', ['unknown', 'no']), pick('on_conflict', 'option.conflict', ['keep', 'replace', 'both']));
+  const isOpen = !canTake || ['format', 'unlisted', 'on_conflict'].some(name => options[name] !== usual()[name]);
+  rows.push(el('details', { class: 'pl-more', open: isOpen }, el('summary', {}, t('option.more')), el('div', { class: 'pl-new-form' }, more)));
   return el('div', { class: 'pl-choices' }, rows);
 }

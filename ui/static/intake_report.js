@@ -17,9 +17,10 @@ export function reportCard(record, { onClose, onChange }) {
     el('p', { class: 'pl-plain' }, facts.join(', '), '.'),
     record.error ? el('p', { class: 'pl-plain pl-warning', role: 'alert' }, record.error) : null,
     report.problems ? problemList(report.errors, report.problems) : null,
+    report.numOtherwise ? problemList(report.otherwise, report.numOtherwise, { title: 'problems.otherwise' }) : null,
     el('div', { class: 'pl-row' },
       report.imported ? el('a', { class: 'pl-button primary', href: url('/') }, t('report.label')) : null,
-      report.problems ? el('a', { class: 'pl-button', href: url(`/pl/api/imports/${record.id}/report.csv`), download: 'import-report.csv', 'data-testid': 'report-csv' }, t('report.csv')) : null,
+      report.problems || report.numOtherwise ? el('a', { class: 'pl-button', href: url(`/pl/api/imports/${record.id}/report.csv`), download: 'import-report.csv', 'data-testid': 'report-csv' }, t('report.csv')) : null,
       record.ops.length ? el('button', { type: 'button', class: 'pl-button', 'data-testid': 'import-undo', onclick: event => takeBack(event.currentTarget) }, t('report.undo')) : null));
 
   async function takeBack(button) {

@@ -36,14 +36,16 @@ export function tellUndone(answer, again, { isBack = false } = {}) {
 
 /**
  * What undo does on a page: undo(op | null, isBack) asks for it until there is an answer, tells
- * what was taken back, and runs `then(answer)`. With {sparesImports} a whole import is asked about
- * before it goes. Each call is one undo, however often its request is sent.
+ * what was taken back, and runs `then(answer)`. A whole import is asked about before it goes, but
+ * where `isMeant(deed)` says that it is what the person looks at. Each call is one undo, however
+ * often its request is sent.
  */
-export function undoOn(root, { sparesImports = true, then }) {
+export function undoOn(root, { isMeant = () => false, then }) {
   const undo = async (op = null, isBack = false) => {
-    const request = newOp(), asked = op ? { op } : { spares_imports: sparesImports };
+    const request = newOp(), asked = op ? { op } : { spares_imports: true };
     try {
       const answer = await insist(root, 1, () => api('/pl/api/undo', { json: { ...asked, request } }));
+      if (answer.asks && isMeant(answer.asks)) { await undo(answer.asks.op); return; }
       tellUndone(answer, undo, { isBack });
       await then(answer);
     } catch (error) { toastError(error); }

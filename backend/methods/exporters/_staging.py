@@ -13,6 +13,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import orjson
@@ -53,6 +54,23 @@ def staged(dest: Path, source: ExportSource, form: str) -> Iterator[Path]:
         shutil.rmtree(stage, ignore_errors=True)
 
 
+@dataclass(frozen=True)
+class MediaSettings:
+    """What an export does with the files of its samples.
+
+    Attributes:
+        is_linking: hard links of the project's media instead of copies. That saves room; but
+            whoever edits such a file edits the project's.
+        is_borrowing: second names for all files where they lie, also for linked originals and on
+            other disks; only for a folder that is read once and thrown away.
+        has_media: put the files into the export at all.
+    """
+
+    is_linking: bool = False
+    is_borrowing: bool = False
+    has_media: bool = True
+
+
 class MediaFolder:
     """Copies media below `stage/folder` under their samples' names, as far as disks allow.
 
@@ -65,25 +83,30 @@ class MediaFolder:
         stage: Path,
         folder: str,
         source: ExportSource,
+        settings: MediaSettings,
         *,
-        is_linking: bool,
         has_stems: bool = False,
     ):
         self._stage, self._folder, self._source = stage, folder, source
-        self._is_linking, self._has_stems = is_linking, has_stems
+        self._settings, self._has_stems = settings, has_stems
         self._taken: set[str] = set()
         self._newest: tuple[int, str | None] | None = None
 
     def add(self, sample: Sample, lost: Counter[str]) -> str | None:
         """Copy one sample's file and return its path relative to the stage; None if it is gone.
 
-        A sample that comes several times in a row is copied once.
+        A sample that comes several times in a row is copied once. In an export without media the
+        path is the sample's name, from where it was imported; with stems it is where the file
+        would be, since what is said of it lies beside it.
         """
         if self._newest is None or self._newest[0] != sample.id:
             self._newest = (sample.id, self._copied(sample, lost))
         return self._newest[1]
 
     def _copied(self, sample: Sample, lost: Counter[str]) -> str | None:
+        if not self._settings.has_media:
+            lost["media_files"] += 1
+            return f"{self._folder}/{self._portable(sample)}" if self._has_stems else sample.name
         try:
             origin = self._source.media(sample)
         except PatchlaneError:  # linked media are the person's own, and may be gone or changed
@@ -94,12 +117,18 @@ class MediaFolder:
         name = self._portable(sample, origin)
         target = self._stage / self._folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        # A linked original is the person's own: a second name for it could be edited through.
-        if not (self._is_linking and not sample.is_linked and _link(origin, target)):
+        if not self._is_named_anew(sample, origin, target):
             shutil.copyfile(origin, target)
         return f"{self._folder}/{name}"
 
-    def _portable(self, sample: Sample, origin: Path) -> str:
+    def _is_named_anew(self, sample: Sample, origin: Path, target: Path) -> bool:
+        """Whether a second name for the file does instead of a copy, and could be made."""
+        if self._settings.is_borrowing:
+            return _link(origin, target) or _point(origin, target)
+        # A linked original is the person's own: a second name for it could be edited through.
+        return self._settings.is_linking and not sample.is_linked and _link(origin, target)
+
+    def _portable(self, sample: Sample, origin: Path | None = None) -> str:
         """The sample's name if every disk can hold it and it is free, else one by content."""
         path = PurePosixPath(sample.name)
         above = {str(parent).casefold() for parent in path.parents} - {"."}
@@ -116,7 +145,7 @@ class MediaFolder:
             )
         )
         if is_bad:
-            suffix = images.format_of(origin) or "bin"
+            suffix = "jpg" if origin is None else images.format_of(origin) or "bin"
             name = f"by-content/{sample.content_hash[:32]}.{suffix}"
             above = {"by-content"}
         self._taken.add(name.casefold())
@@ -192,6 +221,15 @@ def _link(origin: Path, target: Path) -> bool:
     try:
         os.link(origin, target)
     except OSError:  # another file system, or one without hard links
+        return False
+    return True
+
+
+def _point(origin: Path, target: Path) -> bool:
+    """Let `target` point to a file on another disk."""
+    try:
+        target.symlink_to(origin.absolute())
+    except OSError:
         return False
     return True
 

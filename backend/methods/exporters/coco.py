@@ -20,6 +20,7 @@ import orjson
 
 from backend.methods.exporters._staging import (
     MediaFolder,
+    MediaSettings,
     count_label_losses,
     count_region_losses,
     count_verdict_losses,
@@ -35,18 +36,16 @@ class CocoExporter:
     """Present labels of images, their boxes and polygons."""
 
     @dataclass(frozen=True)
-    class Settings:
-        """How labels of whole images look, and whether media are linked.
+    class Settings(MediaSettings):
+        """How labels of whole images look, and what is written beside the annotations.
 
         Attributes:
             has_full_frames: give labels of whole images a box as large as the picture.
             has_machine_boxes: also write where accepted labels seem to be.
-            is_linking: hard links of the project's media instead of copies.
         """
 
         has_full_frames: bool = False
         has_machine_boxes: bool = False
-        is_linking: bool = False
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or self.Settings()
@@ -60,7 +59,7 @@ class CocoExporter:
         annotations: list[dict[str, object]] = []
         found: list[dict[str, object]] = []
         with staged(dest, source, "coco") as stage:
-            media = MediaFolder(stage, "images", source, is_linking=self.settings.is_linking)
+            media = MediaFolder(stage, "images", source, self.settings)
             for row in source.rows():
                 images.append(_image(row.sample, media.add(row.sample, lost)))
                 used |= {i for i, c in row.verdicts.items() if c.verdict is not None}

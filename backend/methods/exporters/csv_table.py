@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.methods.exporters._cells import table_line
-from backend.methods.exporters._staging import MediaFolder, count_label_losses, staged
+from backend.methods.exporters._staging import (
+    MediaFolder,
+    MediaSettings,
+    count_label_losses,
+    staged,
+)
 from backend.types import ExportRow, ExportSource, Kind, Verdict
 
 RESERVED = frozenset(
@@ -33,19 +38,17 @@ class CsvTableExporter:
     """Verdicts of whole samples, for spreadsheets and data frames."""
 
     @dataclass(frozen=True)
-    class Settings:
+    class Settings(MediaSettings):
         """How the table looks.
 
         Attributes:
             is_long: a row per (sample, label) instead of a column per label.
             is_formula_safe: put an apostrophe before cells that begin like a formula.
-            is_linking: hard links of the project's media instead of copies.
             has_who: also a column for who gave the verdicts of a row.
         """
 
         is_long: bool = False
         is_formula_safe: bool = True
-        is_linking: bool = False
         has_who: bool = False
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -57,7 +60,7 @@ class CsvTableExporter:
         told: set[int] = set()
         what = "image" if source.kind is Kind.IMAGE else "text"
         with staged(dest, source, "csv") as stage:
-            media = MediaFolder(stage, "media", source, is_linking=self.settings.is_linking)
+            media = MediaFolder(stage, "media", source, self.settings)
             with (stage / "table.csv").open("w", encoding="utf-8", newline="") as out:
                 labels = ["label", "verdict"] if self.settings.is_long else _columns(source)
                 who = ["who"] if self.settings.has_who else []

@@ -15,7 +15,12 @@ from pathlib import Path
 import orjson
 
 from backend.methods.exporters._label_maps import LabelMapTable
-from backend.methods.exporters._staging import MediaFolder, count_label_losses, staged
+from backend.methods.exporters._staging import (
+    MediaFolder,
+    MediaSettings,
+    count_label_losses,
+    staged,
+)
 from backend.types import Correction, ExportRow, ExportSource, Kind, Region
 
 
@@ -23,16 +28,13 @@ class JsonlExporter:
     """All that the log says of each sample now."""
 
     @dataclass(frozen=True)
-    class Settings:
+    class Settings(MediaSettings):
         """What is written beside the lines.
 
         Attributes:
-            is_linking: hard links of the project's media instead of copies. That saves room; but
-                whoever edits such a file edits the project's.
             has_label_maps: also write where the labels are, part by part.
         """
 
-        is_linking: bool = False
         has_label_maps: bool = False
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -44,7 +46,7 @@ class JsonlExporter:
         names = {label.id: label.name for label in source.labels}
         maps = LabelMapTable(source.labels) if self.settings.has_label_maps else None
         with staged(dest, source, "jsonl") as stage:
-            media = MediaFolder(stage, "media", source, is_linking=self.settings.is_linking)
+            media = MediaFolder(stage, "media", source, self.settings)
             with (stage / "annotations.jsonl").open("wb") as out:
                 for row in source.rows():
                     fields = _fields(row, names, lost)

@@ -21,6 +21,7 @@ from backend.errors import BadInputError
 from backend.methods.exporters._cells import table_line
 from backend.methods.exporters._staging import (
     MediaFolder,
+    MediaSettings,
     count_label_losses,
     count_region_losses,
     count_verdict_losses,
@@ -38,19 +39,17 @@ class YoloExporter:
     """Where present labels are, for trainers that read YOLO folders."""
 
     @dataclass(frozen=True)
-    class Settings:
+    class Settings(MediaSettings):
         """How places are written.
 
         Attributes:
             form: "detection" (a polygon becomes the box around it), "segmentation" (a box becomes
                 four corners) or "auto": segmentation if there is any polygon.
             has_full_frames: give labels of whole images a box as large as the picture.
-            is_linking: hard links of the project's media instead of copies.
         """
 
         form: str = "auto"
         has_full_frames: bool = False
-        is_linking: bool = False
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or self.Settings()
@@ -70,7 +69,7 @@ class YoloExporter:
                     stage,
                     f"images/{split}",
                     source,
-                    is_linking=self.settings.is_linking,
+                    self.settings,
                     has_stems=True,
                 )
                 for split in Split

@@ -119,6 +119,12 @@ class Rough:
         if self.split is None:
             self.note(f"the split {shown(raw)} is not train, val or test")
 
+    def set_split_by_folder(self, folder: str) -> None:
+        """Where nothing else says it, the folder that is called like a split does."""
+        named = [_SPLITS[part] for part in folder.lower().split("/") if part in _SPLITS]
+        if self.split is None and named:
+            self.split = named[0]
+
     def set_author(self, who: object, when: object) -> None:
         """Take who decided and when: seconds since 1970 or ISO 8601."""
         if isinstance(who, str):

@@ -47,6 +47,20 @@ def annotation_files(
     return found
 
 
+def nested_files(root: Path, name: str, is_ours: Callable[[Path], bool]) -> list[Path]:
+    """Files of this name in folders below; what they name lies in their own folder.
+
+    So image folders of several splits come, each with its `metadata.jsonl` (formats.md 4.8).
+    """
+    found: list[Path] = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(one for one in folders if not is_ignored(one))
+        file = Path(folder, name)
+        if name in names and folder != str(root) and not file.is_symlink() and is_ours(file):
+            found.append(file)
+    return found
+
+
 def has_suffix(path: Path, *suffixes: str) -> bool:
     """True if the name ends so, with or without a further .gz."""
     return path.name.lower().removesuffix(".gz").endswith(suffixes)

@@ -19,12 +19,26 @@ class Media:
     """Media files below `root`, found by the paths that an annotation file gives.
 
     `places` are further folders (relative to the root, "" is the root) that a path may be
-    relative to, as formats have their conventions.
+    relative to, as formats have their conventions; `base` is the folder that names are given from.
     """
 
-    def __init__(self, root: Path, settings: ReaderSettings, *, places: Sequence[str] = ("",)):
-        self.root, self.settings, self.places = root, settings, places
+    def __init__(
+        self,
+        root: Path,
+        settings: ReaderSettings,
+        *,
+        places: Sequence[str] = ("",),
+        base: str = "",
+    ):
+        self.root, self.settings, self.places, self.base = root, settings, places, base
         self._mentioned: set[str] = set()
+
+    def beside(self, file: Path) -> Media:
+        """The same media, as a file that lies in a folder below the root names them."""
+        base = "" if file.parent == self.root else name_on_disk(file.parent, self.root)
+        media = Media(self.root, self.settings, places=self.places, base=base)
+        media._mentioned = self._mentioned  # what any file mentions is not left over
+        return media
 
     def take(self, rough: Rough, raw: object) -> None:
         """Let the draft have the file at a claimed path, if there is one, and its path as name.
@@ -33,7 +47,8 @@ class Media:
             BadInputError: the file is there and cannot be taken.
             RefusedError: the path or the file is refused.
         """
-        name = media_name(raw, self.root)
+        name = media_name(raw, self.root / self.base)
+        name = f"{self.base}/{name}" if self.base else name
         rough.name = rough.name or name
         for place in self.places:
             below = f"{place}/{name}" if place else name

@@ -33,8 +33,15 @@ from backend.types import Draft, FileProblem, Region, Verdict
 
 _FOLDERS = ("", "annotations")
 _HEAD = 1_000_000
-_IMAGES = re.compile(rb'"images"\s*:\s*\[')
-_SECOND = re.compile(rb'"(annotations|categories|file_name)"\s*:')
+_TELLING = tuple(
+    (re.compile(rb'"%s"\s*:\s*\[' % first), [re.compile(rb'"%s"\s*:' % one) for one in others])
+    for first, others in (
+        (b"images", (b"(?:annotations|categories|file_name)",)),
+        # Sorted keys put megabytes of annotations before the first image.
+        (b"annotations", (b"image_id", b"category_id")),
+    )
+)
+"""A list of the document, and what else the head of a file that holds it names."""
 _USED = frozenset({"id", "width", "height", "file_name", "sample", "names", "split", "metadata"})
 _SPLIT_IN_NAME = re.compile(r"(?:^|_)(train|val|valid|test)\d*$")
 _FRAME_SLACK = 0.5
@@ -50,6 +57,14 @@ class _Dataset:
     annotations: dict[object, list[Mapping[str, object]]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    scored_places: int = 0
+
+    def lost_places(self, file: Path) -> Iterator[FileProblem]:
+        """That a prediction is a score here, however exactly its file says where it is."""
+        if self.scored_places:
+            told = "prediction has" if self.scored_places == 1 else "predictions have"
+            what = f"{self.scored_places:,} {told} a place, which is not taken; the score is"
+            yield problem(file.name, "", what)
 
 
 class CocoReader:
@@ -81,6 +96,7 @@ class CocoReader:
             yield from self._load(file, dataset)
             for image in dataset.images.values():
                 yield from self._image(image, file, dataset, media)
+            yield from dataset.lost_places(file)
         if path.is_dir():
             yield from media.rest()
 
@@ -91,7 +107,10 @@ class CocoReader:
         if not has_suffix(path, ".json"):
             return False
         head = first_bytes(path, _HEAD, self.settings.limits).lstrip(b"\xef\xbb\xbf \t\r\n")
-        return head.startswith(b"{") and bool(_IMAGES.search(head) and _SECOND.search(head))
+        return head.startswith(b"{") and any(
+            first.search(head) and all(one.search(head) for one in others)
+            for first, others in _TELLING
+        )
 
     def _is_results(self, path: Path) -> bool:
         if not has_suffix(path, ".json"):
@@ -164,10 +183,12 @@ class CocoReader:
                     roughs[key] = Rough(named, path.name, "", self.settings.limits)
                 roughs[key].where = f"row {at}"
                 roughs[key].predict(_category(row, dataset), row.get("score"))
+                dataset.scored_places += _has_place(row)
             except (BadInputError, RefusedError) as error:
                 yield problem(path.name, f"row {at}", error)
         for rough in roughs.values():
             yield from rough.finish()
+        yield from dataset.lost_places(path)
 
 
 def _add(kind: str, entry: Mapping[str, object], dataset: _Dataset) -> None:
@@ -217,19 +238,27 @@ def _annotate(
     label = _category(annotation, dataset)
     if annotation.get("score") is not None:
         rough.predict(label, number(annotation["score"], "score"))
+        dataset.scored_places += _has_place(annotation)
         return
     regions = _regions(annotation, size)
     for region in regions:
         rough.mark(label, region)
     if not regions:
         rough.decide(label, Verdict.YES)
+    if isinstance(annotation.get("segmentation"), Mapping):
+        kept = "its box is" if regions else "the label of the whole picture is"
+        rough.note(f"the run-length mask of {shown(label)} is not taken, {kept}")
+
+
+def _has_place(entry: Mapping[str, object]) -> bool:
+    return bool(entry.get("bbox") or entry.get("segmentation"))
 
 
 def _regions(annotation: Mapping[str, object], size: tuple[float, float]) -> list[Region]:
     """The regions of an annotation; none if it is about the whole image."""
     polygons = annotation.get("segmentation")
     if isinstance(polygons, list) and polygons:
-        # A flat list is one polygon; run-length masks (an object) keep their box only.
+        # A flat list is one polygon; of run-length masks (an object) the box is kept.
         each = polygons if isinstance(polygons[0], list) else [polygons]
         return [pixel_region("polygon", polygon, *size) for polygon in each]
     box = annotation.get("bbox")

@@ -2,14 +2,17 @@
 
 Source: formats.md 4.5. Wide: a column per label with 1, 0, blank (unknown, not 0) or unsure.
 Delimited: a column of labels, split at |, ; or comma or read as a JSON list; present only. Long:
-a row per (sample, label), with a verdict, or a confidence and who gave it. A column called
-`label:NAME` is a label in any shape. Other columns become metadata.
+a row per (sample, label), with a verdict, or a confidence and who gave it; with xmin, xmax, ymin
+and ymax also where (in 0..1 if no number is above 1, else in pixels). A column called `label:NAME`
+is a label in any shape. Other columns become metadata; where the rows of a long table say different
+things of a sample there, the first row counts. In folders below the given one, `metadata.csv` is
+read.
 """
 
 from __future__ import annotations
 
 import ast
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +20,19 @@ from pathlib import Path
 import orjson
 
 from backend.errors import BadInputError, RefusedError
-from backend.methods.readers._drafts import Rough, problem, verdict_of
-from backend.methods.readers._found import annotation_files, has_suffix
+from backend.methods.readers._drafts import (
+    Rough,
+    fraction_region,
+    pixel_region,
+    problem,
+    verdict_of,
+)
+from backend.methods.readers._found import annotation_files, has_suffix, nested_files
 from backend.methods.readers._media import Media
-from backend.methods.readers._paths import clean_name, shown
+from backend.methods.readers._paths import clean_name, name_on_disk, shown
 from backend.methods.readers._settings import ReaderSettings
 from backend.methods.readers._table import TableRow, table_rows
-from backend.types import Draft, FileProblem, Verdict
+from backend.types import Draft, FileProblem, Region, Verdict
 
 _ROLES = {
     "sample": ("sample",),
@@ -45,6 +54,8 @@ _ROLES = {
 _ROLE_OF = {name: role for role, names in _ROLES.items() for name in names}
 _ONE_DRAFT = ("sample", "media", "name", "text", "who")
 """Rows that are alike in these are one sample with the words of one person."""
+_SIDES = ("xmin", "xmax", "ymin", "ymax")
+NESTED = "metadata.csv"
 _PREFIX = "label:"
 _MACHINES = ("machine", "model", "predict", "auto")
 _LABEL_SHARE = 0.9
@@ -63,10 +74,18 @@ class _Plan:
     num_columns: int = 0
     splitter: str = ","
     notes: list[str] = field(default_factory=list)
+    header: Sequence[str] = ()
+    sides: dict[str, int] = field(default_factory=dict)
+    is_fraction: bool = True
 
     def cell(self, cells: Sequence[str], role: str) -> str:
         """The cell of a role; empty where there is no such column."""
         return cells[self.roles[role]] if role in self.roles else ""
+
+    def facts(self) -> list[int]:
+        """Columns that say something of a sample, whichever row they stand in."""
+        roles = [self.roles[role] for role in ("split", "when") if role in self.roles]
+        return [*roles, *self.metadata]
 
 
 class CsvTableReader:
@@ -81,15 +100,20 @@ class CsvTableReader:
 
     def accepts(self, path: Path) -> bool:
         if path.is_dir():
-            return bool(annotation_files(path, self._is_ours))
+            return bool(self._files(path))
         return path.is_file() and self._is_ours(path)
 
     def read(self, path: Path) -> Iterator[Draft | FileProblem]:
-        media = Media(path if path.is_dir() else path.parent, self.settings)
-        for file in annotation_files(path, self._is_ours):
-            yield from self._table(file, media)
+        root = path if path.is_dir() else path.parent
+        media = Media(root, self.settings)
+        for file in self._files(path):
+            yield from self._table(file, name_on_disk(file, root), media.beside(file))
         if path.is_dir():
             yield from media.rest()
+
+    def _files(self, path: Path) -> list[Path]:
+        found = annotation_files(path, self._is_ours)
+        return found + (nested_files(path, NESTED, self._is_ours) if path.is_dir() else [])
 
     def _is_ours(self, path: Path) -> bool:
         if not has_suffix(path, ".csv", ".tsv", ".tab"):
@@ -99,39 +123,41 @@ class CsvTableReader:
             isinstance(first.cells, Exception) or bool(_sample_roles(_header(first.cells)))
         )
 
-    def _table(self, file: Path, media: Media) -> Iterator[Draft | FileProblem]:
+    def _table(self, file: Path, called: str, media: Media) -> Iterator[Draft | FileProblem]:
         rows = table_rows(file, self.settings.limits)
         header = next(rows, None)
         if header is None or isinstance(header.cells, Exception):
             reason = header.cells if header else BadInputError("is empty")
-            yield problem(file.name, "line 1", reason)  # pyright: ignore[reportArgumentType]
+            yield problem(called, "line 1", reason)  # pyright: ignore[reportArgumentType]
             return
         plan = _plan(header.cells, rows)
         for note in plan.notes:
-            yield problem(file.name, "line 1", note)
+            yield problem(called, "line 1", note)
         rows = table_rows(file, self.settings.limits)
         next(rows)
         if "label" in plan.roles:
-            yield from self._long(file, plan, rows, media)
+            yield from self._long(called, plan, rows, media)
             return
         for row in rows:
-            rough = Rough("", file.name, f"line {row.line}", self.settings.limits)
+            rough = Rough("", called, f"line {row.line}", self.settings.limits)
             try:
                 cells = _fitted(row, plan)
-                _identify(rough, plan, cells, media, otherwise=f"{file.name}:{row.line}")
+                _identify(rough, plan, cells, media, otherwise=f"{called}:{row.line}")
             except (BadInputError, RefusedError) as error:
-                yield problem(file.name, rough.where, error)
+                yield problem(called, rough.where, error)
                 continue
             _take_wide(rough, plan, cells)
             _take_delimited(rough, plan, cells)
             yield from rough.finish()
 
     def _long(
-        self, file: Path, plan: _Plan, rows: Iterator[TableRow], media: Media
+        self, file: str, plan: _Plan, rows: Iterator[TableRow], media: Media
     ) -> Iterator[Draft | FileProblem]:
         """Rows of one sample may be anywhere in the file, so drafts come at the end."""
         roughs: dict[tuple[str, ...], Rough] = {}
+        facts = _Facts(plan)
         refused: set[tuple[str, ...]] = set()
+        num_lost_places = 0
         for row in rows:
             where = f"line {row.line}"
             try:
@@ -141,22 +167,72 @@ class CsvTableReader:
                     continue
                 rough = roughs.get(key)
                 if rough is None:
-                    rough = Rough("", file.name, where, self.settings.limits)
+                    rough = Rough("", file, where, self.settings.limits)
                     try:
-                        _identify(rough, plan, cells, media, otherwise=f"{file.name}:{row.line}")
+                        _identify(rough, plan, cells, media, otherwise=f"{file}:{row.line}")
                     except (BadInputError, RefusedError):
                         refused.add(key)
                         raise
                     rough.only_present = True
                     roughs[key] = rough
             except (BadInputError, RefusedError) as error:
-                yield problem(file.name, where, error)
+                yield problem(file, where, error)
                 continue
             rough.where = where
-            _take_long(rough, plan, cells)
+            facts.add(key, rough, cells)
+            num_lost_places += _take_long(rough, plan, cells, media)
             _take_wide(rough, plan, cells)
         for rough in roughs.values():
             yield from rough.finish()
+        for note in facts.notes():
+            yield problem(file, "", note)
+        if num_lost_places:
+            told = "prediction has" if num_lost_places == 1 else "predictions have"
+            what = f"{num_lost_places:,} {told} a place, which is not taken; the score is"
+            yield problem(file, "", what)
+
+
+class _Facts:
+    """What the rows of a long table say of each sample besides its labels.
+
+    A cell that the first row of a sample leaves empty is filled by a later one.
+    """
+
+    def __init__(self, plan: _Plan) -> None:
+        self._plan = plan
+        self._columns = plan.facts()
+        self._told: dict[tuple[str, ...], list[str]] = {}
+        self._differing: dict[int, set[tuple[str, ...]]] = defaultdict(set)
+
+    def add(self, key: tuple[str, ...], rough: Rough, cells: Sequence[str]) -> None:
+        """Take one row, the first of its sample or a later one."""
+        now = [cells[column] for column in self._columns]
+        told = self._told.setdefault(key, now)
+        if told is now:
+            return
+        for at, (before, cell) in enumerate(zip(told, now, strict=True)):
+            if not cell or cell == before:
+                continue
+            column = self._columns[at]
+            if before:
+                self._differing[column].add(key)
+                continue
+            told[at] = cell
+            if column in self._plan.metadata:
+                rough.metadata[self._plan.metadata[column]] = cell
+            elif column == self._plan.roles.get("split"):
+                rough.set_split(cell)
+            else:
+                rough.set_author(rough.who, cell)
+
+    def notes(self) -> Iterator[str]:
+        """A sentence for each column of which not everything is kept."""
+        for column, samples in sorted(self._differing.items()):
+            of = "one sample" if len(samples) == 1 else f"{len(samples):,} samples"
+            yield (
+                f"the rows of {of} say different things in the column "
+                f"{shown(self._plan.header[column])}; what the first row says is kept"
+            )
 
 
 def _header(cells: Sequence[str]) -> list[str]:
@@ -169,7 +245,7 @@ def _sample_roles(roles: Sequence[str]) -> set[str]:
 
 def _plan(header: Sequence[str], rows: Iterator[TableRow]) -> _Plan:
     """Decide what each column is, with one look over all cells."""
-    plan = _Plan(num_columns=len(header))
+    plan = _Plan(num_columns=len(header), header=header)
     open_columns: dict[int, str] = {}
     for column, cell in enumerate(header):
         role = _ROLE_OF.get(cell.strip().lower(), "")
@@ -181,6 +257,10 @@ def _plan(header: Sequence[str], rows: Iterator[TableRow]) -> _Plan:
             open_columns[column] = cell.strip()
     if not {"sample", "media", "text", "name"} & plan.roles.keys():
         plan.notes.append("no column tells the sample; call one sample, image, file or text")
+    _find_sides(plan, open_columns)
+    if {"labels", "label"} <= plan.roles.keys():
+        named = (shown(header[plan.roles[role]]) for role in ("label", "labels"))
+        plan.notes.append("beside the column {}, the column {} is not read".format(*named))
     counts = _count(rows, plan, open_columns)
     is_wide = not {"labels", "label"} & plan.roles.keys()
     for column, name in open_columns.items():
@@ -204,6 +284,16 @@ def _plan(header: Sequence[str], rows: Iterator[TableRow]) -> _Plan:
     return plan
 
 
+def _find_sides(plan: _Plan, columns: dict[int, str]) -> None:
+    """Take the columns of a box out of those that are left; all four or none."""
+    named = {name.lower(): column for column, name in columns.items()}
+    if "label" in plan.roles and all(side in named for side in _SIDES):
+        for name in (*_SIDES, "width", "height"):
+            if name in named:
+                plan.sides[name] = named[name]
+                del columns[named[name]]
+
+
 def _count(
     rows: Iterator[TableRow], plan: _Plan, columns: Mapping[int, str]
 ) -> dict[int, tuple[int, int, int]]:
@@ -221,6 +311,9 @@ def _count(
                 filled[column] += 1
                 verdicts[column] += verdict_of(cell) is not None
                 minus[column] += cell in ("-1", "-1.0")
+        for side in _SIDES:
+            if plan.is_fraction and plan.sides.get(side, len(row.cells)) < len(row.cells):
+                plan.is_fraction = (_number(row.cells[plan.sides[side]]) or 0.0) <= 1
         if "labels" in plan.roles and plan.roles["labels"] < len(row.cells):
             cell = row.cells[plan.roles["labels"]]
             splitters.update(mark for mark in "|;" if mark in cell)
@@ -257,6 +350,7 @@ def _identify(
     elif name:
         rough.metadata["name"] = name
     rough.set_split(plan.cell(cells, "split"))
+    rough.set_split_by_folder(media.base)
     rough.set_author(plan.cell(cells, "who"), plan.cell(cells, "when"))
     rough.metadata.update({key: cells[c] for c, key in plan.metadata.items() if cells[c]})
 
@@ -299,26 +393,59 @@ def _list_in(cell: str) -> list[object] | None:
     return value if isinstance(value, list) else None
 
 
-def _take_long(rough: Rough, plan: _Plan, cells: Sequence[str]) -> None:
+def _take_long(rough: Rough, plan: _Plan, cells: Sequence[str], media: Media) -> bool:
+    """Take a row's label, or where it is; True if a prediction's place was left out."""
     label, said = plan.cell(cells, "label"), plan.cell(cells, "verdict").strip()
     score, source = plan.cell(cells, "score").strip(), plan.cell(cells, "source").lower()
     if not label.strip():
-        return
+        return False
+    has_place = any(cells[plan.sides[side]].strip() for side in _SIDES if plan.sides)
+    verdict: Verdict | None = None
     if said or "verdict" in plan.roles:
         verdict = verdict_of(said)
-        if verdict is not None:
-            rough.decide(label, verdict)
-        elif said:
+        if verdict is None and said:
             rough.note(f"the verdict {shown(said)} is not yes, no or unsure")
         rough.only_present = False
     elif not score:
-        rough.decide(label, Verdict.YES)
+        verdict = Verdict.YES
     elif any(machine in source for machine in _MACHINES) or verdict_of(score) is None:
         try:
             rough.predict(label, float(score))
         except ValueError:
             rough.note(f"the score {shown(score)} is not a number")
+        return has_place
     else:
         verdict = verdict_of(score)
-        rough.decide(label, verdict or Verdict.YES)
         rough.only_present &= verdict is not Verdict.NO
+    if verdict is None:
+        return False
+    if has_place:
+        try:
+            # What is not in one place may be in another: such a row says nothing of the whole.
+            rough.mark(label, _box(rough, plan, cells, media), verdict)
+            return False
+        except (BadInputError, RefusedError) as error:
+            rough.note(error)
+            if verdict is not Verdict.YES:
+                return False
+    rough.decide(label, verdict)
+    return False
+
+
+def _box(rough: Rough, plan: _Plan, cells: Sequence[str], media: Media) -> Region:
+    sides = [_number(cells[plan.sides[side]]) for side in _SIDES]
+    if None in sides:
+        raise BadInputError(f"the box {shown([cells[plan.sides[s]] for s in _SIDES])} has no sides")
+    left, right, top, bottom = (side or 0.0 for side in sides)
+    corners = [left, top, right - left, bottom - top]
+    if plan.is_fraction:
+        return fraction_region("box", corners)
+    said = [_number(cells[plan.sides[side]]) for side in ("width", "height") if side in plan.sides]
+    return pixel_region("box", corners, *media.size(rough, *(said if len(said) == 2 else [0, 0])))
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None

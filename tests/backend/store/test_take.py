@@ -148,6 +148,7 @@ def test_names_mean_one_sample_each(store: ProjectStore) -> None:
     assert report.errors == (
         FileProblem("a/x.txt", "another sample has this name; taken in as a/x (2).txt"),
     )
+    assert report.errors[0].is_taken
     with pytest.raises(BadInputError, match=r"'x.txt' could be 'a/x.txt', 'b/x.txt'"):
         store.find("x.txt")
     with pytest.raises(NotFoundError, match=r"'y.txt'"):

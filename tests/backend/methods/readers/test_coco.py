@@ -45,7 +45,9 @@ def test_both_conventions_and_boxes_and_polygons(tmp_path: Path) -> None:
     )
     assert chosen(path) == "coco"
     drafts, problems = read("coco", path)
-    assert problems == {}
+    mask = "image 2: the run-length mask of 'cup' is not taken, its box is"
+    place = "1 prediction has a place, which is not taken; the score is"
+    assert problems == {"instances.json": f"{mask} | {place}"}
     assert drafts["a.png"].path == tmp_path / "a.png"
     assert drafts["a.png"].metadata == {"flickr_url": "x"}
     assert drafts["a.png"].only_present
@@ -63,6 +65,36 @@ def test_both_conventions_and_boxes_and_polygons(tmp_path: Path) -> None:
     ]
     assert drafts["c.png"].predictions == {"night": 0.93}
     assert drafts["c.png"].verdicts == {}
+
+
+def test_a_mask_without_a_box_says_what_became_of_it(tmp_path: Path) -> None:
+    mask = {"counts": "x", "size": [20, 40]}
+    path = write(tmp_path / "a.json", [image()], [about(3, segmentation=mask)])
+    drafts, problems = read("coco", path)
+    assert (drafts["a.png"].verdicts, drafts["a.png"].regions) == ({"night": "yes"}, ())
+    told = "image 1: the run-length mask of 'night' is not taken, the label of the whole picture is"
+    assert problems == {"a.json": told}
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_annotations_may_come_first_however_many_they_are(tmp_path: Path, indent: int) -> None:
+    """Tools that sort their keys write the annotations before the images."""
+    long = [0.5, *[number / 7 for number in range(200)], 0.5]
+    document = {
+        "images": [image()],
+        "annotations": [about(5, segmentation=[long], area=at) for at in range(600)],
+        "categories": CATEGORIES,
+    }
+    path = tmp_path / "all.json"
+    path.write_text(json.dumps(document, sort_keys=True, indent=indent))
+    assert path.read_text().index('"images"') > 1_000_000
+    assert chosen(path) == chosen(tmp_path) == "coco"
+    drafts, problems = read("coco", path)
+    assert problems == {}
+    assert len(drafts["a.png"].regions) == 600
+    # What only sounds alike is somebody else's.
+    path.write_text(json.dumps({"annotations": [{"image": "a.png", "label": "x"}]}))
+    assert chosen(path) != "coco"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from backend.settings import Limits
+from backend.types import Draft
 from tests.reading import chosen, picture, read
 
 
@@ -74,6 +75,103 @@ def test_long_rows_of_one_sample_become_one_draft(tmp_path: Path) -> None:
     assert not drafts["a.png"].only_present, "it says what is absent, too"
     assert drafts["b.png"].verdicts == {"rain": "yes"}
     assert drafts["b.png"].only_present
+
+
+OPEN_IMAGES = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsGroupOf\n"
+
+
+def places(draft: Draft) -> list[tuple[str, str, tuple[float, ...]]]:
+    return [
+        (r.label, str(r.verdict), tuple(round(p, 6) for p in r.region.points))
+        for r in draft.regions
+    ]
+
+
+def test_boxes_of_a_long_table_are_where_it_says(tmp_path: Path) -> None:
+    """X-X-Y-Y in fractions, as Open Images writes them."""
+    path = write(
+        tmp_path / "boxes.csv",
+        OPEN_IMAGES + "a,xclick,/m/cup,1,0.25,0.75,0.5,1,0,0\n"
+        "a,xclick,/m/cup,1,0,0.125,0,0.5,1,0\n"
+        "a,xclick,/m/cat,0,0.5,1,0,1,0,1\n"
+        "b,machine,/m/cup,0.4,0,1,0,1,0,0\n"
+        "b,xclick,/m/cat,1,0.5,0.25,0,1,0,0\n",
+    )
+    drafts, problems = read("csv_table", path)
+    assert drafts["a"].verdicts == {"/m/cup": "yes"}, "a row about a place says nothing of the rest"
+    assert places(drafts["a"]) == [
+        ("/m/cup", "yes", (0.25, 0.5, 0.5, 0.5)),
+        ("/m/cup", "yes", (0, 0, 0.125, 0.5)),
+        ("/m/cat", "no", (0.5, 0, 0.5, 1)),
+    ]
+    assert drafts["a"].metadata == {"IsOccluded": "0", "IsGroupOf": "0"}
+    assert (drafts["b"].predictions, drafts["b"].regions) == ({"/m/cup": 0.4}, ())
+    assert drafts["b"].verdicts == {"/m/cat": "yes"}, "what is said stays where the box is none"
+    told = problems["boxes.csv"].split(" | ")
+    assert told[0].startswith("line 6: the box [0.5, 0.0, -0.25, 1.0] is not x, y, width, height")
+    kept = "in the column '{}'; what the first row says is kept"
+    assert told[1:] == [
+        f"the rows of one sample say different things {kept.format('IsOccluded')}",
+        f"the rows of one sample say different things {kept.format('IsGroupOf')}",
+        "1 prediction has a place, which is not taken; the score is",
+    ]
+
+
+@pytest.mark.parametrize("header", ["filename,width,height,class,", "filename,class,"])
+def test_boxes_in_pixels_are_of_the_size_that_is_said_or_seen(tmp_path: Path, header: str) -> None:
+    picture(tmp_path / "a.png", size=(40, 20))
+    size = "40,20," if "width" in header else ""
+    path = write(
+        tmp_path / "train.csv", f"{header}xmin,ymin,xmax,ymax\na.png,{size}cup,10,5,30,15\n"
+    )
+    drafts, problems = read("csv_table", path)
+    assert problems == {}
+    assert places(drafts["a.png"]) == [("cup", "yes", (0.25, 0.25, 0.5, 0.5))]
+    assert drafts["a.png"].verdicts == {"cup": "yes"}
+    assert drafts["a.png"].metadata == {}
+
+
+def test_later_rows_of_a_sample_fill_what_the_first_leaves_empty(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "t.csv",
+        "sample,label,split,when,camera,place\n"
+        "a,x,,,,Oslo\na,y,val,12.5,Leica,\na,z,test,,Leica,Rome\nb,x,train,,,Oslo\n",
+    )
+    drafts, problems = read("csv_table", path)
+    assert drafts["a"].metadata == {"camera": "Leica", "place": "Oslo"}
+    assert (drafts["a"].split, drafts["a"].when) == ("val", 12.5)
+    assert problems["t.csv"].split(" | ") == [
+        "the rows of one sample say different things in the column 'split'; what the first row "
+        "says is kept",
+        "the rows of one sample say different things in the column 'place'; what the first row "
+        "says is kept",
+    ]
+
+
+def test_two_columns_of_labels_are_told_of(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "sample,label,tags\na,x,y|z\n")
+    drafts, problems = read("csv_table", path)
+    assert drafts["a"].verdicts == {"x": "yes"}
+    assert problems["t.csv"] == "line 1: beside the column 'label', the column 'tags' is not read"
+
+
+def test_a_table_in_the_folder_of_its_pictures_is_read_with_them(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        picture(tmp_path / split / "7.png")
+        write(
+            tmp_path / split / "metadata.csv", f"file_name,labels\n7.png,{split}ed|x\ngone.png,\n"
+        )
+    assert chosen(tmp_path) == "csv_table"
+    drafts, problems = read("csv_table", tmp_path)
+    assert problems == {}
+    assert {name: sorted(draft.verdicts) for name, draft in drafts.items()} == {
+        "train/7.png": ["trained", "x"],
+        "train/gone.png": [],
+        "test/7.png": ["tested", "x"],
+        "test/gone.png": [],
+    }
+    assert drafts["test/7.png"].path == tmp_path / "test" / "7.png"
+    assert drafts["test/7.png"].split == "test"
 
 
 def test_long_rows_with_verdicts(tmp_path: Path) -> None:

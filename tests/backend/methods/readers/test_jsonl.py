@@ -75,6 +75,99 @@ def test_lists_of_labels_say_what_is_present(tmp_path: Path) -> None:
     assert drafts["17"].verdicts == {"a": "yes", "b": "no"}
 
 
+def test_only_what_was_accepted_carries_labels(tmp_path: Path) -> None:
+    options = [{"id": "night", "text": "Night!"}, {"id": "rain", "text": "rain"}]
+    numbered = [{"id": 1, "text": "fog"}, {"id": 2, "text": "snow"}]
+    asked = {"start": 0, "end": 3, "label": "PLACE", "token_start": 0, "token_end": 0}
+    path = write(
+        tmp_path / "tasks.jsonl",
+        {"id": "choice", "text": "x", "options": options, "accept": ["rain"], "answer": "accept"},
+        {"id": "none", "text": "x", "options": options, "accept": [], "answer": "accept"},
+        {"id": "numbers", "text": "x", "options": numbered, "accept": [2], "answer": "accept"},
+        {"id": "binary", "text": "x", "label": "X", "answer": "accept", "_annotator_id": "ann"},
+        {"id": "span", "text": "Oslo now", "spans": [asked], "answer": "accept"},
+        {"id": "rejected", "text": "x", "label": "X", "answer": "reject", "meta": {"n": 1}},
+        {"id": "no-span", "text": "Oslo now", "spans": [asked], "answer": "reject"},
+        {"id": "passed", "text": "x", "options": options, "accept": ["rain"], "answer": "ignore"},
+        {"id": "open", "text": "x", "options": options, "accept": ["night"]},
+        {"id": "wrong", "text": "x", "options": options, "accept": ["hail"], "answer": "accept"},
+        {"id": "nothing", "text": "x", "answer": "reject"},
+        {"id": "quiz", "text": "x", "label": "X", "answer": "Oslo"},
+    )
+    drafts, problems = read("jsonl", path)
+    taken = {name: dict(draft.verdicts) for name, draft in drafts.items() if draft.verdicts}
+    assert taken == {
+        "choice": {"rain": "yes"},
+        "numbers": {"snow": "yes"},
+        "binary": {"X": "yes"},
+        "span": {"PLACE": "yes"},
+        "quiz": {"X": "yes"},
+    }
+    assert len(drafts) == 12, "every text comes in"
+    present = {name for name, draft in drafts.items() if draft.only_present}
+    assert present == {"choice", "none", "numbers", "binary", "span", "wrong", "quiz"}
+    assert [r.region.points for r in drafts["span"].regions] == [(0, 3)]
+    assert drafts["no-span"].regions == ()
+    assert drafts["binary"].who == "ann"
+    assert drafts["rejected"].metadata == {"answer": "reject", "meta": {"n": 1}}
+    assert drafts["quiz"].metadata == {"answer": "Oslo"}
+    assert problems["tasks.jsonl"].split(" | ") == [
+        "line 6: its answer is reject, so these labels of it are not taken: 'X'",
+        "line 7: its answer is reject, so these labels of it are not taken: 'PLACE'",
+        "line 8: its answer is ignore, so these labels of it are not taken: 'rain'",
+        "line 9: it has no answer, so these labels of it are not taken: 'night'",
+        "line 10: the accepted 'hail' is none of its options",
+    ]
+
+
+def test_shapes_in_pixels_are_regions_of_accepted_pictures(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png", size=(40, 20))
+    corners = [[10, 5], [10, 15], [30, 15], [30, 5]]
+    rect = {"label": "cup", "type": "rect", "points": corners}
+    spans = [
+        {**rect, "x": 10, "y": 5, "width": 20, "height": 10, "center": [20, 10]},
+        {"label": "cup", "type": "polygon", "points": [[0, 0], [40, 0], [20, 20]]},
+        rect,
+    ]
+    row = {"image": "a.png", "width": 40, "height": 20, "answer": "accept", "spans": spans}
+    drafts, problems = read("jsonl", write(tmp_path / "shapes.jsonl", row))
+    assert problems == {}
+    found = drafts["a.png"].regions
+    assert [(r.label, r.verdict, r.region.kind, r.region.points) for r in found] == [
+        ("cup", "yes", "box", (0.25, 0.25, 0.5, 0.5)),
+        ("cup", "yes", "polygon", (0, 0, 1, 0, 0.5, 1)),
+        ("cup", "yes", "box", (0.25, 0.25, 0.5, 0.5)),
+    ]
+
+
+def test_image_folders_of_several_splits_come_with_their_labels(tmp_path: Path) -> None:
+    """The same file name in each split is another picture; names are relative to the folder."""
+    for split, label in (("train", "night"), ("val", "rain")):
+        picture(tmp_path / "data" / split / "a" / "7.png")
+        write(
+            tmp_path / "data" / split / "metadata.jsonl",
+            {"file_name": "a/7.png", "labels": [label]},
+            {"file_name": "../../../etc/passwd", "labels": [label]},
+            "not json",
+        )
+    picture(tmp_path / "data" / "train" / "alone.png")
+    write(tmp_path / "data" / "train" / "other.jsonl", {"file_name": "a/7.png", "labels": ["no"]})
+    assert chosen(tmp_path) == "jsonl"
+    drafts, problems = read("jsonl", tmp_path)
+    assert {name: set(draft.verdicts) for name, draft in drafts.items()} == {
+        "data/train/a/7.png": {"night"},
+        "data/val/a/7.png": {"rain"},
+        "data/train/alone.png": set(),
+    }
+    assert drafts["data/val/a/7.png"].path == tmp_path / "data" / "val" / "a" / "7.png"
+    assert [drafts[f"data/{split}/a/7.png"].split for split in ("train", "val")] == ["train", "val"]
+    assert set(problems) == {"data/train/metadata.jsonl", "data/val/metadata.jsonl"}
+    for told in problems.values():
+        assert "line 2: the path" in told
+        assert "leaves its folder" in told
+        assert "line 3: is not JSON" in told
+
+
 def test_rows_of_correct_are_verdicts_on_samples_that_are_there(tmp_path: Path) -> None:
     path = write(tmp_path / "c.jsonl", {"sample": "7.jpg", "label": "a", "verdict": "unsure"})
     draft = read("jsonl", path)[0]["7.jpg"]
