@@ -263,14 +263,13 @@ def test_what_follows_from_what_was_seen_holds_while_that_is_so(
     store: ProjectStore, seen: Verdict | None, now: Verdict | None
 ) -> None:
     store.log.append([NewCorrection(1, 1, now)], who="ann")
-    receipt = store.log.append(
-        [NewIfStill(1, 1, UNSURE, seen=seen), NewIfStill(2, 1, NO)], who="ann", op="enter-1"
-    )
+    rows = [NewIfStill(1, 1, UNSURE, seen=seen), NewIfStill(2, 1, NO)]
+    receipt = store.log.append(rows, who="ann", op="enter-1")
     is_same = seen is now
     assert receipt.pairs == (((1, 1), (2, 1)) if is_same else ((2, 1),))
     expected = UNSURE if is_same else now
     assert verdicts(store) == {(2, 1): NO} | ({} if expected is None else {(1, 1): expected})
-    assert store.log.append([NewIfStill(1, 1, YES)], who="ann", op="enter-1") == receipt
+    assert store.log.append(rows, who="ann", op="enter-1") == receipt
     store.log.undo("ann")
     assert verdicts(store) == ({} if now is None else {(1, 1): now}), "one step back"
 
