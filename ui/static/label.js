@@ -486,6 +486,7 @@ class LabelPage {
       kind: 'error', seconds: 15, action: sample === undefined || isHere ? null : { text: t('label.kept.open'), run: () => this.open(sample) },
     });
     if (sample !== undefined) this.line.mark(sample, false);
+    if (!isHere) this.samples.drop(sample);
     await this.anew();
   }
 

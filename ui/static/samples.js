@@ -104,8 +104,7 @@ export class Samples {
     const changed = [];
     for (const [id, record] of this.all) {
       if (id === now || Object.hasOwn(all, id) || !record.item || record.item.offset >= offset) continue;
-      record.stop.abort();
-      this.all.delete(id);
+      this.drop(id);
     }
     for (const [id, found] of Object.entries(all)) {
       const item = this.all.get(Number(id))?.item;
@@ -135,10 +134,14 @@ export class Samples {
     }
   }
 
+  /** A sample is read again when it is opened. */
+  drop(id) {
+    this.all.get(id)?.stop.abort();
+    this.all.delete(id);
+  }
+
   forget(except = null) {
-    for (const [id, record] of this.all) {
-      if (id !== except) { record.stop.abort(); this.all.delete(id); }
-    }
+    for (const id of this.all.keys()) if (id !== except) this.drop(id);
   }
 }
 
