@@ -581,7 +581,7 @@ def test_an_export_without_media_still_names_them(key: str, tmp_path: Path) -> N
         (folder / name).write_bytes(picture(at))
     reader = next(one for one in map(catalogue.load, READERS) if one().accepts(out))
     drafts = [one for one in reader().read(out) if isinstance(one, Draft)]
-    assert {draft.name: draft.path for draft in drafts} == {n: folder / n for n in names}
+    assert [(draft.name, draft.path) for draft in drafts] == [(n, folder / n) for n in names]
 
 
 @pytest.mark.parametrize("key", READERS)

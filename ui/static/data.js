@@ -21,7 +21,7 @@ export async function mount({ root }) {
   root.replaceChildren(el('div', { class: 'pl-panes' }, left, middle, right));
   helpKeys(t('page.data'), [['Enter', t('help.data.enter')], ['Ctrl+V', t('help.data.paste')]]);
 
-  const desk = { facts: null, open, created, refresh, startNew, undo };
+  const desk = { facts: null, open, created, refresh, startNew };
   const parts = [];
 
   /** Show another project, without leaving the page. */
@@ -39,7 +39,7 @@ export async function mount({ root }) {
       desk.facts = await api('/pl/api/shell');
     } catch (error) { toastError(error); return; }
     setOpenProject(desk.facts.project?.name);
-    const isNew = !desk.facts.readOnly && params().has('new');
+    const isNew = desk.facts.canMake && params().has('new');
     right.hidden = !desk.facts.project || isNew;
     await Promise.all(parts.map(part => part.refresh(desk.facts).catch(toastError)));
   }
@@ -51,8 +51,8 @@ export async function mount({ root }) {
   listen(root, 'pl:job', refresh);
   listen(root, 'pl:labels', () => parts[1].refresh(desk.facts).catch(toastError));
   // An import goes unasked only while its report is what one looks at.
-  const undo = undoOn(root, { isMeant: deed => intake.shows(deed.op), then: answer => { if (answer.op) emit('pl:project'); } });
-  listen(root, 'pl:undo', () => undo());
+  desk.undo = undoOn(root, { isMeant: deed => intake.shows(deed.op), then: answer => { if (answer.op) emit('pl:project'); } });
+  listen(root, 'pl:undo', () => desk.undo());
   await refresh();
   markReady(root);
 }

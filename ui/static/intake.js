@@ -65,6 +65,7 @@ export function mountIntake(root, desk) {
   }
 
   async function look(source) {
+    const asked = document.activeElement?.name;
     state.source = source;
     state.step = 'looking';
     draw();
@@ -79,8 +80,10 @@ export function mountIntake(root, desk) {
     Object.assign(state, { step: 'preview', looks: state.looks + 1 });
     if (state.preview.kind) state.form.kind = state.preview.kind;
     draw();
-    // Enter goes on, unless somebody is filling in the form by now.
-    if (!fields.node.contains(document.activeElement)) root.querySelector('[data-testid=import-start]')?.focus();
+    // Enter goes on, unless somebody is filling in the form by now, or trying ways to read it.
+    if (fields.node.contains(document.activeElement)) return;
+    const again = ['format', 'follow_links'].includes(asked) ? steps.node.querySelector(`[name=${asked}]`) : null;
+    (again ?? root.querySelector('[data-testid=import-start]'))?.focus();
   }
 
   async function start() {
