@@ -2,9 +2,9 @@
 
 Until this runs, undo brings everything back; after it, nothing does, and the bytes are gone from
 the database file, its WAL and the folders of the project. Rows about samples and labels that are
-live stay, with their offsets. Learn steps stay as history, but a version that learned from what
-was removed cannot be computed again: `replayable_from` in the settings says from which offset on
-replay is exact.
+live stay, with their offsets, and so do those of a label that was merged into one of them. Learn
+steps stay as history, but a version that learned from what was removed cannot be computed again:
+`replayable_from` in the settings says from which offset on replay is exact.
 """
 
 from __future__ import annotations

@@ -436,19 +436,19 @@ def _check_repeated(
     Raises:
         BadInputError: names a sample and label.
     """
+    # a label may have been merged meanwhile, and whoever asks again may know it or not
+    homes = Merges.of(connection).homes()
     stored: dict[tuple[int, int], list[Said]] = {}
     wanted = sa.select(_C.sample, _C.label, _C.verdict, _C.regions).order_by(_C.offset)
     for sample, label, told, regions in connection.execute(wanted.where(_C.op == known.seq)):
         said = Said(_VERDICTS[told], unpack_regions(regions, _VERDICTS[told]))
-        stored.setdefault((sample, label), []).append(said)
-    homes = Merges.of(connection).homes()
+        stored.setdefault((sample, homes.get(label, label)), []).append(said)
     for (sample, label), row in {(row.sample, row.label): row for row in rows}.items():
-        # a label may have been merged since, or before: then its verdicts are of the other one
         home = homes.get(label, label)
-        found = stored.get((sample, label)) or stored.get((sample, home))
+        found = stored.get((sample, home))
         if found is None and isinstance(row, NewIfStill):
             continue  # something else was said of it by then
-        if found is not None and _is_among(row, found):
+        if found is not None and any(_is_said(row, said) for said in found):
             continue
         if found or all(connection.execute(_ONE_PAIR, {"sample": sample, "label": home}).one()):
             raise operations.used_otherwise(
@@ -456,17 +456,16 @@ def _check_repeated(
             )
 
 
-def _is_among(row: NewCorrection | NewMark, stored: Sequence[Said]) -> bool:
-    """Whether what was stored of a pair, in order, is what the last row on it says."""
-    marks = stored[-1].regions
+def _is_said(row: NewCorrection | NewMark, said: Said) -> bool:
+    """Whether what was stored of a pair is what the last row on it says."""
     if isinstance(row, NewMark):
-        same = [one for one in marks if is_same_place(one, row.region)]
-        return not same if row.is_gone else row.region.verdict in {one.verdict for one in same}
+        same = {one.verdict for one in said.regions if is_same_place(one, row.region)}
+        return not same if row.is_gone else row.region.verdict in same
     has_marks = row.regions is None or (
-        len(row.regions) == len(marks)
-        and all(any(is_same_place(one, two) for two in marks) for one in row.regions)
+        len(row.regions) == len(said.regions)
+        and all(any(is_same_place(one, two) for two in said.regions) for one in row.regions)
     )
-    return has_marks and row.verdict in {said.verdict for said in stored}
+    return has_marks and row.verdict is said.verdict
 
 
 def receipt(connection: Connection, op: operations.Operation) -> Receipt:

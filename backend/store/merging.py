@@ -54,13 +54,18 @@ class Merges:
 
     @classmethod
     def of(cls, connection: Connection) -> Merges:
-        """Read them; quick where there are none."""
+        """Read them, by the edits of the labels that are there: those of samples are far more."""
         e, gone = t.edits.c, t.edits.alias()
+        went = sa.and_(
+            gone.c.subject == "label",
+            gone.c.subject_id.in_(sa.select(t.labels.c.id)),
+            gone.c.field == "is_live",
+        )
         found = connection.execute(
             sa.select(t.ops.c.seq, gone.c.subject_id, e.subject_id)
             .join(gone, gone.c.op == t.ops.c.seq)
             .join(t.edits, e.op == t.ops.c.seq)
-            .where(t.ops.c.kind == MERGE, gone.c.field == "is_live", e.field == "aliases")
+            .where(went, t.ops.c.kind == MERGE, e.field == "aliases")
             .order_by(t.ops.c.seq)
         ).all()
         if not found:

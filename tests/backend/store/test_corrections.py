@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -336,11 +337,15 @@ def test_the_id_of_another_action_is_refused(store: ProjectStore) -> None:
 def test_an_action_repeated_after_its_label_or_sample_went_is_still_that_action(
     store: ProjectStore,
 ) -> None:
-    rows = [NewCorrection(1, 1, YES), NewCorrection(2, 2, NO), NewMark(3, 2, LEFT)]
+    rows = [NewCorrection(1, 1, YES), NewCorrection(2, 2, NO), NewMark(3, 1, LEFT)]
     receipt = store.log.append(rows, who="ann", op="lost-answer")
     store.merge_labels(1, 2, who="ben")
     assert store.log.append(rows, who="ann", op="lost-answer") == receipt
+    moved = [replace(row, label=2) for row in rows]  # by whoever knows of the merge
+    assert store.log.append(moved, who="ann", op="lost-answer") == receipt
+    with pytest.raises(BadInputError, match="'lost-answer' was used before"):
+        store.log.append([NewMark(3, 2, replace(LEFT, points=(1, 2)))], who="ann", op="lost-answer")
     store.remove_samples([2], who="ben")
     store.compact()
     again = store.log.append(rows, who="ann", op="lost-answer")
-    assert set(again.pairs) == {(1, 1), (3, 2)}
+    assert set(again.pairs) == {(1, 1), (3, 1)}
