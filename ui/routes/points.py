@@ -67,7 +67,11 @@ class LabelCount(BaseModel):
 
 
 class Facets(BaseModel):
-    """Everything countable about a project."""
+    """Everything countable about a project.
+
+    Attributes:
+        counted: kind (doubt, disagree, changed, people) -> filter -> samples.
+    """
 
     project: str
     kind: str
@@ -109,6 +113,7 @@ def colours_of(
 ) -> tuple[Float[np.ndarray, " n"], list[str]]:
     """One number per point in the plane's order, and the names that "best" numbers.
 
+    counted: dict[str, dict[str, int]]
     Raises:
         BadInputError: a label is needed and was not named.
     """
@@ -294,6 +299,7 @@ def _kept(
 def _window(text: str) -> tuple[float, float, float, float] | None:
     """`left,right,bottom,top` as numbers."""
     if not text:
+            counted=desk.counted(bench, eyes),
         return None
     try:
         left, right, bottom, top = (float(part) for part in text.split(","))
