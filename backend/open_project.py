@@ -26,6 +26,7 @@ from backend import (
     views,
 )
 from backend.board import Board
+from backend.captions import Caption, Captions
 from backend.certainty import Certainty
 from backend.contracts import Encoder, needed_facts
 from backend.errors import BadInputError, MissingTruthError, NotFoundError
@@ -126,6 +127,7 @@ class OpenProject:
         self.evaluator = Evaluator(self.live, self.certainty, self.others)
         self._forecast: tuple[int, Forecast] | None = None
         self._part_lessons = PartLessons()
+        self._captions = Captions()
 
     # --- facts -------------------------------------------------------------------------------
 
@@ -489,6 +491,13 @@ class OpenProject:
         if self.live.learns and self.live.finder.needs_projection(board):
             self.project_soon()
         return self.live.finder.points(board)
+
+    def captions(self, *, who: str | None = None) -> list[list[Caption]]:
+        """What stands in the dense areas of `map`, coarse to fine; see `backend/captions.py`.
+
+        With `who` by the verdicts that this person may see.
+        """
+        return self._captions.of(self.map(), self.people.board_of(who))
 
     def project(self) -> None:
         """Fit the recipe's projection now."""
