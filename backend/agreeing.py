@@ -28,6 +28,7 @@ KINDS = ("agreement", "voice")
 OF_LABEL = ("twice", "agreed", "disputed", "tied", "adjudicated")
 OF_VOICE = ("given", "shared", "apart")
 FILES = "+files"
+COUNTED = ("disputed", "tied", "adjudicated")
 MOST_WHO = 200
 
 
@@ -112,6 +113,12 @@ def matching(board: Board, key: str, values: Sequence[str]) -> Bool[np.ndarray, 
         rows = [board.row_of[sample] for sample, _ in found if sample in board.row_of]
         keep[rows] = True
     return keep
+
+
+def counted(board: Board) -> dict[str, int]:
+    """Filter -> samples it finds: where people differ, tie, or somebody decided; empty ones out."""
+    found = {what: matching(board, "agreement:any", [what]) for what in COUNTED}
+    return {f"agreement:any:{what}": int(n) for what, keep in found.items() if (n := keep.sum())}
 
 
 def _of_label(board: Board, label: str, text: str) -> Iterator[Pair]:

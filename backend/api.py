@@ -22,6 +22,7 @@ from backend.auditing import chosen as chosen_suspects
 from backend.auditing import dismiss as dismiss_suspects
 from backend.auditing import proposed as proposed_verdicts
 from backend.auditing import still_open as open_suspects
+from backend.captions import Caption
 from backend.catalogue import Entry, entries
 from backend.errors import (
     BadInputError,
@@ -118,6 +119,7 @@ __all__ = [
     "BusyError",
     "Calibration",
     "Cancelled",
+    "Caption",
     "CompactReport",
     "Comparison",
     "Condition",

@@ -19,6 +19,7 @@ from backend.board import Board
 from backend.errors import BadInputError, NotFoundError
 from backend.judged_pairs import Figure
 from backend.live import Live
+from backend.model_filters import Others
 from backend.numerics import label_pairs
 from backend.numerics.label_pairs import Instead, PairCounts
 from backend.numerics.reliability import Reliability, bins_of, reliability
@@ -316,10 +317,11 @@ class Comparison:
 class Evaluator:
     """Comparisons of one open project, and the thresholds that people choose by them."""
 
-    def __init__(self, live: Live, certain: Certain | None = None):
-        """Of an open project; `certain` answers filters on what is certain."""
+    def __init__(self, live: Live, certain: Certain | None = None, others: Others | None = None):
+        """Of an open project; `certain` and `others` answer filters on what they know."""
         self._live = live
         self._certain = certain
+        self._others = others
         self._kept: OrderedDict[tuple[object, ...], tuple[Board, Comparison]] = OrderedDict()
         self._lock = RLock()
 
@@ -492,7 +494,10 @@ class Evaluator:
         Each of them counts what is left by all before it, as a slice of the evaluation does.
         """
         plain = [one for one in conditions if one.kind != JUDGED]
-        keep = rows & matching(board, plain, lambda: claims(board, thresholds), self._certain)
+        told = matching(
+            board, plain, lambda: claims(board, thresholds), self._certain, self._others
+        )
+        keep = rows & told
         for one in conditions:
             if one.kind == JUDGED:
                 keep = self._judged_rows(board, one, thresholds, keep)

@@ -15,8 +15,18 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from backend import evidence, learning, localising, picking, set_algebra, views
+from backend import (
+    agreeing,
+    evidence,
+    learning,
+    localising,
+    model_filters,
+    picking,
+    set_algebra,
+    views,
+)
 from backend.board import Board
+from backend.captions import Caption, Captions
 from backend.certainty import Certainty
 from backend.contracts import Encoder, needed_facts
 from backend.errors import BadInputError, MissingTruthError, NotFoundError
@@ -25,6 +35,7 @@ from backend.finding import inside, matching_parts, nearest_brought, query_vecto
 from backend.jobs import Jobs, Ticket
 from backend.learning import Learned
 from backend.live import Live
+from backend.other_models import OtherModels
 from backend.packs import Packs
 from backend.part_lessons import PartLessons
 from backend.people import People, seen_by
@@ -92,8 +103,8 @@ class OpenProject:
     Attributes:
         live: board, version and offset, in step with the log.
         jobs: what takes long.
-        packs, certainty, people, trusting, evaluator: what else can be asked, each with questions
-            of its own.
+        packs, certainty, people, trusting, others, evaluator: what else can be asked, each with
+            questions of its own.
     """
 
     def __init__(
@@ -112,11 +123,11 @@ class OpenProject:
         self.certainty = Certainty(self.live)
         self.people = People(self.live)
         self.trusting = Trusting(self.live)
-        self.evaluator = Evaluator(self.live, self.certainty)
-        self._brought: tuple[object, dict[tuple[int, int, str], float]] | None = None
-        self._rivals: tuple[str, ...] = ()
+        self.others = OtherModels(self.live)
+        self.evaluator = Evaluator(self.live, self.certainty, self.others)
         self._forecast: tuple[int, Forecast] | None = None
         self._part_lessons = PartLessons()
+        self._captions = Captions()
 
     # --- facts -------------------------------------------------------------------------------
 
@@ -269,7 +280,7 @@ class OpenProject:
             board, version = self.board, self.version
         board = self.people.board_of(who, board)
         samples = board.samples if ids is None else [self.sample(i) for i in ids]
-        brought = self._brought_scores()
+        brought = self.others.brought()
         found = [
             views.suggestions_of(
                 board,
@@ -453,8 +464,8 @@ class OpenProject:
 
     def brought(self) -> dict[str, list[str]]:
         """Names under which other models' `predictions` and `vectors` were imported."""
-        self._brought_scores()
-        return {"predictions": list(self._rivals), "vectors": self.store.brought_vectors.sources()}
+        vectors = self.store.brought_vectors.sources()
+        return {"predictions": list(self.others.sources()), "vectors": vectors}
 
     def layout(self, sample: int | str) -> Layout:
         """Where the parts of an encoded sample are, as hits of a search number them."""
@@ -480,6 +491,13 @@ class OpenProject:
         if self.live.learns and self.live.finder.needs_projection(board):
             self.project_soon()
         return self.live.finder.points(board)
+
+    def captions(self, *, who: str | None = None) -> list[list[Caption]]:
+        """What stands in the dense areas of `map`, coarse to fine; see `backend/captions.py`.
+
+        With `who` by the verdicts that this person may see.
+        """
+        return self._captions.of(self.map(), self.people.board_of(who))
 
     def project(self) -> None:
         """Fit the recipe's projection now."""
@@ -521,7 +539,20 @@ class OpenProject:
         """
         board = self.people.board_of(who)
         column = None if label is None else board.column_of[self.label(label).id]
-        return views.colours(board, by, column, brought=self._brought_scores(), source=source)
+        return views.colours(board, by, column, brought=self.others.brought(), source=source)
+
+    def counted(self, *, who: str | None = None) -> dict[str, dict[str, int]]:
+        """How many samples some filters find: on doubt, on other models and versions, on people.
+
+        With `who` by the verdicts that this person may see.
+
+        Returns:
+            Kind -> filter -> samples; what finds none is left out.
+        """
+        board = self.people.board_of(who)
+        found = model_filters.counted(board, self.others)
+        people = agreeing.counted(board)
+        return {**found, "people": people} if people else found
 
     # --- what to look at next ----------------------------------------------------------------
 
@@ -549,7 +580,7 @@ class OpenProject:
         method = self.pipeline.other_picker(picker)
         if "opinions" in needed_facts(method):
             lanes = learning.lane_logits(self.pipeline, board, learned)
-            said = picking.opinions(table, self._brought_scores(), lanes=lanes)
+            said = picking.opinions(table, self.others.brought(), lanes=lanes)
             table = replace(table, opinions=said)
         if "undecided" in needed_facts(method):
             certain = self.certainty.sets()
@@ -579,7 +610,7 @@ class OpenProject:
         """Samples on which an imported model and ours are furthest apart, undecided labels only."""
         board = self.board
         rows = _askable(board)
-        found = views.disagreements(board, self._brought_scores(), rows, k)
+        found = views.disagreements(board, self.others.brought(), rows, k)
         at = board.samples
         return [QueueEntry(at[r].id, at[r].name, "disagree", why, gap) for r, why, gap in found]
 
@@ -638,13 +669,6 @@ class OpenProject:
         if row is None:
             raise NotFoundError(f"there is no sample {sample} in {self.name}")
         return row
-
-    def _brought_scores(self) -> dict[tuple[int, int, str], float]:
-        """Scores of other models, read anew when an import may have changed them."""
-        if self._brought is None or self._brought[0] != self.live.stamp:
-            self._brought = (self.live.stamp, self.store.predictions())
-            self._rivals = tuple(sorted({source for _, _, source in self._brought[1]}))
-        return self._brought[1]
 
     def _parts_of(self, board: Board, hit: Hit, fingerprint: str) -> np.ndarray:
         content = board.samples[board.row_of[hit.sample]].content_hash

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from backend import learning, replay
 from backend.board import Board
@@ -140,9 +141,8 @@ def curve(bench: Live, *, most: int = 60, only: Collection[int] | None = None) -
 def compare(bench: Live, one: int, other: int, *, most: int = 200) -> list[VersionChange]:
     """Samples whose suggested labels (logit above 0) differ, the largest change first."""
     board = bench.board
-    before, after = (_logits(bench, version) for version in (one, other))
-    changed = np.nan_to_num(before) * np.nan_to_num(after) < 0
-    changed |= (np.nan_to_num(before) > 0) != (np.nan_to_num(after) > 0)
+    before, after = (logits_of(bench, board, version) for version in (one, other))
+    changed = changed_cells(before, after)
     size = np.where(changed, np.abs(np.nan_to_num(after) - np.nan_to_num(before)), 0)
     order = np.argsort(-size.max(axis=1, initial=0), kind="stable")
     out = []
@@ -160,6 +160,45 @@ def compare(bench: Live, one: int, other: int, *, most: int = 200) -> list[Versi
             )
         )
     return out
+
+
+def changed_cells(
+    before: Float[np.ndarray, "n l"], after: Float[np.ndarray, "n l"]
+) -> Bool[np.ndarray, "n l"]:
+    """Which labels are suggested (logit above 0) by one version and not by the other."""
+    return (np.nan_to_num(before) > 0) != (np.nan_to_num(after) > 0)
+
+
+def logits_of(bench: Live, board: Board, version: int) -> Float[np.ndarray, "n l"]:
+    """What any version says of a board's samples.
+
+    Raises:
+        NotFoundError: there is no such version, or it cannot be made again.
+    """
+    if version == bench.learned.version:
+        return board.logits
+    learned = at_version(bench, version)
+    return learning.score(bench.pipeline, bench.room.filled(board, learned.lanes), learned)[0]
+
+
+def quick_before(bench: Live, version: int) -> int | None:
+    """The version that a version was made from, if its scores are quick to have.
+
+    Making it again from the log, or reading samples for its lanes, may take long.
+    """
+    steps = {step.version: step for step in bench.store.versions.steps()}
+    if version not in steps:
+        return None
+    before = steps[version].from_version
+    step = steps.get(before)
+    if step is None or step.recipe != bench.pipeline.fingerprint:
+        return 0 if before == 0 else None
+    learned, board = replay.loaded(bench.store, step), bench.board
+    if learned is None:
+        return None
+    seen = bench.room.filled(board, learned.lanes, is_reading=False).lane_cls.values()
+    is_read = all(np.isfinite(cls[board.encoded, 0]).all() for cls in seen)
+    return before if is_read else None
 
 
 def muted(store: ProjectStore) -> frozenset[str]:
@@ -280,14 +319,6 @@ def quality_of_all(board: Board, logits: np.ndarray) -> float | None:
     """Held-back mAP over all labels."""
     targets, known = _truth(board, board.held_back)
     return _mean_ap(logits, targets, known)
-
-
-def _logits(bench: Live, version: int) -> np.ndarray:
-    if version == bench.learned.version:
-        return bench.board.logits
-    learned = at_version(bench, version)
-    board = bench.room.filled(bench.board, learned.lanes)
-    return learning.score(bench.pipeline, board, learned)[0]
 
 
 def _truth(board: Board, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,10 @@
                                                 answers it
     agreement:LABEL:WHAT  voice:WHAT:WHO        what several people said; see `agreeing`
     formula:cat & ~dog                          the formula over labels is more probable than not
+    doubt:ID:LOW:HIGH  doubt:any:LOW:HIGH       the model's doubt of what is undecided
+    disagree:LOW:HIGH[:SOURCE]                  an imported model is that far from ours
+    changed:ONE:OTHER                           two versions suggest other labels; for these three
+                                                see `model_filters`
 
 Values of one key go together with "or", keys with "and"; each `judged` stands alone and counts what
 all before it leave. A label may also be given by its name; Explore writes its id, which a new name
@@ -33,9 +37,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from backend import agreeing, pair_filters, set_algebra
+from backend import agreeing, model_filters, pair_filters, set_algebra
 from backend.board import Board
 from backend.errors import BadInputError, NotFoundError
+from backend.model_filters import Others
 from backend.pair_filters import JUDGED
 from backend.types import LabelSets, Realised, Sample, Verdict
 
@@ -63,10 +68,16 @@ SAYINGS = (
     "claim",
     "width",
     "drawer",
+    *model_filters.KINDS,
     JUDGED,
 )
 """Filters that follow what the model says now."""
 MOST_SOURCE = 80
+ELSEWHERE = {
+    **dict.fromkeys(agreeing.KINDS, agreeing.read_key),
+    **dict.fromkeys(model_filters.KINDS, model_filters.read_key),
+}
+"""Kinds of filters that another module reads and answers."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +174,7 @@ def _read(text: str, id_of: Callable[[str], int] | None) -> tuple[str | int, str
         return f"{kind}:{float(level)}", what
     if kind == JUDGED and (read := pair_filters.read_key(rest, id_of)) is not None:
         return read
-    if kind in agreeing.KINDS and (read := agreeing.read_key(kind, rest, id_of)) is not None:
+    if kind in ELSEWHERE and (read := ELSEWHERE[kind](kind, rest, id_of)) is not None:
         return read
     if kind == "chance" and len(parts := rest.rsplit(":", 2)) == 3:
         label, *ends = parts
@@ -174,8 +185,8 @@ def _read(text: str, id_of: Callable[[str], int] | None) -> tuple[str | int, str
         f"the filter {text!r} cannot be read; use split:val, source:NAME, meta:KEY:VALUE, "
         "label:ID:yes, said:ID:yes, chance:ID:0.2:0.4, held-back:yes, complete:yes, misses:yes, "
         "alarms:yes, certain:0.9:wrong, claim:0.9:broken, width:0.9:2, width:0.9:1+, "
-        "drawer:counted, judged:masked:any:wrong, agreement:any:disputed, voice:given:NAME or "
-        "formula:cat & ~dog"
+        "drawer:counted, judged:masked:any:wrong, agreement:any:disputed, voice:given:NAME, "
+        "doubt:any:0.8:1.01, disagree:0.5:1.01, changed:3:7 or formula:cat & ~dog"
     )
 
 
@@ -241,6 +252,7 @@ def matching(
     conditions: Sequence[Condition],
     claims: Callable[[], Claims],
     certain: Certain | None = None,
+    others: Others | None = None,
 ) -> Bool[np.ndarray, " n"]:
     """Rows of the board that match all conditions.
 
@@ -249,6 +261,7 @@ def matching(
         conditions: from `parse_conditions`.
         claims: asked for only where a filter needs what the model says.
         certain: the same for what is certain; None: nothing is.
+        others: the same for other models and versions.
 
     Raises:
         NotFoundError: a condition names a label that is not there.
@@ -260,6 +273,8 @@ def matching(
             keep &= _of_level(board, condition, certain)
         elif condition.kind == "drawer":
             keep &= _of_drawer(board, condition.values, certain)
+        elif condition.kind in model_filters.KINDS:
+            keep &= model_filters.matching(board, str(condition.key), condition.values, others)
         else:
             keep &= _matches(board, condition, claims)
     return keep

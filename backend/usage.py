@@ -352,7 +352,7 @@ def _evaluate(verb: Verb) -> None:
         action="append",
         default=[],
         metavar="F",
-        help="only samples like this, for example label:cat:yes or meta:camera:phone; may be "
+        help="only samples like this, for example label:cat:yes or doubt:any:0.8:1.01; may be "
         "repeated",
     )
     made.add_argument(

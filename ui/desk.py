@@ -44,6 +44,11 @@ class Desk:
             lambda: Census.take(bench.samples(), bench.labels(), bench.verdicts(who=eyes)),
         )
 
+    def counted(self, bench: api.Workbench, eyes: str | None = None) -> dict[str, dict[str, int]]:
+        """Kind -> filter -> samples, of the filters on what models and people say."""
+        key = ("counted", bench.path, bench.version, bench.offset, bench.store.revision, eyes)
+        return self._memo(key, lambda: bench.counted(who=eyes))
+
     def plane(self, bench: api.Workbench) -> Plane:
         """The map's points, shuffled once per version of the map."""
         points = bench.map()

@@ -452,3 +452,104 @@ def test_nothing_but_lists_scrolls(explore: Callable[..., Any], size: tuple[int,
                 .map(n => n.outerHTML.slice(0, 80))"""
         )
         assert hidden == [], view
+
+
+CAPTIONS = """() => [...document.querySelectorAll('[data-testid=map-caption].is-shown')]
+    .map(node => { const {left, right, top, bottom} = node.getBoundingClientRect();
+        return {says: node.textContent, left, right, top, bottom}; })"""
+
+
+def captions_shown(page: Any) -> list[dict[str, Any]]:
+    page.wait_for_selector("[data-testid=map-caption].is-shown")
+    return page.evaluate(CAPTIONS)
+
+
+def view(page: Any) -> list[float]:
+    return page.evaluate(
+        """() => { const {xaxis, yaxis} = document.querySelector('.pl-map-plot')._fullLayout;
+            return [...xaxis.range, ...yaxis.range]; }"""
+    )
+
+
+def test_captions_say_what_stands_where_and_can_be_zoomed_to_and_turned_off(
+    explore: Callable[..., Any], project: api.Workbench
+) -> None:
+    label = project.labels()[2]  # a name that is markup
+    area = project.map().xy[:, 0] > float(sorted(project.map().xy[:, 0])[30])
+    said = [
+        {"sample": int(i), "label": label.id, "verdict": "yes" if inside else "no"}
+        for i, inside in zip(project.map().ids, area, strict=True)
+    ]
+    project.correct(said)
+    page = explore()
+    map_ready(page)
+    found = {", ".join(one.says): one for one in page.bench.captions()[0]}
+    shown = captions_shown(page)
+    assert {one["says"] for one in shown} <= set(found)
+    assert any(label.name in one["says"] for one in shown)
+    assert page.locator("b[onclick]").count() == 0
+    for k, one in enumerate(shown):
+        for other in shown[:k]:
+            beside = one["right"] <= other["left"] or other["right"] <= one["left"]
+            assert beside or one["bottom"] <= other["top"] or other["bottom"] <= one["top"]
+
+    # a shape may begin on a caption, as on any other place of the map
+    one = shown[0]
+    middle = ((one["left"] + one["right"]) / 2, (one["top"] + one["bottom"]) / 2)
+    box = page.locator(".pl-map-plot").bounding_box()
+    at = ((middle[0] - box["x"]) / box["width"], (middle[1] - box["y"]) / box["height"])
+    lasso(page, [at, (at[0], at[1] + 0.3), (at[0] - 0.3, at[1] + 0.3), (at[0] - 0.3, at[1])])
+    page.wait_for_function("() => document.querySelector('.pl-map-plot')._fullLayout.shapes.length")
+
+    page.mouse.click(*middle)
+    area_of = found[one["says"]].box
+    page.wait_for_function(
+        "x => document.querySelector('.pl-map-plot')._fullLayout.xaxis.range[0] > x",
+        arg=area_of[0] - 0.5 * (area_of[1] - area_of[0]) - 0.01,
+    )
+    left, right, bottom, top = view(page)
+    assert left < area_of[0] <= area_of[1] < right
+    assert bottom < area_of[2] <= area_of[3] < top
+
+    page.keyboard.press("0")
+    assert captions_shown(page) == shown, "the same view has the same captions"
+    page.keyboard.press("c")
+    assert page.locator(".pl-map-captions").is_hidden()
+    page.reload()
+    ready(page, "explore")
+    map_ready(page)
+    assert not page.locator(".pl-x-captions input").is_checked()
+    page.wait_for_timeout(800)
+    assert page.locator(".pl-map-captions").is_hidden()
+    page.locator(".pl-x-captions input").check()
+    assert captions_shown(page) == shown
+
+
+def test_facets_by_pack_and_doubt_filter_and_stay_in_the_address(
+    explore: Callable[..., Any], project: api.Workbench
+) -> None:
+    project.add_labels(["calm", "loud"], pack="moods")
+    page = explore()
+    heads = page.locator(".pl-facet-pack button")
+    assert [text.split("\n")[0] for text in heads.all_inner_texts()] == ["main", "moods"]
+    heads.nth(0).click()
+    assert page.locator(".pl-facet").evaluate_all("rows => rows.map(r => r.dataset.label)") == [
+        "calm",
+        "loud",
+    ]
+    page.reload()
+    ready(page, "explore")
+    assert heads.nth(0).get_attribute("aria-expanded") == "false", "it is remembered"
+    heads.nth(0).click()
+    assert page.locator(".pl-facet").count() == 5
+
+    [(text, number), *_] = page.bench.counted()["doubt"].items()
+    chip = page.locator(f"[data-filter='{text}']")
+    assert chip.locator("b").inner_text() == str(number)
+    chip.click()
+    page.wait_for_selector(f"[data-scope=all] .pl-num:text-is('{number}')")
+    assert page.locator(".pl-chip").inner_text().startswith("doubt ")
+    page.reload()
+    ready(page, "explore")
+    assert page.locator(f"[data-filter='{text}'][aria-pressed=true]").count() == 1
+    page.wait_for_selector(f"[data-scope=all] .pl-num:text-is('{number}')")

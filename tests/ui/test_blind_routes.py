@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
-from backend import api
+from backend import api, captions
 from tests.ui.conftest import ORIGIN
 from tests.ui.test_points import LABELS, TEXTS, unpack
 from ui.app import _say
@@ -247,3 +247,36 @@ def test_disputes_and_exports_wait(web: TestClient, bench: api.Workbench) -> Non
     told = ask(web, "ann", "/people/disputes")
     assert (told["total"], len(told["rows"]), told["rows"][0]["weight"]) == (1, 1, 0.0)
     assert web.get(f"/pl/api/exports/{made.name}", headers=headers).status_code == 200
+
+
+def test_captions_and_counts_go_by_ones_own_verdicts(
+    web: TestClient, bench: api.Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ann says yes to every sample of the largest dense area and to no other."""
+    monkeypatch.setattr(captions, "FEWEST", 3)
+    before = ask(web, "eve", "/captions")
+    areas = captions.levels_of(bench.map().xy)[0]
+    inside = {int(i) for i, area in zip(bench.map().ids, areas.of, strict=True) if area == 0}
+    assert 3 <= len(inside) < len(bench.samples())
+    rows = [
+        {"sample": s.id, "label": "animal", "verdict": "yes" if s.id in inside else "no"}
+        for s in bench.samples()
+    ]
+    bench.correct(rows, who="ann")
+    counted = ask(web, "eve", "/facets")["counted"]
+    shown = ask(web, "eve", "/captions")["levels"]
+    assert "animal" in {word for one in shown[0] for word in one["says"]}
+    bench.people.set_blind(True)
+    assert ask(web, "eve", "/captions") == before
+    assert ask(web, "ann", "/captions")["levels"] == shown
+    hidden = ask(web, "eve", "/facets")["counted"]
+    for text, number in hidden["doubt"].items():
+        assert len(ask(web, "eve", "/order", filter=text)) == 4 * number
+    assert hidden != counted, "what ann decided is still in doubt for eve"
+    disputed = {"sample": "t00", "label": "food"}
+    bench.correct([{**disputed, "verdict": "yes"}], who="ann")
+    bench.correct([{**disputed, "verdict": "no"}], who="ben")
+    assert "people" not in ask(web, "eve", "/facets")["counted"]
+    assert ask(web, "eve", "/order", filter="agreement:any:disputed") == b""
+    bench.people.set_blind(False)
+    assert ask(web, "eve", "/facets")["counted"]["people"]["agreement:any:disputed"] == 1

@@ -7,6 +7,7 @@ import os
 import shutil
 import struct
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -496,3 +497,47 @@ def test_another_model_s_scores_colour_the_map_and_its_vectors_find(
     ):
         assert web.get(f"/pl/api/points?{query}").status_code == status
     assert web.get("/pl/api/search?text=cat&vectors=line").status_code == 400
+
+
+def test_captions_come_once_for_a_state_of_the_map(web: TestClient, bench: api.Workbench) -> None:
+    answer = web.get("/pl/api/captions")
+    assert answer.headers["content-type"] == "application/json"
+    told = answer.json()
+    assert told["map_version"] == web.get("/pl/api/facets").json()["map_version"]
+    assert told["levels"] == [
+        [{**asdict(one), "says": list(one.says), "box": list(one.box)} for one in level]
+        for level in bench.captions()
+    ]
+    tag = {"If-None-Match": answer.headers["etag"]}
+    assert web.get("/pl/api/captions", headers=tag).status_code == 304
+    bench.correct([{"sample": "t00", "label": "food", "verdict": "no"}])
+    assert web.get("/pl/api/captions", headers=tag).status_code == 200
+
+
+def test_facets_count_what_their_filters_find(
+    web: TestClient, bench: api.Workbench, tmp_path: Path
+) -> None:
+    rows = [{"sample": f"t{i:02d}", "label": "animal", "score": i / 13} for i in range(14)]
+    (tmp_path / "rival.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    bench.add(tmp_path / "rival.jsonl")
+    said = [{"sample": f"t{i:02d}", "label": "food", "verdict": "yes"} for i in range(6)]
+    bench.correct(said)
+    bench.learn()
+    for who, verdict in (("ann", "yes"), ("ben", "no")):
+        row = {"sample": "t09", "label": "animal", "verdict": verdict}
+        bench.correct([row], who=who)
+    counted = web.get("/pl/api/facets").json()["counted"]
+    assert set(counted) == {"doubt", "disagree", "changed", "people"}
+    for counts in counted.values():
+        for text, number in counts.items():
+            ids = np.frombuffer(web.get("/pl/api/order", params={"filter": text}).content, "<u4")
+            assert len(ids) == number > 0, text
+    # an order that follows what the model says is another one once it says something else
+    text = next(iter(counted["doubt"]))
+    before = web.get("/pl/api/order", params={"filter": text})
+    bench.correct([{"sample": "t13", "label": "food", "verdict": "no"}])
+    bench.learn()
+    tag = {"If-None-Match": before.headers["etag"]}
+    assert web.get("/pl/api/order", params={"filter": text}, headers=tag).status_code == 200
+    wrong = web.get("/pl/api/order", params={"filter": "changed:1:99"})
+    assert (wrong.status_code, "no version 99" in wrong.json()["detail"]) == (404, True)

@@ -100,6 +100,8 @@ def test_words_with_a_changing_end_exist() -> None:
         ),
         "filter.agreement": ("twice", "agreed", "disputed", "tied", "adjudicated"),
         "filter.voice": ("given", "shared", "apart"),
+        "explore.facet": ("doubt", "disagree", "people", "changed", "split", "source", "top"),
+        "explore.facet.people": ("disputed", "tied", "adjudicated", "hint"),
         "filter.held-back": ("yes", "no"),
         "filter.complete": ("yes", "no"),
         "filter.misses": ("yes", "no"),

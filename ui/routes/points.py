@@ -7,6 +7,7 @@ decided here, from its geometry: the browser never says.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from hashlib import blake2b
 from typing import Annotated, Literal
 
@@ -54,6 +55,30 @@ class Inside(BaseModel):
     ids: list[int]
 
 
+class MapCaption(BaseModel):
+    """What is typical of a dense area of the map: labels, or words of its texts.
+
+    Attributes:
+        x, y: where the area is densest.
+        size: samples in it.
+        box: left, right, bottom, top of them.
+    """
+
+    says: list[str]
+    is_words: bool
+    x: float
+    y: float
+    size: int
+    box: tuple[float, float, float, float]
+
+
+class Captions(BaseModel):
+    """Captions of one version of the map, one list for each level, coarse to fine."""
+
+    map_version: int
+    levels: list[list[MapCaption]]
+
+
 class LabelCount(BaseModel):
     """How many samples have which verdict on a label."""
 
@@ -67,7 +92,11 @@ class LabelCount(BaseModel):
 
 
 class Facets(BaseModel):
-    """Everything countable about a project."""
+    """Everything countable about a project.
+
+    Attributes:
+        counted: kind (doubt, disagree, changed, people) -> filter -> samples.
+    """
 
     project: str
     kind: str
@@ -84,6 +113,7 @@ class Facets(BaseModel):
     labels: list[LabelCount]
     splits: dict[str, int]
     sources: dict[str, int]
+    counted: dict[str, dict[str, int]]
 
 
 def label_counts(census: Census, rows: Int[np.ndarray, " k"] | None = None) -> list[LabelCount]:
@@ -187,6 +217,23 @@ def _add_map(routes: APIRouter, desk: Desk) -> None:
         answer.headers["Content-Type"] = "image/png"
         return answer
 
+    @routes.get("/captions", response_model=Captions)
+    def captions(request: Request) -> Response:
+        """What is typical of the map's dense areas, at a few levels from coarse to fine."""
+        bench = desk.bench(request)
+        plane, eyes = desk.plane(bench), desk.eyes(request)
+        tag = _tag("captions", plane.version, plane.method, bench.version, bench.offset,
+                   bench.store.revision, eyes)  # fmt: skip
+
+        def make() -> tuple[bytes, dict[str, str]]:
+            levels = bench.captions(who=eyes)
+            told = [[MapCaption.model_validate(asdict(one)) for one in level] for level in levels]
+            return Captions(map_version=plane.version, levels=told).model_dump_json().encode(), {}
+
+        answer = binary(request, tag, make)
+        answer.headers["Content-Type"] = "application/json"
+        return answer
+
     @routes.post("/inside")
     def inside(request: Request, shape: Shape) -> Inside:
         """Ids of the samples inside a shape that match the filters."""
@@ -252,6 +299,7 @@ def _add_lists(routes: APIRouter, desk: Desk, context: Context) -> None:
             labels=label_counts(census),
             splits=census.splits_counted(),
             sources=census.sources_counted(),
+            counted=desk.counted(bench, eyes),
         )
 
 

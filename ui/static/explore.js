@@ -499,7 +499,7 @@ class Explore {
 
   wire() {
     const { root } = this;
-    helpKeys(t('page.explore'), [['L B M', 'tools'], ['+ - 0', 'zoom'], ['← → ↑ ↓', 'walk'], ['Space', 'choose'], ['Enter', 'open'], [
+    helpKeys(t('page.explore'), [['L B M', 'tools'], ['+ - 0', 'zoom'], ['C', 'captions'], ['← → ↑ ↓', 'walk'], ['Space', 'choose'], ['Enter', 'open'], [
       'Ctrl A', 'all'], ['Escape', 'clear'], ['U', 'undo'], ['& | ~ ( )', 'formula']].map(([key, what]) => [key, t(`explore.key.${what}`)]));
     listen(root, 'pl:undo', () => this.undo());
     listen(root, 'pl:search', event => {
@@ -519,6 +519,7 @@ class Explore {
       if (event.key === 'Escape') { if (this.chosen.size) this.clearChosen();
         else if (this.asked) this.endSearch();
         else return false; return true; }
+      if (event.key === 'c') { this.map.turnCaptions(); return true; }
       if (tools[event.key]) { this.map.setTool(tools[event.key]); return true; }
       if (event.key === '+') this.map.zoom(0.6);
       else if (event.key === '-') this.map.zoom(1 / 0.6);

@@ -1,8 +1,11 @@
 // The left side of Explore: what the samples are, counted; a click on a count filters, a click on
 // a label colours the map by it.
 import { count, debounce, el, t } from './base.js';
+import { createPackFolds } from './pack_folds.js';
+import { filterWords, percents } from './filter_words.js';
 
 const STATES = ['yes', 'no', 'unsure', 'unknown'];
+const COUNTED = ['doubt', 'disagree', 'people', 'changed'];
 const MOST_ROWS = 300;
 
 /** createFacets(host, {onFilter(key), onLabel(label)}); `filters` is a Set of keys like "label:12:yes". */
@@ -20,6 +23,7 @@ export function createFacets(host, { onFilter, onLabel }) {
     filters = new Set(),
     label = null,
     order = [];
+  const folds = createPackFolds(() => draw());
 
   function row(entry) {
     const total = entry.yes + entry.no + entry.unsure + entry.unknown || 1;
@@ -47,33 +51,53 @@ export function createFacets(host, { onFilter, onLabel }) {
       el('span', {}, words), el('b', { class: 'pl-num' }, count(n)));
   }
 
+  const section = (title, choices, hint = null) => el('section', {}, el('h2', { class: 'pl-h2', title: hint }, title), el('div', {
+    class: 'pl-facet-counts', role: 'group', 'aria-label': title }, choices));
+
   function group(title, kind, counts) {
     const names = Object.keys(counts ?? {});
     if (names.length < 2 && !names.some(name => filters.has(`${kind}:${name}`))) return null;
-    return el('section', {}, el('h2', { class: 'pl-h2' }, title), el('div', { class: 'pl-facet-counts',
-    role: 'group', 'aria-label': title }, names.map(name => choice(`${kind}:${name}`, name || t('explore.facet.top'), counts[name]))));
+    return section(title, names.map(name => choice(`${kind}:${name}`, name || t('explore.facet.top'), counts[name])));
+  }
+
+  /** What models and people say: the filters come with their counts. */
+  function counted(kind) {
+    const keys = Object.keys(facts.counted[kind] ?? {});
+    return keys.length ? section(t(`explore.facet.${kind}`), keys.map(key => choice(key, shortly(key), facts.counted[kind][key])), t(
+      `explore.facet.${kind}.hint`)) : null;
+  }
+
+  /** A filter's words below a title that says what it is about. */
+  function shortly(key) {
+    const [kind, ...rest] = key.split(':');
+    if (kind === 'doubt' && rest[0] === 'any') return percents(rest[1], rest[2]);
+    if (kind === 'disagree') return rest.length > 2 ? rest.slice(2).join(':') : percents(rest[0], rest[1]);
+    if (kind === 'changed') return t('explore.facet.changed.versions', { one: rest[0], other: rest[1] });
+    if (kind === 'agreement') return t(`explore.facet.people.${rest[1]}`);
+    return filterWords(key, new Map(facts.labels.map(entry => [String(entry.id), entry.name])));
   }
 
   function draw() {
     if (!facts) return;
-    const focused = host.contains(document.activeElement) ? document.activeElement.dataset.filter ?? document.activeElement.closest(
-      '[data-label]')?.dataset.label : null;
+    const focused = host.contains(document.activeElement) ? document.activeElement.dataset.filter ?? document.activeElement.dataset
+      .pack ?? document.activeElement.closest('[data-label]')?.dataset.label : null;
     const wanted = find.value.trim().toLowerCase(),
       by = new Map(facts.labels.map(entry => [entry.id, entry]));
     const rows = order.map(id => by.get(id)).filter(entry => entry && entry.name.toLowerCase().includes(wanted));
     find.hidden = facts.labels.length <= 12;
     blind.hidden = !facts.is_blind;
     const keep = list.scrollTop;
-    list.replaceChildren(...rows.slice(0, MOST_ROWS).map(row));
+    const packs = [...new Set(facts.labels.map(entry => entry.pack))],
+      { items, left } = folds.rows(rows, { packs, most: MOST_ROWS, row, isFound: Boolean(wanted) });
+    list.replaceChildren(...items);
     if (!facts.labels.length) list.append(el('li', { class: 'pl-dim pl-small' }, t('explore.labels.none')));
     else if (!rows.length) list.append(el('li', { class: 'pl-dim pl-small' }, t('explore.label.none')));
-    else if (rows.length > MOST_ROWS) list.append(el('li', { class: 'pl-dim pl-small' }, t('explore.label.more', { n: count(rows.length -
-        MOST_ROWS) })));
+    else if (left) list.append(el('li', { class: 'pl-dim pl-small' }, t('explore.label.more', { n: count(left) })));
     list.scrollTop = keep;
-    more.replaceChildren(...[group(t('explore.facet.split'), 'split', facts.splits), group(t('explore.facet.source'), 'source', facts
-      .sources)].filter(Boolean));
-    if (focused)[...host.querySelectorAll('[data-filter], [data-label]')].map(n => (n.dataset.filter === focused ? n : n.dataset.label ===
-      focused ? n.querySelector('button') : null)).find(Boolean)?.focus({ preventScroll: true });
+    more.replaceChildren(...[...COUNTED.map(counted), group(t('explore.facet.split'), 'split', facts.splits), group(t(
+      'explore.facet.source'), 'source', facts.sources)].filter(Boolean));
+    if (focused)[...host.querySelectorAll('[data-filter], [data-label], [data-pack]')].map(n => ([n.dataset.filter, n.dataset.pack].includes(
+      focused) ? n : n.dataset.label === focused ? n.querySelector('button') : null)).find(Boolean)?.focus({ preventScroll: true });
   }
   find.addEventListener('input', debounce(draw, 60));
 

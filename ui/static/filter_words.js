@@ -1,7 +1,7 @@
 // Filters as words: of Explore's chips and of slices. The grammar is the backend's (slices.py).
 import { t } from './base.js';
 
-const percents = (low, high) => `${Math.round(100 * low)} – ${Math.min(100, Math.round(100 * high))} %`;
+export const percents = (low, high) => `${Math.round(100 * low)} – ${Math.min(100, Math.round(100 * high))} %`;
 
 /** `names` are the labels' names by their id as text. */
 export function filterWords(key, names) {
@@ -14,6 +14,12 @@ export function filterWords(key, names) {
     return rest[0] === 'any' ? t('filter.chance.any', { range }) : t('filter.chance', { name, range });
   }
   if (kind === 'formula') return rest.join(':');
+  if (kind === 'doubt') {
+    const range = percents(Number(rest[1]), Number(rest[2]));
+    return rest[0] === 'any' ? t('filter.doubt.any', { range }) : t('filter.doubt', { name, range });
+  }
+  if (kind === 'disagree') return t(rest[2] ? 'filter.disagree' : 'filter.disagree.any', { source: rest.slice(2).join(':'), range: percents(Number(rest[0]), Number(rest[1])) });
+  if (kind === 'changed') return t('filter.changed', { one: rest[0], other: rest[1] });
   if (kind === 'judged') return judgedWords(rest, names);
   if (kind === 'agreement') return t(`filter.agreement.${rest[1].replace('+files', '')}`, { name: rest[0] === 'any' ? t('filter.scope.any') : name });
   if (kind === 'voice') return t(`filter.voice.${rest[0].replace('+files', '')}`, { who: rest.slice(1).join(':') });

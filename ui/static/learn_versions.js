@@ -1,6 +1,7 @@
 // The versions of the model, the newest first: which one is live, what made it, two of them compared
 // on the samples whose suggested labels differ, and the way back to an earlier one.
 import { ago, api, count, el, onRemoved, t, toast, toastError, url } from './base.js';
+import { filterAddress } from './filter_words.js';
 
 const SHOWN_FOLDS = 2;                    // of a run of steps that only learned new verdicts
 
@@ -117,7 +118,8 @@ export function mountVersions(root, desk) {
   function showChanges({ one, other, total, isAll, changes }) {
     changed.dataset.pair = `${one} ${other}`;
     const words = total ? t(total > changes.length ? 'learn.compare.many' : 'learn.compare.found', { n: isAll ? count(total) : t('learn.compare.least', { n: count(total) }), shown: count(changes.length) }) : t('learn.compare.same');
-    changed.replaceChildren(el('p', { class: 'pl-dim pl-plain' }, words), el('ul', { class: 'pl-change-list' }, changes.map(change)));
+    const all = el('a', { href: url('/explore', filterAddress([`changed:${one}:${other}`])), 'data-testid': 'changes-explore' }, t('learn.compare.explore'));
+    changed.replaceChildren(el('p', { class: 'pl-dim pl-plain' }, words, ...(total ? [' ', all] : [])), el('ul', { class: 'pl-change-list' }, changes.map(change)));
   }
 
   function change(one) {

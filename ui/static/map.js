@@ -58,10 +58,11 @@ export function geometry(shape) {
 }
 
 /**
- * createMap(host, {onHover(id | null, event), onPick(id, event), onOpen(id), onShape(geometry | null), onView(box)}).
- * `onView` is called after the window changed (for level of detail), with [x0, x1, y0, y1].
+ * createMap(host, {onHover(id | null, event), onPick(id, event), onOpen(id), onShape(geometry | null), onView(box), onMove(frame), onPress(event)}).
+ * `onView` is called after the window changed (for level of detail), with [x0, x1, y0, y1]; `onMove` while it
+ * does, with where the points are drawn. `onPress` is asked first what a click means; true: it is dealt with.
  */
-export async function createMap(host, { onHover, onPick, onOpen, onShape, onView }) {
+export async function createMap(host, { onHover, onPick, onOpen, onShape, onView, onMove, onPress }) {
   const Plotly = await loadPlotly();
   const plot = el('div', { class: 'pl-map-plot' });
   const buttons = TOOLS.map(([mode, title, path]) => el('button', {
@@ -163,6 +164,8 @@ export async function createMap(host, { onHover, onPick, onOpen, onShape, onView
     };
   };
   const view = () => { const { xaxis, yaxis } = plot._fullLayout; return [...xaxis.range, ...yaxis.range].map(Number); };
+  const frame = () => { const { xaxis, yaxis } = plot._fullLayout; return { left: xaxis._offset, top: yaxis._offset, width: xaxis._length,
+      height: yaxis._length, range: view() }; };
   const isWhole = () => { const v = view(); return data.bounds.every((b, i) => Math.abs(b - v[i]) < 1e-6 * Math.max(1, Math.abs(b))); };
 
   const config = { responsive: false, scrollZoom: true, doubleClick: false, displayModeBar: false, displaylogo: false,
@@ -266,6 +269,8 @@ export async function createMap(host, { onHover, onPick, onOpen, onShape, onView
     plot.on('plotly_unhover', () => { hovered = null;
       onHover(null, null); });
     const seen = debounce(() => onView(view()), 120);
+    for (const kind of ['plotly_relayouting', 'plotly_afterplot']) plot.on(kind, () => onMove(frame()));
+    onMove(frame());
     plot.on('plotly_relayout', e => {
       if (e.shapes) {
         const last = e.shapes.at(-1);
@@ -277,14 +282,16 @@ export async function createMap(host, { onHover, onPick, onOpen, onShape, onView
       } else if (Object.keys(e).some(key => key.includes('axis'))) seen();
     });
     // a click is a press and release in one place: plotly's own click is not told while drawing shapes
-    let pressed = null;
+    let pressed = null,
+      taken = -Infinity;
     plot.addEventListener('pointerdown', e => { pressed = { x: e.clientX, y: e.clientY, id: hovered }; }, true);
     plot.addEventListener('click', e => {
       if (!pressed || Math.hypot(e.clientX - pressed.x, e.clientY - pressed.y) > 4) return;
       const id = pressed.id ?? hovered;
-      if (id !== null) onPick(id, e);
+      if (onPress(e)) taken = e.timeStamp;
+      else if (id !== null) onPick(id, e);
     }, true);
-    plot.addEventListener('dblclick', e => { const id = pressed?.id ?? hovered; if (id !== null) { e.preventDefault();
+    plot.addEventListener('dblclick', e => { const id = pressed?.id ?? hovered; if (id !== null && e.timeStamp - taken > 600) { e.preventDefault();
         onOpen(id); } }, true);
   }
   setTool(tool);
@@ -294,6 +301,6 @@ export async function createMap(host, { onHover, onPick, onOpen, onShape, onView
   onRemoved(host, () => { sized.disconnect();
     cancelAnimationFrame(animation);
     Plotly.purge(plot); });
-  return { setPoints, setColours, setKept, setChosen, setHover, setTool, showAll, clearShape, zoom, view, hasGL,
+  return { setPoints, setColours, setKept, setChosen, setHover, setTool, showAll, clearShape, zoom, go, view, hasGL,
 get data() { return data; } };
 }

@@ -1,5 +1,6 @@
 // The middle of Explore: the map with its colours, legend, level of detail and hover card.
 import { api, count, debounce, el, onTheme, t, toastError, url } from './base.js';
+import { createCaptions } from './captions.js';
 import { inWords, mark, scaleFor } from './colours.js';
 import { createHover } from './hover.js';
 import { createMap, MOST_POINTS, unpack } from './map.js';
@@ -16,8 +17,13 @@ export class MapPane {
     this.canvas = el('div', { class: 'pl-map', dataset: { testid: 'map', count: 0 }, tabindex: '-1' });
     this.legend = el('div', { class: 'pl-legend', role: 'group', 'aria-label': t('explore.legend') });
     this.method = el('span', { class: 'pl-x-method pl-dim pl-small', 'aria-live': 'polite' });
-    host.append(this.colourBar(), this.canvas, el('div', { class: 'pl-x-under' }, this.legend, this.method));
+    this.captions = createCaptions(this.canvas);
+    this.captionBox = el('input', { type: 'checkbox', checked: this.captions.isOn, onchange: () => this.captions.turn(this.captionBox.checked) });
+    const captions = el('label', { class: 'pl-x-captions pl-small', title: t('explore.captions.hint') }, this.captionBox, t('explore.captions'));
+    host.append(this.colourBar(), this.canvas, el('div', { class: 'pl-x-under' }, this.legend, captions, this.method));
     this.hover = createHover(host, { cards: page.cards, kind: page.facts.kind });
+    this.canvas.addEventListener('pointermove', event => this.canvas.classList.toggle('is-on-caption', Boolean(this.captions.at(event
+      .clientX, event.clientY))));
     onTheme(host, () => this.restyle());
   }
   colourBar() {
@@ -54,6 +60,8 @@ export class MapPane {
         onOpen: id => page.open(id),
         onShape: shape => page.selectInside(shape),
         onView: box => this.zoomed(box),
+        onMove: frame => this.captions.place(frame),
+        onPress: event => this.zoomToCaption(event),
       }), this.fetchPoints()]);
       this.map = map;
       await this.draw(points);
@@ -82,6 +90,7 @@ export class MapPane {
   }
   async draw(points) {
     this.isSampled = points.total > MOST_POINTS;
+    if (this.version !== null && this.version !== points.version) this.captions.clear();
     this.groups = points.groups;
     this.version = points.version;
     this.scale = scaleFor(this.by, { groups: points.groups, values: points.colours });
@@ -89,6 +98,26 @@ export class MapPane {
     Object.assign(this.canvas.dataset, { count: points.total, method: points.method, colour: this.by });
     this.drawLegend();
     this.sayMethod();
+    this.loadCaptions();
+  }
+  /** What stands where; asked for again whenever the colours are, and answered from the cache while nothing changed. */
+  loadCaptions = debounce(async () => {
+    try {
+      const { map_version: version, levels } = await api('/pl/api/captions', { signal: this.page.newest('captions') });
+      if (version === this.version) this.captions.set(levels, this.points.bounds);
+    } catch (error) { if (error.status !== 0) toastError(error); }
+  }, 250);
+  turnCaptions() {
+    this.captions.turn();
+    this.captionBox.checked = this.captions.isOn;
+  }
+  /** A plain click on a caption shows its area, with a little of what is around it. */
+  zoomToCaption(event) {
+    const one = event.ctrlKey || event.metaKey || event.shiftKey ? null : this.captions.at(event.clientX, event.clientY);
+    if (!one) return false;
+    const [x0, x1, y0, y1] = one.box, padX = 0.15 * (x1 - x0) + 1e-3, padY = 0.15 * (y1 - y0) + 1e-3;
+    this.map.go([x0 - padX, x1 + padX, y0 - padY, y1 + padY]);
+    return true;
   }
   /** Ask for the points and their colours again; what is in view stays in view. */
   async recolour() {
@@ -155,6 +184,7 @@ export class MapPane {
       'explore.scale.unknown')));
   }
   hoverPoint(id, event) {
+    if (id !== null && this.captions.at(event.clientX, event.clientY)) id = null; // the caption lies above it
     this.page.grid.setMarked(id ?? this.page.looked ?? null);
     if (id === null) { this.hover.hide(); return; }
     const row = this.points.ids.indexOf(id);
