@@ -199,9 +199,9 @@ def test_labels_are_edited_with_undo_and_markup_stays_text(
 
 def news(page: Any) -> None:
     """What a job's end does to the page: everything is asked for again, and drawn."""
-    with page.expect_response("**/pl/api/labels*"), page.expect_response("**/pl/api/imports*"):
+    with page.expect_response("**/pl/api/labels*"), page.expect_response("**/pl/api/exports*"):
         page.evaluate("window.dispatchEvent(new CustomEvent('pl:job', { detail: {} }))")
-    page.evaluate("() => new Promise(done => setTimeout(done, 50))")
+    page.wait_for_load_state("networkidle")
 
 
 def test_who_writes_is_not_disturbed(

@@ -78,7 +78,7 @@ function choices(options, seen, state, { canTake, onLook }) {
   const pick = (name, key, values, { word = value => t(`${key}.${value}`), again = false } = {}) => el('label', { class: 'pl-field' }, t(key), el('select', { class: 'pl-input', name, onchange: event => set(name, event.target.value, again) }, values.map(value => el('option', { value, selected: options[name] === value }, word(value)))));
   const rows = [];
   if (canTake && seen.labels.length) rows.push(tick('create_labels', 'option.create'));
-  if (canTake && state.source?.path) rows.push(tick('link', 'option.link'));
+  if (canTake && seen.samples && state.source?.path) rows.push(tick('link', 'option.link'));
   if (state.source?.path) rows.push(tick('follow_links', 'option.follow', true));
   const more = [pick('format', 'option.format', seen.choices, { word: formatName, again: true })];
   if (canTake && seen.annotations) more.push(pick('unlisted', 'option.unlisted', ['unknown', 'no']), pick('on_conflict', 'option.conflict', ['keep', 'replace', 'both']));
