@@ -46,7 +46,7 @@ class Desk:
 
     def counted(self, bench: api.Workbench, eyes: str | None = None) -> dict[str, dict[str, int]]:
         """Kind -> filter -> samples, of the filters on what models and people say."""
-        key = ("counted", bench.path, bench.version, bench.offset, bench.store.revision, eyes)
+        key = ("counted", bench.path, bench.version, bench.offset, bench.revision, eyes)
         return self._memo(key, lambda: bench.counted(who=eyes))
 
     def plane(self, bench: api.Workbench) -> Plane:

@@ -24,7 +24,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Float16, Int16
 
-from backend.numerics.regions import pieces_covered
+from backend.numerics.regions import lengths_covered
 
 Frames = Float[np.ndarray, "b 4"]
 
@@ -62,8 +62,8 @@ def covered(frames: Frames, grid: tuple[int, int]) -> Float[np.ndarray, "b p"]:
         grid: rows and columns of the cells that lie over the whole picture.
     """
     left, top, width, height = frames.astype(np.float64).T
-    down = pieces_covered(top, height, grid[0])
-    right = pieces_covered(left, width, grid[1])
+    down = np.clip(lengths_covered(top, height, grid[0]) * grid[0], 0, 1)
+    right = np.clip(lengths_covered(left, width, grid[1]) * grid[1], 0, 1)
     return (down[:, :, None] * right[:, None, :]).reshape(len(frames), -1).astype(np.float32)
 
 

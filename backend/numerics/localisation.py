@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float
 
-from backend.numerics.regions import pieces_covered
+from backend.numerics.regions import lengths_covered
 from backend.numerics.scores import average_precision
 
 Maps = Float[np.ndarray, "m p"]
@@ -38,8 +38,8 @@ def cells_on_boxes(
     for left, top, width, height in boxes:
         on = np.outer((y >= top) & (y <= top + height), (x >= left) & (x <= left + width))
         if not on.any():
-            down = pieces_covered(top, height, rows)
-            across = pieces_covered(left, width, columns)
+            down = lengths_covered(top, height, rows)
+            across = lengths_covered(left, width, columns)
             on.flat[int(np.outer(down, across).argmax())] = True
         found |= on
     return found.reshape(-1)
