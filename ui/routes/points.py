@@ -223,7 +223,7 @@ def _add_map(routes: APIRouter, desk: Desk) -> None:
         bench = desk.bench(request)
         plane, eyes = desk.plane(bench), desk.eyes(request)
         tag = _tag("captions", plane.version, plane.method, bench.version, bench.offset,
-                   bench.store.revision, eyes)  # fmt: skip
+                   bench.revision, eyes)  # fmt: skip
 
         def make() -> tuple[bytes, dict[str, str]]:
             levels = bench.captions(who=eyes)
