@@ -46,8 +46,11 @@ class Desk:
 
     def counted(self, bench: api.Workbench, eyes: str | None = None) -> dict[str, dict[str, int]]:
         """Kind -> filter -> samples, of the filters on what models and people say."""
-        key = ("counted", bench.path, bench.version, bench.offset, bench.revision, eyes)
-        return self._memo(key, lambda: bench.counted(who=eyes))
+        return self.context.memo.get(
+            ("counted", bench.path, eyes),
+            (bench.version, bench.offset, bench.revision),
+            lambda: bench.counted(who=eyes),
+        )
 
     def plane(self, bench: api.Workbench) -> Plane:
         """The map's points, shuffled once per version of the map."""
