@@ -121,6 +121,7 @@ class Board:
         lane_cls: digest of a lane -> (N, W), its CLS; NaN rows where not computed yet.
         rows: what follows from the samples; worked out again only for other samples.
         drawer: the calibration drawer; None while there is none.
+        slices: name of a saved slice -> ids of the samples in it.
     """
 
     samples: tuple[Sample, ...]
@@ -138,6 +139,7 @@ class Board:
     lane_cls: Mapping[str, Float[np.ndarray, "n w"]] = field(default_factory=dict)
     rows: Rows | None = field(default=None, repr=False, compare=False)
     drawer: Drawer | None = None
+    slices: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Keep the facts about rows of the board this one was made from, if they still hold."""

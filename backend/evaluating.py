@@ -143,7 +143,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class SliceKey:
-    """Something to slice by: "label", "source", "split" or "meta:KEY"."""
+    """Something to slice by: "label", "slice" (saved ones), "source", "split" or "meta:KEY"."""
 
     key: str
     values: int
@@ -382,9 +382,11 @@ class Evaluator:
         return sorted(found, key=lambda one: -one.n)[:MOST_SLICES]
 
     def slice_keys(self) -> list[SliceKey]:
-        """What there is to slice by: labels, sources, and values of the import's metadata."""
+        """What there is to slice by: labels, saved slices, sources, values of the metadata."""
         board = self._live.board
         keys = [SliceKey("label", len(board.labels))] if board.labels else []
+        if board.slices:
+            keys.append(SliceKey("slice", len(board.slices)))
         sources = {source_of(sample) for sample in board.samples}
         if len(sources) > 1:
             keys.append(SliceKey("source", len(sources)))
@@ -566,6 +568,9 @@ class Evaluator:
         if by not in {key.key for key in self.slice_keys()}:
             known = ", ".join(key.key for key in self.slice_keys()) or "nothing yet"
             raise BadInputError(f"there is no {by!r} to slice by; there is {known}")
+        if by == "slice":
+            largest = sorted(board.slices, key=lambda name: -len(board.slices[name]))
+            return [(name, f"slice:{name}") for name in largest[:MOST_SLICES]]
         samples = [board.samples[row] for row in rows]
         if by == "source":
             values = Counter(source_of(sample) for sample in samples)

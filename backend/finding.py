@@ -25,6 +25,7 @@ from backend.board import Board
 from backend.contracts import Encoder, Projector, State
 from backend.errors import BadInputError, NotFoundError, SaveError
 from backend.images import decode
+from backend.numerics import rocchio
 from backend.pipeline import Pipeline
 from backend.store.media import write_whole
 from backend.types import Hit, MapPoints, Sample
@@ -96,17 +97,17 @@ class Finder:
         ids: Sequence[int],
         k: int,
         *,
+        unlike: Sequence[int] = (),
         within: Int[np.ndarray, " m"] | None = None,
     ) -> list[Hit]:
-        """What is like the mean of several samples; without these samples."""
-        rows = [board.row_of[i] for i in ids if i in board.row_of]
-        rows = [row for row in rows if board.encoded[row]]
+        """What is like several samples and not like others; without any of these."""
+        rows, others = _encoded_rows(board, ids), _encoded_rows(board, unlike)
         if not rows:
             return []
-        mean = board.pooled[rows].mean(axis=0)
-        mean /= max(float(np.linalg.norm(mean)), 1e-12)
-        hits = self.nearest(board, mean, k + len(rows), within=within)
-        return [hit for hit in hits if hit.sample not in set(ids)][:k]
+        vector = rocchio.towards(board.pooled[rows], board.pooled[others])
+        given = {*ids, *unlike}
+        hits = self.nearest(board, vector, k + len(rows) + len(others), within=within)
+        return [hit for hit in hits if hit.sample not in given][:k]
 
     # --- map ---------------------------------------------------------------------------------
 
@@ -178,6 +179,11 @@ class Finder:
     def _file(self) -> Path:
         name = f"{self._pipeline.encoder.fingerprint}-{self._pipeline.recipe.fingerprint}"
         return self._cache / "projections" / f"{name}.safetensors"
+
+
+def _encoded_rows(board: Board, ids: Sequence[int]) -> list[int]:
+    rows = [board.row_of[i] for i in ids if i in board.row_of]
+    return [row for row in rows if board.encoded[row]]
 
 
 def _fit(projector: Projector, vectors: np.ndarray, seed: int) -> State:

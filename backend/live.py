@@ -335,6 +335,7 @@ class Live:
             try:
                 board = self.board.resized(self.store.samples(), self.store.labels())
                 board = board.with_drawer(self.store.drawer())
+                board = replace(board, slices=self.store.saved_slices.all())
                 # Reading the parts of thousands of samples takes seconds; nobody waits for it.
                 board = encoding.filled(board, self.pipeline, self.store.vectors)
                 board = self.room.filled(board, self.learned.lanes, is_reading=False)

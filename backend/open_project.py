@@ -55,6 +55,7 @@ from backend.types import (
     Layout,
     LearnStep,
     MapPoints,
+    Named,
     QueueEntry,
     Receipt,
     Region,
@@ -65,6 +66,7 @@ from backend.types import (
 )
 from backend.unseen import score_unseen
 from backend.verdict_rows import log_rows
+from backend.word_chances import WordChances
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ class OpenProject:
         self._forecast: tuple[int, Forecast] | None = None
         self._part_lessons = PartLessons()
         self._captions = Captions()
+        self._word_chances = WordChances(store.vectors)
 
     # --- facts -------------------------------------------------------------------------------
 
@@ -263,6 +266,10 @@ class OpenProject:
         known = {pair: before[pair].verdict for pair in receipt.pairs if pair in before}
         return receipt, {pair: verdict for pair, verdict in known.items() if verdict is not None}
 
+    def saved_slices(self) -> dict[str, frozenset[int]]:
+        """Slices that people saved: name -> ids of the samples in it, ordered by name."""
+        return dict(self.board.slices)
+
     def versions(self) -> list[LearnStep]:
         """All learn steps, oldest first."""
         return self.store.versions.steps()
@@ -390,7 +397,9 @@ class OpenProject:
         sample: int | str | None = None,
         vectors: str | None = None,
         like: Sequence[int | str] = (),
+        unlike: Sequence[int | str] = (),
         query: str | None = None,
+        selection: Sequence[int | str] = (),
         k: int = 25,
         who: str | None = None,
         within: Sequence[int] | None = None,
@@ -404,8 +413,11 @@ class OpenProject:
             sample: a sample of this project.
             vectors: search a sample by vectors that were imported under this name.
             like: several samples; what is like all of them together, themselves left out.
-            query: a formula over labels such as `cat & ~dog`, see `backend/set_algebra.py`; a
-                hit's score is the chance that it is true.
+            unlike: beside `like`, samples that the results should not be like.
+            query: a formula over labels, saved slices and words, such as `cat & ~dog` or
+                `"red car" | @night`, see `backend/set_algebra.py`; a hit's score is the chance
+                that it is true.
+            selection: the samples that `@selection` means in a query.
             k: the most hits to return.
             who: a query takes for facts only the verdicts that this person may see.
             within: look at the samples with these ids only, as those that a filter leaves.
@@ -420,16 +432,20 @@ class OpenProject:
         asked = [name for name, value in named.items() if value is not None]
         if len(asked) > 1:
             raise BadInputError(f"search by one thing at a time, not by {' and '.join(asked)}")
+        if unlike and not like:
+            raise BadInputError("what is unlike some samples is like others; say which these are")
         if region is not None and asked not in (["image"], ["sample"]):
             raise BadInputError("a region is a part of an image or of a sample; name one of them")
         among = None if within is None else np.asarray(within, np.int64)
         if query is not None and vectors is None:
-            board = self.people.board_of(who)
-            formula = set_algebra.parse(query, board.labels)
-            return set_algebra.most_probable(board, formula, k, within=among)
+            chosen = [self.sample(i).id for i in selection]
+            return self._by_formula(query, k, chosen, who=who, within=among)
         if like:
-            ids = [self.sample(i).id for i in like]
-            return self.live.finder.like(self.board, ids, k, within=among)
+            ids, others = ([self.sample(i).id for i in given] for given in (like, unlike))
+            if both := set(ids) & set(others):
+                name = self.sample(min(both)).name
+                raise BadInputError(f"{name} cannot be both like and unlike what is searched for")
+            return self.live.finder.like(self.board, ids, k, unlike=others, within=among)
         if sample is not None and region is None:
             found = self.sample(sample)
             self_hit = Hit(found.id, found.name, 1.0)
@@ -445,11 +461,7 @@ class OpenProject:
         vector = query_vector(self.pipeline.encoder, text=text, image=source, region=region)
         board = self.board
         hits = self.live.finder.nearest(board, vector, k, within=among)
-        fingerprint = self.pipeline.encoder.fingerprint
-        return [
-            replace(hit, parts=matching_parts(self._parts_of(board, hit, fingerprint), vector))
-            for hit in hits
-        ]
+        return [self._with_parts(board, hit, [vector]) for hit in hits]
 
     def formula(self, text: str) -> str:
         """How a search text is understood if it is a formula over labels; "" if it is words.
@@ -457,10 +469,56 @@ class OpenProject:
         Raises:
             BadInputError: it is a formula, but not a readable one over this project's labels.
         """
-        labels = self.board.labels
-        if not set_algebra.is_formula(text, labels):
+        board = self.board
+        if not set_algebra.is_formula(text, board.labels, board.slices):
             return ""
-        return set_algebra.printed(set_algebra.parse(text, labels))
+        return set_algebra.printed(set_algebra.parse(text, board.labels, board.slices))
+
+    def free_words(self, formula: str) -> list[str]:
+        """What stands in a readable formula as free text, since no label is called so."""
+        board = self.board
+        return set_algebra.words_of(set_algebra.parse(formula, board.labels, board.slices))
+
+    def _by_formula(
+        self,
+        query: str,
+        k: int,
+        selection: Sequence[int],
+        *,
+        who: str | None,
+        within: Int[np.ndarray, " m"] | None,
+    ) -> list[Hit]:
+        board, pipeline = self.people.board_of(who), self.pipeline
+        formula = set_algebra.parse(query, board.labels, board.slices)
+
+        def word_chances(words: Sequence[str]) -> Float[np.ndarray, "n w"]:
+            return self._word_chances.of(board, pipeline, words)
+
+        hits = set_algebra.most_probable(
+            board, formula, k, selection=selection, word_chances=word_chances, within=within
+        )
+        words = set_algebra.words_of(formula)
+        vectors = dict(zip(words, self._word_chances.vectors(pipeline, words), strict=True))
+        rows = [board.row_of[hit.sample] for hit in hits]
+        atoms = set_algebra.present(board, formula, rows, word_chances=word_chances)
+        shown = [
+            [
+                board.label_vectors[board.column_named[atom.label]]
+                if isinstance(atom, Named)
+                else vectors[atom.words]
+                for atom in there
+            ]
+            for there in atoms
+        ]
+        return [self._with_parts(board, hit, asked) for hit, asked in zip(hits, shown, strict=True)]
+
+    def _with_parts(self, board: Board, hit: Hit, asked: Sequence[np.ndarray]) -> Hit:
+        """A hit with the parts that match one of several vectors."""
+        if not asked or not board.encoded[board.row_of[hit.sample]]:
+            return hit
+        parts = self._parts_of(board, hit, self.pipeline.encoder.fingerprint)
+        found = [part for vector in asked for part in matching_parts(parts, vector)]
+        return replace(hit, parts=tuple(dict.fromkeys(found)))
 
     def brought(self) -> dict[str, list[str]]:
         """Names under which other models' `predictions` and `vectors` were imported."""

@@ -1,6 +1,7 @@
 """Which samples match a filter: one small grammar for Explore, for slices and for the command line.
 
     split:val  source:NAME  meta:KEY:VALUE      what the import says
+    slice:NAME                                  it is in a slice that somebody saved
     label:ID:yes|no|unsure|unknown              the verdict on a label
     said:ID:yes|no                              whether the model suggests a label
     chance:ID:LOW:HIGH  chance:any:LOW:HIGH     decided, and the model's probability in [LOW, HIGH)
@@ -17,7 +18,8 @@
                                                 `pair_filters`, and `Evaluator.matching`, which
                                                 answers it
     agreement:LABEL:WHAT  voice:WHAT:WHO        what several people said; see `agreeing`
-    formula:cat & ~dog                          the formula over labels is more probable than not
+    formula:cat & ~dog                          the formula over labels and slices is more probable
+                                                than not
     doubt:ID:LOW:HIGH  doubt:any:LOW:HIGH       the model's doubt of what is undecided
     disagree:LOW:HIGH[:SOURCE]                  an imported model is that far from ours
     changed:ONE:OTHER                           two versions suggest other labels; for these three
@@ -42,6 +44,8 @@ from backend.board import Board
 from backend.errors import BadInputError, NotFoundError
 from backend.model_filters import Others
 from backend.pair_filters import JUDGED
+from backend.store.naming import shown
+from backend.store.saved_slices import no_slice, slice_called
 from backend.types import LabelSets, Realised, Sample, Verdict
 
 STATES = ("unknown", "yes", "no", "unsure")
@@ -72,6 +76,7 @@ SAYINGS = (
     JUDGED,
 )
 """Filters that follow what the model says now."""
+SLICE = "slice"
 MOST_SOURCE = 80
 ELSEWHERE = {
     **dict.fromkeys(agreeing.KINDS, agreeing.read_key),
@@ -86,7 +91,7 @@ class Condition:
 
     Attributes:
         key: a label's id for its verdicts, else what comes before the value: "split", "source",
-            "meta:camera", "said:12", "chance:any", "held-back", ...
+            "slice", "meta:camera", "said:12", "chance:any", "held-back", ...
     """
 
     key: str | int
@@ -94,7 +99,7 @@ class Condition:
 
     @property
     def kind(self) -> str:
-        """What it is about: label, split, source, meta, said, chance, judged, ... or a flag."""
+        """What it is about: label, split, slice, meta, said, chance, judged, ... or a flag."""
         return "label" if isinstance(self.key, int) else self.key.partition(":")[0]
 
 
@@ -155,7 +160,8 @@ def parse_conditions(
 
 def _read(text: str, id_of: Callable[[str], int] | None) -> tuple[str | int, str]:
     kind, _, rest = text.partition(":")
-    if kind in ("split", "source") or (kind == "formula" and rest.strip()):
+    is_formula = kind == "formula" and bool(rest.strip())
+    if kind in ("split", "source") or is_formula or (kind == SLICE and rest):
         return kind, rest
     if kind == "meta" and ":" in rest:
         key, _, value = rest.partition(":")
@@ -182,11 +188,12 @@ def _read(text: str, id_of: Callable[[str], int] | None) -> tuple[str | int, str
         if _is_range(ends) and (known is not None or label == "any"):
             return f"chance:{label if known is None else known}", ":".join(ends)
     raise BadInputError(
-        f"the filter {text!r} cannot be read; use split:val, source:NAME, meta:KEY:VALUE, "
-        "label:ID:yes, said:ID:yes, chance:ID:0.2:0.4, held-back:yes, complete:yes, misses:yes, "
-        "alarms:yes, certain:0.9:wrong, claim:0.9:broken, width:0.9:2, width:0.9:1+, "
-        "drawer:counted, judged:masked:any:wrong, agreement:any:disputed, voice:given:NAME, "
-        "doubt:any:0.8:1.01, disagree:0.5:1.01, changed:3:7 or formula:cat & ~dog"
+        f"the filter {text!r} cannot be read; use split:val, source:NAME, slice:NAME, "
+        "meta:KEY:VALUE, label:ID:yes, said:ID:yes, chance:ID:0.2:0.4, held-back:yes, "
+        "complete:yes, misses:yes, alarms:yes, certain:0.9:wrong, claim:0.9:broken, width:0.9:2, "
+        "width:0.9:1+, drawer:counted, judged:masked:any:wrong, agreement:any:disputed, "
+        "voice:given:NAME, doubt:any:0.8:1.01, disagree:0.5:1.01, changed:3:7 or "
+        "formula:cat & ~dog"
     )
 
 
@@ -247,6 +254,21 @@ def meta_of(sample: Sample, key: str) -> str | None:
     return str(value)[:MOST_SOURCE] if isinstance(value, str | int | float) else None
 
 
+def members(slices: Mapping[str, frozenset[int]], names: Sequence[str]) -> set[int]:
+    """Ids of the samples that are in one of some saved slices.
+
+    Raises:
+        NotFoundError: there is no slice of that name.
+    """
+    found: set[int] = set()
+    for name in names:
+        called = slice_called(slices, name)
+        if called is None:
+            raise NotFoundError(no_slice(slices, name))
+        found |= slices[called]
+    return found
+
+
 def matching(
     board: Board,
     conditions: Sequence[Condition],
@@ -264,7 +286,7 @@ def matching(
         others: the same for other models and versions.
 
     Raises:
-        NotFoundError: a condition names a label that is not there.
+        NotFoundError: a condition names a label or a slice that is not there.
         BadInputError: a formula cannot be read, or names what is no label.
     """
     keep = np.ones(len(board.samples), bool)
@@ -356,6 +378,8 @@ def _matches(
         case "meta":
             key = str(condition.key).partition(":")[2]
             return _has(board, lambda sample: meta_of(sample, key), values)
+        case "slice":
+            return np.isin(board.ids, sorted(members(board.slices, values)))
         case "held-back":
             return _answered(board.held_back, values)
         case "complete":
@@ -382,7 +406,13 @@ def _holds(board: Board, formulas: Sequence[str]) -> Bool[np.ndarray, " n"]:
     """Where one of the formulas is more probable than not; a verdict counts as certain."""
     keep = np.zeros(len(board.samples), bool)
     for text in formulas:
-        keep |= set_algebra.chances(board, set_algebra.parse(text, board.labels)) > 0.5
+        formula = set_algebra.parse(text, board.labels, board.slices)
+        if words := set_algebra.words_of(formula):
+            raise BadInputError(
+                f"a filter knows labels and slices alone, and {shown(words[0])} is no label; "
+                "search for the formula, and save what is found as a slice"
+            )
+        keep |= set_algebra.chances(board, formula) > 0.5
     return keep
 
 

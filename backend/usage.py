@@ -200,6 +200,10 @@ def _search(verb: Verb) -> None:
     made.add_argument("--image", metavar="F", help="a picture file")
     made.add_argument("--sample", metavar="SAMPLE", help="what is like this one")
     made.add_argument("--region", metavar="x,y,w,h", help="only this part of it, in 0..1")
+    made.add_argument("--like", nargs="+", metavar="SAMPLE", help="what is like all of these")
+    made.add_argument(
+        "--unlike", nargs="+", metavar="SAMPLE", help="beside --like: and not like any of these"
+    )
     made.add_argument(
         "--query",
         metavar="Q",
@@ -208,6 +212,24 @@ def _search(verb: Verb) -> None:
     )
     made.add_argument("--vectors", metavar="NAME", help="search a sample by imported vectors")
     made.add_argument("-k", type=_count, default=10, help="the most to list; default: 10")
+
+
+def _slices(verb: Verb) -> None:
+    made = verb("slices", "named sets of samples: list, save into, take from, remove")
+    actions = ("list", "save", "take", "remove")
+    made.add_argument("action", nargs="?", default="list", choices=actions)
+    made.add_argument("name", nargs="?", metavar="NAME", help="of the slice; save makes a new one")
+    made.add_argument("samples", nargs="*", metavar="SAMPLE", help="a name or an id")
+    made.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        metavar="F",
+        help="all samples like this, as of evaluate; may be repeated",
+    )
+    made.add_argument("--query", metavar="Q", help="the best results of a formula, as of search")
+    made.add_argument("-k", type=_count, default=100, help="the most of them; default: 100")
+    made.add_argument("--who", type=_person, default="me", help="in whose name; default: me")
 
 
 def _correct(verb: Verb) -> None:
@@ -435,6 +457,7 @@ COMMANDS: tuple[Callable[[Verb], None], ...] = (
     _suggest,
     _explain,
     _search,
+    _slices,
     _correct,
     _agreement,
     _learn,

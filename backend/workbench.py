@@ -199,6 +199,28 @@ class Workbench(OpenProject):
         self.live.resync()
         return receipt
 
+    def save_slice(
+        self, name: str, ids: Sequence[int | str], *, who: str = "me", op: str | None = None
+    ) -> Receipt:
+        """Put samples into a saved slice, which is made if there is none of that name."""
+        wanted = [self.sample(i).id for i in ids]
+        return self._sliced(self.store.saved_slices.add(name, wanted, who=who, op=op))
+
+    def take_from_slice(
+        self, name: str, ids: Sequence[int | str], *, who: str = "me", op: str | None = None
+    ) -> Receipt:
+        """Take samples out of a saved slice; without the last one the slice is gone."""
+        wanted = [self.sample(i).id for i in ids]
+        return self._sliced(self.store.saved_slices.take(name, wanted, who=who, op=op))
+
+    def remove_slice(self, name: str, *, who: str = "me", op: str | None = None) -> Receipt:
+        """Forget a saved slice; its samples stay, and one undo brings it back."""
+        return self._sliced(self.store.saved_slices.remove(name, who=who, op=op))
+
+    def _sliced(self, receipt: Receipt) -> Receipt:
+        self.live.resync()
+        return receipt
+
     def compact(self, *, who: str = "me") -> CompactReport:
         """Forget for good what was removed; no undo after this."""
         report = self.store.compact(who=who)
@@ -591,6 +613,8 @@ class Workbench(OpenProject):
             lost |= {what: number for what, number in without_person(board).items() if number}
         elif board.said:  # what counts goes out, not who said what
             lost["words_of_several_people"] = len(board.said)
+        if board.slices:  # no format says which samples a person saved together
+            lost["saved_slices"] = len(board.slices)
         rows = list(source.rows())
         return ExportReport(
             files=tuple(sorted(path.name for path in folder.iterdir())),

@@ -57,6 +57,7 @@ from ui.routes import (
     points,
     projects,
     removed,
+    saved_slices,
 )
 
 log = logging.getLogger("patchlane.web")
@@ -83,6 +84,7 @@ ROUTES = (
     pointing,
     bulk,
     finding,
+    saved_slices,
     points,
     packs,
     people,

@@ -10,6 +10,7 @@ from backend.commands.deciding import agreement, certain, correct, drawer, learn
 from backend.commands.judging import audit, evaluate, guide
 from backend.commands.learned import packs, versions
 from backend.commands.looking import explain, methods, search, suggest
+from backend.commands.slicing import slices
 from backend.commands.taking_in import (
     compact,
     encode,
@@ -44,6 +45,7 @@ __all__ = [
     "projects",
     "remove",
     "search",
+    "slices",
     "suggest",
     "undo",
     "versions",

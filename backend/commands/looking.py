@@ -146,6 +146,8 @@ def search(args: Namespace) -> dict[str, Any]:
             region=region,
             vectors=args.vectors,
             query=args.query,
+            like=args.like or (),
+            unlike=args.unlike or (),
             k=args.k,
         )
     return {"results": [{"sample": h.name, "score": h.score, "parts": h.parts} for h in hits]}

@@ -1,6 +1,8 @@
-"""The chance that a formula over labels is true, labels taken as independent given the sample.
+"""The chance that a formula is true, its labels taken as independent given the sample.
 
-By expansion on one label after the other,
+What is said here of labels holds of all that a formula asks (`Atom`): a saved slice is a label
+whose chance is 0 or 1, free words are one that nobody has made. By expansion on one label after
+the other,
 
     P(f) = p_i P(f | i is there) + (1 - p_i) P(f | i is not there),
 
@@ -24,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from backend.types import Either, Every, Formula, Named, Negation
+from backend.types import Atom, Either, Every, Formula, Inside, Named, Negation, Worded
 
 MOST_LABELS = 16
 """A table of 2^16 bits is 8 kB and has at most some thousand different parts."""
@@ -44,7 +46,7 @@ class Step:
     low: int
 
 
-def truth_table(formula: Formula, labels: Sequence[str]) -> int:
+def truth_table(formula: Formula, labels: Sequence[Atom]) -> int:
     """Bit k tells whether the formula holds where exactly the labels of k's bits are there.
 
     Args:
@@ -57,8 +59,8 @@ def truth_table(formula: Formula, labels: Sequence[str]) -> int:
 
     def table(part: Formula) -> int:
         match part:
-            case Named(label):
-                return cases[label]
+            case Named() | Inside() | Worded():
+                return cases[part]
             case Negation(inner):
                 return every ^ table(inner)
             case Every(parts):
@@ -103,13 +105,13 @@ def expansion(table: int, num_labels: int) -> tuple[list[Step], int]:
 
 
 def chance(
-    formula: Formula, labels: Sequence[str], chances: Float[np.ndarray, "n l"]
+    formula: Formula, labels: Sequence[Atom], chances: Float[np.ndarray, "n l"]
 ) -> Float[np.ndarray, " n"]:
     """How probable the formula is for each sample.
 
     Args:
         formula: over these labels and no other.
-        labels: names of the columns, at most `MOST_LABELS`.
+        labels: of the columns, at most `MOST_LABELS`.
         chances: of each label being there, 0..1; NaN where nothing is known of it.
 
     Returns:

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from backend.store import operations
+from backend.store import operations, saved_slices
 from backend.store import tables as t
 from backend.store.operations import Operation
 from backend.types import Deed
@@ -52,9 +52,11 @@ def told(connection: Connection, op: Operation) -> Deed:
 
 
 def _names(connection: Connection, op: Operation) -> tuple[str, ...]:
-    """What it was about: the source of an import, else the first samples or labels."""
+    """What it was about: an import's source, a slice, else the first samples or labels."""
     if op.kind == "import":
         return (str(op.detail.get("source", "")).removeprefix(_SOURCE),)
+    if op.kind in saved_slices.KINDS:
+        return (str(op.detail.get(saved_slices.CALLED, "")),)
     c, e = t.corrections.c, t.edits.c
     if op.kind == "correct":
         about, table = sa.select(c.sample).where(c.op == op.seq, ~c.is_restored), t.samples

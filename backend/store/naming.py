@@ -28,6 +28,15 @@ def clean_label(name: str, limit: int) -> str:
     return _clean(name, limit, "label")
 
 
+def clean_slice(name: str, limit: int) -> str:
+    """The name of a saved slice as it is stored.
+
+    Raises:
+        BadInputError: as for a label.
+    """
+    return _clean(name, limit, "slice")
+
+
 def clean_sample_name(name: str) -> str:
     """The sample's name as it is stored: a relative path with forward slashes.
 

@@ -34,6 +34,8 @@ DRAWER = "drawer"
 _REVISION = "revision"  # key in `settings`
 NAME, META = "name:", "metadata:"
 """Prefixes of a sample's edits: one more name, one key of its metadata (null: without it)."""
+SLICE = "slice:"
+"""Prefix of a sample's edits that put it into a saved slice (null: out of it); see saved_slices."""
 KEPT = "kept:"
 """Prefix of a label's edits that have no column: read where they are by `kept` (null: without)."""
 

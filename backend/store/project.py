@@ -35,6 +35,7 @@ from backend.store.media import MediaStore
 from backend.store.naming import clean_label
 from backend.store.operations import Edit
 from backend.store.samples import find_sample, live_samples
+from backend.store.saved_slices import SavedSlices
 from backend.store.token_cache import TOKENS, TokenCache
 from backend.store.vectors import VectorStore
 from backend.store.versions import VersionStore
@@ -101,6 +102,7 @@ class ProjectStore:
         self.lanes = LaneStore(path)
         self.brought_vectors = brought.BroughtVectorStore(database)
         self.dismissals = Dismissals(database)
+        self.saved_slices = SavedSlices(database, settings.limits.label_characters)
         self.job_records = JobRecords(database)
         self._labels = LabelBook(database, settings.limits.label_characters)
         self._made: list[Path] | None = None

@@ -31,6 +31,7 @@ from backend.store.operations import (
     NAME,
     REDO,
     SAMPLE_DEFAULTS,
+    SLICE,
     UNDO,
     Edit,
     Operation,
@@ -177,7 +178,7 @@ def _effective_cells(connection: Connection, root: int) -> dict[Cell, object]:
 def _default(subject: str, field: str) -> object:
     if field.startswith(NAME):
         return False
-    if field.startswith((META, KEPT)):
+    if field.startswith((META, KEPT, SLICE)):
         return None
     return (LABEL_DEFAULTS if subject == "label" else SAMPLE_DEFAULTS)[field]
 
@@ -198,7 +199,7 @@ def _apply_to_samples(connection: Connection, cells: dict[Cell, object]) -> None
     names: dict[tuple[int, str], bool] = {}
     metadata: dict[int, dict[str, object]] = {}
     for (subject, subject_id, field), value in cells.items():
-        if subject != "sample":
+        if subject != "sample" or field.startswith(SLICE):
             continue
         if field.startswith(NAME):
             names[(subject_id, field.removeprefix(NAME))] = bool(value)

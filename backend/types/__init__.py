@@ -51,12 +51,15 @@ from backend.types.files import (
     no_label_map,
 )
 from backend.types.formulas import (
+    Atom,
     Either,
     Every,
     Formula,
+    Inside,
     Named,
     Negation,
-    labels_of,
+    Worded,
+    atoms_of,
 )
 from backend.types.lanes import (
     FrozenBlock,
@@ -99,6 +102,7 @@ __all__ = [
     "AcceptPlan",
     "Acceptance",
     "Alignment",
+    "Atom",
     "AuditCase",
     "BroughtVectors",
     "Correction",
@@ -125,6 +129,7 @@ __all__ = [
     "GoneLabel",
     "Hit",
     "ImportReport",
+    "Inside",
     "Interval",
     "Kind",
     "Label",
@@ -160,7 +165,8 @@ __all__ = [
     "Suggestion",
     "Trust",
     "Verdict",
-    "labels_of",
+    "Worded",
+    "atoms_of",
     "no_boxes",
     "no_label_map",
 ]

@@ -1,4 +1,4 @@
-"""Formulas over labels: what `cat & ~dog` is once it was read."""
+"""Formulas over labels, saved slices and free words: what `cat & ~dog` is once it was read."""
 
 from __future__ import annotations
 
@@ -11,6 +11,20 @@ class Named:
     """The label of this name is there."""
 
     label: str
+
+
+@dataclass(frozen=True)
+class Inside:
+    """The sample is in the saved slice of this name, or among what is selected."""
+
+    slice: str
+
+
+@dataclass(frozen=True)
+class Worded:
+    """What these words say is there, though no label is called so."""
+
+    words: str
 
 
 @dataclass(frozen=True)
@@ -34,17 +48,18 @@ class Either:
     of: tuple[Formula, ...]
 
 
-Formula: TypeAlias = Named | Negation | Every | Either
+Atom: TypeAlias = Named | Inside | Worded
+Formula: TypeAlias = Atom | Negation | Every | Either
 
 
-def labels_of(formula: Formula) -> list[str]:
-    """The labels that occur, each once, in the order in which they are written."""
-    found: dict[str, None] = {}
+def atoms_of(formula: Formula) -> list[Atom]:
+    """What is asked of a sample, each once, in the order in which it is written."""
+    found: dict[Atom, None] = {}
     rest = [formula]
     while rest:
         match rest.pop():
-            case Named(label):
-                found[label] = None
+            case Named() | Inside() | Worded() as atom:
+                found[atom] = None
             case Negation(inner):
                 rest.append(inner)
             case Every(parts) | Either(parts):

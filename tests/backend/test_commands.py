@@ -189,12 +189,54 @@ def test_search_and_out_files(made: Call, tmp_path: Path) -> None:
         verdicts(tmp_path / "v.jsonl", *({"sample": "b"} | r for r in said)),
     )
     best, *rest = made("search", "p", "--query", "animal and not food", "-k", "4")["results"]
-    assert best == {"sample": "b", "score": 1.0, "parts": []}
+    assert (best["sample"], best["score"], 0 < len(best["parts"]) < 4) == ("b", 1.0, True)
     assert [hit["score"] for hit in rest] == sorted((hit["score"] for hit in rest), reverse=True)
     assert (len(rest), all(0 < hit["score"] < 1 for hit in rest)) == (3, True)
     made("suggest", "p", "--ids", "a", "--out", tmp_path / "s.jsonl")
     (line,) = (tmp_path / "s.jsonl").read_text().splitlines()
     assert json.loads(line)["sample"] == "a"
+
+
+def test_search_by_these_but_not_those(made: Call) -> None:
+    like, unlike = ("--like", "a", "f"), ("--unlike", "b")
+    hits = made("search", "p", *like, *unlike)["results"]
+    assert {hit["sample"] for hit in hits} == set("cde")
+    assert hits != made("search", "p", *like)["results"]
+    status, said = made("search", "p", *unlike, "--text", "cat")
+    assert (status, "is like others; say which these are" in said) == (1, True)
+    status, said = made("search", "p", *like, "--unlike", "f")
+    assert (status, "f cannot be both like and unlike" in said) == (1, True)
+
+
+def test_slices_are_saved_listed_used_and_removed(made: Call, tmp_path: Path) -> None:
+    truth = verdicts(tmp_path / "v.jsonl", VERDICT, VERDICT | {"sample": "c", "verdict": "no"})
+    made("correct", "p", "--from", truth)
+    assert made("slices", "p") == {"slices": []}
+    made("slices", "p", "save", "Pets", "a", "b")
+    made("slices", "p", "save", "decided", "--filter", "label:animal:yes")
+    made("slices", "p", "save", "decided", "--filter", "label:animal:no")
+    made("slices", "p", "save", "likely", "--query", "@pets | @decided", "-k", "9")
+    told = made("slices", "p", "take", "likely", "c")["slices"]
+    sizes = {row["slice"]: row["samples"] for row in told}
+    assert sizes == {"Pets": 2, "decided": 2, "likely": 2}
+    hits = made("search", "p", "--query", '@likely & ~"the postman"')["results"]
+    assert {hit["sample"] for hit in hits} == {"a", "b"}
+    report = made("evaluate", "p", "--split", "train", "--filter", "slice:pets", "--by", "slice")
+    assert (report["n"], report["slice"]) == (1, ["slice:pets"])
+    assert made("slices", "p", "remove", "likely")["slices"] == told[:2]
+    assert made("undo", "p")["action"]["names"] == ["likely"]
+    assert made("slices", "p", "list")["slices"] == told
+    for words, sentence in (
+        (("save", "x"), "say which samples"),
+        (("save", "x", "a", "--query", "animal"), "say which samples"),
+        (("save", "x", "--filter", "label:food:yes"), "no sample is like that"),
+        (("save",), "slices PROJECT save NAME"),
+        (("remove", "Pets", "a"), "to take samples out"),
+        (("remove", "pest"), "there are 'Pets', 'decided', 'likely'"),
+        (("list", "Pets"), "slices PROJECT list"),
+    ):
+        status, said = made("slices", "p", *words)
+        assert (status, sentence in said) == (1, True), said
 
 
 def test_labels_are_edited(made: Call) -> None:

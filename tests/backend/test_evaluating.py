@@ -246,6 +246,28 @@ def test_a_slice_is_what_its_filter_evaluates_to(bench: api.Workbench) -> None:
         bench.evaluator.slices("meta:n")
 
 
+def test_a_saved_slice_is_evaluated_and_follows_what_is_in_it(bench: api.Workbench) -> None:
+    ids = [sample.id for sample in bench.samples()]
+    decided = {sample for sample, said in bench.verdicts().items() if said}
+    val = {sample.id for sample in bench.samples() if sample.split == "val"} & decided
+    bench.save_slice("third", ids[::3])
+    bench.save_slice("first half", ids[: len(ids) // 2])
+    for filters, twin in (
+        (["slice:third"], {*ids[::3]}),
+        (["slice:Third", "slice:first half"], {*ids[::3], *ids[: len(ids) // 2]}),
+    ):
+        assert bench.evaluate("val", filters=filters).n == len(twin & val) > 1
+    sizes = {one.name: one.n for one in bench.evaluator.slices("slice", Question("val"))}
+    assert sizes["third"] == len(val & {*ids[::3]})
+    bench.take_from_slice("third", ids[::6])
+    assert bench.evaluate("val", filters=["slice:third"]).n == len(val & {*ids[3::6]})
+    bench.remove_slice("first half")
+    with pytest.raises(NotFoundError, match="no slice 'first half'; there are 'third'"):
+        bench.evaluate("val", filters=["slice:first half"])
+    bench.remove_slice("third")
+    assert "slice" not in {key.key for key in bench.evaluator.slice_keys()}
+
+
 def test_filters_may_name_labels_and_are_refused_with_a_sentence(bench: api.Workbench) -> None:
     cat = bench.label("cat").id
     by_name = bench.evaluate("val", filters=["label:cat:yes"])

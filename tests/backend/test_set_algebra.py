@@ -1,4 +1,4 @@
-"""Formulas over labels: reading, printing, what is refused, and which samples they find."""
+"""Formulas: reading, printing, what is refused, and which samples they find."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from hypothesis import strategies as st
 
 from backend import api, set_algebra
 from backend.errors import BadInputError
+from backend.finding import matching_parts
 from backend.set_algebra import MOST_CHARACTERS, MOST_DEPTH, is_formula, parse, printed
 from backend.settings import Settings
-from backend.types import Either, Every, Formula, Label, Named, Negation
+from backend.types import Either, Every, Formula, Inside, Label, Named, Negation, Worded
 from tests.backend.text_projects import LABELS, TEXTS, made_project, numbered
 
 NAMES = ["cat", "dog", "red car", "x-ray_2", "salt & pepper", "rock and roll", 'so "called"', "Not"]
 LABELLED = [Label(number, name) for number, name in enumerate(NAMES, 1)]
 LABELLED[0] = Label(1, "cat", aliases=("tabby",))
 CAT, DOG, CAR = map(Named, NAMES[:3])
+SLICES = ["night", "two words", "salt & snow", "or", "@home", 'so "named"']
+WORDS = ["blue sky", "and", "a @b", 'he said "no"', "~", "not a cat"]
 
 
 # --- reading ---------------------------------------------------------------------------------
@@ -47,10 +50,19 @@ CAT, DOG, CAR = map(Named, NAMES[:3])
         ('cat or "so ""called"""', Either((CAT, Named(NAMES[6])))),
         ('"not" | cat', Either((Named("Not"), CAT))),
         ("cat\n&\tdog", Every((CAT, DOG))),
+        ("@night", Inside("night")),
+        ("@NIGHT & ~cat", Every((Inside("night"), Negation(CAT)))),
+        ("@two   words|dog", Either((Inside("two words"), DOG))),
+        ('~@"salt & snow"', Negation(Inside("salt & snow"))),
+        ('@"or" & @@home', Every((Inside("or"), Inside("@home")))),
+        ("@Selection & cat", Every((Inside("selection"), CAT))),
+        ('"blue  sky" & ~dog', Every((Worded("blue sky"), Negation(DOG)))),
+        ('"red  car" | "Cat"', Either((CAR, CAT))),
+        ('"night" & @night', Every((Worded("night"), Inside("night")))),
     ],
 )
 def test_a_formula_is_read(text: str, tree: Formula) -> None:
-    assert parse(text, LABELLED) == tree
+    assert parse(text, LABELLED, SLICES) == tree
 
 
 def trees() -> st.SearchStrategy[Formula]:
@@ -58,23 +70,26 @@ def trees() -> st.SearchStrategy[Formula]:
         several = st.lists(inner, min_size=2, max_size=3).map(tuple)
         return inner.map(Negation) | several.map(Every) | several.map(Either)
 
-    return st.recursive(st.sampled_from(NAMES).map(Named), more, max_leaves=10)
+    atoms = [*map(Named, NAMES), *map(Inside, [*SLICES, "selection"]), *map(Worded, WORDS)]
+    return st.recursive(st.sampled_from(atoms), more, max_leaves=10)
 
 
 @examples(max_examples=150, deadline=None)
 @given(trees())
 def test_what_is_printed_reads_back_as_the_same(tree: Formula) -> None:
-    assert parse(printed(tree), LABELLED) == tree
+    assert parse(printed(tree), LABELLED, SLICES) == tree
 
 
 @examples(max_examples=150, deadline=None)
-@given(st.text(st.sampled_from('ab &|~()"\t\u3000\xe9'), min_size=1, max_size=8))
+@given(st.text(st.sampled_from('ab &|~()"@\t\u3000\xe9'), min_size=1, max_size=8))
 def test_any_name_is_printed_so_that_it_reads_back(name: str) -> None:
     kept = name.strip()
     if kept:
         labels = [Label(1, kept), Label(2, "other")]
         tree = Every((Named(kept), Negation(Named("other"))))
         assert parse(printed(tree), labels) == tree
+        several = Either((Inside(kept), Worded(" ".join(kept.split())), Named("other")))
+        assert parse(printed(several), labels[1:], [kept]) == several
 
 
 def test_what_binds_stronger_is_seen() -> None:
@@ -95,7 +110,14 @@ def test_what_binds_stronger_is_seen() -> None:
         ("cat not dog", "& (and) or | (or) is missing before 'not' at character 5"),
         ("(cat (dog))", "& (and) or | (or) is missing before '(' at character 6"),
         ('cat | "dog', "the quote '\"' at character 7 is never closed"),
-        ("cat & dgo", "there is no label 'dgo' at character 7; the nearest is dog"),
+        ("cat & dgo", "there is no label 'dgo' at character 7; the nearest is dog; in double quo"),
+        ("cat & @nihgt", "there is no slice 'nihgt' at character 7; the nearest is @night"),
+        ("@zebra | cat", "there is no slice 'zebra' at character 1; there are @\"@home\", @night"),
+        ("cat @night", "& (and) or | (or) is missing before 'night' at character 5"),
+        ('@"" | cat', "the name of a slice is missing after @ at character 1"),
+        ("cat & @ noon", "there is no label '@ noon' at character 7"),
+        ('cat & ""', "there is no label '' at character 7"),
+        ('@"night', "the quote '\"' at character 1 is never closed"),
         (
             "salt & cat",
             "there is no label 'salt' at character 1; the nearest is \"salt & pepper\"",
@@ -109,7 +131,7 @@ def test_what_binds_stronger_is_seen() -> None:
 )
 def test_what_cannot_be_read_is_one_sentence(text: str, sentence: str) -> None:
     with pytest.raises(BadInputError) as refused:
-        parse(text, LABELLED)
+        parse(text, LABELLED, SLICES)
     assert sentence in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -123,6 +145,10 @@ def test_limits_are_of_different_labels() -> None:
     assert parse("~" * MOST_DEPTH + "l1", labels)
     with pytest.raises(BadInputError, match="this project has no labels yet"):
         parse("cat", [])
+    with pytest.raises(BadInputError, match="no slice was saved in this project yet"):
+        parse("@cat", labels)
+    with pytest.raises(BadInputError, match="names 17 labels; 16 is the limit"):
+        parse(f'{most} | "l"', labels)
 
 
 def test_case_helps_only_where_it_leaves_one_label() -> None:
@@ -151,10 +177,21 @@ def test_case_helps_only_where_it_leaves_one_label() -> None:
         ("and", False),
         ("the cat (small)", False),
         ("", False),
+        ("@night", True),
+        ("@nihgt", True),  # a slice was meant, and the sentence says which there are
+        ("@two words", True),
+        ("@selection", True),
+        ("@friend see you at noon", False),
+        ("meet @ noon and cat", False),
+        ("@night and cat", True),
+        ("@nihgt and cat", False),
+        ('"blue sky"', False),
+        ('"blue sky" and not cat', True),
+        ('"blue sky" and a mouse', False),
     ],
 )
 def test_words_stay_words(text: str, is_one: bool) -> None:
-    assert is_formula(text, LABELLED) is is_one
+    assert is_formula(text, LABELLED, SLICES) is is_one
 
 
 # --- finding ---------------------------------------------------------------------------------
@@ -231,3 +268,71 @@ def test_only_one_thing_is_searched_for(bench: api.Workbench) -> None:
     assert bench.formula("bread and butter") == ""
     with pytest.raises(BadInputError, match="never closed"):
         bench.formula("(food | animal")
+
+
+def test_slices_the_selection_and_words_are_part_of_a_formula(bench: api.Workbench) -> None:
+    bench.save_slice("Wet", ["t4", "t10", "t7"])
+    chosen = [bench.sample(name).id for name in ("t1", "t10", "t12")]
+    p = bench.chances().astype(float)
+    for sample, fact in ((0, 1), (1, 0)):
+        p[sample, 0] = fact
+    animal = p[:, 0]
+    wet, selected = (
+        np.isin(range(len(TEXTS)), rows).astype(float) for rows in ([4, 7, 10], [1, 10, 12])
+    )
+    words = bench._word_chances.of(bench.board, bench.pipeline, ["heavy rain"])[:, 0]
+    for query, twin in (
+        ("@wet", wet),
+        ("@wet & ~animal", wet * (1 - animal)),
+        ("@selection | @wet & animal", 1 - (1 - selected) * (1 - wet * animal)),
+        ('"heavy rain" & ~animal', words * (1 - animal)),
+        ('"heavy rain" & @selection', words * selected),
+        ('("heavy rain" | @wet) & ~"heavy rain"', wet * (1 - words)),
+    ):
+        hits = bench.search(query=query, selection=chosen, k=len(TEXTS))
+        names = [int(hit.name[1:]) for hit in hits]
+        assert names == sorted(np.flatnonzero(twin > 0), key=lambda i: (-twin[i], i)), query
+        np.testing.assert_allclose([hit.score for hit in hits], twin[names], atol=1e-6)
+    assert bench.formula('@WET and "heavy   rain"') == '@Wet & "heavy rain"'
+    assert bench.free_words('@Wet & "heavy rain" | "food"') == ["heavy rain"]
+    with pytest.raises(BadInputError, match="nothing is selected that @selection could mean"):
+        bench.search(query="@selection & animal")
+    bench.undo()
+    with pytest.raises(BadInputError, match="no slice 'wet' at character 1; no slice was saved"):
+        bench.search(query="@wet & animal")
+
+
+def test_what_is_shown_is_what_is_wanted_and_probably_there(bench: api.Workbench) -> None:
+    board = bench.board
+    animal, food, _transport = map(Named, LABELS)
+    rows = [board.row_of[bench.sample(name).id] for name in ("t0", "t1", "t4")]
+
+    def shown(text: str) -> list[list[Named | Worded]]:
+        return set_algebra.present(board, parse(text, board.labels, ["wet"]), rows)
+
+    # t0 is an animal and no food, t1 is no animal, t4 is food
+    assert shown("animal & ~transport")[:2] == [[animal], [animal]]
+    assert shown("~(~animal | food)")[0] == [animal]
+    assert shown("animal | food")[0] == [animal]
+    assert food in shown("animal | food")[2]
+    assert shown("@wet & ~animal") == [[], [], []]
+    for hit in bench.search(query="animal & ~food", k=5):
+        text = bench.sample(hit.sample).text or ""
+        parts, layout = bench.store.vectors.parts(
+            bench.sample(hit.sample).content_hash, bench.pipeline.encoder.fingerprint
+        )
+        twin = matching_parts(parts, board.label_vectors[0])
+        assert hit.parts == twin != (), text
+        assert layout.spans is not None
+
+
+def test_the_chance_of_words_is_that_of_a_label_just_made(bench: api.Workbench) -> None:
+    words = ["heavy rain", "something to drink"]
+    bench.learn()
+    found = bench._word_chances.of(bench.board, bench.pipeline, [*words, words[0]])
+    bench.add_labels(words)
+    np.testing.assert_allclose(found[:, :2], bench.chances()[:, -2:], atol=1e-6)
+    assert (found[:, 2] == found[:, 0]).all()
+    assert bench.search(query='"heavy rain" & food')  # by now it is a label
+    bench.undo()
+    assert len(bench.labels()) == len(LABELS)

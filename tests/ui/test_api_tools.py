@@ -20,7 +20,7 @@ from tests.ui.conftest import NOTES, TOKEN, accounts
 from ui.app import build_app
 
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
-VERBS = {"suggest", "explain", "correct", "next", "search", "evaluate", "export"}
+VERBS = {"suggest", "explain", "correct", "next", "search", "slices", "evaluate", "export"}
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +88,16 @@ def test_a_program_labels(robot: Any, home: api.Settings) -> None:
     assert ask(robot, "search", sample="notes1", k=1)[0]["sample"] == "notes1"
 
     (fact, *rest) = ask(robot, "search", query="transport and (Food or ~food)", k=2)
-    assert fact == {"sample": "notes0", "score": 1.0, "parts": []}, "its verdict is YES"
+    assert (fact["sample"], fact["score"]) == ("notes0", 1.0), "its verdict is YES"
+    assert fact["parts"], "and where it is"
     assert "notes1" not in {row["sample"] for row in rest}, "its verdict is NO"
+
+    assert ask(robot, "search", like="notes0", unlike="notes1,notes2", k=9)[0]["sample"] == "notes3"
+    saved = ask(robot, "slices", action="save", name="late", samples="notes0, notes3", op="slice-1")
+    assert saved == [{"slice": "late", "samples": 2}]
+    late = ask(robot, "search", query="@late & transport", k=9)
+    assert [row["sample"] for row in late] == ["notes0", "notes3"]
+    assert ask(robot, "slices", action="remove", name="late") == ask(robot, "slices") == []
 
     made = ask(robot, "export", format="csv")
     assert made["samples"] == len(NOTES)
@@ -117,6 +125,10 @@ def test_a_program_labels(robot: Any, home: api.Settings) -> None:
         ("search", {"query": "food & trasnport"}, "the nearest is transport"),
         ("search", {"sample": "notes0", "region": "left"}, "a region is x,y,width,height"),
         ("search", {"text": "a late bus", "region": "0,0,1,1"}, "name one of them"),
+        ("search", {"unlike": "notes0"}, "say which these are"),
+        ("search", {"query": "food & @night"}, "no slice 'night' at character 8"),
+        ("slices", {"action": "take", "name": "night", "samples": "notes0"}, "no slice 'night'"),
+        ("slices", {"action": "empty", "name": "night"}, "there are list, save, take and remove"),
         ("evaluate", {"split": "moon"}, "moon"),
         ("evaluate", {"filters": "colour:red"}, "cannot be read"),
         ("evaluate", {"unknown": "perhaps"}, "undecided pairs can be"),

@@ -22,7 +22,7 @@ from backend import api
 from tests.backend import text_projects
 from ui.app import _say, _say_what_is_wrong
 from ui.context import Context
-from ui.routes import bulk, finding, points
+from ui.routes import bulk, finding, points, saved_slices
 
 HOSTILE = "<img src=x onerror=alert(1)> ${7*7} {{x}}"
 TEXTS = [*text_projects.TEXTS[:12], HOSTILE, text_projects.TEXTS[13]]
@@ -67,7 +67,7 @@ def web(context: Context) -> Iterator[TestClient]:
     app = FastAPI()
     app.add_exception_handler(api.PatchlaneError, _say)
     app.add_exception_handler(RequestValidationError, _say_what_is_wrong)
-    for module in (points, finding, bulk):
+    for module in (points, finding, bulk, saved_slices):
         app.include_router(module.router(context))
     with TestClient(app) as client:
         yield client
@@ -310,6 +310,86 @@ def test_search_by_a_sample_and_by_several(web: TestClient, bench: api.Workbench
     assert several[0]["name"] in ("t09", "t10")
 
 
+def test_search_by_these_but_not_those(web: TestClient, bench: api.Workbench) -> None:
+    ids = ids_of(bench)
+    body = {"ids": [ids["t00"], ids["t08"]], "not": [ids["t01"], ids["t12"]]}
+    found = web.post("/pl/api/search", json=body, params={"k": 4}).json()["hits"]
+    twin = bench.search(like=body["ids"], unlike=body["not"], k=4)
+    assert [h["sample"] for h in found] == [hit.sample for hit in twin]
+    assert not {h["sample"] for h in found} & {*body["ids"], *body["not"]}
+    for wrong, words in (
+        ({"ids": [], "not": [1]}, "1 to 1,000 samples"),
+        ({"not": [1]}, "1 to 1,000 samples"),
+        ({"ids": [ids["t00"]], "not": [ids["t00"]]}, "t00 cannot be both like and unlike"),
+    ):
+        said = web.post("/pl/api/search", json=wrong)
+        assert (said.status_code, words in said.json()["detail"]) == (400, True), said.text
+
+
+def test_a_formula_may_speak_of_slices_the_selection_and_words(
+    web: TestClient, bench: api.Workbench
+) -> None:
+    ids = ids_of(bench)
+    chosen = [ids["t01"], ids["t06"]]
+    bench.save_slice("late", ["t06", "t07"])
+    body = {"query": '@late & @Selection | "heavy rain"', "selection": chosen}
+    found = web.post("/pl/api/search", json=body, params={"k": 5}).json()
+    assert (found["formula"], found["words"]) == (
+        '(@late & @selection) | "heavy rain"',
+        ["heavy rain"],
+    )
+    assert found["hits"][0]["name"] == "t06"
+    assert found["hits"][0]["score"] == 1
+    assert found["hits"][1]["score"] < 1
+    plain = web.post("/pl/api/search", json={"query": "bread and butter"}, params={"k": 3}).json()
+    assert (plain["formula"], len(plain["hits"])) == ("", 3)
+    only = web.get("/pl/api/search", params={"query": "@late"}).json()
+    assert [h["name"] for h in only["hits"]] == ["t06", "t07"]
+    nothing = web.get("/pl/api/search", params={"query": "@selection"})
+    assert (nothing.status_code, "nothing is selected" in nothing.json()["detail"]) == (400, True)
+    unknown = web.get("/pl/api/search", params={"query": "food & @lete"})
+    assert "the nearest is @late" in unknown.json()["detail"]
+
+
+def test_slices_are_saved_counted_filtered_by_and_undone(
+    web: TestClient, bench: api.Workbench
+) -> None:
+    ids = ids_of(bench)
+
+    def ask(how: str, **body: Any) -> Any:
+        return web.post(f"/pl/api/slices/{how}", json={"op": f"slices-{how}-1", **body})
+
+    def order(only: str) -> list[int]:
+        answer = web.get("/pl/api/order", params={"filter": only})
+        return np.frombuffer(answer.content, "<u4").tolist()
+
+    some = [ids["t00"], ids["t03"], ids["t05"]]
+    first = ask("save", name="<b>odd</b>", ids=some).json()
+    assert first == {"op": "slices-save-1", "slices": {"<b>odd</b>": 3}}
+    assert ask("save", name="<b>odd</b>", ids=some).json() == first, "the same op once more"
+    before = web.get("/pl/api/order", params={"filter": "slice:<b>odd</b>"})
+    assert order("slice:<b>odd</b>") == some
+    assert order("slice:<b>odd</b>\nsplit:val") == [ids["t00"], ids["t05"]]
+    shared = web.post("/pl/api/selection", json={"ids": [ids["t01"], ids["t03"]]}).json()
+    assert shared["slices"] == {"<b>odd</b>": 1}
+    assert ask("take", name="<B>ODD</B>", ids=[ids["t03"], ids["t04"]]).json()["slices"] == {
+        "<b>odd</b>": 2
+    }
+    tag = {"If-None-Match": before.headers["etag"]}
+    again = web.get("/pl/api/order", params={"filter": "slice:<b>odd</b>"}, headers=tag)
+    assert again.status_code == 200, "the order is another, though nothing else changed"
+    assert web.get("/pl/api/facets").json()["slices"] == {"<b>odd</b>": 2}
+    assert ask("remove", name="<b>odd</b>").json()["slices"] == {}
+    gone = web.get("/pl/api/order", params={"filter": "slice:<b>odd</b>"})
+    assert (gone.status_code, "no saved slices yet" in gone.json()["detail"]) == (404, True)
+    bench.undo(op="slices-remove-1")
+    assert web.get("/pl/api/facets").json()["slices"] == {"<b>odd</b>": 2}
+    for wrong in ({"name": "x", "ids": []}, {"name": "x"}, {"name": "x", "ids": [1], "more": 1}):
+        assert ask("save", **wrong).status_code == 422
+    assert ask("save", name="x", ids=[424242], op="slices-save-2").status_code == 404
+    assert ask("save", name="", ids=[ids["t00"]], op="slices-save-3").status_code == 400
+
+
 def test_a_query_is_a_formula_or_words(web: TestClient, bench: api.Workbench) -> None:
     bench.correct([{"sample": "t06", "label": "food", "verdict": "yes"}])
 
@@ -337,6 +417,8 @@ def test_a_query_is_a_formula_or_words(web: TestClient, bench: api.Workbench) ->
         ("/pl/api/search?query=food%26anmial", 400, "'anmial' at character 6; the nearest is an"),
         ("/pl/api/search?query=(food|animal", 400, "'(' at character 1 is never closed"),
         ("/pl/api/search?sample=424242", 404, "424242"),
+        ("/pl/api/search?sample=1&region=left", 400, "a region is x,y,width,height in 0..1"),
+        ("/pl/api/search?sample=1&region=0,0,1,1", 400, "this project holds texts"),
         ("/pl/api/points?by=label", 400, "say which label"),
         ("/pl/api/points?by=label&label=424242", 404, "424242"),
         ("/pl/api/points?box=1,2,x", 400, "four numbers"),

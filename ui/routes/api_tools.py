@@ -21,6 +21,7 @@ from gradio.events import api as gradio_api
 from backend import api
 from ui.context import Context
 from ui.exports import check_may_export, make_export
+from ui.routes.finding import numbers
 
 MAX_SAMPLES = 10_000
 MAX_ROWS = 10_000
@@ -153,8 +154,10 @@ class Tools:
         k: int = 10,
         region: str = "",
         query: str = "",
+        like: str = "",
+        unlike: str = "",
     ) -> str:
-        """Samples that are like a text or another sample, or of which a formula holds, best first.
+        """Samples that are like a text or other samples, or of which a formula holds, best first.
 
         Args:
             request: who asks; the server fills it in
@@ -165,17 +168,59 @@ class Tools:
             region: only this part of the sample's picture, as x, y, width, height in 0..1
             query: a formula over labels, such as cat & ~dog; the score is the chance that it is
                 true
+            like: ids or names of several samples to find more of, comma separated or a JSON list
+            unlike: beside like, samples that the results should not be like
         """
         hits = self._bench(project).search(
             text=text or None,
             sample=_name(sample) if sample else None,
-            region=_numbers(region) if region else None,
+            region=numbers(region) if region else None,
             query=query or None,
+            like=_names(like),
+            unlike=_names(unlike),
             k=_bounded(k),
             who=self._context.user(request),
         )
         rows = [{"sample": h.name, "score": h.score, "parts": list(h.parts)} for h in hits]
         return _json(rows)
+
+    def slices(
+        self,
+        request: gr.Request,
+        action: str = "list",
+        name: str = "",
+        samples: str = "",
+        project: str = "",
+        op: str = "",
+    ) -> str:
+        """Named sets of samples: which there are, put samples in, take them out, or forget one.
+
+        Saved durably, each as one action that can be undone; slice:NAME is a filter of evaluate.
+
+        Args:
+            request: who asks; the server fills it in
+            action: list, save (makes the slice if it is new), take (samples out of it) or remove
+            name: of the slice
+            samples: ids or names, comma separated or a JSON list; for save and take
+            project: name of the project; empty means the last opened one
+            op: an id of your own; the same id again is stored once
+        """
+        bench = self._bench(project)
+        if action != "list":
+            self._context.writable()
+            who, ids = self._context.user(request), _names(samples)
+            if action == "save":
+                bench.save_slice(name, ids, who=who, op=op or None)
+            elif action == "take":
+                bench.take_from_slice(name, ids, who=who, op=op or None)
+            elif action == "remove":
+                bench.remove_slice(name, who=who, op=op or None)
+            else:
+                raise api.BadInputError(
+                    f"unknown action {action!r}; there are list, save, take and remove"
+                )
+        found = bench.saved_slices().items()
+        return _json([{"slice": name, "samples": len(ids)} for name, ids in found])
 
     def evaluate(
         self,
@@ -237,6 +282,7 @@ def register(context: Context) -> None:
         tools.correct,
         tools.next,
         tools.search,
+        tools.slices,
         tools.evaluate,
         tools.export,
     ):
@@ -271,14 +317,6 @@ def _names(text: str) -> list[int | str]:
             raise api.BadInputError(f"samples is not a JSON list: {error}") from error
         return [item if isinstance(item, int) else _name(str(item)) for item in found]
     return [_name(part) for part in text.split(",") if part.strip()]
-
-
-def _numbers(text: str) -> list[float]:
-    """Numbers separated by commas."""
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise api.BadInputError(f"a region is x,y,width,height in 0..1, not {text!r}") from None
 
 
 def _bounded(k: int) -> int:

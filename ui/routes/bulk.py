@@ -60,10 +60,15 @@ class SharedLabel(LabelCount):
 
 
 class Shared(BaseModel):
-    """What selected samples have in common, the commonest label first."""
+    """What selected samples have in common, the commonest label first.
+
+    Attributes:
+        slices: saved slice -> how many of the samples are in it; those without any left out.
+    """
 
     count: int
     labels: list[SharedLabel]
+    slices: dict[str, int]
 
 
 class Done(BaseModel):
@@ -87,8 +92,10 @@ def shared(bench: api.Workbench, census: Census, ids: list[int]) -> Shared:
     """Verdicts and mean probability of each label over the samples."""
     rows = census.rows(ids)
     there = [int(i) for i in census.ids[rows]]
+    inside = {name: len(held.intersection(there)) for name, held in bench.saved_slices().items()}
+    slices = {name: number for name, number in inside.items() if number}
     if not there or not census.labels:
-        return Shared(count=len(there), labels=[])
+        return Shared(count=len(there), labels=[], slices=slices)
     chances = bench.chances(there)
     known = ~np.isnan(chances)
     is_known = [bool(known[:, column].any()) for column in range(known.shape[1])]
@@ -99,7 +106,7 @@ def shared(bench: api.Workbench, census: Census, ids: list[int]) -> Shared:
     ]
     n = len(there)
     labels.sort(key=lambda label: (-(label.yes / n + (label.mean or 0.0)), label.name))
-    return Shared(count=n, labels=labels)
+    return Shared(count=n, labels=labels, slices=slices)
 
 
 def plan(census: Census, order: Bulk) -> tuple[list[dict[str, object]], int, int]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from backend import api
 from ui.context import Context
@@ -17,6 +17,7 @@ from ui.present import utf16_spans
 from ui.routes.points import Filter, Label, Order, Source, ordered
 
 MOST_HITS = 500
+MOST_SELECTED = 100_000
 MOST_CARDS = 200
 MOST_GUESSES = 20
 IMAGE_BYTES = 30_000_000
@@ -29,11 +30,23 @@ QUERY_CHARACTERS = 2_000
 Count = Annotated[int, Query(ge=1, le=MOST_HITS)]
 
 
+class Asked(BaseModel):
+    """Search by a formula that may speak of what is selected."""
+
+    model_config = ConfigDict(extra="forbid")
+    query: str = Field(max_length=QUERY_CHARACTERS)
+    selection: list[int] = Field(default=[], max_length=MOST_SELECTED)
+
+
 class Alike(BaseModel):
-    """Search for what is like several samples together."""
+    """Search for what is like several samples together, and not like others."""
 
     model_config = ConfigDict(extra="forbid")
     ids: list[int] = Field(min_length=1, max_length=1_000)
+    unlike: list[int] = Field(default=[], max_length=1_000, alias="not")
+
+
+_ASKED = TypeAdapter[Alike | Asked](Alike | Asked)
 
 
 class Found(BaseModel):
@@ -60,12 +73,14 @@ class Results(BaseModel):
 
     Attributes:
         formula: how a query was understood; "" where it was words, or anything else was asked.
+        words: what stands in it as free text.
     """
 
     hits: list[Found]
     grids: list[tuple[int, int]]
     version: int
     formula: str = ""
+    words: list[str] = []
 
 
 class Guess(BaseModel):
@@ -114,12 +129,14 @@ def router(context: Context) -> APIRouter:
         k: Count = 100,
         vectors: Source = "",
         query: Annotated[str, Query(max_length=QUERY_CHARACTERS)] = "",
+        region: Annotated[str, Query(max_length=200)] = "",
         only: Filter = "",
     ) -> Results:
         """Search by words or by a sample (id or name), the latter also in imported `vectors`.
 
-        A `query` is what somebody typed: a formula over labels if it is one, else words. Filters
-        say among which samples.
+        A `region` (x,y,width,height in 0..1) is the part of the sample's picture that is meant. A
+        `query` is what somebody typed: a formula over labels if it is one, else words. Filters say
+        among which samples.
         """
         bench = desk.bench(request)
         within = _left_by(desk, request, only)
@@ -127,33 +144,43 @@ def router(context: Context) -> APIRouter:
             raise api.BadInputError(
                 "search by text or by a sample: ?text=WORDS, ?sample=ID or ?query=WORDS-OR-FORMULA"
             )
-        formula = bench.formula(query)
-        if formula:
-            hits = bench.search(query=query, k=k, who=desk.eyes(request), within=within)
-            return results(bench, hits).model_copy(update={"formula": formula})
+        if query:
+            eyes = desk.eyes(request)
+            if (found := by_formula(bench, query, k, who=eyes, within=within)) is not None:
+                return found
         text = text or query
+        place, source = numbers(region) if region else None, vectors or None
         if sample:
             asked = bench.sample(int(sample) if sample.isdigit() else sample).id
-            hits = bench.search(sample=asked, k=k, vectors=vectors or None, within=within)
-            return results(bench, hits)
-        hits = bench.search(text=text, k=k, vectors=vectors or None, within=within)
+            hits = bench.search(sample=asked, region=place, k=k, vectors=source, within=within)
+        else:
+            hits = bench.search(text=text, region=place, k=k, vectors=source, within=within)
         return results(bench, hits)
 
     @routes.post("/search")
     async def search_by(request: Request, k: Count = 100, only: Filter = "") -> Results:
-        """Search by a picture (the body), or by several samples (JSON `{"ids": [...]}`)."""
+        """Search by a picture (the body), or by what stands in JSON.
+
+        `{"ids": [...], "not": [...]}`: what is like samples and not like others; `{"query": ...,
+        "selection": [...]}`: a formula in which `@selection` means these samples.
+        """
         bench = desk.bench(request)
-        within = await run_in_threadpool(_left_by, desk, request, only)
         body = await _read(request, IMAGE_BYTES)
-        if request.headers.get("content-type", "").startswith("application/json"):
-            try:
-                ids = Alike.model_validate_json(body).ids
-            except ValidationError:
-                raise api.BadInputError('send {"ids": [...]} with 1 to 1,000 samples') from None
-            hits = await run_in_threadpool(bench.search, like=ids, k=k, within=within)
-        else:
-            hits = await run_in_threadpool(bench.search, image=body, k=k, within=within)
-        return await run_in_threadpool(results, bench, hits)
+        is_json = request.headers.get("content-type", "").startswith("application/json")
+
+        def find() -> Results:
+            within, eyes = _left_by(desk, request, only), desk.eyes(request)
+            if not is_json:
+                return results(bench, bench.search(image=body, k=k, within=within))
+            asked = _asked(body)
+            if isinstance(asked, Alike):
+                found = bench.search(like=asked.ids, unlike=asked.unlike, k=k, within=within)
+                return results(bench, found)
+            query, chosen = asked.query, asked.selection
+            told = by_formula(bench, query, k, selection=chosen, who=eyes, within=within)
+            return told or results(bench, bench.search(text=query, k=k, within=within))
+
+        return await run_in_threadpool(find)
 
     @routes.get("/page")
     def page(
@@ -180,6 +207,24 @@ def router(context: Context) -> APIRouter:
         return Page(total=total, samples=cards(desk, bench, there, top=top, eyes=eyes))
 
     return routes
+
+
+def by_formula(
+    bench: api.Workbench,
+    query: str,
+    k: int,
+    *,
+    selection: Sequence[int] = (),
+    who: str | None = None,
+    within: Sequence[int] | None = None,
+) -> Results | None:
+    """The results of a formula; None where the query is words."""
+    formula = bench.formula(query)
+    if not formula:
+        return None
+    hits = bench.search(query=query, k=k, selection=selection, who=who, within=within)
+    told = {"formula": formula, "words": bench.free_words(formula)}
+    return results(bench, hits).model_copy(update=told)
 
 
 def results(bench: api.Workbench, hits: list[api.Hit]) -> Results:
@@ -278,6 +323,28 @@ def _left_by(desk: Desk, request: Request, only: str) -> list[int] | None:
     census = desk.census(bench, eyes)
     keep = desk.keep(census, lines(only), bench, eyes)
     return None if keep is None else [int(i) for i in census.ids[keep]]
+
+
+def numbers(text: str) -> list[float]:
+    """A region as it stands in an address.
+
+    Raises:
+        BadInputError: it is no numbers with commas between them.
+    """
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise api.BadInputError(f"a region is x,y,width,height in 0..1, not {text!r}") from None
+
+
+def _asked(body: bytes) -> Alike | Asked:
+    try:
+        return _ASKED.validate_json(body)
+    except ValidationError:
+        raise api.BadInputError(
+            'send {"ids": [...]} with 1 to 1,000 samples, and "not": [...] with as many that the '
+            'results should not be like; or {"query": "...", "selection": [...]}'
+        ) from None
 
 
 async def _read(request: Request, limit: int) -> bytes:

@@ -114,6 +114,7 @@ class Facets(BaseModel):
     splits: dict[str, int]
     sources: dict[str, int]
     counted: dict[str, dict[str, int]]
+    slices: dict[str, int]
 
 
 def label_counts(census: Census, rows: Int[np.ndarray, " k"] | None = None) -> list[LabelCount]:
@@ -126,6 +127,11 @@ def label_counts(census: Census, rows: Int[np.ndarray, " k"] | None = None) -> l
             census.labels, census.counts(rows).tolist(), strict=True
         )
     ]
+
+
+def slices_counted(bench: api.Workbench) -> dict[str, int]:
+    """Saved slice -> number of samples in it, ordered by name."""
+    return {name: len(ids) for name, ids in bench.saved_slices().items()}
 
 
 def colours_of(
@@ -300,6 +306,7 @@ def _add_lists(routes: APIRouter, desk: Desk, context: Context) -> None:
             splits=census.splits_counted(),
             sources=census.sources_counted(),
             counted=desk.counted(bench, eyes),
+            slices=slices_counted(bench),
         )
 
 

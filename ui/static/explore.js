@@ -1,6 +1,6 @@
 // The Explore page: a map and a grid of the same samples, facets to filter them, a search, and a
 // selection that takes verdicts in bulk. This module holds the state and connects the parts.
-import { announceVersion, api, confirmed, count, debounce, el, helpKeys, keys, listen, markReady, newOp, pageRoot, params, setAddress,
+import { announceVersion, api, confirmed, count, debounce, el, helpKeys, icon, keys, listen, markReady, newOp, pageRoot, params, setAddress,
   t, toast, toastError, url } from './base.js';
 import { createCards } from './cards.js';
 import { createFacets } from './facets.js';
@@ -11,12 +11,27 @@ import { MapPane } from './map_pane.js';
 import { splitter } from './panes.js';
 import { createSearch } from './search.js';
 import { createSelection } from './selection.js';
+import { SliceDesk, deadSlices } from './slice_desk.js';
 import { undoOn } from './undo.js';
 
+const BOOKMARK = 'M6 4h12v16l-6-4-6 4z';
+const SELECTION = /@"?selection\b/i;
 const VIEWS = ['map', 'grid', 'selection', 'facets'];
 const ORDERS = ['name', 'doubt', 'label', 'new', 'disagree'];
 const FEWEST_HITS = 25,
-  MOST_HITS = 200;
+  MOST_HITS = 200,
+  MOST_EXAMPLES = 1000,
+  MOST_IN_ADDRESS = 60;
+
+/** x,y,w,h of an address; undefined where it is none. */
+function regionIn(text) {
+  const region = (text ?? '').split(',').map(Number);
+  return text && region.length === 4 && region.every(Number.isFinite) ? region : undefined;
+}
+
+const idsIn = text => (/^\d+(,\d+)*$/.test(text ?? '') ? text.split(',').map(Number) : []);
+/** Ids for an address; too many of them are not worth one. */
+const inAddress = ids => (ids && ids.length <= MOST_IN_ADDRESS ? ids.join(',') : '');
 
 export async function mount({ root }) {
   pageRoot(root, 'explore');
@@ -30,10 +45,12 @@ class Explore {
     this.cards = createCards();
     this.filters = new Set();
     this.chosen = new Set();
+    this.unlike = new Set(); // put aside: results should not be like these
+    this.slices = new SliceDesk(this);
     this.scope = 'all';
     this.order = 'name';
     this.hits = null;
-    this.asked = null; // what was searched for: {text, isWords} | {sample} | {like} | {file}
+    this.asked = null; // what was searched for: {text, isWords} | {sample, region} | {like, not} | {file}
     this.ids = new Uint32Array(0);
     this.wants = {}; // newest request per kind; older ones are aborted
   }
@@ -60,6 +77,7 @@ class Explore {
     await this.loadOrder();
     // the first search may wait for the encoder: the page can be used meanwhile
     if (this.asked) this.search(this.asked, { keepAddress: true });
+    if (this.asked?.region) this.look(this.asked.sample);
     await mapReady;
     markReady(this.root);
     if (this.facts.is_projecting || this.facts.placed < this.facts.samples) this.watchMap();
@@ -79,7 +97,10 @@ class Explore {
     this.vectors = this.facts.brought.vectors.includes(at.get('vectors')) ? at.get('vectors') : null;
     for (const key of (at.get('filter') ?? '').split(',').filter(Boolean)) this.filters.add(decodeURIComponent(key));
     if (at.get('query')) this.asked = { text: at.get('query'), isWords: at.get('as') === 'words' };
-    else if (/^\d+$/.test(at.get('similar') ?? '')) this.asked = { sample: Number(at.get('similar')) };
+    else if (idsIn(at.get('like')).length) {
+      this.unlike = new Set(idsIn(at.get('not')));
+      this.asked = { like: idsIn(at.get('like')), not: [...this.unlike] };
+    } else if (/^\d+$/.test(at.get('similar') ?? '')) this.asked = { sample: Number(at.get('similar')), region: regionIn(at.get('region')) };
     this.view = VIEWS.includes(at.get('view')) ? at.get('view') : this.asked ? 'grid' : 'map';
   }
   writeAddress({ push = false } = {}) {
@@ -88,6 +109,9 @@ class Explore {
       query: this.asked?.text,
       as: this.asked?.isWords ? 'words' : '',
       similar: this.asked?.sample,
+      region: this.asked?.region?.join(','),
+      like: inAddress(this.asked?.like),
+      not: inAddress(this.asked?.not),
       colour: colour === 'best' ? '' : colour,
       of: this.map.needsSource() ? this.map.source : '',
       vectors: this.vectors,
@@ -149,14 +173,21 @@ class Explore {
       isReadOnly: this.facts.read_only,
       onClear: () => this.clearChosen(),
       onOnly: () => this.setScope('chosen'),
-      onLike: () => this.search({ like: [...this.chosen] }),
+      onLike: () => this.likeThese([...this.chosen]),
+      onUnlike: () => this.notThese(),
+      onClearUnlike: () => { this.unlike = new Set();
+        this.selection.setUnlike(this.unlike); },
+      onSlice: inside => this.slices.open([...this.chosen], { inside }),
       onSimilar: id => this.search({ sample: id }),
+      onPart: (id, region) => this.search({ sample: id, region }),
+      onWords: words => this.search({ text: words, isWords: true }),
       onBulk: order => this.bulk(order),
       onRemove: () => this.remove(),
       onForget: () => { this.selection.look(null);
         this.looked = null;
         this.grid.setMarked(null); },
     });
+    this.selection.setUnlike(this.unlike);
     this.show(this.view);
   }
   show(view) {
@@ -276,7 +307,8 @@ class Explore {
       'aria-pressed': String(this.scope === key),
       dataset: { scope: key },
       onclick: () => this.setScope(key)
-    }, words, ' ', el('span', { class: 'pl-num' }, count(n))))), order);
+    }, words, ' ', el('span', { class: 'pl-num' }, count(n))))), order, this.facts.read_only || !number ? '' : el('button', { class: 'pl-icon-button', type: 'button', title: t('explore.slice.these', { n: count(number) }),
+      'aria-label': t('explore.slice.these', { n: count(number) }), dataset: { testid: 'slice-these' }, onclick: () => this.slices.open([...this.grid.ids]) }, icon(BOOKMARK, { size: 18 })));
     this.gridHost.classList.toggle('is-nothing', !number);
     this.gridHost.dataset.nothing = this.scope === 'results' ? t('explore.nothing.search') : t('explore.nothing.filter');
   }
@@ -317,7 +349,7 @@ class Explore {
 
   // ---- search --------------------------------------------------------------------------------
 
-  /** `asked` = {text} (a formula over labels if it is one) | {text, isWords} | {sample} | {like: ids} | {file}. */
+  /** `asked` = {text} (a formula over labels if it is one) | {text, isWords} | {sample, region?} | {like: ids, not: ids} | {file}. */
   async search(asked, { keepAddress = false, keepsScope = false } = {}) {
     this.asked = asked;
     this.showInBar(asked.text);
@@ -329,12 +361,13 @@ class Explore {
       let answer;
       if (asked.file) answer = await api('/pl/api/search', { method: 'POST', query, body: asked.file, signal,
         headers: { 'Content-Type': asked.file.type || 'application/octet-stream' } });
-      else if (asked.like) answer = await api('/pl/api/search', { query, json: { ids: asked.like.slice(0, 1000) }, signal });
+      else if (asked.like) answer = await api('/pl/api/search', { query, json: { ids: asked.like, not: asked.not }, signal });
+      else if (SELECTION.test(asked.text ?? '') && !asked.isWords) answer = await api('/pl/api/search', { query, json: { query: asked.text, selection: [...this.chosen] }, signal });
       else answer = await api('/pl/api/search', { query: { ...query, [asked.isWords ? 'text' : 'query']: asked.text, sample: asked.sample,
-        vectors: asked.sample === undefined ? null : this.vectors }, signal });
+        region: asked.region?.join(','), vectors: asked.sample === undefined || asked.region ? null : this.vectors }, signal });
       this.hits = answer.hits.map(hit => ({ ...hit, grid: answer.grids[hit.grid] ?? null }));
       if (asked.sample !== undefined) { await this.cards.want([asked.sample]);
-        this.searching.set(asked, { card: this.cards.get(asked.sample) }); } else this.searching.set(asked, { formula: answer.formula });
+        this.searching.set(asked, { card: this.cards.get(asked.sample) }); } else this.searching.set(asked, { formula: answer.formula, unnamed: answer.words });
       this.searching.say(t('explore.search.found', { n: count(this.hits.length) }));
       if (keepsScope) return await this.drawGrid();
       if (this.root.dataset.view === 'selection' || this.root.dataset.view === 'facets') this.show('grid');
@@ -347,6 +380,16 @@ class Explore {
       this.hits = null; // those of another search
       await this.setScope('all');
     }
+  }
+  /** More like these samples, and not like those that were put aside. */
+  likeThese(ids) { this.search({ like: ids.slice(0, MOST_EXAMPLES), not: [...this.unlike].filter(id => !ids.includes(id)).slice(0, MOST_EXAMPLES) }); }
+  /** Put the selection aside; where results are like samples already, they are found anew without it. */
+  async notThese() {
+    this.unlike = new Set([...this.unlike, ...this.chosen]);
+    await this.choose(new Set());
+    this.selection.setUnlike(this.unlike);
+    const like = this.asked?.like?.filter(id => !this.unlike.has(id));
+    if (like?.length) this.likeThese(like);
   }
   async endSearch() {
     this.asked = this.hits = null;
@@ -438,6 +481,8 @@ class Explore {
     try {
       const done = await insist(this.root, ids.length, () => api('/pl/api/remove', { json: { ids, op } }));
       const gone = new Set(ids);
+      this.unlike = new Set([...this.unlike].filter(id => !gone.has(id)));
+      this.selection.setUnlike(this.unlike);
       if (gone.has(this.looked)) { this.selection.look(null);
         this.looked = null;
         this.grid.setMarked(null); }
@@ -461,13 +506,30 @@ class Explore {
     const before = this.facts.samples;
     this.facts = await api('/pl/api/facets');
     const isOther = this.facts.samples !== before;
-    this.facets.set({ facts: this.facts });
+    this.dropDeadSlices();
+    this.facets.set({ facts: this.facts, filters: this.filters });
     this.cards.drop();
     this.grid.refresh();
     if (this.looked) this.look(this.looked);
     this.loadShared();
     if (isOther || this.filters.size) await this.loadOrder({ keepsPlace: true });
     if (isOther || ['verdict', 'decided'].includes(this.map.by)) await this.map.recolour();
+  }
+  /** Slices were saved, changed or forgotten: counts, and what is shown of one. */
+  async slicesChanged(slices) {
+    this.facts.slices = slices;
+    const isShown = [...this.filters].some(key => key.startsWith('slice:'));
+    this.dropDeadSlices();
+    this.facets.set({ facts: this.facts, filters: this.filters });
+    this.loadShared();
+    if (isShown) await this.loadOrder();
+  }
+  dropDeadSlices() {
+    const gone = deadSlices(this.filters, this.facts.slices);
+    if (!gone.length) return;
+    for (const key of gone) this.filters.delete(key);
+    this.drawChips();
+    this.writeAddress();
   }
   /** The model learns from it in the background: show its new version when it is there. */
   async awaitVersion() {
@@ -489,7 +551,7 @@ class Explore {
     this.map.setHover(id);
     try {
       const page = await api('/pl/api/page', { query: { ids: id, top: 5 }, signal: this.newest('look') });
-      if (this.looked === id) this.selection.look(page.samples[0] ?? null);
+      if (this.looked === id) this.selection.look(page.samples[0] ?? null, { region: this.asked?.sample === id ? this.asked.region : null });
       if (reveal && matchMedia('(max-width: 760px)').matches) this.show('selection');
     } catch (error) { toastError(error); }
   }

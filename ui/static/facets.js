@@ -54,9 +54,9 @@ export function createFacets(host, { onFilter, onLabel }) {
   const section = (title, choices, hint = null) => el('section', {}, el('h2', { class: 'pl-h2', title: hint }, title), el('div', {
     class: 'pl-facet-counts', role: 'group', 'aria-label': title }, choices));
 
-  function group(title, kind, counts) {
+  function group(title, kind, counts, least = 2) {
     const names = Object.keys(counts ?? {});
-    if (names.length < 2 && !names.some(name => filters.has(`${kind}:${name}`))) return null;
+    if (names.length < least && !names.some(name => filters.has(`${kind}:${name}`))) return null;
     return section(title, names.map(name => choice(`${kind}:${name}`, name || t('explore.facet.top'), counts[name])));
   }
 
@@ -94,7 +94,7 @@ export function createFacets(host, { onFilter, onLabel }) {
     else if (!rows.length) list.append(el('li', { class: 'pl-dim pl-small' }, t('explore.label.none')));
     else if (left) list.append(el('li', { class: 'pl-dim pl-small' }, t('explore.label.more', { n: count(left) })));
     list.scrollTop = keep;
-    more.replaceChildren(...[...COUNTED.map(counted), group(t('explore.facet.split'), 'split', facts.splits), group(t(
+    more.replaceChildren(...[group(t('explore.facet.slice'), 'slice', facts.slices, 1), ...COUNTED.map(counted), group(t('explore.facet.split'), 'split', facts.splits), group(t(
       'explore.facet.source'), 'source', facts.sources)].filter(Boolean));
     if (focused)[...host.querySelectorAll('[data-filter], [data-label], [data-pack]')].map(n => ([n.dataset.filter, n.dataset.pack].includes(
       focused) ? n : n.dataset.label === focused ? n.querySelector('button') : null)).find(Boolean)?.focus({ preventScroll: true });

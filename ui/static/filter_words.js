@@ -25,6 +25,7 @@ export function filterWords(key, names) {
   if (kind === 'voice') return t(`filter.voice.${rest[0].replace('+files', '')}`, { who: rest.slice(1).join(':') });
   if (kind === 'certain' || kind === 'claim' || kind === 'width') return t(kind === 'width' ? widthWords(rest[1]) : `filter.${kind}.${rest[1]}`, { level: Math.round(100 * Number(rest[0])), n: rest[1].replace('+', '') });
   if (kind === 'meta') return `${rest[0]}: ${rest.slice(1).join(':')}`;
+  if (kind === 'slice') return t('filter.slice', { name: rest.join(':') });
   if (kind === 'split' || kind === 'source') return `${t(`explore.facet.${kind}`)}: ${rest.join(':') || t('explore.facet.top')}`;
   return t(`filter.${kind}.${rest[0]}`);
 }

@@ -3,11 +3,11 @@
 import { el, icon, listen, mediaUrl, onRemoved, sentence, t, toast } from './base.js';
 
 const MOST_BYTES = 30_000_000,
-  OPERATOR = /[&|~]|(^|[\s()])(and|or|not)([\s()]|$)/i;
+  OPERATOR = /^@|[&|~]|(^|[\s()])(and|or|not)([\s()]|$)/i;
 const GLASS = 'M11 4a7 7 0 1 0 .01 0zM16 16l5 5',
   PICTURE = 'M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.500 9a1 1 0 1 0 .01 0';
 
-/** createSearch({kind, sources, source, onSearch(asked), onClear(), onSource(name | null), onFilter(key)}) -> {node, line, set(asked, {isBusy, card, formula}), refuse(asked, why), say(words), listenForFiles(root)}. */
+/** createSearch({kind, sources, source, onSearch(asked), onClear(), onSource(name | null), onFilter(key)}) -> {node, line, set(asked, {isBusy, card, formula, unnamed}), refuse(asked, why), say(words), listenForFiles(root)}. */
 export function createSearch({ kind, sources = [], source = null, onSearch, onClear, onSource, onFilter }) {
   const isImage = kind === 'image';
   const field = el('input', {
@@ -46,11 +46,14 @@ export function createSearch({ kind, sources = [], source = null, onSearch, onCl
     onSearch({ file: one });
   }
 
-  function set(asked, { isBusy = false, card = null, formula = '' } = {}) {
+  function set(asked, { isBusy = false, card = null, formula = '', unnamed = [] } = {}) {
     node.classList.toggle('is-busy', isBusy);
-    tell(asked, formula ? sentence('explore.search.formula', { formula: el('b', {}, formula) }) : [], { formula });
+    const free = unnamed.length ? ` ${t('explore.search.free', { words: unnamed.map(one => `“${one}”`).join(', ') })}` : '';
+    // words and what is selected now are no filter
+    tell(asked, formula ? [...sentence('explore.search.formula', { formula: el('b', {}, formula) }), free] : [], {
+      formula: unnamed.length || /@selection\b/.test(formula) ? '' : formula });
     clear.hidden = !asked;
-    by.hidden = !sources.length || asked?.sample === undefined;
+    by.hidden = !sources.length || asked?.sample === undefined || Boolean(asked.region);
     if (asked?.text !== undefined && field.value !== asked.text) field.value = asked.text;
     if (asked && asked.text === undefined) field.value = '';
     if (shown) { URL.revokeObjectURL(shown);
@@ -59,9 +62,9 @@ export function createSearch({ kind, sources = [], source = null, onSearch, onCl
     if (like.hidden) return;
     if (asked.file) shown = URL.createObjectURL(asked.file);
     const src = shown ?? (isImage && card ? mediaUrl(card.id, 128, card.hash) : null);
-    const words = asked.file ? t('explore.search.like', { name: asked.file.name }) : asked.like ? t('explore.search.many', { n: asked.like
-        .length }) : t('explore.search.like', { name: card?.name.split('/').at(-1) ?? '' });
-    like.replaceChildren(...[src ? el('img', { src, alt: '', width: 24, height: 24 }) : null, el('span', { class: 'pl-cut', title: words },
+    const words = asked.file ? t('explore.search.like', { name: asked.file.name }) : asked.like ? t(asked.not?.length ? 'explore.search.unlike' : 'explore.search.many', { n: asked.like
+        .length, m: asked.not?.length }) : t(asked.region ? 'explore.search.part' : 'explore.search.like', { name: card?.name.split('/').at(-1) ?? '' });
+    like.replaceChildren(...[src ? asked.region ? cropped(src, asked.region) : el('img', { src, alt: '', width: 24, height: 24 }) : null, el('span', { class: 'pl-cut', title: words },
       words)].filter(Boolean));
   }
   function tell(asked, words, { isRefusal = false, formula = '' } = {}) {
@@ -97,4 +100,13 @@ export function createSearch({ kind, sources = [], source = null, onSearch, onCl
     onRemoved(root, () => { if (shown) URL.revokeObjectURL(shown); });
   }
   return { node, line, set, refuse, say: words => { said.textContent = words; }, listenForFiles };
+}
+
+/** The region of a picture as a small picture of its own. */
+function cropped(src, [x, y, w, h]) {
+  const node = el('span', { class: 'pl-find-part', 'aria-hidden': 'true' });
+  const at = (start, size) => (size < 1 ? 100 * start / (1 - size) : 0);
+  Object.assign(node.style, { backgroundImage: `url(${JSON.stringify(src)})`, backgroundSize: `${100 / w}% ${100 / h}%`,
+    backgroundPosition: `${at(x, w)}% ${at(y, h)}%` });
+  return node;
 }

@@ -1,6 +1,8 @@
 // The right side of Explore: the sample looked at, the selection, what it shares, and verdicts on
 // all of it at once. Says before each bulk verdict what it would change.
-import { count, el, mediaUrl, percent, t, url } from './base.js';
+import { count, el, percent, t, url } from './base.js';
+import { markedWords } from './marked_words.js';
+import { RegionBox } from './region_box.js';
 
 const SHARED_AT_FIRST = 12;
 const VERDICT = { yes: 'yes', no: 'no', unsure: 'unsure', none: null };
@@ -22,15 +24,17 @@ export function forecast(labels, verdict) {
 }
 
 /**
- * createSelection(host, {kind, isReadOnly, onClear(), onOnly(), onLike(), onSimilar(id),
- * onBulk({labels, names, verdict, replace}), onRemove(), onForget()}).
+ * createSelection(host, {kind, isReadOnly, onClear(), onOnly(), onLike(), onSimilar(id), onPart(id, region),
+ * onWords(words), onUnlike(), onClearUnlike(), onSlice(inside), onBulk({labels, names, verdict, replace}), onRemove(), onForget()}).
  */
-export function createSelection(host, { kind, isReadOnly, onClear, onOnly, onLike, onSimilar, onBulk, onRemove, onForget }) {
+export function createSelection(host, { kind, isReadOnly, onClear, onOnly, onLike, onSimilar, onPart, onWords, onUnlike, onClearUnlike, onSlice,
+  onBulk, onRemove, onForget }) {
   const root = el('section', { class: 'pl-selection', dataset: { testid: 'selection', count: 0 }, 'aria-label': t(
       'explore.view.selection') });
   const lookAt = el('section', { class: 'pl-glance', 'aria-label': t('explore.look') });
   host.append(lookAt, root);
   let ids = new Set(),
+    unlike = new Set(),
     shared = null,
     picked = new Set(),
     touched = new Set(),
@@ -39,12 +43,16 @@ export function createSelection(host, { kind, isReadOnly, onClear, onOnly, onLik
     isBusy = false,
     replace = true,
     pointed = 'yes',
-    looked = null;
+    looked = null,
+    picture = null;
 
   // -- one sample --
-  function look(card) {
+  /** Show a sample; `region` is the part of it that is searched for, else a box that is being drawn stays. */
+  function look(card, { region = null } = {}) {
+    const isSame = Boolean(card) && card.id === looked?.id;
     looked = card;
     if (!card) {
+      picture = null;
       lookAt.replaceChildren();
       lookAt.hidden = true;
       return;
@@ -52,8 +60,9 @@ export function createSelection(host, { kind, isReadOnly, onClear, onOnly, onLik
     lookAt.hidden = false;
     const open = el('a', { class: 'pl-button primary small', href: url('/', { sample: card.id }), dataset: { testid: 'open' } }, t(
       'explore.open'));
-    const shot = kind === 'text' ? el('p', { class: 'pl-glance-text', tabindex: '0' }, card.text) : el('div', { class: 'pl-glance-shot' }, el(
-      'img', { src: mediaUrl(card.id, 512, card.hash), alt: card.name, width: card.width || null, height: card.height || null }));
+    const text = kind === 'text' ? markedWords(card.text, onWords) : null;
+    picture = text ? null : new RegionBox({ card, box: region ?? (isSame ? picture?.box : null), isDrawing: isSame && picture?.isDrawing,
+      onSearch: box => onPart(card.id, box) });
     const words = (card.top ?? []).map(s => el('li', {}, el('span', { class: 'pl-glance-label' }, s.label), el(
     'span', { class: 'pl-glance-bar', 'aria-hidden': 'true' }, bar(s.value)), el('span', { class: 'pl-num pl-dim' }, percent(s.value)),
       s.verdict ? el('span', { class: `pl-verdict ${s.verdict}` }, t(`explore.verdict.${s.verdict}`)) : el(
@@ -62,9 +71,9 @@ export function createSelection(host, { kind, isReadOnly, onClear, onOnly, onLik
       el('div', { class: 'pl-glance-head' }, el('h2', { class: 'pl-h2 pl-cut', title: card.name }, card.name), el(
       'button', { class: 'pl-icon-button', type: 'button', 'aria-label': t('explore.close'), title: t('explore.close'),
         onclick: onForget }, '✕')),
-      shot, words.length ? el('ul', { class: 'pl-glance-labels', 'aria-label': t('explore.look.labels') }, words) : '',
+      ...(text ? [text.shown] : [picture.stage, picture.how]), words.length ? el('ul', { class: 'pl-glance-labels', 'aria-label': t('explore.look.labels') }, words) : '',
       el('div', { class: 'pl-row' }, open, el('button', { class: 'pl-button small', type: 'button', onclick: () => onSimilar(card.id) },
-        t('explore.similar'))),
+        t('explore.similar')), (text ?? picture).button),
     );
   }
 
@@ -79,23 +88,33 @@ export function createSelection(host, { kind, isReadOnly, onClear, onOnly, onLik
     const active = root.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     const scroll = root.querySelector('.pl-shared')?.scrollTop ?? 0;
     if (!ids.size) {
-      root.replaceChildren(el('h2', { class: 'pl-h2' }, t('explore.view.selection')), el('p', { class: 'pl-dim' }, t(
-        'explore.selection.none')));
+      root.replaceChildren(el('h2', { class: 'pl-h2' }, t('explore.view.selection')), aside() ?? '', el('p', { class: 'pl-dim' }, t(
+        unlike.size ? 'explore.unlike.next' : 'explore.selection.none')));
       return;
     }
     root.replaceChildren(
       el('div', { class: 'pl-glance-head' }, el('h2', { class: 'pl-h2', 'aria-live': 'polite' }, t('explore.selection.count', { n: count(ids
           .size) })), el('button', { class: 'pl-button small', type: 'button', dataset: { key: 'clear' }, onclick: onClear,
         title: 'Escape' }, t('explore.clear'))),
-      el('div', { class: 'pl-row' }, el('button', { class: 'pl-button small', type: 'button', dataset: { key: 'only' }, onclick: onOnly },
-        t('explore.selection.only')), el('button', { class: 'pl-button small', type: 'button', dataset: { key: 'like' },
-        onclick: onLike }, t('explore.selection.like')), isReadOnly ? null : el('button', { class: 'pl-button small danger', type: 'button',
-        disabled: isBusy, dataset: { testid: 'remove-samples', key: 'remove' }, onclick: onRemove }, t('explore.remove'))),
+      el('div', { class: 'pl-row' }, act('only', onOnly), act('like', onLike, { title: t(unlike.size ? 'explore.selection.likenot' : 'explore.selection.like.what') }),
+        act('unlike', onUnlike)),
+      el('div', { class: 'pl-row' }, isReadOnly ? null : [act('slice', () => onSlice(shared?.slices ?? {})), el('button', { class: 'pl-button small danger',
+        type: 'button', disabled: isBusy, dataset: { testid: 'remove-samples', key: 'remove' }, onclick: onRemove }, t('explore.remove'))], aside()),
       sharedList(), isReadOnly ? el('p', { class: 'pl-dim' }, t('explore.readonly')) : verdicts(),
     );
     const list = root.querySelector('.pl-shared');
     if (list) list.scrollTop = scroll;
     if (active) root.querySelector(`[data-key="${CSS.escape(active)}"]`)?.focus({ preventScroll: true });
+  }
+
+  function act(key, onclick, { title = t(`explore.selection.${key}.what`) } = {}) {
+    return el('button', { class: 'pl-button small', type: 'button', title, dataset: { key, testid: `selection-${key}` }, onclick }, t(`explore.selection.${key}`));
+  }
+
+  /** What was put aside, and the way to forget it. */
+  function aside() {
+    return unlike.size ? el('button', { class: 'pl-unlike', type: 'button', title: t('explore.unlike.clear'), dataset: { key: 'unlike-clear', testid: 'unlike', count: unlike.size },
+      onclick: onClearUnlike }, t('explore.unlike.count', { n: count(unlike.size) }), el('span', { 'aria-hidden': 'true' }, ' ✕')) : null;
   }
 
   function sharedList() {
@@ -181,6 +200,9 @@ export function createSelection(host, { kind, isReadOnly, onClear, onOnly, onLik
     touched = new Set();
     draw(); }
 
+  function setUnlike(next) { unlike = next;
+    draw(); }
+
   function setShared(next, { prefer = null } = {}) {
     shared = next;
     const known = new Set(shared.labels.map(entry => entry.id));
@@ -194,5 +216,5 @@ export function createSelection(host, { kind, isReadOnly, onClear, onOnly, onLik
     draw(); }
   look(null);
   draw();
-  return { look, setIds, setShared, setBusy, get looked() { return looked; } };
+  return { look, setIds, setUnlike, setShared, setBusy, get looked() { return looked; } };
 }

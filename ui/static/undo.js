@@ -10,8 +10,9 @@ const SECONDS = 12;
 export function inWords(deed) {
   if (!deed) return t('undo.deed.other');
   const { kind, samples, labels, verdicts } = deed, isAboutSamples = kind === 'correct' || kind === 'remove samples';
+  const isNamed = kind === 'import' || kind.endsWith(' slice'); // by the one thing it was about, not by samples or labels
   const more = Math.max(samples, labels) - deed.names.length;
-  const names = kind !== 'import' && !isAboutSamples && more > 0 ? t('undo.deed.more', { names: deed.names.join(', '), n: count(more) }) : deed.names.join(', ');
+  const names = !isNamed && !isAboutSamples && more > 0 ? t('undo.deed.more', { names: deed.names.join(', '), n: count(more) }) : deed.names.join(', ');
   const amount = (n, one, many) => (n ? t(n === 1 ? one : many, { n: count(n) }) : null);
   const both = [amount(samples, 'undo.sample', 'undo.samples'), amount(verdicts, 'undo.verdict', 'undo.verdicts')].filter(Boolean);
   const key = `undo.deed.${kind.replaceAll(' ', '-')}${isAboutSamples ? (samples === 1 ? '.one' : '.many') : ''}`;

@@ -29,6 +29,7 @@ NAMES = ["a", "b", "c", "d", "e"]
 FILES = ["x.txt", "y.txt", "z.txt"]
 TEXTS = ["one", "two", "three", "four"]
 PEOPLE = ["ann", "ben"]
+SLICES = ["s", "t"]
 
 
 Word = tuple[Verdict | None, str, int]
@@ -117,6 +118,11 @@ class Twin:
         while label in into:
             label = into[label]
         return label
+
+    def inside(self, name: str) -> set[int]:
+        """Samples in a slice, removed ones too."""
+        field = "slice:" + name
+        return {key[1] for key, value in self.cells().items() if key[2] == field and value}
 
     def words(self) -> dict[tuple[int, int], dict[str, tuple[Verdict, int]]]:
         """The last word of each voice on each pair; merged labels are one label."""
@@ -401,6 +407,38 @@ class LogMachine(RuleBasedStateMachine):
             with pytest.raises(NotFoundError, match="nothing was saved"):
                 self.store.log.append([NewCorrection(min(gone), labels[0], Verdict.YES)], who=who)
 
+    @rule(
+        data=st.data(),
+        who=st.sampled_from(PEOPLE),
+        name=st.sampled_from(SLICES),
+        how=st.sampled_from(["add", "add", "take", "remove"]),
+    )
+    def put_in_a_slice(self, data: st.DataObject, who: str, name: str, how: str) -> None:
+        live, inside = sorted(self.twin.live("sample")), self.twin.inside(name)
+        if not live:
+            return
+        some = set(data.draw(st.lists(st.sampled_from(live), min_size=1, max_size=3)))
+        op, slices = f"op{len(self.twin.ops)}", self.store.saved_slices
+        if how == "add":
+            slices.add(name, some, who=who, op=op)
+        elif how == "take":
+            if not inside & some:
+                with pytest.raises((BadInputError, NotFoundError)):
+                    slices.take(name, some, who=who, op=op)
+                return
+            slices.take(name, some, who=who, op=op)
+            some &= inside
+        else:
+            if not inside:
+                with pytest.raises(NotFoundError):
+                    slices.remove(name, who=who, op=op)
+                return
+            slices.remove(name, who=who, op=op)
+            some = inside
+        value = True if how == "add" else None
+        cells = [(("sample", sample, f"slice:{name}"), value) for sample in sorted(some)]
+        self._add(Op(op, who, how, cells))
+
     @rule(who=st.sampled_from(PEOPLE))
     def undo_newest(self, who: str) -> None:
         mine = [op for op in self.twin.ops if op.who == who and op.is_active and not op.is_final]
@@ -481,6 +519,9 @@ class LogMachine(RuleBasedStateMachine):
         assert labels == self.twin.label_names()
         names = {sample.id: list(sample.names) for sample in self.store.samples()}
         assert names == self.twin.sample_names()
+        live = self.twin.live("sample")
+        twin = {name: self.twin.inside(name) & live for name in SLICES}
+        assert self.store.saved_slices.all() == {name: ids for name, ids in twin.items() if ids}
 
 
 LogMachine.TestCase.settings = settings(
