@@ -91,7 +91,7 @@ def test_verdicts_count_before_chances_and_unsure_leaves_them(board: Board) -> N
     assert (told(captions.of(points, crows), 3) or no_caption()).says == ("<b>crow</b>",)
     # who sees none of these verdicts is told what the model says, as before
     assert told(captions.of(points, board), 3) is None
-    unsure = said(board, range(3 * EACH, 4 * EACH), 10, Verdict.UNSURE)
+    unsure = said(board, range(EACH), 7, Verdict.UNSURE)
     assert captions.of(points, unsure) == captions.of(points, board)
     no_wrens = said(board, range(EACH), 7, Verdict.NO)
     assert told(captions.of(points, no_wrens), 0) is None

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend import api
+from backend import api, model_filters
 from backend.errors import BadInputError, NotFoundError
 from backend.model_filters import BANDS
 from backend.settings import Settings
@@ -96,6 +96,18 @@ def test_doubt_is_of_the_most_doubtful_undecided_label(bench: api.Workbench) -> 
     below, above = f"doubt:any:0:{low}", f"doubt:any:{low}:2"
     assert len(find(bench, below, above)) == NUMBER
     assert find(bench, above, "label:cat:yes") <= find(bench, "label:cat:yes")
+
+
+def test_a_band_holds_its_lower_end_and_not_its_upper_and_nothing_unknown() -> None:
+    values = np.array([0.5, 0.8, 0.95, np.nan], np.float32)
+    found = model_filters._in_bands(values, ["0.5:0.8", "0.95:1.01"])
+    assert found.tolist() == [True, False, True, False]
+    assert model_filters._bands("doubt:any", values) == {
+        "doubt:any:0:0.5": 0,
+        "doubt:any:0.5:0.8": 1,
+        "doubt:any:0.8:0.95": 1,
+        "doubt:any:0.95:1.01": 1,
+    }
 
 
 def test_distance_is_that_of_the_furthest_label_of_any_model_or_of_one(
