@@ -43,7 +43,7 @@ class OtherModels:
             NotFoundError: there is no such version, or it cannot be made again.
         """
         cells = pack_facts.changed_cells(self._logits(board, one), self._logits(board, other))
-        return cells.any(axis=1)
+        return np.asarray(cells.any(axis=1))
 
     def last_change(self) -> tuple[int, int] | None:
         """The version before the live one and the live one; None where a file would be missing.

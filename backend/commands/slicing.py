@@ -43,6 +43,7 @@ def _meant(workbench: api.Workbench, args: Namespace) -> list[int | str]:
     given = [bool(args.samples), bool(args.filter), args.query is not None]
     if sum(given) != 1:
         raise BadInputError("say which samples: by name, or by --filter, or by --query")
+    found: list[int | str]
     if args.filter:
         found = workbench.evaluator.matching(workbench.evaluator.conditions(args.filter)).tolist()
     elif args.query is not None:

@@ -442,7 +442,8 @@ def _check_repeated(
     wanted = sa.select(_C.sample, _C.label, _C.verdict, _C.regions).order_by(_C.offset)
     for sample, label, told, regions in connection.execute(wanted.where(_C.op == known.seq)):
         said = Said(_VERDICTS[told], unpack_regions(regions, _VERDICTS[told]))
-        stored.setdefault((sample, homes.get(label, label)), []).append(said)
+        home = homes.get(int(label), int(label))
+        stored.setdefault((sample, home), []).append(said)
     for (sample, label), row in {(row.sample, row.label): row for row in rows}.items():
         home = homes.get(label, label)
         found = stored.get((sample, home))

@@ -409,7 +409,9 @@ def _rows_of(pairs: Pairs, homes: Mapping[int, int]) -> sa.Select:
     )
 
 
-_WITHOUT_MERGES = {pairs: _rows_of(pairs, {}) for pairs in (_pairs_of_op, _pairs_of_samples)}
+_WITHOUT_MERGES: Mapping[Pairs, sa.Select] = {
+    pairs: _rows_of(pairs, {}) for pairs in (_pairs_of_op, _pairs_of_samples)
+}
 
 
 def _restore_pairs(
