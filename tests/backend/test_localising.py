@@ -14,7 +14,7 @@ from backend.methods.readers.jsonl import JsonlReader
 from backend.numerics import map_shape
 from backend.part_lessons import PartLessons
 from backend.settings import Settings
-from backend.types import Draft, Verdict
+from backend.types import Draft, FileProblem, Verdict
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,9 @@ def test_machine_boxes_are_apart_from_what_a_person_drew_and_read_as_predictions
     assert (tmp_path / "out" / "annotations.json").read_bytes() == (
         tmp_path / "plain" / "annotations.json"
     ).read_bytes()
-    told = list(CocoReader().read(tmp_path / "out" / "machine_boxes.json"))
+    *told, places = CocoReader().read(tmp_path / "out" / "machine_boxes.json")
+    assert isinstance(places, FileProblem)
+    assert places.reason == "2 predictions have a place, which is not taken; the score is"
     assert {one.name for one in told} == {"0.png", "1.png"}
     assert all(one.predictions.keys() == {"red"} and not one.verdicts for one in told)
     again = [one for one in CocoReader().read(tmp_path / "out") if isinstance(one, Draft)]

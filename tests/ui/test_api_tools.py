@@ -57,7 +57,7 @@ def test_the_verbs_are_described_with_types(address: str) -> None:
     assert {name.strip("/") for name in told} == VERBS
     for verb, facts in told.items():
         assert facts["description"], verb
-        assert all(p["python_type"]["type"] in ("str", "int") for p in facts["parameters"])
+        assert all(p["python_type"]["type"] in ("str", "int", "bool") for p in facts["parameters"])
     correct = [p["parameter_name"] for p in told["/correct"]["parameters"]]
     assert correct == ["rows", "project", "op"], "who asks is never the caller's to say"
 
