@@ -25,6 +25,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
+KEEP_TOASTS = "addEventListener('pl:toast', told => (window.toasts ??= []).push(told.detail.text))"
+"""A message goes after seconds, which a busy machine may need for less."""
+
 PAGE_OPTIONS = {"viewport", "color_scheme"}
 """Options of a context that a page can be given later."""
 
@@ -130,6 +133,7 @@ def open_page(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Callabl
         # Generous: the machine may be busy with other work, and a wait ends when it is met.
         page.set_default_timeout(120_000)
         page.problems, page.expected = [], []
+        page.add_init_script(KEEP_TOASTS)
         page.on(
             "console",
             lambda said: page.problems.append(said.text) if said.type == "error" else None,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from backend import api
-from tests.browser.waits import ready, saved
+from tests.browser.waits import ready, saved, told
 
 LABELS = ["animal", "food", "<b onclick=alert(1)>${7*7}</b> {{x}}"]
 HOSTILE = "<img src=x onerror=alert(1)> ${7*7} {{x}} the train is late"
@@ -300,7 +300,7 @@ def test_an_address_with_labels_that_are_gone_opens_all_the_same(
 ) -> None:
     page = explore("&filter=label%3A4242%3Ayes,split%3Atrain&colour=label:4242&order=label")
     map_ready(page)
-    assert "no label has the id 4242" in page.locator(".pl-toast").inner_text()
+    told(page, "no label has the id 4242")
     page.wait_for_function("() => !location.search.includes('4242')")
     assert page.locator(".pl-x-chips .pl-chip").count() == 1
     assert "split%253Atrain" in page.url

@@ -11,7 +11,7 @@ import pytest
 
 from backend import api
 from tests.browser.label_projects import HOSTILE, image_project, text_project
-from tests.browser.waits import LABEL_READY, saved
+from tests.browser.waits import LABEL_READY, saved, told
 
 CHIP = '[data-testid="chip"]'
 SAMPLE = '[data-testid="sample"]'
@@ -354,8 +354,8 @@ def test_a_label_that_went_elsewhere_costs_no_work(open_label):
     everything = {label.name for label in bench.labels()}
     assert set(in_backend(page, first, "no")) == everything - {kept, into}
     assert set(in_backend(page, second, "no")) == everything
-    page.get_by_text(f"The label {gone} was removed elsewhere").wait_for()
-    page.get_by_text(f"The label {merged} was merged into {into} elsewhere").wait_for()
+    told(page, f"The label {gone} was removed elsewhere")
+    told(page, f"The label {merged} was merged into {into} elsewhere")
     page.wait_for_function(
         "names => names.every(name => !document.querySelector(`.chip[data-label='${name}']`))",
         arg=[gone, merged],
@@ -602,6 +602,7 @@ def test_the_browser_goes_back_and_forward_from_sample_to_sample(open_label):
     page.wait_for_selector(f'{SAMPLE}[data-id="{second}"]')
     page.keyboard.press("PageDown")
     fourth = wait_other(page, second)
+    page.wait_for_function(f"() => location.search.includes('sample={fourth}')")
     page.keyboard.press("Backspace")
     page.wait_for_selector(f'{SAMPLE}[data-id="{second}"]')
     page.wait_for_function(f"() => location.search.includes('sample={second}')")

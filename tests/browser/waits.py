@@ -15,3 +15,10 @@ def ready(page: Any, name: str) -> None:
 def saved(page: Any) -> None:
     """Wait until the bar says that the server has all verdicts."""
     page.wait_for_selector("[data-testid=save-state][data-state=saved]")
+
+
+def told(page: Any, words: str) -> None:
+    """Wait until a message with these words was shown, however long it stayed."""
+    page.wait_for_function(
+        "words => (window.toasts ?? []).some(text => text.includes(words))", arg=words
+    )

@@ -446,7 +446,7 @@ class Explore {
     const before = this.chosen, scope = this.scope;
     await this.choose(new Set(), { scope: 'all' });
     if (before.size > 1) toast(t('explore.selection.cleared', { n: count(before.size) }),
-      { action: { text: t('explore.selection.back'), run: () => this.choose(before, { scope }) } });
+      { seconds: 12, action: { text: t('explore.selection.back'), run: () => this.choose(before, { scope }) } });
   }
   loadShared = debounce(async () => {
     if (!this.chosen.size) return;
