@@ -366,12 +366,14 @@ def test_a_label_that_went_elsewhere_costs_no_work(open_label):
         bench.remove_label(name, who="ben")
 
 
-def test_offline_keeps_everything_and_sends_it_later(open_label):
+@pytest.mark.parametrize("status", [503, 403, 421])
+def test_offline_keeps_everything_and_sends_it_later(open_label, status):
+    """Away, or back as a server that does not take it now: looked at only, under another name."""
     page = open_label("coco", commits={})
-    page.expected.append("503")
+    page.expected.append(str(status))
     sample = current(page)
     key = page.locator(f'{CHIP}[data-key="1"]').get_attribute("data-label")
-    page.commits.update(status=503, body="{}")
+    page.commits.update(status=status, body="{}")
     page.keyboard.press("1")
     page.keyboard.press("Shift+Digit2")
     page.wait_for_selector('[data-testid="save-state"][data-state="offline"]')

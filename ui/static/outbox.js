@@ -8,9 +8,11 @@ import { forget, keep, takeKept } from './unsent.js';
 
 const FIRST_WAIT = 250, LONGEST_WAIT = 8000, PATIENCE = 20000;
 
-// The server understood and said no; anything else is tried again.
+// The server understood and said no; anything else is tried again. A server that was started to be
+// looked at only (403), under another name (421), or another app on its port (405) said nothing of
+// what a person did: it is kept for the one that will take it.
 const isFinal = error => error instanceof ApiError && error.status >= 400 && error.status < 500 &&
-  ![401, 408, 409, 425, 429].includes(error.status);
+  ![401, 403, 405, 408, 409, 421, 425, 429].includes(error.status);
 
 /** The one sample that an action is about; an undo has none. */
 export const sampleOf = entry => entry.sample ?? entry.rows?.[0]?.sample;
