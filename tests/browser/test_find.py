@@ -124,6 +124,8 @@ def test_a_finger_draws_a_box_once_it_was_asked_to(explore: Callable[..., Any]) 
     page.locator("[role=tab][data-view=selection]").click()
     shot, button = page.get_by_test_id("look-shot"), page.get_by_test_id("search-part")
     shot.wait_for()
+    # whole, where the box is drawn: not its middle, cut off above and below
+    assert shot.locator("img").bounding_box() == shot.bounding_box()
     assert shot.evaluate("node => getComputedStyle(node).touchAction") == "auto"
     button.click()
     assert shot.evaluate("node => getComputedStyle(node).touchAction") == "none"
