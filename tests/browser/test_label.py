@@ -515,6 +515,39 @@ def test_a_sample_whose_verdicts_were_refused_is_not_done(open_label):
     assert len(undecided(page).all()) == len(page.bench.labels())
 
 
+# What is asked of a path waits until `letGo(path)`; `asked` is all that was.
+HOLD = """paths => {
+  const ask = window.fetch, gates = new Map(), open = new Map();
+  for (const path of paths) gates.set(path, new Promise(done => open.set(path, done)));
+  window.letGo = path => open.get(path)();
+  window.asked = [];
+  window.fetch = async (url, options) => {
+    const { pathname, searchParams } = new URL(url, location);
+    asked.push(`${pathname} ${searchParams.get('sample') ?? ''}`.trim());
+    await gates.get(pathname);
+    return ask(url, options);
+  };
+}"""
+
+
+def test_what_is_being_opened_is_opened_though_all_is_asked_for_anew(open_label):
+    page = open_label("coco", commits={})
+    page.expected.append("400")
+    first, queue, item = current(page), "/pl/api/queue", "/pl/api/item"
+    page.commits.update(status=400, content_type="application/json", body='{"detail": "no"}')
+    page.evaluate(HOLD, [queue, item])
+    page.keyboard.press("Enter")
+    toast = page.locator(".pl-toast", has_text="Not saved: no")
+    second = wait_other(page, first)
+    page.wait_for_function("what => asked.includes(what)", arg=queue)
+    toast.get_by_role("button", name="Look at it").click()
+    page.wait_for_function("what => asked.includes(what)", arg=f"{item} {first}")
+    page.evaluate("letGo('/pl/api/queue')")
+    page.wait_for_function("what => asked.includes(what)", arg=f"{item} {second}")
+    page.evaluate("letGo('/pl/api/item')")
+    page.wait_for_selector(f'{SAMPLE}[data-id="{first}"]')
+
+
 def test_a_project_that_can_only_be_looked_at_says_so_and_refuses_nothing(home, serve, open_page):
     # the app of this file serves the same home and is asked nothing meanwhile
     base = serve(home / "talk", read_only=True)

@@ -54,6 +54,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> api.Settings:
             for one in bench.samples()
         ]
     )
+    bench.learn()  # or what is shown changes while it is asked
     bench.close()
     return settings
 

@@ -217,7 +217,9 @@ class LabelPage {
     const turn = this.turn += 1;
     let record;
     try { record = this.samples.get(id)?.item ? this.samples.get(id) : await this.samples.load(id); } catch (error) {
-      if (turn === this.turn) this.#missed(id, error);
+      if (turn !== this.turn || !this.root.isConnected) return;
+      // What is here was forgotten meanwhile, as after a refusal: the sample is still asked for.
+      if (error.name === 'AbortError') this.open(id, { isBack }); else this.#missed(id, error);
       return;
     }
     if (turn !== this.turn) return;
