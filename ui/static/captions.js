@@ -50,6 +50,7 @@ export function createCaptions(host) {
     layer.hidden = !isOn || !levels.length;
     if (layer.hidden || !bounds) { shown = new Map(); return; }
     const { left, top, width, height, range: [x0, x1, y0, y1] } = frame;
+    if (!width || !layer.parentElement?.offsetWidth) return; // out of sight nothing has a size
     const octaves = Math.log2(Math.sqrt(((bounds[1] - bounds[0]) * (bounds[3] - bounds[2])) / Math.max(1e-12, (x1 - x0) * (y1 - y0))));
     if (Math.abs(octaves - level) > STAY) level = Math.min(levels.length - 1, Math.max(0, Math.round(octaves)));
     const inView = at => (levels[at] ?? []).map(one => ({ one, x: (one.x - x0) / (x1 - x0) * width, y: (y1 - one.y) / (y1 - y0) * height }))
@@ -74,6 +75,7 @@ export function createCaptions(host) {
     for (const [key, node] of nodes) {
       const box = placed.get(key);
       node.classList.toggle('is-shown', Boolean(box));
+      node.setAttribute('aria-hidden', String(!box));
       if (box) node.style.transform = `translate(${box.left}px, ${box.top}px)`;
     }
   }

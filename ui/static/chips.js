@@ -225,6 +225,7 @@ export class Chips {
 
   arrange() {
     if (!this.order) return;
+    const focused = this.node.contains(document.activeElement) ? document.activeElement : null;
     this.isStale = false;
     const rows = { yes: [], undecided: [], no: [], muted: [] }, { sure } = this;
     this.node.classList.toggle('sure', Boolean(sure));
@@ -250,6 +251,8 @@ export class Chips {
     this.none.hidden = !this.query || this.found().length > 0;
     this.none.textContent = t('label.none', { query: this.query });
     if (this.rover === null || !this.node.contains(this.chips.get(this.rover)?.chip)) this.#rove(this.#list()[0]);
+    // A chip that goes to another group takes the focus along.
+    if (focused?.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
   }
 
   #room(name) { return this.room.get(name) ?? SHOWN; }

@@ -33,11 +33,15 @@ export async function mount({ root }) {
   function created(name) { open(name); }
   function startNew() { setAddress({ new: 1 }, { push: true }); refresh(); }
 
-  /** Ask the server again and draw every part. */
+  let asked = 0;
+  /** Ask the server again and draw every part; an answer that another one overtook is none. */
   async function refresh() {
+    const turn = asked += 1;
     try {
-      desk.facts = await api('/pl/api/shell');
-    } catch (error) { toastError(error); return; }
+      const facts = await api('/pl/api/shell');
+      if (turn !== asked) return;
+      desk.facts = facts;
+    } catch (error) { if (turn === asked) toastError(error); return; }
     setOpenProject(desk.facts.project?.name);
     const isNew = desk.facts.canMake && params().has('new');
     right.hidden = !desk.facts.project || isNew;

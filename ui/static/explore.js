@@ -12,6 +12,7 @@ import { splitter } from './panes.js';
 import { createSearch } from './search.js';
 import { createSelection } from './selection.js';
 import { SliceDesk, deadSlices } from './slice_desk.js';
+import { keepFocus } from './slot.js';
 import { undoOn } from './undo.js';
 
 const BOOKMARK = 'M6 4h12v16l-6-4-6 4z';
@@ -74,7 +75,7 @@ class Explore {
       markReady(this.root); return; }
     this.wire();
     const mapReady = this.map.start();
-    await this.loadOrder();
+    await this.loadOrder().catch(toastError);
     // the first search may wait for the encoder: the page can be used meanwhile
     if (this.asked) this.search(this.asked, { keepAddress: true });
     if (this.asked?.region) this.look(this.asked.sample);
@@ -208,7 +209,7 @@ class Explore {
     else if (['best', 'disagree'].includes(by)) this.map.label = null;
     if (this.order === 'label') {
       if (this.map.label === null) this.order = 'name';
-      await this.loadOrder();
+      await this.loadOrder().catch(toastError);
     }
     this.facets.set({ label: this.map.label });
     this.drawGridHead();
@@ -294,21 +295,21 @@ class Explore {
       scopes = [['all', t(this.filters.size ? 'explore.scope.filtered' : 'explore.scope.all'), this.ids.length]];
     if (this.hits) scopes.push(['results', t('explore.scope.results'), this.scope === 'results' ? number : this.hits.length]);
     if (this.chosen.size) scopes.push(['chosen', t('explore.scope.chosen'), this.chosen.size]);
-    const order = el('select', { class: 'pl-input', 'aria-label': t('explore.order'), hidden: this.scope === 'results',
+    const order = el('select', { class: 'pl-input', 'aria-label': t('explore.order'), name: 'order', hidden: this.scope === 'results',
       onchange: e => { this.order = e.target.value;
           this.writeAddress();
           this.loadOrder().catch(toastError); } },
       ORDERS.filter(key => (key !== 'label' || this.map.label !== null) && (key !== 'disagree' || this.facts.brought.predictions.length)).map(key => el('option', { value: key, selected: key === this
           .order }, t(`explore.order.${key}`))));
-    this.gridHead.replaceChildren(el('div', { class: 'pl-x-scopes', role: 'group', 'aria-label': t('explore.scope') }, scopes.map(([key,
+    keepFocus(this.gridHead, () => this.gridHead.replaceChildren(el('div', { class: 'pl-x-scopes', role: 'group', 'aria-label': t('explore.scope') }, scopes.map(([key,
       words, n]) => el('button', {
       type: 'button',
       class: 'pl-scope',
       'aria-pressed': String(this.scope === key),
-      dataset: { scope: key },
+      dataset: { scope: key, id: key },
       onclick: () => this.setScope(key)
     }, words, ' ', el('span', { class: 'pl-num' }, count(n))))), order, this.facts.read_only || !number ? '' : el('button', { class: 'pl-icon-button', type: 'button', title: t('explore.slice.these', { n: count(number) }),
-      'aria-label': t('explore.slice.these', { n: count(number) }), dataset: { testid: 'slice-these' }, onclick: () => this.slices.open([...this.grid.ids]) }, icon(BOOKMARK, { size: 18 })));
+      'aria-label': t('explore.slice.these', { n: count(number) }), dataset: { testid: 'slice-these' }, onclick: () => this.slices.open([...this.grid.ids]) }, icon(BOOKMARK, { size: 18 }))));
     this.gridHost.classList.toggle('is-nothing', !number);
     this.gridHost.dataset.nothing = this.scope === 'results' ? t('explore.nothing.search') : t('explore.nothing.filter');
   }
@@ -332,14 +333,16 @@ class Explore {
   drawChips() {
     const names = new Map(this.facts.labels.map(l => [String(l.id), l.name]));
     const words = key => filterWords(key, names);
-    this.chips.replaceChildren(...[...this.filters].map(key => el('button', { class: 'pl-chip', type: 'button', title: t(
+    const hadFocus = this.chips.contains(document.activeElement);
+    keepFocus(this.chips, () => this.chips.replaceChildren(...[...this.filters].map(key => el('button', { class: 'pl-chip', type: 'button', dataset: { id: key }, title: t(
           'explore.filter.off'), onclick: () => this.toggleFilter(key) }, el('span', { class: 'pl-cut' }, words(key)), el(
       'span', { 'aria-hidden': 'true' }, '✕'))),
       this.filters.size > 1 ? el('button', { class: 'pl-link', type: 'button', onclick: () => this.setFilters([]) },
         t('explore.filter.clear')) : '',
       el('a', { class: 'pl-link', href: `${url('/learn', evaluationQuery([...this.filters]))}#evaluation`,
-        'data-testid': 'evaluate-slice' }, t('explore.filter.evaluate')));
+        'data-testid': 'evaluate-slice' }, t('explore.filter.evaluate'))));
     this.chips.hidden = !this.filters.size;
+    if (hadFocus && !this.chips.contains(document.activeElement)) this.chips.querySelector('button')?.focus(); // the one that was there is off
   }
   newest(kind) {
     this.wants[kind]?.abort();
@@ -392,6 +395,7 @@ class Explore {
     if (like?.length) this.likeThese(like);
   }
   async endSearch() {
+    this.wants.search?.abort();
     this.asked = this.hits = null;
     this.showInBar('');
     this.searching.set(null, {});
@@ -487,9 +491,9 @@ class Explore {
         this.looked = null;
         this.grid.setMarked(null); }
       if (this.hits) this.hits = this.hits.filter(hit => !gone.has(hit.sample));
+      toast(t('explore.remove.done', { n: count(done.removed) }), { action: { text: t('explore.undo'), run: () => this.undo(op) } });
       await this.choose(new Set(), { scope: 'all' });
       await this.verdictsChanged();
-      toast(t('explore.remove.done', { n: count(done.removed) }), { action: { text: t('explore.undo'), run: () => this.undo(op) } });
       this.awaitVersion();
     } catch (error) { toastError(error); } finally { this.selection.setBusy(false); }
   }
@@ -512,7 +516,7 @@ class Explore {
     this.grid.refresh();
     if (this.looked) this.look(this.looked);
     this.loadShared();
-    if (isOther || this.filters.size) await this.loadOrder({ keepsPlace: true });
+    if (isOther || this.filters.size) await this.loadOrder({ keepsPlace: true }).catch(toastError);
     if (isOther || ['verdict', 'decided'].includes(this.map.by)) await this.map.recolour();
   }
   /** Slices were saved, changed or forgotten: counts, and what is shown of one. */

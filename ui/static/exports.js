@@ -1,5 +1,6 @@
 // Taking labels home: make an export, see what the format cannot hold, download it.
 import { ago, announceJobs, api, bytes, count, el, icon, t, toastError, url } from './base.js';
+import { keepFocus } from './slot.js';
 
 export function mountExports(root, desk) {
   const buttons = el('div', { class: 'pl-row' });
@@ -29,8 +30,7 @@ export function mountExports(root, desk) {
       split.replaceChildren(el('option', { value: '' }, t('exports.split.all')), ...Object.entries(splits).map(([name, n]) =>
         el('option', { value: name, selected: name === chosen }, t('exports.split.one', { name: t(`split.${name}`), n: count(n) }))));
     }
-    list.replaceChildren(...exports.map(row => item(row, formats, facts)));
-    if (!exports.length) list.replaceChildren(el('li', { class: 'pl-dim' }, t('exports.none')));
+    keepFocus(list, () => list.replaceChildren(...exports.length ? exports.map(row => item(row, formats, facts)) : [el('li', { class: 'pl-dim' }, t('exports.none'))]));
   }
 
   async function start(button, format) {
@@ -44,9 +44,9 @@ export function mountExports(root, desk) {
     const lost = Object.entries(row.lost).filter(([, n]) => n);
     return el('li', { 'data-testid': 'export-row', 'data-format': row.format },
       el('div', { class: 'pl-export-row' },
-        el('a', { href: url(`/pl/api/exports/${row.name}`), download: row.name, class: 'pl-button small' }, icon('M12 4v11M7 11l5 5 5-5M5 20h14', { size: 14 }), formats[row.format] ?? row.format),
+        el('a', { href: url(`/pl/api/exports/${row.name}`), download: row.name, 'data-id': row.name, class: 'pl-button small' }, icon('M12 4v11M7 11l5 5 5-5M5 20h14', { size: 14 }), formats[row.format] ?? row.format),
         el('span', { class: 'pl-dim pl-small' }, [t('exports.what', { samples: count(row.samples), annotations: count(row.annotations) }), row.split && t(`split.${row.split}`), !row.has_media && t('exports.bare.done'), bytes(row.bytes), ago(row.when)].filter(Boolean).join(', ')),
-        facts.readOnly ? null : el('button', { type: 'button', class: 'pl-icon-button', 'aria-label': t('exports.remove'), title: t('exports.remove'), onclick: () => remove(row) }, icon('M6 6l12 12M18 6 6 18', { size: 14 }))),
+        facts.readOnly ? null : el('button', { type: 'button', class: 'pl-icon-button', 'data-id': row.name, 'aria-label': t('exports.remove'), title: t('exports.remove'), onclick: () => remove(row) }, icon('M6 6l12 12M18 6 6 18', { size: 14 }))),
       lost.length ? el('ul', { class: 'pl-lost pl-small' }, lost.map(([what, n]) => el('li', {}, t('exports.lost', { n: count(n), what: what.replaceAll('_', ' ') })))) : el('p', { class: 'pl-dim pl-small pl-lost-none' }, t('exports.whole')));
   }
 

@@ -1,6 +1,7 @@
 // The Guide page: the labels, and the guide of the one that is chosen. The address holds the label.
 import { api, debounce, el, emit, helpKeys, listen, markReady, pageRoot, params, setAddress, setOpenProject, t, toastError } from './base.js';
 import { ENOUGH, GuideCard } from './guide_card.js';
+import { keepFocus } from './slot.js';
 import { undoOn } from './undo.js';
 
 export async function mount({ root }) {
@@ -40,13 +41,13 @@ export async function mount({ root }) {
   function draw() {
     const words = filter.value.trim().toLocaleLowerCase();
     const shown = labels.filter(each => [each.name, ...each.aliases].some(name => name.toLocaleLowerCase().includes(words)));
-    list.replaceChildren(...shown.map(each => {
+    keepFocus(list, () => list.replaceChildren(...shown.map(each => {
       const told = each.yes + each.no, has = told >= ENOUGH;
       return el('li', {}, el('button', {
         type: 'button', 'aria-current': each.id === chosen ? 'true' : null, 'data-testid': 'guide-label', 'data-label': each.name, 'data-id': each.id,
         onclick: () => choose(each.id), title: t('guide.counts', each),
       }, el('span', { class: 'name', dir: 'auto' }, each.name), el('span', { class: `pl-num ${has ? 'enough' : 'pl-dim'}` }, has ? String(told) : `${told}/${ENOUGH}`)));
-    }));
+    })));
   }
 
   async function choose(id) {

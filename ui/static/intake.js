@@ -71,8 +71,11 @@ export function mountIntake(root, desk) {
     draw();
     const { format, follow_links } = state.options;
     try {
-      state.preview = await api('/pl/api/imports/preview', { json: { ...source, format, follow_links } });
+      const found = await api('/pl/api/imports/preview', { json: { ...source, format, follow_links } });
+      if (state.source !== source) return;             // given up meanwhile, or another one was chosen
+      state.preview = found;
     } catch (error) {
+      if (state.source !== source) return;
       // Looked at in another way: what was seen before is still there.
       if (!state.preview) { fail(error); return; }
       toastError(error);

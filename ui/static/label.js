@@ -24,6 +24,7 @@ import { PartCard } from './part_card.js';
 import { PointOut } from './point_out.js';
 import { Queue } from './queue.js';
 import { Samples } from './samples.js';
+import { keepFocus } from './slot.js';
 import { tellUndone } from './undo.js';
 import { adopt, askWhose, discard, doubtful } from './unsent.js';
 import { Viewer } from './viewer.js';
@@ -43,7 +44,7 @@ export function mount({ root }) {
 class LabelPage {
   constructor(root) {
     this.root = root;
-    Object.assign(this, { labels: [], trail: [], current: null, isLeaving: false, hovered: null, active: null, version: 0, turn: 0 });
+    Object.assign(this, { labels: [], trail: [], current: null, isLeaving: false, isLooking: false, hovered: null, active: null, version: 0, turn: 0 });
     this.packs = null;
     this.toldGone = new Set();
     // Browsers slow a page down that writes its address many times a second.
@@ -78,7 +79,7 @@ class LabelPage {
     this.how = new AcceptHow();
     this.place = lay(this);
     listenForKeys(this);
-    onRemoved(root, () => this.samples.forget());
+    onRemoved(root, () => this.samples.close());
     // A mouse click on a button leaves the focus where it was, so Enter stays "accept and next".
     root.addEventListener('mousedown', event => { if (event.target.closest('button')) event.preventDefault(); });
     listen(root, 'pl:undo', () => { if (!this.isReadOnly) this.decisions?.undo(); });
@@ -91,7 +92,7 @@ class LabelPage {
   async start() {
     const asked = params().get('sample'), label = params().get('label');
     this.line.picker = params().get('picker') ?? 'stages';
-    const wanted = asked ? this.samples.load(/^\d+$/.test(asked) ? Number(asked) : asked) : null;
+    const wanted = asked ? this.samples.bring(/^\d+$/.test(asked) ? Number(asked) : asked) : null;
     wanted?.catch(() => {});
     const queue = await this.line.ask();
     setOpenProject(queue.project);
@@ -158,7 +159,8 @@ class LabelPage {
   empty(what, { encoded = 0, samples = 0 } = {}) {
     clearTimeout(this.looking);
     const act = {
-      reading: el('button', { type: 'button', class: 'pl-button', onclick: () => this.pick('order') }, t('label.empty.reading.do')),
+      reading: el('button', { type: 'button', class: 'pl-button', 'data-testid': 'empty-do', onclick: () => this.pick('order') }, t('label.empty.reading.do')),
+      away: el('button', { type: 'button', class: 'pl-button primary', 'data-testid': 'empty-do', onclick: () => this.next() }, t('label.again')),
       samples: el('a', { class: 'pl-button primary', href: `/data${location.search}` }, t('label.empty.samples.do')),
       labels: this.isReadOnly ? null : el('button', { type: 'button', class: 'pl-button primary', onclick: () => this.box.startNew() }, t('label.empty.labels.do')),
       done: el('button', { type: 'button', class: 'pl-button primary', onclick: () => this.pick('order') }, t('label.empty.done.do')),
@@ -168,15 +170,15 @@ class LabelPage {
     this.current = null;
     this.isLeaving = false;
     this.turn += 1;
-    this.place.replaceChildren(el('div', { class: 'pl-empty' }, 
+    keepFocus(this.place, () => this.place.replaceChildren(el('div', { class: 'pl-empty' },
       el('p', { role: 'status' }, t(`label.empty.${what === 'reading' && !encoded ? 'loading' : what}`, { encoded: count(encoded), samples: count(samples) })),
-      what === 'reading' ? el('progress', { class: 'pl-progress', max: samples, value: encoded, 'aria-label': t('label.empty.reading.what') }) : null, act));
+      what === 'reading' ? el('progress', { class: 'pl-progress', max: samples, value: encoded, 'aria-label': t('label.empty.reading.what') }) : null, act)));
     this.root.classList.add('nothing');
     this.queue.setCurrent(null);
     this.writeSoon();
     this.ready();
-    // Samples come into the queue as they are read: look again, and go on with the first one.
-    if (what === 'reading') this.looking = setTimeout(() => { if (!document.hidden && this.root.isConnected && !this.current) this.next({ isFirst: true }); else this.empty(what, { encoded, samples }); }, 2000);
+    // Samples come into the queue as they are read, and servers come back: look again, and go on with the first one.
+    if (what === 'reading' || what === 'away') this.looking = setTimeout(() => { if (!document.hidden && this.root.isConnected && !this.current) this.next({ isFirst: true }); else this.empty(what, { encoded, samples }); }, 2000);
   }
 
   setLabels(labels) {
@@ -216,10 +218,8 @@ class LabelPage {
     clearTimeout(this.looking);
     const turn = this.turn += 1;
     let record;
-    try { record = this.samples.get(id)?.item ? this.samples.get(id) : await this.samples.load(id); } catch (error) {
-      if (turn !== this.turn || !this.root.isConnected) return;
-      // What is here was forgotten meanwhile, as after a refusal: the sample is still asked for.
-      if (error.name === 'AbortError') this.open(id, { isBack }); else this.#missed(id, error);
+    try { record = this.samples.get(id)?.item ? this.samples.get(id) : await this.samples.bring(id); } catch (error) {
+      if (turn === this.turn) this.#missed(id, error);
       return;
     }
     if (turn !== this.turn) return;
@@ -320,6 +320,7 @@ class LabelPage {
   async next({ isFirst = false } = {}) {
     const id = await this.line.following();
     if (id !== null) return this.open(id);
+    if (this.line.isAway) return this.empty('away');
     if (!this.labels.length) return isFirst ? this.empty('labels') : this.empty('done');
     const { encoded, samples, isReading, picker } = this.line;
     const isEarly = encoded < samples && (isReading || !encoded) && picker !== 'order';
@@ -363,12 +364,16 @@ class LabelPage {
 
   // ---- places ------------------------------------------------------------------------------------
 
-  /** Mark places of a label: `changes` of {region, here: true | false | null}; one step to undo. */
-  markAll(label, changes) {
-    if (!this.current || this.isLeaving || !changes.length) return;
+  /**
+   * Mark places of a label: `changes` of {region, here: true | false | null}; one step to undo. On the
+   * sample in view, or on `of`, an item that was in view when the person took them.
+   */
+  markAll(label, changes, of = null) {
+    if (!changes.length || (!of && (!this.current || this.isLeaving))) return;
     if (this.isReadOnly) { toast(t('label.closed')); return; }
-    const { item } = this.current;
+    const isHere = !of || of.sample === this.current?.item.sample, item = isHere ? this.current.item : of;
     this.decisions.markAll(item, label, changes);
+    if (!isHere) return;
     this.chips.setVerdicts(this.decisions.of(item), { touched: [label] });
     this.view.draw();
     const name = this.names.get(label), [{ here }] = changes;
@@ -400,7 +405,7 @@ class LabelPage {
   }
 
   toggle(id, verdict, options) {
-    if (!this.current || this.isReadOnly) return;
+    if (!this.current || this.isLeaving || this.isReadOnly) return;
     const { item } = this.current, before = this.decisions.of(item).get(id) ?? null;
     // What others said is not mine to take back: saying the same makes it my word, too.
     const isMine = !item.borrowed.delete(id);
@@ -443,18 +448,17 @@ class LabelPage {
     this.chips.reveal(id);
   }
 
+  /** Make a label; with `isYes` it is said of the sample that was in view when it was named. */
   async newLabel(name, isYes, pack) {
     if (this.isReadOnly) { toast(t('label.closed')); return; }
+    const named = this.current?.item;
     try {
       const made = await api('/pl/api/label', { json: { name, pack } });
       this.setLabels(made.labels);
-      const id = this.current?.item.sample ?? null;
-      this.samples.forget();
-      if (id === null) { await this.next(); return; }
-      const record = await this.samples.load(id);
-      if (this.current?.item.sample !== id) return;
-      this.show(record);
-      if (isYes) this.toggle(made.label, 'yes', { now: true });
+      if (isYes && named) this.decisions.commit(named, [[made.label, 'yes']]);
+      if (!this.current) { this.samples.forget(); await this.next(); return; }
+      await this.reload();
+      if (this.current?.item.sample !== named?.sample) return;
       this.activate(made.label);
       this.chips.reveal(made.label);
     } catch (error) { toastError(error); }
@@ -511,10 +515,30 @@ class LabelPage {
   /** Fetch the current sample again, keeping place: what the server says wins. */
   async reload() {
     const id = this.current?.item.sample;
-    this.samples.forget();
+    this.samples.forget(id);
     if (id === undefined) return;
-    const record = await this.samples.load(id).catch(() => null);
-    if (record && this.current?.item.sample === id) { const { active } = this; this.show(record); if (active !== null) this.activate(active); }
+    try {
+      const record = await this.samples.again(id);
+      if (this.current?.item.sample !== id || this.isLeaving) return;
+      const { active } = this;
+      this.show(record);
+      if (active !== null) this.activate(active);
+    } catch (error) {
+      if (error.status !== 404 || this.current?.item.sample !== id) return;
+      this.isLeaving = true;                           // it is gone
+      this.#missed(id, error);
+    }
+  }
+
+  /** The sample in view waits for its vectors; it is shown anew once they are there. */
+  async lookForVectors() {
+    const { current } = this;
+    if (this.isLooking) return;
+    this.isLooking = true;
+    try {
+      const item = await api('/pl/api/item', { query: { sample: current.item.sample } });
+      if (!item.is_pending && this.current === current) await this.reload();
+    } catch { /* asked again at the next look */ } finally { this.isLooking = false; }
   }
 
   undone(answer, isBack) {
@@ -532,12 +556,18 @@ class LabelPage {
 
   /** Samples went or came: the queue anew, and what is in view if it is still there. */
   async startAnew() {
-    const id = this.current?.item.sample;
+    const id = this.current?.item.sample, turn = this.turn += 1;
     this.samples.forget();
     this.trail = [];
     this.line.clear();
-    try { await this.line.ask(); } catch (error) { toastError(error); return; }
-    const record = id === undefined ? null : await this.samples.load(id).catch(() => null);
+    let record = null;
+    try {
+      await this.line.ask();
+      if (turn === this.turn && id !== undefined) record = await this.samples.bring(id);
+    } catch (error) {
+      if (error.status !== 404) { toastError(error); return; }
+    }
+    if (turn !== this.turn) return;
     if (record) this.show(record);
     else if (!this.line.samples) this.empty('samples');
     else await this.next({ isFirst: true });
@@ -560,7 +590,7 @@ class LabelPage {
   news({ version, items, lanes, offset, said }) {
     const now = this.current?.item.sample;
     if (Object.keys(said).length && this.samples.hear(said, offset, now).includes(now)) this.hear();
-    if (this.current?.item.is_pending) this.reload();
+    if (this.current?.item.is_pending) this.lookForVectors();
     if (version <= this.version) return;
     this.setLanes(lanes);
     this.setVersion(version);

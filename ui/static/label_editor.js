@@ -1,7 +1,7 @@
 // The labels of a project: add, rename, describe, put below another, merge, remove.
 // A label that is open stays as it is while the list around it is drawn again: whoever writes in
 // its fields keeps the focus and what is not sent yet.
-import { api, confirmed, count, el, emit, newOp, t, toast, toastError } from './base.js';
+import { api, confirmed, count, el, emit, newOp, project, t, toast, toastError } from './base.js';
 import { namesIn } from './intake.js';
 import { PackChoice } from './pack_choice.js';
 import { isFree } from './page_keys.js';
@@ -32,9 +32,11 @@ export function mountLabels(root, desk) {
   async function refresh(facts) {
     if (!facts.project) return;
     add.hidden = facts.readOnly;
-    const found = await inTurn(() => api('/pl/api/labels'));
-    if (facts.project.name !== projectShown) {
-      projectShown = facts.project.name;
+    const { name } = facts.project;
+    const found = await inTurn(() => api('/pl/api/labels', { query: { project: name } }));
+    if (desk.facts.project?.name !== name) return;     // another one was opened meanwhile
+    if (name !== projectShown) {
+      projectShown = name;
       openId = null;
       most = AT_ONCE;
       filter.value = '';
@@ -65,13 +67,14 @@ export function mountLabels(root, desk) {
   });
 
   /** Send one change; the answer is all labels. The undo that it offers is of this change alone. */
-  const edit = (change, said = '') => inTurn(async () => {
+  const edit = (change, said = '', at = projectShown) => inTurn(async () => {
     const op = newOp();
     try {
-      show(await api('/pl/api/labels', { json: { ...change, op } }));
+      const found = await api('/pl/api/labels', { query: { project: at }, json: { ...change, op } });
+      if (at === projectShown) show(found);
     } catch (error) { toastError(error); return false; }
     emit('pl:labels');
-    if (said) toast(said, { action: { text: t('undo'), run: () => desk.undo(op) }, seconds: 12 });
+    if (said) toast(said, { action: { text: t('undo'), run: () => desk.undo(op, false, at) }, seconds: 12 });
     return true;
   });
 

@@ -7,14 +7,14 @@ const LOW = 8, FETCH = 24, BEHIND = 30;      // left before more is fetched, fet
 export class Line {
   /** `queue` draws it; `onAnswer(answer)` sees each answer (it holds the labels, too). */
   constructor({ queue, onAnswer }) {
-    Object.assign(this, { queue, onAnswer, entries: [], at: -1, picker: 'stages', samples: 0, encoded: 0, isReading: false });
+    Object.assign(this, { queue, onAnswer, entries: [], at: -1, picker: 'stages', samples: 0, encoded: 0, isReading: false, isAway: false });
   }
 
   async ask(after = 0) {
     const { picker } = this;
     const answer = await api('/pl/api/queue', { query: { picker, k: FETCH, after: picker === 'order' ? after : null } });
     this.onAnswer(answer);
-    Object.assign(this, { samples: answer.samples, encoded: answer.encoded, isReading: answer.is_reading });
+    Object.assign(this, { samples: answer.samples, encoded: answer.encoded, isReading: answer.is_reading, isAway: false });
     if (picker !== this.picker) return answer;
     const have = new Set(this.entries.map(entry => entry.sample));
     this.entries.push(...answer.entries.filter(entry => !have.has(entry.sample)));
@@ -28,7 +28,7 @@ export class Line {
     const gone = Math.max(0, this.at - BEHIND);
     this.entries.splice(0, gone);
     this.at -= gone;
-    this.filling ??= this.ask(last).catch(error => { if (error.status) toastError(error); }).finally(() => { this.filling = null; });
+    this.filling ??= this.ask(last).catch(error => { if (error.status) toastError(error); else this.isAway = true; }).finally(() => { this.filling = null; });
     return this.filling;
   }
 

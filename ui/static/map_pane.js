@@ -64,6 +64,8 @@ export class MapPane {
         onPress: event => this.zoomToCaption(event),
       }), this.fetchPoints()]);
       this.map = map;
+      if (this.kept) map.setKept(this.kept);
+      if (this.marked) map.setChosen(this.marked);
       await this.draw(points);
       if (asked !== JSON.stringify(this.colourQuery())) await this.recolour();
       this.canvas.dataset.ready = '1';
@@ -139,8 +141,9 @@ export class MapPane {
 
   // ---- what the page says to the map -----------------------------------------------------------
 
-  setKept(ids) { return this.map?.setKept(ids); }
-  setChosen(ids) { this.map?.setChosen(ids); }
+  // What comes before the map is there is told to it then.
+  setKept(ids) { this.kept = ids; return this.map?.setKept(ids); }
+  setChosen(ids) { this.marked = ids; this.map?.setChosen(ids); }
   setHover(id) { this.map?.setHover(id); }
   setTool(mode) { this.map?.setTool(mode); }
   clearShape() { this.map?.clearShape(); }

@@ -196,8 +196,8 @@ export class PointOut {
   // ---- what is taken -----------------------------------------------------------------------------
 
   async accept(how) {
-    const { page } = this, { evidence } = page.stage;
-    if (!this.target || !page.current || !evidence) return;
+    const { page } = this, { evidence } = page.stage, item = page.current?.item;
+    if (!this.target || !item || page.isLeaving || !evidence) return;
     const changes = how === 'parts' ? this.#parts(evidence) : this.#pieces(how);
     if (!changes.length) return;
     let { label } = this.target;
@@ -207,8 +207,9 @@ export class PointOut {
     }
     const name = page.names.get(label);
     this.close();
-    page.activate(label);
-    page.markAll(label, changes);
+    // The label may have been made meanwhile, and another sample may be in view.
+    if (page.current?.item.sample === item.sample) page.activate(label);
+    page.markAll(label, changes, item);
     toast(t('label.point.kept', { n: changes.length, name }));
   }
 

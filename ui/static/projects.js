@@ -1,5 +1,6 @@
 // The list of projects: open, make, remove.
 import { api, bytes, confirmed, count, el, icon, t, toast, toastError } from './base.js';
+import { keepFocus } from './slot.js';
 
 const TRASH = 'M4 7h16M9 7V4h6v3M6 7l1 13h10l1-13M10 11v5M14 11v5';
 
@@ -11,22 +12,21 @@ export function mountProjects(root, desk) {
   async function refresh(facts) {
     add.hidden = !facts.canMake;
     const rows = await api('/pl/api/projects');
-    list.replaceChildren(...rows.map(row => item(row, facts)));
-    if (!rows.length) list.replaceChildren(el('li', { class: 'pl-dim pl-project-none' }, t('projects.none')));
+    keepFocus(list, () => list.replaceChildren(...rows.length ? rows.map(row => item(row, facts)) : [el('li', { class: 'pl-dim pl-project-none' }, t('projects.none'))]));
   }
 
   function item(row, facts) {
     const isOpen = row.name === facts.project?.name;
     const what = t(`projects.${row.kind}`, { samples: count(row.samples) });
     const open = el('a', {
-      href: `/data?${new URLSearchParams({ project: row.name })}`, 'aria-current': isOpen ? 'true' : null, 'data-testid': 'project', 'data-project': row.name,
+      href: `/data?${new URLSearchParams({ project: row.name })}`, 'aria-current': isOpen ? 'true' : null, 'data-testid': 'project', 'data-project': row.name, 'data-id': row.name,
       onclick: event => {
         if (event.ctrlKey || event.metaKey || event.shiftKey) return;
         event.preventDefault();
         desk.open(row.name);
       },
     }, el('b', {}, row.name), el('span', { class: 'pl-dim pl-small' }, `${what}, ${t('projects.more', { labels: count(row.labels), verdicts: count(row.verdicts), size: bytes(row.bytes) })}`));
-    const remove = !facts.canMake || (isOpen && facts.readOnly) ? null : el('button', { type: 'button', class: 'pl-icon-button', 'aria-label': t('projects.remove', { name: row.name }), title: t('projects.remove', { name: row.name }), onclick: () => removeProject(row) }, icon(TRASH));
+    const remove = !facts.canMake || (isOpen && facts.readOnly) ? null : el('button', { type: 'button', class: 'pl-icon-button', 'data-id': row.name, 'aria-label': t('projects.remove', { name: row.name }), title: t('projects.remove', { name: row.name }), onclick: () => removeProject(row) }, icon(TRASH));
     return el('li', { class: isOpen ? 'open' : '' }, open, remove);
   }
 

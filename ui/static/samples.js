@@ -9,7 +9,7 @@ const KEEP = 24;
 
 export class Samples {
   /** `onTop(item)` puts what this page did and the server may not know yet on top of what it says. */
-  constructor({ onTop = () => {} } = {}) { Object.assign(this, { all: new Map(), source: '', own: new Map(), onTop }); }
+  constructor({ onTop = () => {} } = {}) { Object.assign(this, { all: new Map(), source: '', own: new Map(), isClosed: false, onTop }); }
 
   /** What is here of a sample: {item, image, evidence}; each undefined until it has come. */
   get(id) { return this.all.get(id); }
@@ -28,6 +28,23 @@ export class Samples {
     }
     record.facts.catch(() => { if (this.all.get(id) === record) this.all.delete(id); });
     return record.facts;
+  }
+
+  /** Bring a sample that somebody waits for, though what is here is forgotten meanwhile. */
+  async bring(id) {
+    for (;;) {
+      try { return await this.load(id); } catch (error) { if (error.name !== 'AbortError' || this.isClosed) throw error; }
+    }
+  }
+
+  /** Read a sample anew; what is here of it stays where that fails. */
+  async again(id) {
+    const before = this.all.get(id);
+    this.all.delete(id);
+    try { return await this.load(id); } catch (error) {
+      if (before?.item && !this.all.has(id)) this.all.set(id, before);
+      throw error;
+    }
   }
 
   async #facts(id, record) {
@@ -138,6 +155,12 @@ export class Samples {
   drop(id) {
     this.all.get(id)?.stop.abort();
     this.all.delete(id);
+  }
+
+  /** Nothing is brought any more. */
+  close() {
+    this.isClosed = true;
+    this.forget();
   }
 
   forget(except = null) {

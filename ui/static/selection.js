@@ -58,23 +58,34 @@ export function createSelection(host, { kind, isReadOnly, onClear, onOnly, onLik
       return;
     }
     lookAt.hidden = false;
+    const words = chancesOf(card);
+    if (isSame && !region) {                            // whoever draws or marks in it is not disturbed
+      lookAt.querySelector('.pl-glance-labels')?.remove();
+      if (words) lookAt.lastElementChild.before(words);
+      return;
+    }
     const open = el('a', { class: 'pl-button primary small', href: url('/', { sample: card.id }), dataset: { testid: 'open' } }, t(
       'explore.open'));
     const text = kind === 'text' ? markedWords(card.text, onWords) : null;
-    picture = text ? null : new RegionBox({ card, box: region ?? (isSame ? picture?.box : null), isDrawing: isSame && picture?.isDrawing,
+    picture = text ? null : new RegionBox({ card, box: region, isDrawing: isSame && picture?.isDrawing,
       onSearch: box => onPart(card.id, box) });
-    const words = (card.top ?? []).map(s => el('li', {}, el('span', { class: 'pl-glance-label' }, s.label), el(
-    'span', { class: 'pl-glance-bar', 'aria-hidden': 'true' }, bar(s.value)), el('span', { class: 'pl-num pl-dim' }, percent(s.value)),
-      s.verdict ? el('span', { class: `pl-verdict ${s.verdict}` }, t(`explore.verdict.${s.verdict}`)) : el(
-      'span', { class: 'pl-verdict' })));
     lookAt.replaceChildren(
       el('div', { class: 'pl-glance-head' }, el('h2', { class: 'pl-h2 pl-cut', title: card.name }, card.name), el(
       'button', { class: 'pl-icon-button', type: 'button', 'aria-label': t('explore.close'), title: t('explore.close'),
         onclick: onForget }, '✕')),
-      ...(text ? [text.shown] : [picture.stage, picture.how]), words.length ? el('ul', { class: 'pl-glance-labels', 'aria-label': t('explore.look.labels') }, words) : '',
+      ...(text ? [text.shown] : [picture.stage, picture.how]), words ?? '',
       el('div', { class: 'pl-row' }, open, el('button', { class: 'pl-button small', type: 'button', onclick: () => onSimilar(card.id) },
         t('explore.similar')), (text ?? picture).button),
     );
+  }
+
+  /** The labels that the model sees most, and what was said of them; null without any. */
+  function chancesOf(card) {
+    const rows = (card.top ?? []).map(s => el('li', {}, el('span', { class: 'pl-glance-label' }, s.label), el(
+    'span', { class: 'pl-glance-bar', 'aria-hidden': 'true' }, bar(s.value)), el('span', { class: 'pl-num pl-dim' }, percent(s.value)),
+      s.verdict ? el('span', { class: `pl-verdict ${s.verdict}` }, t(`explore.verdict.${s.verdict}`)) : el(
+      'span', { class: 'pl-verdict' })));
+    return rows.length ? el('ul', { class: 'pl-glance-labels', 'aria-label': t('explore.look.labels') }, rows) : null;
   }
 
   function bar(value) { const fill = el('i');

@@ -28,10 +28,10 @@ export function keepFocus(root, work) {
   if (caret) again.setSelectionRange(...caret);
 }
 
-/** What stands in the place of an element that was drawn again, by its name or test id. */
+/** What stands in the place of an element that was drawn again, by its name, test id or id of what it is about. */
 function twin(root, was) {
-  const told = one => [one.tagName, one.name ?? '', one.dataset.testid ?? '', one.type === 'radio' ? one.value : ''].join('\n');
-  if (!was.name && !was.dataset.testid) return null;
+  const told = one => [one.tagName, one.name ?? '', one.dataset.testid ?? '', one.dataset.id ?? '', one.type === 'radio' ? one.value : ''].join('\n');
+  if (!was.name && !was.dataset.testid && !was.dataset.id) return null;
   return [...root.querySelectorAll(was.tagName)].find(one => told(one) === told(was)) ?? null;
 }
 

@@ -1,7 +1,7 @@
 // Undo on every page: says in words what was taken back, offers the way back, and asks before a
 // whole import goes where somebody was only taking verdicts back.
 
-import { api, count, newOp, t, toast, toastError } from './base.js';
+import { api, count, newOp, project, t, toast, toastError } from './base.js';
 import { insist } from './insist.js';
 
 const SECONDS = 12;
@@ -39,15 +39,15 @@ export function tellUndone(answer, again, { isBack = false } = {}) {
  * What undo does on a page: undo(op | null, isBack) asks for it until there is an answer, tells
  * what was taken back, and runs `then(answer)`. A whole import is asked about before it goes, but
  * where `isMeant(deed)` says that it is what the person looks at. Each call is one undo, however
- * often its request is sent.
+ * often its request is sent, in the project that was open when the person asked (`at`).
  */
 export function undoOn(root, { isMeant = () => false, then }) {
-  const undo = async (op = null, isBack = false) => {
+  const undo = async (op = null, isBack = false, at = project()) => {
     const request = newOp(), asked = op ? { op } : { spares_imports: true };
     try {
-      const answer = await insist(root, 1, () => api('/pl/api/undo', { json: { ...asked, request } }));
-      if (answer.asks && isMeant(answer.asks)) { await undo(answer.asks.op); return; }
-      tellUndone(answer, undo, { isBack });
+      const answer = await insist(root, 1, () => api('/pl/api/undo', { query: { project: at }, json: { ...asked, request } }));
+      if (answer.asks && isMeant(answer.asks)) { await undo(answer.asks.op, false, at); return; }
+      tellUndone(answer, (named, back) => undo(named, back, at), { isBack });
       await then(answer);
     } catch (error) { toastError(error); }
   };
