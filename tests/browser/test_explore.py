@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from backend import api
-from tests.browser.waits import ready, saved, told
+from tests.browser.waits import HOLD, ready, saved, told
 
 LABELS = ["animal", "food", "<b onclick=alert(1)>${7*7}</b> {{x}}"]
 HOSTILE = "<img src=x onerror=alert(1)> ${7*7} {{x}} the train is late"
@@ -283,6 +283,23 @@ def test_a_formula_is_answered_by_algebra_and_says_so(explore: Callable[..., Any
     best = [hit.name for hit in page.bench.search(text="bread and butter", k=4)]
     assert first_results(page, 4) == best
     assert ("as=words" in page.url, line.is_visible()) == (False, False)
+
+
+def test_a_filter_may_be_chosen_while_the_page_starts(
+    explore: Callable[..., Any], open_page: Callable[..., Any]
+) -> None:
+    address = explore().url
+    page = open_page()
+    order, points = "/pl/api/order", "/pl/api/points"
+    page.add_init_script(f"({HOLD})({[order, points]})")
+    page.goto(address)
+    page.wait_for_function("what => asked.includes(what)", arg=order)
+    page.locator("[data-filter]:not([disabled])").first.click()
+    page.wait_for_function("what => asked.filter(each => each === what).length === 2", arg=order)
+    page.evaluate("what => letGo(what)", order)
+    page.evaluate("what => letGo(what)", points)
+    ready(page, "explore")
+    map_ready(page)
 
 
 def test_a_formula_becomes_a_filter_of_all_it_holds_for(explore: Callable[..., Any]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from backend import api
 from tests.browser.label_projects import HOSTILE, image_project, text_project
-from tests.browser.waits import LABEL_READY, saved, told
+from tests.browser.waits import HOLD, LABEL_READY, saved, told
 
 CHIP = '[data-testid="chip"]'
 SAMPLE = '[data-testid="sample"]'
@@ -515,21 +515,6 @@ def test_a_sample_whose_verdicts_were_refused_is_not_done(open_label):
     assert len(undecided(page).all()) == len(page.bench.labels())
 
 
-# What is asked of a path waits until `letGo(path)`; `asked` is all that was.
-HOLD = """paths => {
-  const ask = window.fetch, gates = new Map(), open = new Map();
-  for (const path of paths) gates.set(path, new Promise(done => open.set(path, done)));
-  window.letGo = path => open.get(path)();
-  window.asked = [];
-  window.fetch = async (url, options) => {
-    const { pathname, searchParams } = new URL(url, location);
-    asked.push(`${pathname} ${searchParams.get('sample') ?? ''}`.trim());
-    await gates.get(pathname);
-    return ask(url, options);
-  };
-}"""
-
-
 def test_what_is_being_opened_is_opened_though_all_is_asked_for_anew(open_label):
     page = open_label("coco", commits={})
     page.expected.append("400")
@@ -546,6 +531,25 @@ def test_what_is_being_opened_is_opened_though_all_is_asked_for_anew(open_label)
     page.wait_for_function("what => asked.includes(what)", arg=f"{item} {second}")
     page.evaluate("letGo('/pl/api/item')")
     page.wait_for_selector(f'{SAMPLE}[data-id="{first}"]')
+
+
+def test_the_yes_of_a_new_label_is_of_the_sample_where_it_was_named(open_label):
+    page = open_label("coco")
+    first, make = current(page), "/pl/api/label"
+    page.evaluate(HOLD, [make])
+    page.keyboard.press("n")
+    page.keyboard.type("named in passing")
+    page.keyboard.press("Shift+Enter")
+    page.wait_for_function("what => asked.includes(what)", arg=make)
+    page.keyboard.press("Enter")
+    second = wait_other(page, first)
+    page.evaluate("what => letGo(what)", make)
+    page.wait_for_selector(f'{CHIP}[data-label="named in passing"]')
+    page.wait_for_function("first => asked.includes(first)", arg=f"/pl/api/item {second}")
+    saved(page)
+    assert in_backend(page, first, "yes") == ["named in passing"]
+    assert in_backend(page, second, "yes") == []
+    assert current(page) == second
 
 
 def test_a_project_that_can_only_be_looked_at_says_so_and_refuses_nothing(home, serve, open_page):

@@ -14,7 +14,7 @@ import pytest
 from backend import api
 from tests.browser.evidence_pictures import PICTURES, SPOT
 from tests.browser.label_projects import image_project, text_project
-from tests.browser.waits import LABEL_READY
+from tests.browser.waits import HOLD, LABEL_READY, told
 
 SAMPLE = '[data-testid="sample"]'
 CHIP = '[data-testid="chip"]'
@@ -307,6 +307,30 @@ def test_any_words_are_pointed_out_and_become_a_label_when_kept(look):
     page.locator('[data-testid="point-parts"]').click()
     page.wait_for_selector(MARK)
     assert stored(page, "a red dot")
+
+
+def test_what_was_pointed_out_stays_on_its_sample_though_another_came(look):
+    page = look("made", "turned3.jpg")
+    page.evaluate(HOLD, ["/pl/api/label"])
+    page.keyboard.press("p")
+    page.locator('[data-testid="point-phrase"]').fill("a spot of red")
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        "s => !['', 'Looking …'].includes(document.querySelector(s).textContent)", arg=SAYS
+    )
+    if page.locator('[data-testid="point-anyway"]').is_visible():
+        page.locator('[data-testid="point-anyway"]').click()
+    page.wait_for_selector(DOT)
+    page.locator('[data-testid="point-parts"]').click()
+    page.wait_for_function("asked.includes('/pl/api/label')")
+    page.locator(f'[data-testid="queue-item"]:not([data-id="{page.item.id}"])').first.click()
+    other = page.wait_for_selector(f'[data-testid="sample"]:not([data-id="{page.item.id}"])')
+    page.evaluate("letGo('/pl/api/label')")
+    told(page, "a spot of red")
+    assert stored(page, "a spot of red")
+    assert verdict(page, "a spot of red") == "yes"
+    page.item = page.bench.sample(int(other.get_attribute("data-id")))
+    assert stored(page, "a spot of red") == ()
 
 
 def test_a_rejected_label_is_not_pointed_out_by_itself(look):

@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+HOLD = """paths => {
+  const ask = window.fetch, gates = new Map(), open = new Map();
+  for (const path of paths) gates.set(path, new Promise(done => open.set(path, done)));
+  window.letGo = path => { gates.delete(path); open.get(path)(); };
+  window.asked = [];
+  window.fetch = async (url, options) => {
+    const { pathname, searchParams } = new URL(url, location);
+    asked.push(`${pathname} ${searchParams.get('sample') ?? ''}`.trim());
+    await gates.get(pathname);
+    return ask(url, options);
+  };
+}"""
+"""What a page asks of these paths waits until `letGo(path)`; `asked` is all that was asked."""
+
 LABEL_READY = '[data-testid="page"][data-page="label"][data-ready]'
 
 

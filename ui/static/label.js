@@ -487,7 +487,7 @@ class LabelPage {
 
   /** The server said no: its state wins, and the sample is not done. */
   async refused(entry, error) {
-    const sample = sampleOf(entry), isHere = sample === this.current?.item.sample;
+    const sample = sampleOf(entry), isHere = sample === this.current?.item.sample && !this.isLeaving;
     toast(t('label.refused', { why: error.message }), {
       kind: 'error', seconds: 15, action: sample === undefined || isHere ? null : { text: t('label.kept.open'), run: () => this.open(sample) },
     });
