@@ -33,15 +33,16 @@ export async function mount({ root }) {
   function created(name) { open(name); }
   function startNew() { setAddress({ new: 1 }, { push: true }); refresh(); }
 
-  let asked = 0;
-  /** Ask the server again and draw every part; an answer that another one overtook is none. */
+  let asked = 0, heard = 0;
+  /** Ask the server again and draw every part; an answer that a later one overtook is none. */
   async function refresh() {
     const turn = asked += 1;
     try {
       const facts = await api('/pl/api/shell');
-      if (turn !== asked) return;
+      if (turn < heard) return;
+      heard = turn;
       desk.facts = facts;
-    } catch (error) { if (turn === asked) toastError(error); return; }
+    } catch (error) { toastError(error); return; }
     setOpenProject(desk.facts.project?.name);
     const isNew = desk.facts.canMake && params().has('new');
     right.hidden = !desk.facts.project || isNew;

@@ -9,7 +9,7 @@ import { dropUpload, filesOfDrop, filesOfInput, filesOfPaste, upload } from './u
 export function mountIntake(root, desk) {
   // One plain state, drawn anew at each step; nothing of it is worth keeping over a reload but
   // the report, which the server keeps.
-  const state = { step: 'idle', isNew: false, form: emptyForm(), files: [], source: null, preview: null, looks: 0, options: usual(), sent: null, record: null, dismissed: dismissedReports(), started: new Set() };
+  const state = { step: 'idle', isNew: false, form: emptyForm(), files: [], source: null, preview: null, looks: 0, options: usual(), sent: null, record: null, dismissed: dismissedReports(), started: new Set(), ended: null };
   const head = new Slot(), fields = new Slot(), steps = new Slot();
   const page = el('div', { class: 'pl-intake' }, head.node, fields.node, steps.node);
   let facts = null;
@@ -229,7 +229,9 @@ export function mountIntake(root, desk) {
     const job = event.detail.find(one => one.id === state.record?.job);
     if (!job || state.step !== 'taking') return;
     drawProgress(job.total ? job.done / job.total : null, [job.total ? `${count(job.done)} / ${count(job.total)}` : '', job.note].filter(Boolean).join(', '));
-    if (job.state !== 'queued' && job.state !== 'running') emit('pl:project');
+    if (job.state === 'queued' || job.state === 'running') return;
+    // Told once to the page, which looks for jobs again; then asked for until the report is here.
+    if (state.ended === job.id) desk.refresh(); else { state.ended = job.id; emit('pl:project'); }
   });
   const over = on => event => {
     if (!event.dataTransfer?.types.includes('Files')) return;
