@@ -43,12 +43,13 @@ def plain(fields: Mapping[str, object]) -> Plain:
         if theirs in rest and ours not in rest:
             rest[ours] = rest.pop(theirs)
     if answer != ACCEPTED:
-        named = list(dict.fromkeys(_asked(asked)))
+        # As they are shown: what a row holds in place of a name may be any JSON value.
+        named = list(dict.fromkeys(shown(name) for name in _asked(asked)))
         if answer is not None:
             rest["answer"] = answer
         if not named:
             return Plain(rest)
-        names = ", ".join(shown(name) for name in named[:_MOST_NAMED])
+        names = ", ".join(named[:_MOST_NAMED])
         more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
         told = "it has no answer" if answer is None else f"its answer is {answer}"
         return Plain(rest, (f"{told}, so these labels of it are not taken: {names}{more}",))

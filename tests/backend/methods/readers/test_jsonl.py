@@ -120,6 +120,27 @@ def test_only_what_was_accepted_carries_labels(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("accepted", "named"),
+    [([["x"], "x", ["x"]], "['x'], 'x'"), ([{"id": "n"}], "{'id': 'n'}"), ({"a": []}, "{'a': []}")],
+)
+def test_an_answer_that_is_no_name_stops_no_other_row(
+    tmp_path: Path, accepted: object, named: str
+) -> None:
+    path = write(
+        tmp_path / "tasks.jsonl",
+        {"id": "odd", "text": "x", "answer": "reject", "accept": accepted},
+        {"id": "next", "text": "y", "label": "X", "answer": "accept"},
+    )
+    drafts, problems = read("jsonl", path)
+    assert {name: dict(draft.verdicts) for name, draft in drafts.items()} == {
+        "odd": {},
+        "next": {"X": "yes"},
+    }
+    told = "line 1: its answer is reject, so these labels of it are not taken: "
+    assert problems == {"tasks.jsonl": told + named}
+
+
 def test_shapes_in_pixels_are_regions_of_accepted_pictures(tmp_path: Path) -> None:
     picture(tmp_path / "a.png", size=(40, 20))
     corners = [[10, 5], [10, 15], [30, 15], [30, 5]]
