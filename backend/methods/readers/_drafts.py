@@ -32,7 +32,8 @@ _VERDICTS = {
     **dict.fromkeys(("no", "0", "0.0", "false"), Verdict.NO),
     **dict.fromkeys(("unsure", "?"), Verdict.UNSURE),
 }
-_TOLERANCE = 1e-6
+TOLERANCE = 1e-6
+"""How far outside of 0..1 a rounded fraction may be."""
 
 
 @dataclass
@@ -248,7 +249,7 @@ def fraction_region(kind: str, raw: object) -> Region:
         if kind == "box"
         else points
     )
-    if min(reach) < -_TOLERANCE or max(reach) > 1 + _TOLERANCE:
+    if min(reach) < -TOLERANCE or max(reach) > 1 + TOLERANCE:
         raise BadInputError(f"the {kind} {shown(raw)} is not within 0..1 of the picture")
     return Region(kind, tuple(points))
 

@@ -12,6 +12,7 @@ read.
 from __future__ import annotations
 
 import ast
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ import orjson
 
 from backend.errors import BadInputError, RefusedError
 from backend.methods.readers._drafts import (
+    TOLERANCE,
     Rough,
     fraction_region,
     pixel_region,
@@ -313,7 +315,8 @@ def _count(
                 minus[column] += cell in ("-1", "-1.0")
         for side in _SIDES:
             if plan.is_fraction and plan.sides.get(side, len(row.cells)) < len(row.cells):
-                plan.is_fraction = (_number(row.cells[plan.sides[side]]) or 0.0) <= 1
+                number = _number(row.cells[plan.sides[side]]) or 0.0
+                plan.is_fraction = number <= 1 + TOLERANCE
         if "labels" in plan.roles and plan.roles["labels"] < len(row.cells):
             cell = row.cells[plan.roles["labels"]]
             splitters.update(mark for mark in "|;" if mark in cell)
@@ -445,7 +448,9 @@ def _box(rough: Rough, plan: _Plan, cells: Sequence[str], media: Media) -> Regio
 
 
 def _number(cell: str) -> float | None:
+    """A finite number; None for anything else."""
     try:
-        return float(cell)
+        number = float(cell)
     except ValueError:
         return None
+    return number if math.isfinite(number) else None

@@ -131,6 +131,17 @@ def test_boxes_in_pixels_are_of_the_size_that_is_said_or_seen(tmp_path: Path, he
     assert drafts["a.png"].metadata == {}
 
 
+@pytest.mark.parametrize("odd", ["nan", "inf", "-inf", "wide"])
+def test_one_odd_cell_leaves_all_other_boxes_in_fractions(tmp_path: Path, odd: str) -> None:
+    rows = f"a,/m/cup,0.25,0.75,0.5,1\na,/m/cat,0,{odd},0,1\nb,/m/cat,0,1.0000001,0,0.5\n"
+    path = write(tmp_path / "boxes.csv", "ImageID,LabelName,XMin,XMax,YMin,YMax\n" + rows)
+    drafts, problems = read("csv_table", path)
+    assert places(drafts["a"]) == [("/m/cup", "yes", (0.25, 0.5, 0.5, 0.5))]
+    assert places(drafts["b"]) == [("/m/cat", "yes", (0, 0, 1, 0.5))]
+    told = f"line 3: the box ['0', '{odd}', '0', '1'] has no sides"
+    assert problems == {"boxes.csv": told}
+
+
 def test_later_rows_of_a_sample_fill_what_the_first_leaves_empty(tmp_path: Path) -> None:
     path = write(
         tmp_path / "t.csv",
