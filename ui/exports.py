@@ -159,7 +159,10 @@ def remove_export(bench: api.Workbench, name: str) -> None:
 def _pack(folder: Path, target: Path, progress: Callable[[int, int, str], None]) -> None:
     """Pack what an export wrote; its links are the exporter's own and lead to media."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+    # A picture may be of a date that no zip can hold; it gets the nearest one.
+    with zipfile.ZipFile(
+        target, "w", zipfile.ZIP_DEFLATED, compresslevel=6, strict_timestamps=False
+    ) as archive:
         for done, file in enumerate(files):
             progress(done, len(files), "packing")
             how = zipfile.ZIP_STORED if file.suffix.lower() in _PACKED else None

@@ -580,6 +580,15 @@ def test_pictures_go_from_where_they_lie_into_the_zip(
         pictures.delete(f"/pl/api/exports/{export['name']}")
 
 
+def test_a_linked_picture_of_no_date_is_packed(pictures: TestClient, tmp_path: Path) -> None:
+    """A zip knows years from 1980 to 2107 only."""
+    for when in (0, 5_000_000_000):
+        os.utime(tmp_path / "0.png", (when, when))
+        export, archive = packed(pictures, format="jsonl")
+        assert archive.read("media/0.png") == (tmp_path / "0.png").read_bytes()
+        pictures.delete(f"/pl/api/exports/{export['name']}")
+
+
 def test_an_export_may_leave_out_pictures_and_splits(pictures: TestClient) -> None:
     told = pictures.get("/pl/api/exports").json()
     assert told["splits"] == {"train": 2, "val": 1}
