@@ -448,9 +448,10 @@ class OpenProject:
             return self.live.finder.like(self.board, ids, k, unlike=others, within=among)
         if sample is not None and region is None:
             found = self.sample(sample)
-            self_hit = Hit(found.id, found.name, 1.0)
-            others = self.neighbours(found.id, k - 1, vectors=vectors, within=within)
-            return [self_hit, *others][:k]
+            is_asked = within is None or found.id in within
+            itself = [Hit(found.id, found.name, 1.0)] if is_asked else []
+            others = self.neighbours(found.id, k - len(itself), vectors=vectors, within=within)
+            return [*itself, *others][:k]
         if vectors is not None:
             raise BadInputError(f"{vectors!r} holds vectors of samples only; search it by a sample")
         if text is None and image is None and sample is None:

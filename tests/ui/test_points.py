@@ -252,6 +252,7 @@ def test_a_search_looks_among_what_the_filters_leave(web: TestClient, bench: api
         {"text": "cat"},
         {"query": "food & ~animal"},
         {"sample": next(i for i in val)},
+        {"sample": next(i for i in ids.values() if i not in val)},
     ]
     for one in asked:
         everything = web.get("/pl/api/search", params={**one, "k": 100}).json()["hits"]
