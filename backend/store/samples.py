@@ -71,7 +71,8 @@ def find_sample(connection: Connection, wanted: int | str) -> int:
         return next(iter(found))
     if found:
         raise BadInputError(ambiguous(wanted, list(found.values())))
-    if wanted.isdecimal() and _is_live(connection, int(wanted)):
+    # No id is longer, and SQLite's numbers are not much longer.
+    if wanted.isdecimal() and len(wanted) < 19 and _is_live(connection, int(wanted)):
         return int(wanted)
     raise NotFoundError(f"there is no sample named {shown(wanted)}; give its name or its id")
 

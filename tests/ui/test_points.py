@@ -230,7 +230,10 @@ def test_pages_and_orders_agree_and_names_are_text(web: TestClient, bench: api.W
     assert card["text"] == TEXTS[12]
     best = next(s for s in bench.suggest([card["id"]]))
     assert [g["label"] for g in card["top"]] == [s.label for s in best.suggestions[:2]]
-    assert web.get("/pl/api/page", params={"ids": "999999"}).json()["samples"] == []
+    for unknown in ("999999", "9" * 20):
+        ids = f"{card['id']},{unknown}"
+        told = web.get("/pl/api/page", params={"ids": ids}).json()["samples"]
+        assert [one["id"] for one in told] == [card["id"]]
 
 
 def test_search_by_words_finds_and_marks_the_words(web: TestClient, bench: api.Workbench) -> None:
@@ -322,6 +325,9 @@ def test_search_by_these_but_not_those(web: TestClient, bench: api.Workbench) ->
         ({"ids": [], "not": [1]}, "1 to 1,000 samples"),
         ({"not": [1]}, "1 to 1,000 samples"),
         ({"ids": [ids["t00"]], "not": [ids["t00"]]}, "t00 cannot be both like and unlike"),
+        ({"ids": [10**20]}, "1 to 1,000 samples"),
+        ({"ids": [ids["t00"]], "not": [-(10**20)]}, "1 to 1,000 samples"),
+        ({"query": "@selection", "selection": [10**20]}, "1 to 1,000 samples"),
     ):
         said = web.post("/pl/api/search", json=wrong)
         assert (said.status_code, words in said.json()["detail"]) == (400, True), said.text
@@ -418,6 +424,9 @@ def test_a_query_is_a_formula_or_words(web: TestClient, bench: api.Workbench) ->
         ("/pl/api/search?query=food%26anmial", 400, "'anmial' at character 6; the nearest is an"),
         ("/pl/api/search?query=(food|animal", 400, "'(' at character 1 is never closed"),
         ("/pl/api/search?sample=424242", 404, "424242"),
+        ("/pl/api/search?sample=²", 404, "no sample named '²'"),
+        (f"/pl/api/search?sample={'9' * 20}", 404, f"no sample named '{'9' * 20}'"),
+        (f"/pl/api/search?sample={'9' * 900}", 404, "no sample named '999"),
         ("/pl/api/search?sample=1&region=left", 400, "a region is x,y,width,height in 0..1"),
         ("/pl/api/search?sample=1&region=0,0,1,1", 400, "this project holds texts"),
         ("/pl/api/points?by=label", 400, "say which label"),

@@ -14,6 +14,7 @@ from backend import api
 from ui.context import Context
 from ui.desk import Desk, lines
 from ui.present import utf16_spans
+from ui.routes.bulk import Id
 from ui.routes.points import Filter, Label, Order, Source, ordered
 
 MOST_HITS = 500
@@ -35,15 +36,15 @@ class Asked(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     query: str = Field(max_length=QUERY_CHARACTERS)
-    selection: list[int] = Field(default=[], max_length=MOST_SELECTED)
+    selection: list[Id] = Field(default=[], max_length=MOST_SELECTED)
 
 
 class Alike(BaseModel):
     """Search for what is like several samples together, and not like others."""
 
     model_config = ConfigDict(extra="forbid")
-    ids: list[int] = Field(min_length=1, max_length=1_000)
-    unlike: list[int] = Field(default=[], max_length=1_000, alias="not")
+    ids: list[Id] = Field(min_length=1, max_length=1_000)
+    unlike: list[Id] = Field(default=[], max_length=1_000, alias="not")
 
 
 _ASKED = TypeAdapter[Alike | Asked](Alike | Asked)
@@ -151,7 +152,8 @@ def router(context: Context) -> APIRouter:
         text = text or query
         place, source = numbers(region) if region else None, vectors or None
         if sample:
-            asked = bench.sample(int(sample) if sample.isdigit() else sample).id
+            is_id = sample.isdecimal() and len(sample) < 19
+            asked = bench.sample(int(sample) if is_id else sample).id
             hits = bench.search(sample=asked, region=place, k=k, vectors=source, within=within)
         else:
             hits = bench.search(text=text, region=place, k=k, vectors=source, within=within)
@@ -197,7 +199,7 @@ def router(context: Context) -> APIRouter:
         bench, eyes = desk.bench(request), desk.eyes(request)
         census = desk.census(bench, eyes)
         if ids:
-            asked = [int(part) for part in ids.split(",") if part][:MOST_CARDS]
+            asked = [int(part) for part in ids.split(",") if part and len(part) < 19][:MOST_CARDS]
             total = len(asked)
         else:
             filters = lines(only)
