@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,13 +20,23 @@ log = logging.getLogger("patchlane.web")
 Stamp = tuple[tuple[int, int], ...]
 """Time of change and size of a database and of the changes that wait beside it."""
 
+TRY_AGAIN = 5.0
+"""Seconds until one that could not be opened is tried again: what was in the way may have gone."""
+
 
 @dataclass(frozen=True)
 class _Glance:
-    """What was seen; None where the project could not be opened."""
+    """What was seen; where the project could not be opened, why, and when that was."""
 
     stamp: Stamp
     info: api.ProjectInfo | None
+    why: str = ""
+    when: float = 0.0
+
+    def is_of(self, stamp: Stamp) -> bool:
+        """Whether the project is known in this state of its files."""
+        is_late = self.info is None and time.monotonic() - self.when >= TRY_AGAIN
+        return self.stamp == stamp and not is_late
 
 
 class Glances:
@@ -53,17 +64,18 @@ class Glances:
     def _glance(self, path: Path, stamp: Stamp) -> api.ProjectInfo | None:
         with self._lock:
             seen = self._seen.get(path)
-            if seen is None or seen.stamp != stamp:
+            if seen is None or not seen.is_of(stamp):
                 # By its state before: what opening it brings up to date is looked at once more.
-                seen = self._seen[path] = _Glance(stamp, self._opened(path))
+                seen = self._seen[path] = self._opened(path, stamp, seen)
         return seen.info
 
-    def _opened(self, path: Path) -> api.ProjectInfo | None:
+    def _opened(self, path: Path, stamp: Stamp, before: _Glance | None) -> _Glance:
         try:
-            return api.glance(path, settings=self._settings)
+            return _Glance(stamp, api.glance(path, settings=self._settings))
         except api.PatchlaneError as error:
-            log.warning("the project %s is left out: %s", path.name, error)
-            return None
+            if before is None or before.why != str(error):
+                log.warning("the project %s is left out: %s", path.name, error)
+            return _Glance(stamp, None, str(error), time.monotonic())
 
 
 def _stamp(path: Path) -> Stamp:

@@ -85,6 +85,31 @@ def test_a_project_that_cannot_be_opened_hides_no_other_and_is_named_once(
     assert len([said for said in caplog.messages if "first is left out" in said]) == 1
 
 
+def test_a_project_that_could_not_be_opened_once_comes_back(
+    mine: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing in it has changed since; whatever was in the way has gone."""
+    glance, reasons = api.glance, ["is locked", "is locked", "is locked by another"]
+
+    def busy(path: Path, *, settings: api.Settings) -> api.ProjectInfo:
+        if path.name == "first" and reasons:
+            raise api.BusyError(reasons.pop(0))
+        return glance(path, settings=settings)
+
+    monkeypatch.setattr(glances.api, "glance", busy)
+
+    def told(pause: float) -> set[str]:
+        monkeypatch.setattr(glances, "TRY_AGAIN", pause)
+        return {row["name"] for row in mine.get("/pl/api/projects").json()}
+
+    assert told(1e9) == told(1e9) == {"notes", "other"}
+    assert len(reasons) == 2, "not tried with every request"
+    assert [told(0), told(0)] == [{"notes", "other"}] * 2
+    assert told(0) == {"first", "notes", "other"}
+    said = [message for message in caplog.messages if "first is left out" in message]
+    assert [message.split(": ")[1] for message in said] == ["is locked", "is locked by another"]
+
+
 def counted_by_hand(project: Path) -> int:
     return sum(p.stat().st_size for p in project.rglob("*") if p.is_file() and not p.is_symlink())
 
