@@ -78,13 +78,13 @@ def restore(name_or_key: str, settings: Settings) -> Path:
     """
     found = _find(name_or_key, settings)
     path = settings.home / found.name
-    if _is_left_over(path):
-        shutil.rmtree(path)
-    if path.exists():
-        raise BadInputError(
-            f"a project {found.name!r} exists; rename it before restoring the old one"
-        )
     try:
+        if _is_left_over(path):
+            shutil.rmtree(path)
+        if path.exists():
+            raise BadInputError(
+                f"a project {found.name!r} exists; rename it before restoring the old one"
+            )
         shutil.move(settings.home / REMOVED / found.key, path)
     except OSError as error:
         raise SaveError(f"{found.name} cannot be moved to {path}: {error.strerror}") from error

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from backend import trash
-from backend.errors import BadInputError, NotFoundError
+from backend.errors import BadInputError, NotFoundError, SaveError
 from backend.settings import Settings
 from backend.store.database import DATABASE
 
@@ -95,3 +97,19 @@ def test_what_is_left_of_a_cache_is_in_nobodys_way(settings: Settings, make: Mak
     trash.restore("birds", settings)
     assert (path / DATABASE).read_text() == "verdicts"
     assert not (path / "cache").exists()
+
+
+def test_a_cache_that_cannot_be_removed_is_said(
+    settings: Settings, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make("birds", "verdicts")
+    trash.put_aside(path, settings)
+    (path / "cache").mkdir(parents=True)
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(trash.shutil, "rmtree", refuse)
+    with pytest.raises(SaveError, match=r"birds cannot be moved to .*: Permission denied"):
+        trash.restore("birds", settings)
+    assert [one.name for one in trash.removed(settings)] == ["birds"]
