@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Condition, RLock, Thread
+from uuid import uuid4
 
 import numpy as np
 
@@ -55,6 +56,8 @@ class Live:
         learned: the live version.
         offset: the log offset that the board has seen.
         stamp: the store's revision that the board is of.
+        scoring: another text whenever the board's scores were worked out anew: with a version, and
+            with vectors or lanes that came after it.
         finder: index and map over the board's rows.
         is_restored: False while the newest version waits for the vectors it learned from.
         lock: held for as long as several of these have to be of one moment.
@@ -81,6 +84,7 @@ class Live:
         self._counted = -LOOK_EVERY
         self._closing = False
         self.is_restored = True
+        self.scoring = ""
         self._wake = self.learns
         self._teach_due: Callable[[], None] = lambda: None
         self._thread = Thread(target=self._fold_loop, name="fold-in", daemon=True)
@@ -373,6 +377,7 @@ class Live:
                 self.pipeline, self.board, learned, scored=scored
             )
             self.board = replace(self.board, logits=logits, probabilities=probabilities)
+            self.scoring = uuid4().hex  # after the board: whoever sees it sees those scores
             self.learned = self._scored = learned
             self._news.notify_all()
 

@@ -170,6 +170,11 @@ class OpenProject:
         return self.live.stamp
 
     @property
+    def scoring(self) -> object:
+        """Changes whenever scores do: with a version, and with vectors or lanes that come later."""
+        return self.live.scoring
+
+    @property
     def pipeline(self) -> Pipeline:
         """The chosen methods."""
         return self.live.pipeline

@@ -48,7 +48,7 @@ class Desk:
         """Kind -> filter -> samples, of the filters on what models and people say."""
         return self.context.memo.get(
             ("counted", bench.path, eyes),
-            (bench.version, bench.offset, bench.revision),
+            (bench.scoring, bench.offset, bench.revision),
             lambda: bench.counted(who=eyes),
         )
 

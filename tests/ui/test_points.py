@@ -633,3 +633,55 @@ def test_facets_count_what_their_filters_find(
     assert web.get("/pl/api/order", params={"filter": text}, headers=tag).status_code == 200
     wrong = web.get("/pl/api/order", params={"filter": "changed:1:99"})
     assert (wrong.status_code, "no version 99" in wrong.json()["detail"]) == (404, True)
+
+
+def test_what_is_read_meanwhile_is_counted_and_ranked_before_anything_is_learned(
+    web: TestClient, context: Context, settings: api.Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "texts.jsonl"
+    file.write_text("".join(json.dumps({"sample": text, "text": text}) + "\n" for text in TEXTS))
+    made = api.create_project("late", labels=LABELS, encoder="words", settings=settings)
+    made.add(file, encode=False)
+    context._open[made.path] = made
+    late = {"project": "late"}
+    asked = ({"order": "doubt"}, {"order": "name", "filter": "doubt:any:0:2"})
+    before = [web.get("/pl/api/order", params={**late, **one}) for one in asked]
+    assert [len(answer.content) // 4 for answer in before] == [len(TEXTS), 0]
+    assert web.get("/pl/api/facets", params=late).json()["counted"] == {}
+    assert made.encode() == len(TEXTS)
+    facets = web.get("/pl/api/facets", params=late).json()
+    assert sum(facets["counted"]["doubt"].values()) == len(TEXTS)
+    assert facets["version"] == 0
+    after = [
+        web.get(
+            "/pl/api/order",
+            params={**late, **one},
+            headers={"If-None-Match": answer.headers["etag"]},
+        )
+        for one, answer in zip(asked, before, strict=True)
+    ]
+    assert [answer.status_code for answer in after] == [200, 200]
+    assert [len(answer.content) // 4 for answer in after] == [len(TEXTS)] * 2
+    # the order of names is as it was, whatever was read
+    plain = web.get("/pl/api/order", params=late).headers["etag"]
+    made.live.resync()
+    tag = {"If-None-Match": plain}
+    assert web.get("/pl/api/order", params=late, headers=tag).status_code == 304
+    made.close()
+
+
+def test_what_a_browser_keeps_of_a_project_is_not_of_another(
+    web: TestClient, settings: api.Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "texts.jsonl"
+    file.write_text('{"sample": "a", "text": "a cat"}\n{"sample": "b", "text": "a bus"}\n')
+    for name in ("one", "other"):
+        made = api.create_project(name, labels=LABELS, encoder="words", settings=settings)
+        made.add(file)
+        made.close()
+    for path in ("order", "points", "captions", "density"):
+        tags = {
+            web.get(f"/pl/api/{path}", params={"project": name}).headers["etag"]
+            for name in ("one", "other")
+        }
+        assert len(tags) == 2, path

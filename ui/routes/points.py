@@ -204,7 +204,7 @@ def _add_map(routes: APIRouter, desk: Desk) -> None:
         bench = desk.bench(request)
         plane, eyes = desk.plane(bench), desk.eyes(request)
         window = _window(box)
-        tag = _tag("points", plane.version, plane.method, bench.version, bench.offset,
+        tag = _tag(bench, "points", plane.version, plane.method, bench.scoring, bench.offset,
                    by, label, most, box, only, source, bench.revision, eyes)  # fmt: skip
 
         def make() -> tuple[bytes, dict[str, str]]:
@@ -218,8 +218,10 @@ def _add_map(routes: APIRouter, desk: Desk) -> None:
     @routes.get("/density", response_class=Response)
     def density(request: Request) -> Response:
         """A picture of where all points are, for maps of more points than are sent."""
-        plane = desk.plane(desk.bench(request))
-        answer = binary(request, _tag("density", plane.version), lambda: (plane.density(), {}))
+        bench = desk.bench(request)
+        plane = desk.plane(bench)
+        tag = _tag(bench, "density", plane.version)
+        answer = binary(request, tag, lambda: (plane.density(), {}))
         answer.headers["Content-Type"] = "image/png"
         return answer
 
@@ -228,7 +230,7 @@ def _add_map(routes: APIRouter, desk: Desk) -> None:
         """What is typical of the map's dense areas, at a few levels from coarse to fine."""
         bench = desk.bench(request)
         plane, eyes = desk.plane(bench), desk.eyes(request)
-        tag = _tag("captions", plane.version, plane.method, bench.version, bench.offset,
+        tag = _tag(bench, "captions", plane.version, plane.method, bench.scoring, bench.offset,
                    bench.revision, eyes)  # fmt: skip
 
         def make() -> tuple[bytes, dict[str, str]]:
@@ -270,9 +272,10 @@ def _add_lists(routes: APIRouter, desk: Desk, context: Context) -> None:
         """Ids (uint32) of the samples that match the filters, in the order asked for."""
         bench, eyes = desk.bench(request), desk.eyes(request)
         says = any(filter_.startswith(api.SAYINGS) for filter_ in lines(only))
-        version = bench.version if order in RANKED or says else 0
-        tag = _tag("order", bench.offset, version, bench.revision, order, label, only, eyes,
-                   desk.plane(bench).version if version else 0)  # fmt: skip
+        scores = None
+        if order in RANKED or says:
+            scores = bench.scoring, desk.plane(bench).version
+        tag = _tag(bench, "order", bench.offset, scores, bench.revision, order, label, only, eyes)
 
         def make() -> tuple[bytes, dict[str, str]]:
             filters = lines(only)
@@ -357,5 +360,6 @@ def _window(text: str) -> tuple[float, float, float, float] | None:
     return min(left, right), max(left, right), min(bottom, top), max(bottom, top)
 
 
-def _tag(*parts: object) -> str:
-    return blake2b(repr(parts).encode(), digest_size=12).hexdigest()
+def _tag(bench: api.Workbench, *parts: object) -> str:
+    """Of what a browser keeps; another project may have this one's name, versions and offsets."""
+    return blake2b(repr((bench.store.uid, parts)).encode(), digest_size=12).hexdigest()
