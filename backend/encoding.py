@@ -341,15 +341,20 @@ def filled(board: Board, pipeline: Pipeline, vectors: VectorStore) -> Board:
     return _with_zero_shot_scores(board, pipeline, vectors)
 
 
-def label_vectors(vectors: VectorStore, encoder: Encoder, names: Sequence[str]) -> np.ndarray:
-    """Vectors (L, D) of label names; cached, so that a project opens before its encoder loads."""
+def label_vectors(
+    vectors: VectorStore, encoder: Encoder, names: Sequence[str], *, stores: bool = True
+) -> np.ndarray:
+    """Vectors (L, D) of label names; cached, so that a project opens before its encoder loads.
+
+    Without `stores` what is not in the cache yet does not come there.
+    """
     keys = [f"label:{hashlib.sha256(name.encode()).hexdigest()}" for name in names]
     missing = set(vectors.missing(keys, encoder.fingerprint))
     new = {key: name for key, name in zip(keys, names, strict=True) if key in missing}
     if not new:
         return vectors.pooled(keys, encoder.fingerprint)
     found = encoder.encode_labels(list(new.values()))
-    if not vectors.is_read_only:
+    if stores and not vectors.is_read_only:
         no_parts = tuple(np.zeros((0, encoder.dim), np.float32) for _ in new)
         encoded = Encoded(found, no_parts, tuple(Layout(spans=()) for _ in new))
         vectors.put(encoder.fingerprint, list(new), encoded)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from backend import api, set_algebra
+from backend import api, set_algebra, word_chances
 from backend.errors import BadInputError
 from backend.finding import matching_parts
 from backend.set_algebra import MOST_CHARACTERS, MOST_DEPTH, is_formula, parse, printed
@@ -324,6 +325,36 @@ def test_what_is_shown_is_what_is_wanted_and_probably_there(bench: api.Workbench
         twin = matching_parts(parts, board.label_vectors[0])
         assert hit.parts == twin != (), text
         assert layout.spans is not None
+
+
+def test_words_that_are_searched_for_leave_nothing_in_the_cache(
+    bench: api.Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may only look at a project can search it for as many as they like."""
+    encoder, read = bench.pipeline.encoder, []
+    bench.search(query="animal & food")
+    encode = encoder.encode_labels
+
+    def noted(names: Sequence[str]) -> np.ndarray:
+        read.extend(names)
+        return encode(names)
+
+    monkeypatch.setattr(encoder, "encode_labels", noted)
+    words = [f"number {number}" for number in range(word_chances.KEPT + 4)]
+    cache = bench.path / "cache"
+    with sqlite3.connect(cache / "vectors.sqlite3") as connection:
+        before = connection.execute("SELECT hash FROM pooled ORDER BY hash").fetchall()
+    files = sorted(path for path in cache.rglob("*") if path.is_file())
+    found = {text: bench.search(query=f'"{text}" & ~food', k=3) for text in words}
+    assert read == words, "each is read once, for its chance and its places"
+    with sqlite3.connect(cache / "vectors.sqlite3") as connection:
+        assert connection.execute("SELECT hash FROM pooled ORDER BY hash").fetchall() == before
+    assert sorted(path for path in cache.rglob("*") if path.is_file()) == files
+    # the last few are kept, and those before them are read again
+    assert bench.search(query=f'"{words[-1]}" & ~food', k=3) == found[words[-1]]
+    assert read == words
+    assert bench.search(query=f'"{words[0]}" & ~food', k=3) == found[words[0]]
+    assert read == [*words, words[0]]
 
 
 def test_the_chance_of_words_is_that_of_a_label_just_made(bench: api.Workbench) -> None:
