@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from threading import RLock
+from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -12,6 +13,7 @@ from jaxtyping import Bool, Float
 from backend import pack_facts
 from backend.board import Board
 from backend.live import Live
+from backend.types import Label
 from backend.views import Brought
 
 KEPT = 3
@@ -23,10 +25,10 @@ class OtherModels:
 
     def __init__(self, live: Live):
         self._live = live
-        self._lock = RLock()
+        self._lock = Lock()
         self._brought: tuple[object, Brought, tuple[str, ...]] | None = None
-        self._scored: OrderedDict[int, tuple[Board, Float[np.ndarray, "n l"]]] = OrderedDict()
-        self._last: tuple[int, tuple[int, int] | None] | None = None
+        self._scored: OrderedDict[int, _Scored] = OrderedDict()
+        self._last: tuple[int, int] | None = None
 
     def brought(self) -> Brought:
         """Scores of imported models, read anew when an import may have changed them."""
@@ -50,12 +52,13 @@ class OtherModels:
 
         Making a version again may take long, and nobody asked for it here.
         """
-        version = self._live.learned.version
-        with self._lock:
-            if self._last is None or self._last[0] != version:
-                before = pack_facts.quick_before(self._live, version)
-                self._last = (version, None if before is None else (before, version))
-            return self._last[1]
+        version, known = self._live.learned.version, self._last
+        if known is None or known[1] != version:
+            before = pack_facts.quick_before(self._live, version)
+            known = None if before is None else (before, version)
+            # What was not there may come: samples are read for a lane, a file is made again.
+            self._last = known
+        return known
 
     def _read(self) -> tuple[object, Brought, tuple[str, ...]]:
         known = self._brought
@@ -71,16 +74,26 @@ class OtherModels:
             return board.logits
         with self._lock:
             known = self._scored.get(version)
-            if known is not None and _is_same(known[0], board):
+            if known is not None and known.is_of(board):
                 self._scored.move_to_end(version)
-                return known[1]
-            logits = pack_facts.logits_of(self._live, board, version)
-            self._scored[version] = (board, logits)
+                return known.logits
+        # Making a version again may take long: nobody waits who asks for something else.
+        logits = pack_facts.logits_of(self._live, board, version)
+        with self._lock:
+            self._scored[version] = _Scored(board.pooled, board.labels, logits)
+            self._scored.move_to_end(version)
             while len(self._scored) > KEPT:
                 self._scored.popitem(last=False)
-            return logits
+        return logits
 
 
-def _is_same(board: Board, other: Board) -> bool:
-    """Whether two boards have the same rows with the same vectors, and the same columns."""
-    return board.pooled is other.pooled and board.labels == other.labels
+class _Scored(NamedTuple):
+    """What a version says of a board's rows and columns; the rest of the board is let go."""
+
+    pooled: Float[np.ndarray, "n d"]
+    labels: tuple[Label, ...]
+    logits: Float[np.ndarray, "n l"]
+
+    def is_of(self, board: Board) -> bool:
+        """Whether the board has the same rows with the same vectors, and the same columns."""
+        return self.pooled is board.pooled and self.labels == board.labels

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
 
-from backend import api, model_filters
+from backend import api, model_filters, pack_facts
+from backend.board import Board
 from backend.errors import BadInputError, NotFoundError
+from backend.live import Live
 from backend.model_filters import BANDS
 from backend.settings import Settings
 from tests.backend.text_projects import opened_copy
@@ -188,6 +192,46 @@ def test_the_last_change_is_told_where_it_is_quick_to_have(bench: api.Workbench)
         assert "changed" not in again.counted()
         # asked for by name it is made again from the log
         assert find(again, "changed:2:3") == find(bench, "changed:1:2")
+
+
+def test_the_last_change_is_told_once_its_file_is_there(
+    bench: api.Workbench, tmp_path: Path
+) -> None:
+    (file,) = (bench.path / "cache").rglob("1.safetensors")
+    file.rename(tmp_path / "aside")
+    with opened_again(bench) as again:
+        assert again.others.last_change() is None
+        (tmp_path / "aside").rename(file)
+        assert again.others.last_change() == (1, 2)
+
+
+def test_nobody_waits_for_a_version_that_is_made_again(
+    bench: api.Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, done = Event(), Event()
+    logits_of, board = pack_facts.logits_of, bench.board
+
+    def slowly(live: Live, board: Board, version: int) -> np.ndarray:
+        begun.set()
+        assert done.wait(60)
+        return logits_of(live, board, version)
+
+    monkeypatch.setattr(pack_facts, "logits_of", slowly)
+    with ThreadPoolExecutor() as people:
+        asked = people.submit(bench.others.changed, board, 0, 2)
+        assert begun.wait(60)
+        told = people.submit(bench.others.last_change)
+        is_free = told in wait([told], timeout=20).done
+        done.set()
+        assert is_free
+        assert told.result() == (1, 2)
+        names = {board.samples[row].name for row in np.flatnonzero(asked.result())}
+    assert names == {change.name for change in bench.packs.compare(0, 2, most=1000)}
+    # kept for the same rows, and no longer than they are
+    done.clear()
+    begun.clear()
+    assert (bench.others.changed(board, 0, 2) == asked.result()).all()
+    assert not begun.is_set()
 
 
 def opened_again(bench: api.Workbench):
