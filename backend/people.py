@@ -394,11 +394,11 @@ def rows_by_person(board: Board) -> Iterator[ExportRow]:
             yield ExportRow(sample, {})
 
 
-def without_person(board: Board) -> dict[str, int]:
-    """How many words `rows_by_person` leaves out."""
+def without_person(board: Board, ids: set[int]) -> dict[str, int]:
+    """How many words on these samples `rows_by_person` leaves out."""
     rows = [
         row
-        for pair, _ in _cells(board, None)
+        for pair, _ in _cells(board, ids)
         for row in words_of(board.verdicts, board.said, pair).values()
     ]
     return {

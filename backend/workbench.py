@@ -609,16 +609,17 @@ class Workbench(OpenProject):
         key, settings = EXPORTS[format]
         exporter = catalogue.load(key)
         lost = dict(exporter(exporter.Settings(**settings, **MEDIA[media])).write(source, folder))
+        rows = list(source.rows())
+        ids = {row.sample.id for row in rows}
         if is_by_person:
-            lost |= {what: number for what, number in without_person(board).items() if number}
-        elif board.said:  # what counts goes out, not who said what
-            lost["words_of_several_people"] = len(board.said)
+            lost |= {what: number for what, number in without_person(board, ids).items() if number}
+        elif several := sum(sample in ids for sample, _ in board.said):
+            lost["words_of_several_people"] = several  # what counts goes out, not who said what
         if board.slices:  # no format says which samples a person saved together
             lost["saved_slices"] = len(board.slices)
-        rows = list(source.rows())
         return ExportReport(
             files=tuple(sorted(path.name for path in folder.iterdir())),
-            samples=len({row.sample.id for row in rows}),
+            samples=len(ids),
             annotations=sum(
                 (c.verdict is not None) + len(c.regions)
                 for row in rows

@@ -436,6 +436,21 @@ def test_everybodys_own_word_goes_out_and_comes_back(
     made.close()
 
 
+def test_a_loss_is_counted_of_what_is_taken_along(bench: api.Workbench, tmp_path: Path) -> None:
+    for who, yes in (("ann", "0 1 2"), ("ben", "0 1")):
+        say(bench, who, "animal", yes=yes)
+    label = bench.label("animal").id
+    pairs = [(bench.sample(name).id, label, YES) for name in ("t0", "t1")]
+    bench.people.adjudicate(pairs, who="eve")
+    for names, several in ((["t0", "t5"], 1), (["t2", "t5"], 0), (None, 2)):
+        told = {
+            format: bench.export(tmp_path / f"{format}-{several}", format, samples=names).lost
+            for format in ("jsonl", "jsonl-by-person")
+        }
+        assert told["jsonl"].get("words_of_several_people", 0) == several
+        assert told["jsonl-by-person"].get("adjudications", 0) == several
+
+
 def test_a_long_table_keeps_people_apart(bench: api.Workbench, tmp_path: Path) -> None:
     file = tmp_path / "long.csv"
     file.write_text("sample,label,verdict,who\nt0,animal,yes,ann\nt0,animal,no,ben\n")
