@@ -188,6 +188,28 @@ def test_a_report_outlives_the_server(filled: api.Settings) -> None:
         assert [row["undone"] for row in client.get("/pl/api/imports").json()] == [True, False]
 
 
+def test_a_new_project_has_no_imports_of_one_that_had_its_name(mine: TestClient) -> None:
+    record = take(mine, upload=send(mine, ("more.jsonl", LINES)), create_labels=True)
+    assert mine.delete("/pl/api/projects/notes").status_code == 200
+    new = {"name": "notes", "kind": "text", "encoder": "words"}
+    assert mine.post("/pl/api/projects", json=new).status_code == 200
+    asked = {"project": "notes"}
+    assert mine.get("/pl/api/imports", params=asked).json() == []
+    report = mine.get(f"/pl/api/imports/{record['id']}/report.csv", params=asked)
+    assert report.status_code == 404
+    # the earlier one still has its own, once it is back
+    assert mine.delete("/pl/api/projects/notes").status_code == 200
+    (key,) = [
+        one["key"]
+        for one in mine.get("/pl/api/removed").json()["projects"]
+        if one["name"] == "notes"
+    ][1:]
+    restored = mine.post(f"/pl/api/projects/{key}/restore")
+    assert restored.status_code == 200, restored.text
+    told = mine.get("/pl/api/imports", params=asked).json()
+    assert [one["title"] for one in told] == ["more.jsonl", "notes.jsonl"]
+
+
 def test_a_file_of_no_format_asks_for_one_in_words_of_the_page(mine: TestClient) -> None:
     upload = send(mine, ("what.json", b'{"rows": []}'))
     seen = mine.post("/pl/api/imports/preview", json={"upload": upload}).json()

@@ -54,6 +54,7 @@ class Record:
     """One import and its report, for the page to show after a reload.
 
     Attributes:
+        project: its uid; another one may get its name.
         ops: the actions that undo takes back.
         planned: ids of the actions that it makes, one per source; known before they are there.
         num_errors: how many errors there are where the report holds the first of them only.
@@ -162,11 +163,11 @@ class Records:
 
     def of(self, bench: api.Workbench, owner: str) -> list[tuple[Record, bool]]:
         """A person's imports into a project and whether they were taken back, newest first."""
-        mine = [r for r in self._records if (r.project, r.owner) == (bench.name, owner)]
+        mine = [r for r in self._records if (r.project, r.owner) == (bench.store.uid, owner)]
         known = {op for record in mine for op in record.planned}
         past = bench.store.past_imports(owner, KEPT_RECORDS)
         undone = {one.op for one in past if one.is_undone}
-        mine += [Record.past(one, bench.name, owner) for one in past if one.op not in known]
+        mine += [Record.past(one, bench.store.uid, owner) for one in past if one.op not in known]
         mine.sort(key=lambda record: record.when, reverse=True)
         return [(r, bool(r.ops) and undone.issuperset(r.ops)) for r in mine[:KEPT_RECORDS]]
 
@@ -224,7 +225,7 @@ def _add_imports(routes: APIRouter, context: Context, uploads: Uploads, records:
         title = ", ".join(named) or "files"
         record = Record(
             secrets.token_urlsafe(12),
-            bench.name,
+            bench.store.uid,
             context.user(request),
             title,
             planned=tuple(uuid.uuid4().hex for _ in paths),
