@@ -185,7 +185,8 @@ def present(
     if not atoms:
         return [[] for _ in rows]
     table = np.nan_to_num(_table(board, atoms, (), word_chances)[list(rows)])
-    shown = table >= np.minimum(0.5, table.max(axis=1, keepdims=True))
+    shown = table >= 0.5
+    shown[np.arange(len(table)), table.argmax(axis=1)] = True
     return [[atoms[at] for at in np.flatnonzero(row)] for row in shown]
 
 

@@ -317,6 +317,19 @@ def test_what_is_shown_is_what_is_wanted_and_probably_there(bench: api.Workbench
     assert shown("animal | food")[0] == [animal]
     assert food in shown("animal | food")[2]
     assert shown("@wet & ~animal") == [[], [], []]
+    # one of several that are all surely not there, as where another part of the formula holds
+    table = np.zeros((len(board.samples), 2))
+    table[rows[1], 1] = 0.25
+    table[rows[2]] = 0.75
+
+    def chances(words: Sequence[str]) -> np.ndarray:
+        assert list(words) == ["night", "rain"]
+        return table
+
+    formula = parse('("night" & "rain") | ~food', board.labels)
+    found = set_algebra.present(board, formula, rows, word_chances=chances)
+    night, rain = map(Worded, ("night", "rain"))
+    assert found == [[night], [rain], [night, rain]]
     for hit in bench.search(query="animal & ~food", k=5):
         text = bench.sample(hit.sample).text or ""
         parts, layout = bench.store.vectors.parts(
