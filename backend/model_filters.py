@@ -105,13 +105,13 @@ def counted(board: Board, others: Others) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     if board.labels:
         found["doubt"] = _bands("doubt:any", _doubt(board, "any"))
-    sources = list(others.sources())[:MOST_SOURCES]
-    if sources:
-        apart = _bands("disagree", _apart(board, "", others))
-        if len(sources) > 1:
+    # The furthest of any model is the furthest of those of each: their scores are placed once.
+    each = {source: _apart(board, source, others) for source in others.sources()}
+    if each:
+        apart = _bands("disagree", np.fmax.reduce(list(each.values())))
+        if len(each) > 1:
             low = BANDS["disagree"][0][0]
-            for source in sources:
-                values = _apart(board, source, others)
+            for source, values in list(each.items())[:MOST_SOURCES]:
                 apart[f"disagree:{low}:1.01:{source}"] = int((values >= low).sum())
         found["disagree"] = apart
     if (versions := others.last_change()) is not None:

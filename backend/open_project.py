@@ -292,7 +292,7 @@ class OpenProject:
             board, version = self.board, self.version
         board = self.people.board_of(who, board)
         samples = board.samples if ids is None else [self.sample(i) for i in ids]
-        brought = self.others.brought()
+        brought, sources = self.others.brought(), self.others.sources()
         found = [
             views.suggestions_of(
                 board,
@@ -300,6 +300,7 @@ class OpenProject:
                 version=version,
                 encoder=self.encoder_id,
                 brought=brought,
+                sources=sources,
             )
             for sample in samples
         ]

@@ -6,7 +6,7 @@ Pure functions of a board; nothing here reads the disk or changes anything.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -24,11 +24,25 @@ APART = 0.25
 
 
 def suggestions_of(
-    board: Board, row: int, *, version: int, encoder: str, brought: Brought
+    board: Board,
+    row: int,
+    *,
+    version: int,
+    encoder: str,
+    brought: Brought,
+    sources: Sequence[str],
 ) -> SampleSuggestions:
-    """All labels of one sample, best first; none while it is not encoded."""
+    """All labels of one sample, best first; none while it is not encoded.
+
+    Args:
+        board: as who asks may see it.
+        row: of the sample.
+        version: the board's.
+        encoder: by the name people use.
+        brought: scores of other models; of each label those of this sample are looked up.
+        sources: their names.
+    """
     sample, logits = board.samples[row], board.logits[row]
-    sources = sorted({source for _, _, source in brought})
     order = np.argsort(-np.nan_to_num(logits, nan=-np.inf), kind="stable").tolist()
     scores, chances_ = logits.tolist(), board.probabilities[row].tolist()
     found = []

@@ -11,7 +11,7 @@ from threading import Event
 import numpy as np
 import pytest
 
-from backend import api, model_filters, pack_facts
+from backend import api, model_filters, pack_facts, views
 from backend.board import Board
 from backend.errors import BadInputError, NotFoundError
 from backend.live import Live
@@ -159,6 +159,22 @@ def test_every_count_is_the_samples_its_filter_finds(bench: api.Workbench) -> No
     bands = [n for text, n in told["doubt"].items() if text.startswith("doubt:any:")]
     assert sum(bands) == NUMBER
     assert len(bands) <= len(BANDS["doubt"])
+
+
+def test_the_scores_of_each_model_are_placed_once_for_all_counts(
+    bench: api.Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed: list[str] = []
+    place = views.brought_chances
+
+    def noted(board: Board, brought: views.Brought, source: str) -> np.ndarray:
+        placed.append(source)
+        return place(board, brought, source)
+
+    told = bench.counted()
+    monkeypatch.setattr(views, "brought_chances", noted)
+    assert bench.counted() == told
+    assert placed == ["a:b", "rival"]
 
 
 def test_what_people_dispute_is_counted_and_a_blind_person_sees_none_of_it(

@@ -461,6 +461,18 @@ def test_other_models_are_shown_and_searched_beside_ours(
     assert bench.add(scored).annotations == 1
     found = {s.label: s.brought for s in bench.suggest(["t0"])[0].suggestions}
     assert found == {"animal": {"rival": 0.25}, "food": {}, "transport": {}}
+
+    class Asked(dict):
+        """Gives single scores, of a million perhaps, and one key to whoever checks types."""
+
+        def __iter__(self) -> Iterator[object]:
+            yield next(super().__iter__())
+            raise AssertionError("looks at all scores for one sample")
+
+    asked = Asked(bench.others.brought())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(bench.others, "brought", lambda: asked)
+        assert {s.label: s.brought for s in bench.suggest(["t0"])[0].suggestions} == found
     vectors = np.eye(len(TEXTS), dtype=np.float32)
     vectors[0] = vectors[7] * 2 + vectors[9] * 0.1
     names = np.array([f"t{i}" for i in range(len(TEXTS))])
