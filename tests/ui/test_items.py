@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from backend import api
+from backend import api, encoding
 from tests.ui.test_present import unpacked
 from ui.app import _say
 from ui.context import Context
@@ -380,6 +380,24 @@ def test_runs_of_labels_hold_the_living_ones_and_each_once(client, context):
     assert fill(client, 4, [900, 901], op="enter-02").json()["stored"] == 0
     assert fill(client, 4, [4], op="enter-03").status_code == 422
     assert fill(client, 4, op="enter-04").status_code == 422
+
+
+def test_enter_is_stored_while_the_board_cannot_be_read(client, context, monkeypatch):
+    bench, labels = context.open(), sorted(ids(context).values())
+    with monkeypatch.context() as patch:
+
+        def full(*_):
+            raise api.SaveError("the disk is full")
+
+        patch.setattr(encoding, "filled", full)
+        with pytest.raises(api.SaveError):  # as while another encoder is taken over
+            bench.live.change_encoder(bench.pipeline)
+        assert bench.labels() == []
+        told = fill(client, 3, [labels[0], labels[-1]]).json()
+        assert told["stored"] == len(labels)
+    assert fill(client, 3, [labels[0], labels[-1]]).json()["offset"] == told["offset"]
+    said = {pair: row.verdict for pair, row in bench.store.log.current().items()}
+    assert said == {(3, label): api.Verdict.NO for label in labels}
 
 
 def test_a_page_of_one_person_stores_nothing_for_another(client, context):

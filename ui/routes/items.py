@@ -358,9 +358,13 @@ def _numbers(ids: str) -> list[int]:
 
 
 def _rows_of(bench: api.Workbench, body: Commit) -> list[dict[str, Any]]:
-    """An action as `correct` takes it, its runs of labels written out; gone labels are none."""
+    """An action as `correct` takes it, its runs of labels written out; gone labels are none.
+
+    The labels are those of the store: a board that is just being read again has none.
+    """
     rows = [row.model_dump(exclude_unset=True) for row in body.rows]
-    ids = np.array([label.id for label in bench.labels()], np.int64)
+    labels = bench.live.board_to_decide_on().labels if body.fills else ()
+    ids = np.array([label.id for label in labels], np.int64)
     for fill in body.fills:
         first, last = np.array(fill.labels, np.int64).T
         order = np.argsort(first)
