@@ -330,7 +330,9 @@ def _names_of(connection: Connection, gone: Collection[int]) -> list[tuple[int, 
     for chunk in operations.chunks(sorted(gone)):
         wanted = sa.select(c.id, c.name).where(c.id.in_(chunk))
         names.update((label, name) for label, name in connection.execute(wanted))
-    newest = connection.execute(sa.select(sa.func.max(c.id))).scalar() or 0
+    # of all that ever were: the newest may be forgotten itself
+    given = sa.text("SELECT seq FROM sqlite_sequence WHERE name = :table")
+    newest = connection.execute(given, {"table": t.labels.name}).scalar() or 0
     return [(label, names.get(label, "")) for label in sorted(gone) if label <= newest]
 
 

@@ -346,6 +346,17 @@ def test_a_label_that_another_process_removed_just_now_costs_nothing_of_the_rest
     assert (told["stored"], [label["name"] for label in told["gone"]]) == (1, ["food"])
 
 
+def test_a_label_that_was_forgotten_costs_nothing_of_the_rest(client, context):
+    bench, hotel = context.open(), ids(context)["hotel"]
+    (newest,) = bench.add_labels(["newest"])
+    bench.remove_label(newest.id)
+    bench.compact()
+    yes = {"sample": 3, "label": newest.id, "verdict": "yes", "seen": None}
+    told = fill(client, 3, [hotel, newest.id], rows=[yes]).json()
+    assert (told["stored"], [one["label"] for one in told["gone"]]) == (2, [newest.id])
+    assert commit(client, (3, newest.id + 1, "yes"), op="operation-2").status_code == 404
+
+
 def fill(client: TestClient, sample: int, *runs: list[int], op: str = "enter-01", rows=()):
     body = {"op": op, "rows": list(rows), "fills": [{"sample": sample, "labels": list(runs)}]}
     return client.post("/pl/api/commit", json=body)

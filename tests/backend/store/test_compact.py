@@ -15,7 +15,7 @@ from backend.settings import Settings
 from backend.store.corrections import NewCorrection
 from backend.store.database import DATABASE
 from backend.store.project import ProjectStore
-from backend.types import BroughtVectors, Draft, Encoded, Kind, Layout, Verdict
+from backend.types import BroughtVectors, Draft, Encoded, GoneLabel, Kind, Layout, Verdict
 from tests.backend.store.conftest import Make, write_image
 
 YES, NO = Verdict.YES, Verdict.NO
@@ -134,6 +134,19 @@ def test_the_same_content_can_be_imported_anew(store: ProjectStore) -> None:
     store.take([Draft(name="t/1.txt", text="text number 1")], who="b", source="import:x")
     assert store.find("t/1.txt").id == 6  # an id is never used again
     assert store.log.current() == {}
+
+
+def test_a_forgotten_label_is_known_to_be_gone_also_where_it_was_the_newest(
+    store: ProjectStore,
+) -> None:
+    (owl,) = store.add_labels(["owl"], who="a")
+    for name in ("owl", "cat"):
+        store.remove_label(name, who="a")
+    store.compact()
+    gone = store.gone_labels({1, 2, owl.id, owl.id + 1})
+    assert gone == {label: GoneLabel(label, "", None) for label in (1, owl.id)}
+    (new,) = store.add_labels(["owl"], who="a")
+    assert new.id == owl.id + 1, "an id is never used again"
 
 
 def test_replay_knows_from_where_it_is_exact(store: ProjectStore) -> None:
