@@ -92,8 +92,22 @@ class Context:
         return bench
 
     def of(self, request: Any) -> api.Workbench:
-        """The project named in a request's address."""
-        return self.open(request.query_params.get("project"))
+        """The project named in a request's address.
+
+        A page says by `uid` of which project its samples and labels are, so that what was said of
+        one never goes into another one that has its name by now.
+
+        Raises:
+            BusyError: the page is of another project; what it has to send is kept there.
+        """
+        bench = self.open(request.query_params.get("project"))
+        meant = request.query_params.get("uid")
+        if meant and meant != bench.store.uid:
+            raise api.BusyError(
+                f"this page is of an earlier project {bench.name}, which is not here (any more); "
+                "nothing was done in the one that is called so now: reload the page"
+            )
+        return bench
 
     def user(self, request: Any) -> str:
         """Who asks: the signed-in name, or "me" where the server has one person."""

@@ -423,6 +423,30 @@ def test_a_page_of_one_person_stores_nothing_for_another(client, context):
     assert client.post("/pl/api/undo", json={"who": "me"}).json()["samples"] == [3]
 
 
+def test_a_page_of_a_project_stores_nothing_in_another_of_its_name(client, context, tmp_path):
+    first, food = context.open(), ids(context)["food"]
+    old = {"uid": first.store.uid, "project": "trip"}
+    with context.closed("trip"):
+        api.remove_project("trip", settings=context.settings)
+    new = api.create_project(
+        "trip", labels=LABELS, kind=api.Kind.TEXT, encoder="words", settings=context.settings
+    )
+    context.adopt(new)
+    file = tmp_path / "texts.jsonl"
+    file.write_text("\n".join(json.dumps({"text": text}) for text in TEXTS), "utf-8")
+    new.add(file, who="importer")
+    new.correct([{"sample": 4, "label": food, "verdict": "yes"}], op="of-the-new-one")
+    row = {"sample": 3, "label": food, "verdict": "yes"}
+    body = {"op": "operation-1", "rows": [row]}
+    refused = client.post("/pl/api/commit", params=old, json=body)
+    assert refused.status_code == 409, "the page keeps it"
+    assert "of an earlier project trip" in refused.json()["detail"]
+    assert client.post("/pl/api/undo", params=old, json={}).status_code == 409
+    assert new.verdicts() == {4: {food: api.Verdict.YES}}
+    own = {**old, "uid": new.store.uid}
+    assert client.post("/pl/api/commit", params=own, json=body).json()["stored"] == 1
+
+
 def test_a_part_does_not_depend_on_what_was_seen(client):
     row = {"sample": 3, "label": 1, "part": {"span": [4, 8]}, "here": True, "seen": None}
     answer = client.post("/pl/api/commit", json={"op": "operation-1", "rows": [row]})

@@ -537,6 +537,23 @@ def test_removed_samples_come_back_with_their_verdicts(
     assert bench.verdicts() == before
 
 
+def test_a_page_of_an_earlier_project_of_the_name_changes_nothing(
+    web: TestClient, bench: api.Workbench
+) -> None:
+    uid, sample = web.get("/pl/api/facets").json()["uid"], bench.samples()[0].id
+    orders = {
+        "bulk": {"ids": [sample], "labels": [1], "verdict": "yes", "op": "bulk-0006"},
+        "slices/save": {"name": "night", "ids": [sample], "op": "slice-0006"},
+        "remove": {"ids": [sample], "op": "remove-06"},
+    }
+    for what, order in orders.items():
+        said = web.post(f"/pl/api/{what}", params={"uid": "of-another"}, json=order)
+        assert (said.status_code, "reload the page" in said.json()["detail"]) == (409, True)
+    assert (bench.verdicts(), bench.saved_slices(), len(bench.samples())) == ({}, {}, len(TEXTS))
+    for what, order in orders.items():
+        assert web.post(f"/pl/api/{what}", params={"uid": uid}, json=order).status_code == 200
+
+
 def test_a_read_only_server_stores_nothing(
     web: TestClient, context: Context, bench: api.Workbench
 ) -> None:

@@ -99,6 +99,7 @@ class Facets(BaseModel):
     """
 
     project: str
+    uid: str
     kind: str
     samples: int
     placed: int
@@ -294,6 +295,7 @@ def _add_lists(routes: APIRouter, desk: Desk, context: Context) -> None:
         )
         return Facets(
             project=bench.name,
+            uid=bench.store.uid,
             kind=str(bench.kind),
             samples=len(census.ids),
             placed=len(plane.ids),

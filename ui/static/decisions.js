@@ -114,12 +114,12 @@ export class Decisions {
   undoNamed(op, isBack) { this.outbox.add({ kind: 'undo', op: newOp(), target: op, isBack }); }
 
   #send(entry, signal) {
-    const who = this.outbox.owner.user;
+    const { user: who, uid } = this.outbox.owner, query = { uid };
     if (entry.kind === 'undo') {
-      return api('/pl/api/undo', { json: { op: entry.target, request: entry.op, who, spares_imports: true }, signal });
+      return api('/pl/api/undo', { query, json: { op: entry.target, request: entry.op, who, spares_imports: true }, signal });
     }
     const { op, rows, fills, seen_version } = entry;
-    return api('/pl/api/commit', { json: { op, rows: rows.map(asRow), fills: fills?.length ? [{ sample: sampleOf(entry), labels: fills }] : [], seen_version, who }, signal });
+    return api('/pl/api/commit', { query, json: { op, rows: rows.map(asRow), fills: fills?.length ? [{ sample: sampleOf(entry), labels: fills }] : [], seen_version, who }, signal });
   }
 
   #saved(entry, answer, tell) {

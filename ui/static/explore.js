@@ -67,6 +67,7 @@ class Explore {
       markReady(this.root);
       return;
     }
+    this.uid = this.facts.uid; // of the project whose samples are chosen here, whatever has its name later
     this.readAddress();
     this.build();
     this.facets.set({ facts: this.facts, filters: this.filters, label: this.map.label });
@@ -465,7 +466,7 @@ class Explore {
     this.selection.setBusy(true);
     try {
       const done = await insist(this.root, ids.length * labels.length,
-        () => api('/pl/api/bulk', { json: { ids, labels, verdict, op, replace } }));
+        () => api('/pl/api/bulk', { query: { uid: this.uid }, json: { ids, labels, verdict, op, replace } }));
       const what = t(`explore.verdict.${verdict ?? 'unknown'}`);
       toast(done.changed ? t('explore.bulk.done', { what, names: names.join(', '), n: count(ids.length), changed: count(done.changed) }) :
         t('explore.bulk.nothing', { what }),
@@ -483,7 +484,7 @@ class Explore {
         danger: true })) return;
     this.selection.setBusy(true);
     try {
-      const done = await insist(this.root, ids.length, () => api('/pl/api/remove', { json: { ids, op } }));
+      const done = await insist(this.root, ids.length, () => api('/pl/api/remove', { query: { uid: this.uid }, json: { ids, op } }));
       const gone = new Set(ids);
       this.unlike = new Set([...this.unlike].filter(id => !gone.has(id)));
       this.selection.setUnlike(this.unlike);
@@ -499,7 +500,7 @@ class Explore {
   }
   async undo(op = null) {
     if (this.facts.read_only) return;
-    this.undone ??= undoOn(this.root, { then: async done => {
+    this.undone ??= undoOn(this.root, { uid: this.uid, then: async done => {
       await this.verdictsChanged();
       if (done?.op) this.awaitVersion();
     } });

@@ -34,7 +34,7 @@ function asked({ n, slices, inside }) {
 }
 
 export class SliceDesk {
-  /** `page` is Explore: `root`, `facts.slices`, `undo(op)` and `slicesChanged(slices)` are used of it. */
+  /** `page` is Explore: `root`, `uid`, `facts.slices`, `undo(op)` and `slicesChanged(slices)` are used of it. */
   constructor(page) { this.page = page; }
 
   /** Ask what is to be done with `ids` and do it; `inside` counts those of them that a slice holds. */
@@ -44,7 +44,7 @@ export class SliceDesk {
     const { how, name } = wish, op = newOp();
     try {
       const json = how === 'remove' ? { name, op } : { name, ids, op };
-      const done = await insist(page.root, how === 'remove' ? 1 : ids.length, () => api(`/pl/api/slices/${how}`, { json }));
+      const done = await insist(page.root, how === 'remove' ? 1 : ids.length, () => api(`/pl/api/slices/${how}`, { query: { uid: page.uid }, json }));
       toast(t(`explore.slice.${how}.done`, { name, n: count(how === 'take' ? inside[name] : ids.length) }), { action: { text: t('explore.undo'), run: () => page.undo(op) } });
       await page.slicesChanged(done.slices);
     } catch (error) { toastError(error); }

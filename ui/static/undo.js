@@ -39,13 +39,14 @@ export function tellUndone(answer, again, { isBack = false } = {}) {
  * What undo does on a page: undo(op | null, isBack) asks for it until there is an answer, tells
  * what was taken back, and runs `then(answer)`. A whole import is asked about before it goes, but
  * where `isMeant(deed)` says that it is what the person looks at. Each call is one undo, however
- * often its request is sent, in the project that was open when the person asked (`at`).
+ * often its request is sent, in the project that was open when the person asked (`at`);
+ * a page whose samples stay on the screen says by `uid` of which project they are.
  */
-export function undoOn(root, { isMeant = () => false, then }) {
+export function undoOn(root, { isMeant = () => false, uid = null, then }) {
   const undo = async (op = null, isBack = false, at = project()) => {
     const request = newOp(), asked = op ? { op } : { spares_imports: true };
     try {
-      const answer = await insist(root, 1, () => api('/pl/api/undo', { query: { project: at }, json: { ...asked, request } }));
+      const answer = await insist(root, 1, () => api('/pl/api/undo', { query: { project: at, uid }, json: { ...asked, request } }));
       if (answer.asks && isMeant(answer.asks)) { await undo(answer.asks.op, false, at); return; }
       tellUndone(answer, (named, back) => undo(named, back, at), { isBack });
       await then(answer);
