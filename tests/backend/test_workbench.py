@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -406,6 +407,23 @@ def test_removed_samples_are_gone_until_undo(bench: api.Workbench) -> None:
     assert len(bench.suggest()) == len(TEXTS) - 1
     bench.undo()
     assert bench.search(text="my kitten chased a mouse under the table", k=1)[0].name == "t2"
+
+
+def test_what_is_deleted_for_good_is_not_called_cancelled(
+    bench: api.Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.remove_samples(["t0"])
+    plain = bench.store.compact
+
+    def cancelled(**given: str) -> api.CompactReport:
+        report = plain(**given)
+        assert bench.jobs.cancel(bench.jobs.list()[0].id)
+        return replace(report, note="do it again later")
+
+    monkeypatch.setattr(bench.store, "compact", cancelled)
+    job = bench.jobs.wait(bench.compact_soon(), 30)
+    assert (job.state, job.note) == ("done", "do it again later")
+    assert bench.store.removed() == (0, 0)
 
 
 def test_colours_belong_to_the_points_of_the_map(bench: api.Workbench) -> None:
