@@ -6,7 +6,7 @@ changes what people said or what was learned. It is safe to call from many threa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -65,7 +65,7 @@ from backend.types import (
     Verdict,
 )
 from backend.unseen import score_unseen
-from backend.verdict_rows import log_rows
+from backend.verdict_rows import answers, log_rows
 from backend.word_chances import WordChances
 
 
@@ -262,9 +262,16 @@ class OpenProject:
                 out[sample][label] = correction.regions
         return out
 
-    def stored(self, op: str) -> tuple[Receipt, dict[tuple[int, int], Verdict]] | None:
-        """The receipt of an action that is stored already, and what its pairs said before it."""
-        receipt = self.store.log.receipt(op)
+    def stored(
+        self, op: str, *kinds: str, who: str
+    ) -> tuple[Receipt, dict[tuple[int, int], Verdict]] | None:
+        """The receipt of an action that is stored already, and what its pairs said before it.
+
+        Raises:
+            BadInputError: the id is that of another action than one of `kinds` (verdicts by
+                default) by this person.
+        """
+        receipt = self.store.log.receipt(op, *kinds, who=who)
         if receipt is None:
             return None
         before = self.store.log.current(upto=receipt.offset - len(receipt.pairs))
@@ -748,7 +755,12 @@ class OpenProject:
         """
         board = self.live.board_to_decide_on()
         completes = any(row.get("complete") is True for row in rows)
-        is_repeated = completes and op is not None and self.store.log.receipt(op) is not None
+        is_repeated = (
+            completes
+            and op is not None
+            and who is not None
+            and self.store.log.receipt(op, who=who) is not None
+        )
         return log_rows(
             rows,
             sample_of=partial(self._sample_on, board),
@@ -756,6 +768,21 @@ class OpenProject:
             labels=() if is_repeated else board.labels,
             seen=partial(self._decided_on, board, who),
         )
+
+    def _with_what_is_there(
+        self, rows: Sequence[Mapping[str, object]]
+    ) -> list[Mapping[str, object]]:
+        """Rows as in `correct` without those whose sample or label is not there (any more)."""
+        board = self.live.board_to_decide_on()
+        asked = list(answers(rows))
+        gone_samples = _not_found(partial(self._sample_on, board), {one.sample for one in asked})
+        labels = {one.label for one in asked if one.label is not None}
+        gone_labels = _not_found(partial(self._label_on, board), labels)
+        return [
+            row
+            for row, one in zip(rows, asked, strict=True)
+            if one.sample not in gone_samples and one.label not in gone_labels
+        ]
 
     def _decided_on(self, board: Board, who: str | None, sample: int) -> dict[int, Verdict]:
         """What is decided of a sample, as a person sees it (None: as it counts)."""
@@ -774,6 +801,17 @@ class OpenProject:
         known = board.column_of if isinstance(wanted, int) else board.column_named
         column = known.get(wanted)  # pyright: ignore[reportArgumentType]
         return self.store.find_label(wanted) if column is None else board.labels[column]
+
+
+def _not_found(find: Callable[[int | str], object], wanted: Iterable[int | str]) -> set[int | str]:
+    """Those ids and names that `find` does not know."""
+    missing: set[int | str] = set()
+    for one in wanted:
+        try:
+            find(one)
+        except NotFoundError:
+            missing.add(one)
+    return missing
 
 
 def _askable(board: Board) -> Int[np.ndarray, " r"]:

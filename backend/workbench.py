@@ -454,10 +454,9 @@ class Workbench(OpenProject):
             new = self._new_corrections(rows, who, op)
         except NotFoundError:
             # What was stored before the label or sample went is answered as it was.
-            known = None if op is None else self.store.log.receipt(op)
-            if known is None:
+            if op is None or self.store.log.receipt(op, who=who) is None:
                 raise
-            return known
+            new = self._new_corrections(self._with_what_is_there(rows), who, op)
         version = self.version if seen_version is None else seen_version
         receipt = self.store.log.append(
             new,
@@ -496,7 +495,8 @@ class Workbench(OpenProject):
             gone = self.store.gone_labels(missing) if missing else {}
             living, told = on_living(rows, gone), tuple(gone.values())
             if rows and not living:
-                return Corrected(None if op is None else self.store.log.receipt(op), living, told)
+                known = None if op is None else self.store.log.receipt(op, who=who)
+                return Corrected(known, living, told)
             try:
                 receipt = self.correct(living, who=who, op=op, seen_version=seen_version)
             except NotFoundError:

@@ -205,10 +205,19 @@ class CorrectionLog:
         with self._database.read() as connection:
             return people_from(connection)
 
-    def receipt(self, op: str) -> Receipt | None:
-        """The receipt of an action that is stored already; None of one that is not."""
+    def receipt(self, op: str, *kinds: str, who: str) -> Receipt | None:
+        """The receipt of an action that is stored already; None of one that is not.
+
+        Args:
+            op: its id.
+            kinds: what it may be; verdicts by default.
+            who: the person.
+
+        Raises:
+            BadInputError: the id is that of another action.
+        """
         with self._database.read() as connection:
-            known = operations.find_op(connection, op)
+            known = operations.find_repeated(connection, op, *(kinds or ("correct",)), who=who)
             return None if known is None else receipt(connection, known)
 
     def history(self, sample: int, label: int) -> list[Correction]:

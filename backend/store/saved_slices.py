@@ -114,7 +114,7 @@ class SavedSlices:
 
     def _change(self, kind: str, edits: _Edits, *, who: str, op: str | None) -> Receipt:
         with self._database.write() as connection:
-            if op is not None and (known := operations.find_op(connection, op)) is not None:
+            if known := operations.find_repeated(connection, op, kind, who=who):
                 return log.receipt(connection, known)
             called, changed = edits(connection)
             seq = operations.begin_op(connection, kind, who=who, op=op, detail={CALLED: called})

@@ -252,6 +252,24 @@ def test_a_bad_row_is_named_and_nothing_is_stored(bench: api.Workbench) -> None:
     assert not any(bench.verdicts().values())
 
 
+def test_a_used_id_is_answered_for_what_it_stored_and_for_nothing_else(
+    bench: api.Workbench,
+) -> None:
+    row = {"sample": "t0", "label": "food", "verdict": "yes"}
+    food, gone = bench.label("food").id, {**row, "sample": "gone"}
+    first = bench.correct([row], op="x1")
+    assert bench.correct([row, gone], op="x1") == first, "a sample may have gone since"
+    for other in ({**row, "verdict": "no"}, {**row, "sample": "t1"}):
+        with pytest.raises(BadInputError, match=r"'x1' was used before.*nothing was saved"):
+            bench.correct([other, gone], op="x1")
+    with pytest.raises(BadInputError, match="'x1' was used before, for 'correct' by me"):
+        bench.correct([row, gone], op="x1", who="ben")
+    bench.remove_label("food", op="x2")
+    with pytest.raises(BadInputError, match="'x2' was used before"):
+        bench.correct_living([{**row, "label": food}], op="x2")
+    assert bench.correct_living([{**row, "label": food}], op="x1").receipt == first
+
+
 def test_rows_say_where_a_label_is_and_where_it_is_not(bench: api.Workbench) -> None:
     pair = {"sample": "t0", "label": "animal"}
     cat, sofa = Region("span", (4, 7)), Region("span", (27, 31), Verdict.NO)

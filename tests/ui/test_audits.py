@@ -101,6 +101,8 @@ def test_accept_and_dismiss_answer_the_same_action_once(web: TestClient) -> None
     putting = {"keys": [other["suspects"][0]["key"]], "op": "decision-3"}
     assert web.post("/pl/api/audit/dismiss", json=putting).json()["changed"] == 1
     assert web.post("/pl/api/audit/dismiss", json=putting).status_code == 200
+    for verb, used in (("dismiss", decision), ("accept", putting)):
+        assert web.post(f"/pl/api/audit/{verb}", json=used).status_code == 400
     assert putting["keys"][0] not in {
         one["key"] for each in web.get("/pl/api/audit").json()["groups"] for one in each["suspects"]
     }

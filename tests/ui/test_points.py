@@ -476,6 +476,18 @@ def test_one_bulk_verdict_is_one_action_and_one_undo(web: TestClient, bench: api
     assert bench.verdicts() == before
 
 
+def test_a_bulk_verdict_under_the_id_of_another_action_is_refused(
+    web: TestClient, bench: api.Workbench
+) -> None:
+    ids, food = ids_of(bench), label_of(bench, "food")
+    bench.save_slice("night", ["t04"], op="used-0001")
+    bench.correct([{"sample": "t05", "label": food, "verdict": "no"}], who="ben", op="used-0002")
+    for op in ("used-0001", "used-0002"):
+        order = {"ids": [ids["t09"]], "labels": [food], "verdict": "yes", "op": op}
+        said = web.post("/pl/api/bulk", json=order)
+        assert (said.status_code, "was used before" in said.json()["detail"]) == (400, True)
+
+
 def test_verdicts_that_say_otherwise_can_stay(web: TestClient, bench: api.Workbench) -> None:
     ids, food = ids_of(bench), label_of(bench, "food")
     bench.correct([{"sample": "t05", "label": food, "verdict": "no"}])

@@ -108,11 +108,10 @@ def _add_decisions(routes: APIRouter, context: Context) -> None:
     def accept(decision: Decision, request: Request) -> Decided:
         """Do what findings propose, durably, as one action."""
         context.writable()
-        bench = context.of(request)
-        if (known := bench.stored(decision.op)) is not None:
+        bench, who = context.of(request), context.user(request)
+        if (known := bench.stored(decision.op, "correct", "remove samples", who=who)) is not None:
             receipt = known[0]
         else:
-            who = context.user(request)
             chosen = api.chosen_suspects(_open(bench, who), decision.keys)
             receipt = api.accept_suspects(bench, chosen, who=who, op=decision.op)
         return Decided(op=receipt.op, offset=receipt.offset, changed=len(receipt.pairs))
@@ -121,10 +120,9 @@ def _add_decisions(routes: APIRouter, context: Context) -> None:
     def dismiss(decision: Decision, request: Request) -> Decided:
         """Put findings aside, durably, as one action."""
         context.writable()
-        bench = context.of(request)
-        if (known := bench.stored(decision.op)) is not None:
+        bench, who = context.of(request), context.user(request)
+        if (known := bench.stored(decision.op, "dismiss", who=who)) is not None:
             return Decided(op=known[0].op, offset=known[0].offset, changed=0)
-        who = context.user(request)
         chosen = api.chosen_suspects(_open(bench, who), decision.keys)
         receipt = api.dismiss_suspects(bench, chosen, who=who, op=decision.op)
         return Decided(op=receipt.op, offset=receipt.offset, changed=len(chosen))

@@ -147,9 +147,13 @@ def plan(census: Census, order: Bulk) -> tuple[list[dict[str, object]], int, int
     return out, contradicted, unchanged
 
 
-def repeated(bench: api.Workbench, order: Bulk) -> Done | None:
-    """What was answered the first time, where the same action came before; else None."""
-    known = bench.stored(order.op)
+def repeated(bench: api.Workbench, order: Bulk, who: str) -> Done | None:
+    """What was answered the first time, where the same action came before; else None.
+
+    Raises:
+        BadInputError: the id is that of another action.
+    """
+    known = bench.stored(order.op, who=who)
     if known is None:
         return None
     receipt, before = known
@@ -178,15 +182,13 @@ def router(context: Context) -> APIRouter:
     def bulk(request: Request, order: Bulk) -> Done:
         """Store one verdict on all pairs, durably, as one action."""
         context.writable()
-        bench = desk.bench(request)
-        if (done := repeated(bench, order)) is not None:
+        bench, who = desk.bench(request), context.user(request)
+        if (done := repeated(bench, order, who)) is not None:
             return done
         rows, contradicted, unchanged = plan(desk.census(bench, desk.eyes(request)), order)
         if not rows:
             return Done(op="", offset=bench.offset, changed=0, contradicted=0, unchanged=unchanged)
-        receipt = bench.correct(
-            rows, who=context.user(request), op=order.op, seen_version=order.seen_version
-        )
+        receipt = bench.correct(rows, who=who, op=order.op, seen_version=order.seen_version)
         return Done(
             op=receipt.op,
             offset=receipt.offset,

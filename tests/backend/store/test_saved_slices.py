@@ -60,6 +60,17 @@ def test_a_sample_that_was_removed_is_in_its_slices_again(store: ProjectStore) -
     assert held(store) == {"night": {1, 2}}
 
 
+def test_the_id_of_another_action_is_refused(store: ProjectStore) -> None:
+    store.remove_samples([1], who="ann", op="one")
+    store.saved_slices.add("night", [2], who="ann", op="two")
+    for op, who in (("one", "ann"), ("two", "ben")):
+        with pytest.raises(BadInputError, match=f"'{op}' was used before"):
+            store.saved_slices.add("rain", [3], who=who, op=op)
+    with pytest.raises(BadInputError, match="'two' was used before, for 'save slice' by ann"):
+        store.saved_slices.take("night", [2], who="ann", op="two")
+    assert held(store) == {"night": {2}}
+
+
 def test_what_cannot_be_is_said_and_changes_nothing(store: ProjectStore) -> None:
     slices = store.saved_slices
     slices.add("night", [1], who="ann")
