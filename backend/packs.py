@@ -62,7 +62,7 @@ class Packs(Teaching):
         """
         found = [self._bench.store.find_label(label).id for label in labels]
         self._bench.store.move_labels(found, pack, who=who)
-        self._bench.resync()
+        self._bench.see_stored(changes=True)
 
     def rename(self, pack: str, new: str, *, who: str = "me") -> None:
         """Give a pack another name, which merges it into a pack that has it."""
@@ -82,7 +82,7 @@ class Packs(Teaching):
         self._bench.store.remove_labels(
             [label.id for label in pack_facts.labels_of(self._bench, pack)], who=who
         )
-        self._bench.resync()
+        self._bench.see_stored(changes=True)
 
     def drop(self, pack: str) -> int:
         """Take the lane of a pack away, as a new version; its heads stay. Returns the version."""

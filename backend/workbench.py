@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -106,7 +107,10 @@ class Workbench(OpenProject):
         super().__init__(store, settings, learns=learns, encoder=encoder)
         self.pointer = Pointer(self)
         self.guides = Guides(
-            self, self._part_lessons, self.live.resync, uses_names=settings.guide_names
+            self,
+            self._part_lessons,
+            partial(self.live.see_stored, changes=True),
+            uses_names=settings.guide_names,
         )
         self._warming = Thread(target=self._warm_up_quietly, name="warm-up", daemon=True)
         self.live.start(self._teach_what_is_due)
@@ -133,7 +137,7 @@ class Workbench(OpenProject):
     ) -> list[Label]:
         """Add labels; suggestions for them work at once, from their names."""
         added = self.store.add_labels(names, pack=pack, who=who, op=op)
-        self.live.resync()
+        self.live.see_stored(changes=True)
         return added
 
     def rename_label(
@@ -141,14 +145,14 @@ class Workbench(OpenProject):
     ) -> None:
         """Give a label another name; its verdicts stay."""
         self.store.rename_label(label, new, who=who, op=op)
-        self.live.resync()
+        self.live.see_stored(changes=True)
 
     def merge_labels(
         self, source: int | str, into: int | str, *, who: str = "me", op: str | None = None
     ) -> None:
         """Move a label's verdicts to another label and remove it; one undo takes it back."""
         self.store.merge_labels(source, into, who=who, op=op)
-        self.live.resync()
+        self.live.see_stored(changes=True)
 
     def describe_label(
         self,
@@ -171,7 +175,7 @@ class Workbench(OpenProject):
             who=who,
             op=op,
         )
-        self.live.resync()
+        self.live.see_stored(changes=True)
 
     def set_parent(
         self,
@@ -183,12 +187,12 @@ class Workbench(OpenProject):
     ) -> None:
         """Put a label below another one, or at the top."""
         self.store.set_parent(label, parent, who=who, op=op)
-        self.live.resync()
+        self.live.see_stored(changes=True)
 
     def remove_label(self, label: int | str, *, who: str = "me", op: str | None = None) -> None:
         """Remove a label; undo brings it back with its verdicts until `compact`."""
         self.store.remove_label(label, who=who, op=op)
-        self.live.resync()
+        self.live.see_stored(changes=True)
 
     def remove_samples(
         self, ids: Sequence[int | str], *, who: str = "me", op: str | None = None
@@ -196,7 +200,7 @@ class Workbench(OpenProject):
         """Remove samples; undo brings them back until `compact`."""
         wanted = [i if isinstance(i, int) else self.sample(i).id for i in ids]
         receipt = self.store.remove_samples(wanted, who=who, op=op)
-        self.live.resync()
+        self.live.see_stored(changes=True)
         return receipt
 
     def save_slice(
@@ -218,13 +222,13 @@ class Workbench(OpenProject):
         return self._sliced(self.store.saved_slices.remove(name, who=who, op=op))
 
     def _sliced(self, receipt: Receipt) -> Receipt:
-        self.live.resync()
+        self.live.see_stored(changes=True)
         return receipt
 
     def compact(self, *, who: str = "me") -> CompactReport:
         """Forget for good what was removed; no undo after this."""
         report = self.store.compact(who=who)
-        self.live.resync()
+        self.live.see_stored(changes=True)
         return report
 
     def compact_soon(self, *, who: str = "me") -> str:
@@ -491,7 +495,9 @@ class Workbench(OpenProject):
             SaveError: nothing was stored.
         """
         for is_again in (False, True):
-            missing = {int(str(row["label"])) for row in rows} - self.board.column_of.keys()
+            missing = {int(str(row["label"])) for row in rows}
+            if not is_again:
+                missing -= self.board.column_of.keys()
             gone = self.store.gone_labels(missing) if missing else {}
             living, told = on_living(rows, gone), tuple(gone.values())
             if rows and not living:
@@ -502,7 +508,7 @@ class Workbench(OpenProject):
             except NotFoundError:
                 if is_again:
                     raise
-                self.live.resync()  # another process has taken a label away
+                self.live.see_stored(changes=True)  # another process has taken a label away
             else:
                 return Corrected(receipt, living, told)
         raise AssertionError("the second round answers or raises")

@@ -161,6 +161,48 @@ def test_what_could_not_be_read_is_looked_at_again(
     assert said == {bench.label("weather").id: Verdict.YES}
 
 
+def test_what_was_stored_is_answered_though_it_cannot_be_taken_over_yet(
+    bench: api.Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+
+        def full(*_: Any) -> Any:
+            raise SaveError("the disk is full")
+
+        patch.setattr(encoding, "filled", full)
+        (weather,) = bench.add_labels(["weather"])
+        bench.rename_label("animal", "creature")
+        bench.describe_label("food", definition="what one eats")
+        bench.set_parent(weather.id, "transport")
+        bench.save_slice("night", ["t0"])
+        bench.remove_samples(["t1"])
+        bench.remove_label("transport")
+        assert bench.compact().labels == 1
+    assert {label.name for label in bench.labels()} == set(LABELS)
+    bench.refresh(0, timeout=0)
+    assert {label.name for label in bench.labels()} == {"creature", "food", "weather"}
+    assert bench.label("food").definition == "what one eats"
+    assert list(bench.saved_slices()) == ["night"]
+    assert len(bench.samples()) == len(TEXTS) - 1
+
+
+def test_a_label_that_another_process_removed_costs_nothing_while_vectors_cannot_be_read(
+    bench: api.Workbench, other: ProjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = bench.sample("t0").id
+    rows = [{"sample": sample, "label": bench.label(n).id, "verdict": "yes"} for n in LABELS]
+    other.remove_label("food", who="me")
+
+    def full(*_: Any) -> Any:
+        raise SaveError("the disk is full")
+
+    monkeypatch.setattr(encoding, "filled", full)
+    told = bench.correct_living(rows)
+    assert [label.name for label in told.gone] == ["food"]
+    assert told.receipt is not None
+    assert len(told.receipt.pairs) == len(LABELS) - 1
+
+
 def test_a_fault_of_claims_stops_no_verdict(
     bench: api.Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -555,6 +555,19 @@ def test_a_new_label_is_text_and_is_scored_at_once(client, context):
     assert made["label"] in item["suggestions"]["labels"]
 
 
+def test_a_new_label_is_answered_though_its_scores_have_to_wait(client, context, monkeypatch):
+    context.open()
+
+    def full(*_):
+        raise api.SaveError("the disk is full")
+
+    monkeypatch.setattr(encoding, "filled", full)
+    first, again = (client.post("/pl/api/label", json={"name": "weather"}) for _ in range(2))
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.json()["label"] == again.json()["label"]
+    assert context.open().store.find_label("weather").id == first.json()["label"]
+
+
 def test_a_label_name_over_the_limit_is_refused_with_the_limit(client):
     answer = client.post("/pl/api/label", json={"name": "x" * 201})
     assert answer.status_code == 400

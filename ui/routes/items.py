@@ -332,11 +332,11 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
         context.writable()
         bench = context.of(request)
         name = body.name.strip()
-        if name not in {label.name for label in bench.labels()}:
-            bench.add_labels([name], pack=body.pack, who=context.user(request))
-        labels = bench.labels()
-        made = next(label for label in labels if label.name == name)
-        return fresh({"label": made.id, "labels": _labels(bench)})
+        # as stored: what cannot be scored now is a label all the same
+        found = [label for label in bench.store.labels() if label.name == name]
+        if not found:
+            found = bench.add_labels([name], pack=body.pack, who=context.user(request))
+        return fresh({"label": found[0].id, "labels": _labels(bench)})
 
 
 def _only(meant: str | None, who: str) -> str:
