@@ -31,7 +31,8 @@ from backend.store.merging import Merges
 
 REPLAYABLE_FROM = "replayable_from"
 UNSWEPT = "unswept"
-"""Key in `settings`: contents that are gone, of which something may still be in caches."""
+"""Key in `settings`: contents that are gone, of which something may still be on the disk. There
+from when the rows go until the space is free, also where nothing but labels went."""
 _BEGUN_SECONDS = 24 * 3600.0
 
 log = logging.getLogger("patchlane.compaction")
@@ -58,6 +59,12 @@ def waiting(connection: Connection) -> tuple[int, int]:
     samples = connection.execute(dead.where(~t.samples.c.is_live)).scalar_one()
     labels = connection.execute(dead.select_from(_dead_labels(connection).subquery())).scalar_one()
     return samples, labels
+
+
+def is_unswept(connection: Connection) -> bool:
+    """Whether something of what `compact` removed may still be on the disk."""
+    wanted = sa.select(t.settings.c.key).where(t.settings.c.key == UNSWEPT)
+    return connection.execute(wanted).first() is not None
 
 
 @runtime_checkable
@@ -102,8 +109,11 @@ def compact(
             cache.remove(sorted(digests))
         with database.write() as connection:  # no import can commit a file while it is swept away
             _sweep(connection, media.folder)
-            connection.execute(t.settings.delete().where(t.settings.c.key == UNSWEPT))
+            noted = t.settings.c.key == UNSWEPT
+            connection.execute(t.settings.update().where(noted).values(value="[]"))
         database.vacuum()
+        with database.write() as connection:
+            connection.execute(t.settings.delete().where(noted))
     except (PatchlaneError, OSError) as error:
         note = f"not all of the space is free yet: {error}; do it again later"
         log.warning("compact of %s: %s", database.folder, note)
@@ -183,9 +193,8 @@ def _note_unswept(connection: Connection, digests: set[str]) -> set[str]:
         there = sa.select(s.content_hash).where(s.content_hash.in_(chunk))
         wanted -= set(connection.execute(there).scalars())
     connection.execute(t.settings.delete().where(key == UNSWEPT))
-    if wanted:
-        value = json.dumps(sorted(wanted))
-        connection.execute(t.settings.insert().values(key=UNSWEPT, value=value))
+    value = json.dumps(sorted(wanted))
+    connection.execute(t.settings.insert().values(key=UNSWEPT, value=value))
     return wanted
 
 

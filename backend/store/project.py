@@ -513,6 +513,12 @@ class ProjectStore:
         with self._database.read() as connection:
             return compaction.waiting(connection)
 
+    @property
+    def is_unswept(self) -> bool:
+        """Whether something that is removed for good may still be on the disk: compact again."""
+        with self._database.read() as connection:
+            return compaction.is_unswept(connection)
+
     def compact(self, *, who: str = "") -> compaction.CompactReport:
         """Remove for good what was removed, and give the space back; no undo after this."""
         caches = (self.vectors, self.tokens, self.label_maps)

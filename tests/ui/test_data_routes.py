@@ -19,6 +19,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from backend import api
+from backend.store.database import Database
 from backend.store.project import ProjectStore
 from tests.ui.conftest import HOSTILE, NOTES, ORIGIN, make_notes, routes_only
 from tests.ui.test_uploads import batch
@@ -429,13 +430,24 @@ def test_projects_are_made_removed_and_brought_back(mine: TestClient) -> None:
 
 
 def test_what_was_removed_is_listed_and_deleted_for_good(
-    mine: TestClient, settings: api.Settings
+    mine: TestClient, settings: api.Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine.post("/pl/api/labels", json={"action": "remove", "label": 1})
     removed = mine.get("/pl/api/removed").json()
-    assert removed == {"samples": 0, "labels": 1, "projects": []}
-    assert wait(mine, mine.post("/pl/api/compact").json()["job"])["state"] == "done"
-    assert mine.get("/pl/api/removed").json()["labels"] == 0
+    assert removed == {"samples": 0, "labels": 1, "unswept": False, "projects": []}
+    with monkeypatch.context() as patch:
+
+        def full(_: Database) -> None:
+            raise api.SaveError("the disk is full")
+
+        patch.setattr(Database, "vacuum", full)
+        job = wait(mine, mine.post("/pl/api/compact").json()["job"])
+    assert (job["state"], "do it again later" in str(job["note"])) == ("done", True)
+    left = {**removed, "labels": 0, "unswept": True}
+    assert mine.get("/pl/api/removed").json() == left
+    job = wait(mine, mine.post("/pl/api/compact").json()["job"])
+    assert (job["state"], job["note"]) == ("done", "")
+    assert mine.get("/pl/api/removed").json() == {**left, "unswept": False}
     assert mine.post("/pl/api/undo", json={}).json()["deed"]["kind"] != "remove label"
     assert mine.delete("/pl/api/projects/other").status_code == 200
     (gone,) = mine.get("/pl/api/removed").json()["projects"]

@@ -33,11 +33,12 @@ def router(context: Context) -> APIRouter:
     @routes.get("/removed")
     def removed(request: Request) -> dict[str, object]:
         """What can be brought back, until it is deleted for good."""
-        samples, labels = 0, 0
+        samples, labels, is_unswept = 0, 0, False
         if context.project_name(request.query_params.get("project")) is not None:
-            samples, labels = context.of(request).store.removed()
+            store = context.of(request).store
+            (samples, labels), is_unswept = store.removed(), store.is_unswept
         gone = [asdict(one) for one in api.removed_projects(context.settings)]
-        return {"samples": samples, "labels": labels, "projects": gone}
+        return {"samples": samples, "labels": labels, "unswept": is_unswept, "projects": gone}
 
     @routes.delete("/removed/{key}")
     def delete(key: str) -> dict[str, str]:

@@ -52,6 +52,7 @@ export function mountJobs(root, box, { onVersion }) {
       states.set(job.id, job.state);
       if (isFirst || was === job.state || RUNS.has(job.state)) continue;
       emit('pl:job', job);
+      if (job.kind === 'compact' && job.note) toast(job.note, { seconds: 12 });
       if (job.state === 'failed') toast(t('jobs.failed', { title: job.title, error: job.error }), { kind: 'error', seconds: 12 });
     }
     emit('pl:joblist', jobs);
@@ -60,11 +61,12 @@ export function mountJobs(root, box, { onVersion }) {
 
   function row(job) {
     const busy = RUNS.has(job.state);
+    const note = busy || job.kind === 'compact' ? job.note : ''; // what is left to delete is said when it is done
     return el('div', { class: 'pl-job-row', 'data-state': job.state, 'data-id': job.id },
       el('div', { class: 'pl-job-title' }, job.title),
       busy ? el('button', { type: 'button', class: 'pl-icon-button', 'aria-label': t('jobs.cancel', { title: job.title }), title: t('jobs.cancel', { title: '' }), onclick: () => cancel(job.id) }, icon('M6 6l12 12M18 6 6 18', { size: 14 })) : null,
       busy ? el('progress', { class: 'pl-progress', max: '1', value: job.total ? job.done / job.total : null, 'aria-label': job.title }) : null,
-      el('div', { class: 'pl-dim pl-small' }, [t(`jobs.state.${job.state}`), busy && job.total ? `${job.done} / ${job.total}` : '', job.error || (busy ? job.note : '')].filter(Boolean).join(', ')));
+      el('div', { class: 'pl-dim pl-small' }, [t(`jobs.state.${job.state}`), busy && job.total ? `${job.done} / ${job.total}` : '', job.error || note].filter(Boolean).join(', ')));
   }
 
   async function cancel(id) {

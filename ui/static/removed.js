@@ -10,14 +10,14 @@ export function mountRemoved(root, desk) {
   root.replaceChildren(el('header', { class: 'pl-pane-head' }, el('h2', { class: 'pl-h2' }, t('removed.title'))), list);
 
   async function refresh(facts) {
-    const { samples, labels, projects } = facts.readOnly ? { samples: 0, labels: 0, projects: [] } : await api('/pl/api/removed');
-    root.hidden = !samples && !labels && !projects.length;
-    list.replaceChildren(...(samples || labels ? [inside(facts.project, samples, labels)] : []), ...projects.map(project));
+    const { samples, labels, unswept, projects } = facts.readOnly ? { samples: 0, labels: 0, unswept: false, projects: [] } : await api('/pl/api/removed');
+    root.hidden = !samples && !labels && !unswept && !projects.length;
+    list.replaceChildren(...(samples || labels || unswept ? [inside(facts.project, samples, labels)] : []), ...projects.map(project));
   }
 
-  /** Samples and labels of the open project. */
+  /** Samples and labels of the open project; without any, what was deleted of it and is still on the disk. */
   function inside(open, samples, labels) {
-    const what = t('removed.inside.what', { samples: count(samples), labels: count(labels) });
+    const what = t(samples || labels ? 'removed.inside.what' : 'removed.inside.left', { samples: count(samples), labels: count(labels) });
     return el('li', { 'data-testid': 'removed-inside', 'data-samples': samples, 'data-labels': labels },
       el('span', { class: 'pl-removed-name' }, el('b', {}, open.name), el('span', { class: 'pl-dim pl-small' }, what)),
       button(t('removed.delete'), GONE, async () => {

@@ -245,6 +245,25 @@ def test_a_disk_too_full_to_write_the_database_anew_is_a_note(
     other.close()
 
 
+def test_what_is_still_on_the_disk_is_known_until_it_is_gone(
+    store: ProjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        raise SaveError("the disk is full")
+
+    assert not store.is_unswept
+    store.remove_label("dog", who="a")  # which leaves nothing but the database to be swept
+    with monkeypatch.context() as patch:
+        patch.setattr(store._database, "vacuum", full)
+        assert "the disk is full" in store.compact().note
+    assert (store.removed(), store.is_unswept) == ((0, 0), True)
+    digest = store.find(1).content_hash
+    store.remove_samples([1], who="a")
+    assert store.compact().note == ""
+    assert not store.is_unswept
+    assert holding(store.path, digest.encode()) == []
+
+
 def test_a_reader_that_keeps_the_wal_is_a_note(store: ProjectStore) -> None:
     other = sqlite3.connect(store.path / DATABASE, isolation_level=None)
     store.remove_samples([1], who="a")
