@@ -1,7 +1,8 @@
 """A new project's folder: claimed by one maker, and gone again when the making fails; its identity.
 
 The `uid` is given once: a project that is made again under an old name, in an old folder, is
-another one. Older projects, which have none, get theirs when they are opened.
+another one. Older projects, which have none, get theirs when they are opened; so does the copy of a
+folder, while the project it was copied from is where it was. One that was moved stays itself.
 """
 
 from __future__ import annotations
@@ -9,15 +10,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import uuid
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from backend.errors import BadInputError, SaveError
 from backend.store import tables as t
-from backend.store.database import DATABASE, Database
+from backend.store.database import DATABASE, Database, connect_for_reading
+
+UID, PLACE = "uid", "place"
+"""Keys in `settings`: which project it is, and the folder in which it is that one."""
 
 
 def new_uid() -> str:
@@ -26,15 +32,52 @@ def new_uid() -> str:
 
 
 def give_uid(database: Database) -> None:
-    """Give a project its identity, if it has none."""
-    wanted = sa.select(t.settings.c.value).where(t.settings.c.key == "uid")
+    """Give a project its identity, if it has none or is the copy of one that is still there."""
     with database.read() as connection:
-        if connection.execute(wanted).scalar() is not None:
-            return
+        noted = _noted(connection)
+    uid, place = noted
+    if uid is not None and place is not None and _is_file_of(place, database.file):
+        return
+    if uid is None or (place is not None and _uid_in(place) == uid):
+        uid = new_uid()
     with database.write() as connection:
-        if connection.execute(wanted).scalar() is None:  # nobody else was quicker
-            value = json.dumps(new_uid())
-            connection.execute(t.settings.insert().values(key="uid", value=value))
+        if _noted(connection) != noted:
+            return  # somebody else was quicker
+        connection.execute(t.settings.delete().where(t.settings.c.key.in_((UID, PLACE))))
+        values = {UID: uid, PLACE: str(database.folder)}
+        connection.execute(
+            t.settings.insert(),
+            [{"key": key, "value": json.dumps(value)} for key, value in values.items()],
+        )
+
+
+def _noted(connection: Connection) -> tuple[str | None, str | None]:
+    """The identity of a project, and the folder that it was in when that was last looked at."""
+    key = t.settings.c.key
+    wanted = sa.select(key, t.settings.c.value).where(key.in_((UID, PLACE)))
+    found = {name: json.loads(value) for name, value in connection.execute(wanted)}
+    return found.get(UID), found.get(PLACE)
+
+
+def _is_file_of(place: str, file: Path) -> bool:
+    try:
+        return (Path(place) / DATABASE).samefile(file)
+    except OSError:
+        return False
+
+
+def _uid_in(place: str) -> str | None:
+    """The identity of the project in a folder; None where there is none that can be read."""
+    file = Path(place) / DATABASE
+    try:
+        if not file.is_file():
+            return None
+        with closing(connect_for_reading(file)) as connection:
+            wanted = "SELECT value FROM settings WHERE key = ?"
+            found = connection.execute(wanted, (UID,)).fetchone()
+    except (OSError, sqlite3.Error):
+        return None
+    return None if found is None else json.loads(found[0])
 
 
 def claim(path: Path) -> list[Path]:

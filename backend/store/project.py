@@ -30,7 +30,7 @@ from backend.store.job_records import JobRecords
 from backend.store.label_map_files import LabelMapFiles
 from backend.store.labels import LabelBook
 from backend.store.lane_files import LaneStore
-from backend.store.making import claim, give_uid, new_uid, unmake
+from backend.store.making import PLACE, UID, claim, give_uid, new_uid, unmake
 from backend.store.media import MediaStore
 from backend.store.naming import clean_label
 from backend.store.operations import Edit
@@ -63,7 +63,8 @@ _OWN_KEYS = frozenset(
         "name",
         "kind",
         "revision",
-        "uid",
+        UID,
+        PLACE,
         t.COMPACTING,
         compaction.REPLAYABLE_FROM,
         compaction.UNSWEPT,
@@ -87,7 +88,7 @@ class ProjectStore:
             )
         self.name = str(self.get("name"))
         self.kind = Kind(str(self.get("kind")))
-        self.uid = str(self.get("uid", ""))
+        self.uid = str(self.get(UID, ""))
         self.media = MediaStore(path, database, settings.limits)
         self.log = CorrectionLog(database)
         self.guide_book = GuideBook(database)
@@ -133,7 +134,7 @@ class ProjectStore:
         try:
             database.migrate()
             values = {"name": cleaned, "kind": kind.value, "encoder": encoder, "recipe": recipe}
-            values["uid"] = new_uid()
+            values |= {UID: new_uid(), PLACE: str(path)}
             with database.write() as connection:
                 connection.execute(
                     t.settings.insert(),

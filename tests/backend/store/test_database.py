@@ -168,6 +168,29 @@ def test_a_project_made_again_in_an_old_folder_is_another_one(
     other.close()
 
 
+def test_a_copy_is_a_project_of_its_own_and_one_that_was_moved_stays_itself(
+    store: ProjectStore, settings: Settings, tmp_path: Path
+) -> None:
+    def uid_of(path: Path) -> str:
+        opened = ProjectStore.open(path, settings=settings)
+        opened.close()
+        return opened.uid
+
+    first, moved, copy = store.path, tmp_path / "moved", tmp_path / "copy"
+    store.close()
+    shutil.copytree(first, copy)
+    of_copy = uid_of(copy)  # the copy is the first that is opened
+    assert of_copy != store.uid
+    assert (uid_of(first), uid_of(copy)) == (store.uid, of_copy)
+    first.rename(moved)
+    assert uid_of(moved) == store.uid
+    shutil.copytree(moved, first)  # back where it was, while it is elsewhere
+    assert uid_of(first) not in (store.uid, of_copy)
+    assert uid_of(moved) == store.uid
+    (tmp_path / "link").symlink_to(copy)
+    assert uid_of(tmp_path / "link") == of_copy, "another way to the same folder"
+
+
 def test_a_viewer_sees_what_the_owner_writes_afterwards(
     store: ProjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
