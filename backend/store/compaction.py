@@ -25,6 +25,7 @@ from backend.errors import PatchlaneError
 from backend.store import operations
 from backend.store import tables as t
 from backend.store.database import Database
+from backend.store.dismissals import DISMISS
 from backend.store.guide_book import forget_samples
 from backend.store.media import BEGUN, STORED, MediaStore
 from backend.store.merging import Merges
@@ -169,19 +170,23 @@ def _dead_labels(connection: Connection) -> sa.Select[tuple[int]]:
 
 
 def _retire_ops(connection: Connection) -> None:
-    """Operations with nothing left cannot be undone or redone any more."""
-    seq = t.ops.c.seq
+    """Operations with nothing left cannot be undone or redone any more.
+
+    The drawer and dismissals are in the operations themselves, so all of them is left.
+    """
+    seq, kind = t.ops.c.seq, t.ops.c.kind
     left = [
         sa.exists().where(table.c.op == seq)
         for table in (t.corrections, t.edits, t.predictions, t.brought_vectors)
     ]
     connection.execute(
-        t.ops.update().where(t.ops.c.target.is_(None), ~sa.or_(*left)).values(is_final=True)
+        t.ops.update()
+        .where(t.ops.c.target.is_(None), ~sa.or_(*left))
+        .where(kind.not_in((operations.DRAWER, DISMISS)))
+        .values(is_final=True)
     )
     # reports of imports name files that are gone
-    connection.execute(
-        t.ops.update().where(t.ops.c.is_final, t.ops.c.kind == "import").values(detail="{}")
-    )
+    connection.execute(t.ops.update().where(t.ops.c.is_final, kind == "import").values(detail="{}"))
 
 
 def _note_unswept(connection: Connection, digests: set[str]) -> set[str]:

@@ -15,7 +15,7 @@ from backend.settings import Settings
 from backend.store.corrections import NewCorrection
 from backend.store.database import DATABASE
 from backend.store.project import ProjectStore
-from backend.types import BroughtVectors, Draft, Encoded, GoneLabel, Kind, Layout, Verdict
+from backend.types import BroughtVectors, Draft, Drawer, Encoded, GoneLabel, Kind, Layout, Verdict
 from tests.backend.store.conftest import Make, write_image
 
 YES, NO = Verdict.YES, Verdict.NO
@@ -98,6 +98,19 @@ def test_after_compacting_nothing_brings_it_back_and_the_rest_can_still_be_undon
     assert undone.offset > offset
     assert store.log.undo("a", op=both.op) == undone
     assert store.log.current() == {}
+
+
+def test_what_was_put_aside_and_the_drawer_can_still_be_undone(store: ProjectStore) -> None:
+    store.log.append([NewCorrection(1, 1, YES)], who="a")
+    store.set_drawer(Drawer(0.5, 7), who="a")
+    store.dismissals.add(["label:1"], who="a")
+    store.remove_samples([5], who="b")
+    store.compact()
+    store.log.undo("a")
+    assert (store.dismissals.current(), store.drawer()) == (frozenset(), Drawer(0.5, 7))
+    store.log.undo("a")
+    assert store.drawer() is None
+    assert set(store.log.current()) == {(1, 1)}, "the newest goes first"
 
 
 def test_a_merge_cannot_be_undone_when_both_labels_are_gone(store: ProjectStore) -> None:
