@@ -135,13 +135,11 @@ def _remove_rows(connection: Connection) -> int:
     connection.execute(
         t.brought_vectors.delete().where(t.brought_vectors.c.sample.in_(dead_samples))
     )
-    # a merge into a label that lives on cannot be brought back without the other label
-    merged = sa.select(e.op).where(e.field == "is_live", e.subject_id.in_(dead_labels))
+    # a merge cannot be taken back or brought back without one of its labels
+    merged = sa.select(e.op).where(e.subject == "label", e.subject_id.in_(dead_labels))
     connection.execute(
         t.ops.update()
-        .where(
-            t.ops.c.kind == operations.MERGE, t.ops.c.seq.in_(merged.where(e.subject == "label"))
-        )
+        .where(t.ops.c.kind == operations.MERGE, t.ops.c.seq.in_(merged))
         .values(is_final=True)
     )
     connection.execute(

@@ -91,6 +91,21 @@ def test_a_merge_into_a_label_that_is_gone_is_not_brought_back(store: ProjectSto
     assert [label.name for label in store.labels()] == ["cat"]
 
 
+def test_a_merge_into_a_label_that_is_gone_for_good_is_not_brought_back(
+    store: ProjectStore,
+) -> None:
+    store.log.append([NewCorrection(1, CAT, YES)], who="ann")
+    merged = store.merge_labels("cat", "dog", who="ann")
+    undone = store.log.undo("ann", op=merged.op)
+    assert undone is not None
+    store.remove_label("dog", who="ben")
+    store.compact()
+    with pytest.raises(BadInputError, match="nothing left"):
+        store.log.undo("ann", op=undone.op)
+    assert [label.name for label in store.labels()] == ["cat"]
+    assert said(store) == {(1, CAT): ("ann", YES)}
+
+
 def test_marks_of_merged_labels_stay_and_one_taken_away_stays_away(store: ProjectStore) -> None:
     store.log.append([NewMark(1, CAT, LEFT)], who="ann")
     store.log.append([NewMark(1, DOG, RIGHT)], who="ann")
