@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -78,7 +78,7 @@ def settle(connection: Connection, root: int, *, acting: int, who: str) -> None:
         who: the person of rows that make a pair unknown again.
 
     Raises:
-        BadInputError: two live things would have one name, or parents would form a circle.
+        BadInputError: two live things would have one name or key, or parents would form a circle.
     """
     cells = _effective_cells(connection, root)
     changed_labels = _apply_to_labels(connection, cells)
@@ -86,6 +86,7 @@ def settle(connection: Connection, root: int, *, acting: int, who: str) -> None:
     merges = Merges.of(connection)
     if changed_labels:
         check_labels(connection)
+        _check_keys(connection, cells)
         _check_merge(connection, root, merges)
     if any(subject == "sample" for subject, _id, _field in cells):
         _check_sample_names(connection, root)
@@ -274,6 +275,32 @@ def _name_by_first(connection: Connection, samples: Sequence[int]) -> None:
         .values(name=sa.func.coalesce(first, t.samples.c.name))
     )
     connection.execute(statement, [{"b_id": sample} for sample in samples])
+
+
+_GIVE_KEYS = ("key", "is_live")
+
+
+def _check_keys(connection: Connection, cells: Collection[Cell]) -> None:
+    """No label that came or got a key by an operation has that of another one.
+
+    Only those are looked at: in older projects labels may share a key.
+
+    Raises:
+        BadInputError: with the names of both.
+    """
+    changed = {
+        label for subject, label, field in cells if subject == "label" and field in _GIVE_KEYS
+    }
+    n = t.labels.c
+    wanted = sa.select(n.id, n.name, n.key).where(n.is_live, n.key != "").order_by(n.id)
+    keyed = list(connection.execute(wanted)) if changed else []
+    for label, name, key in keyed:
+        other = next((one for one in keyed if one.key == key and one.id != label), None)
+        if label in changed and other is not None:
+            raise BadInputError(
+                f"the key {key!r} of {name!r} belongs to {other.name!r} by now; give that one "
+                "another key first, then do this again"
+            )
 
 
 def check_labels(connection: Connection) -> None:

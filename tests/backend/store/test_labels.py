@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backend.errors import BadInputError, NotFoundError
+from backend.store import tables
 from backend.store.corrections import NewCorrection
 from backend.store.label_keys import PAGE_KEYS
 from backend.store.project import ProjectStore
@@ -123,6 +124,30 @@ def test_two_labels_have_no_key_in_common_and_a_key_can_be_given_up(store: Proje
     store.describe_label("cat", key="", who="a")
     store.describe_label("dog", key="x", who="a")
     assert [label.key for label in store.labels()] == ["", "x"]
+
+
+def test_undo_that_would_give_two_labels_one_key_is_refused(store: ProjectStore) -> None:
+    def keys() -> list[str]:
+        return [label.key for label in store.labels()]
+
+    store.describe_label("cat", key="q", who="ann")
+    store.describe_label("cat", key="w", who="ann")
+    store.describe_label("dog", key="q", who="ben")
+    with pytest.raises(BadInputError, match="the key 'q' of 'cat' belongs to 'dog' by now"):
+        store.log.undo("ann")
+    assert keys() == ["w", "q"]
+    store.remove_label("cat", who="ann", op="gone")
+    store.describe_label("dog", key="w", who="ben")
+    with pytest.raises(BadInputError, match="the key 'w' of 'cat' belongs to 'dog'"):
+        store.log.undo("ann", op="gone")
+    store.describe_label("dog", key="", who="ben")
+    store.log.undo("ann", op="gone")
+    assert keys() == ["w", ""]
+    # labels of an older project may share a key: what does not change keys goes on
+    with store._database.write() as connection:
+        connection.execute(tables.labels.update().values(key="z"))
+    store.log.undo("ann", op=store.rename_label("cat", "tiger", who="ann").op)
+    assert keys() == ["z", "z"]
 
 
 def test_a_label_is_never_below_itself(store: ProjectStore) -> None:
