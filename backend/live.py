@@ -87,12 +87,20 @@ class Live:
         self.scoring = ""
         self._wake = self.learns
         self._teach_due: Callable[[], None] = lambda: None
+        self._taken_over: Callable[[], None] = lambda: None
+        self._has_taken_over = False
+        """Another process's encoder is the one here now, and nobody was told of it yet."""
         self._thread = Thread(target=self._fold_loop, name="fold-in", daemon=True)
         self._take(self._build_pipeline(encoder), int(str(store.get("split_seed", 0))))
 
-    def start(self, teach_due: Callable[[], None]) -> None:
-        """Fold in what comes from now on; `teach_due` is asked when verdicts grew in number."""
-        self._teach_due = teach_due
+    def start(self, teach_due: Callable[[], None], taken_over: Callable[[], None]) -> None:
+        """Fold in what comes from now on.
+
+        Args:
+            teach_due: asked when verdicts grew in number.
+            taken_over: called when another process's encoder was taken over.
+        """
+        self._teach_due, self._taken_over = teach_due, taken_over
         if self.learns:
             self._thread.start()
 
@@ -113,9 +121,13 @@ class Live:
         if self._is_other_encoder():
             with self._learning, self._syncing, self.lock:
                 if self._is_other_encoder():  # nobody else has taken it over meanwhile
+                    self._has_taken_over = True
                     self._take(self._build_pipeline(None), self.board.split_seed)
         self._see_store()
         self._rescore()
+        if self._has_taken_over:  # also where it could not be read the first time
+            self._has_taken_over = False
+            self._taken_over()
 
     def catch_up(self, *, force: bool = False) -> None:
         """Take rows of the log that are newer than the board, whoever wrote them.

@@ -113,7 +113,7 @@ class Workbench(OpenProject):
             uses_names=settings.guide_names,
         )
         self._warming = Thread(target=self._warm_up_quietly, name="warm-up", daemon=True)
-        self.live.start(self._teach_what_is_due)
+        self.live.start(self._teach_what_is_due, self._complete_soon)
         if self.live.learns:
             self._warming.start()
             if self.num_encoded < len(self.board.samples):
@@ -693,6 +693,13 @@ class Workbench(OpenProject):
         """With a screen, as a job; a script does it when it learns."""
         if self.live.learns and self.live.is_restored:
             self.packs.put_back_soon()
+
+    def _complete_soon(self) -> None:
+        """What an encoder that was taken over lacks here: vectors and lanes, with a screen."""
+        if self.live.learns and not self.jobs.is_closed:
+            if self.num_encoded < len(self.board.samples):
+                self.encode_soon()
+            self._put_lanes_back()
 
     def _teach_what_is_due(self) -> None:
         if self.live.is_restored and self.trusting.is_due():

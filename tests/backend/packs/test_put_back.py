@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 
 from backend import api, replay
 from backend.pack_facts import lessons_of_packs
+from backend.pipeline import EncoderFacts
 from backend.store.lane_files import LaneFile
+from backend.store.project import ProjectStore
 from backend.types import Lane, LearnStep, Split, Verdict
 from tests.backend.packs.conftest import MOODS, answers, columns, reopened
 
@@ -81,6 +84,28 @@ def test_a_screen_puts_lanes_back_by_itself(bench, settings, lanes_count):
     bench.store.set("teaching_paused", True)
     screen = api.open_project(bench.path, settings=settings, learns=True)
     wait(lambda: screen.learned.lanes)
+    assert [lane.digest for lane in screen.learned.lanes] == [digest]
+    screen.close()
+
+
+def test_a_screen_completes_an_encoder_that_another_process_chose(bench, settings, lanes_count):
+    digest = compacted(bench)
+    bench.store.set("teaching_paused", True)
+    screen = api.open_project(bench.path, settings=settings, learns=True)
+    wait(lambda: screen.learned.lanes)
+    own = screen.store.encoder()
+    words = EncoderFacts.of(api.load_encoder("words", settings)).as_json()
+    with closing(ProjectStore.open(bench.path, settings=settings)) as beside:
+        beside.change_encoder("words", words)
+        screen.refresh(0, timeout=0)
+        assert (screen.encoder_id, screen.learned.lanes) == ("words", ())
+        wait(lambda: screen.board.encoded.all())  # nobody else has encoded these samples
+        beside.remove_samples([beside.find("t6").id], who="me")
+        beside.compact()  # so that the version with the lane cannot be computed again
+        shutil.rmtree(bench.path / "cache" / "versions")
+        beside.change_encoder(*own)
+        screen.refresh(0, timeout=0)
+        wait(lambda: screen.learned.lanes)
     assert [lane.digest for lane in screen.learned.lanes] == [digest]
     screen.close()
 
