@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 from jaxtyping import Float
 
-from backend.errors import BadInputError, NotFoundError, SaveError
+from backend.errors import BadInputError, BusyError, NotFoundError, SaveError
 from backend.store.database import connect_for_reading, reading_mark
 from backend.store.making import make_below
 from backend.types import Encoded, Layout
@@ -92,6 +92,7 @@ class VectorStore:
         Raises:
             BadInputError: the numbers of hashes, vectors and layouts differ.
             SaveError: the cache cannot be written.
+            BusyError: another program has been writing to it for long.
         """
         if self.is_read_only:
             raise SaveError(
@@ -319,7 +320,10 @@ class VectorStore:
             Path(f"{self.file}{suffix}").unlink(missing_ok=True)
 
     def _in_words(self, error: sqlite3.DatabaseError) -> Exception:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return BusyError(f"another program is writing to {self.file}; try again")
+        if code in (
             sqlite3.SQLITE_FULL,
             sqlite3.SQLITE_IOERR,
             sqlite3.SQLITE_READONLY,

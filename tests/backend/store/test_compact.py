@@ -12,6 +12,7 @@ import pytest
 
 from backend.errors import BadInputError, SaveError
 from backend.settings import Settings
+from backend.store import vectors
 from backend.store.corrections import NewCorrection
 from backend.store.database import DATABASE
 from backend.store.project import ProjectStore
@@ -256,6 +257,24 @@ def test_a_disk_too_full_to_write_the_database_anew_is_a_note(
     monkeypatch.undo()
     assert store.compact().note == ""
     other.close()
+
+
+def test_vectors_that_another_program_writes_are_a_note(
+    store: ProjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashes = with_vectors(store)
+    other = sqlite3.connect(store.vectors.file, isolation_level=None)
+    monkeypatch.setattr(vectors, "_ATTEMPTS", 1)
+    for opened in store.vectors._idle:
+        opened.connection.execute("PRAGMA busy_timeout = 20")
+    other.execute("BEGIN IMMEDIATE")
+    store.remove_samples([1], who="a")
+    assert "another program is writing to" in store.compact().note
+    assert store.removed() == (0, 0)
+    other.execute("ROLLBACK")
+    other.close()
+    assert store.compact().note == ""
+    assert holds_vectors(store, hashes) == hashes[1:]
 
 
 def test_what_is_still_on_the_disk_is_known_until_it_is_gone(
