@@ -69,15 +69,18 @@ def test_the_next_person_on_a_browser_never_sends_what_another_left(server, open
     page.expected.append("503")
     sample = bench.samples()[0].id
     address = f"{base}/?project=talk&sample={sample}"
-    broken = [True]
+    broken, asked = [True], []
     page.route(
         "**/pl/api/commit*",
         lambda route: route.fulfill(status=503, body="{}") if broken else route.continue_(),
     )
+    page.on("request", lambda told: asked.append(told.url) if "/commit" in told.url else None)
     sign_in(page, address, "ann")
     page.keyboard.press("1")
     page.wait_for_selector('[data-testid="save-state"][data-state="offline"]')
     assert kept_here(page) == 1
+    assert asked
+    assert all(f"uid={bench.store.uid}" in url for url in asked), "it says of which project it is"
     page.expected.append("409")
     page = page.context.new_page()  # the one of ann stays open, and tries on
     sign_in(page, address, "ben")
