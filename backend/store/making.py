@@ -2,7 +2,8 @@
 
 The `uid` is given once: a project that is made again under an old name, in an old folder, is
 another one. Older projects, which have none, get theirs when they are opened; so does the copy of a
-folder, while the project it was copied from is where it was. One that was moved stays itself.
+folder, while the project it was copied from is where it was when it was opened last. One that was
+moved stays itself, and so does one that is seen under another path.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from backend.errors import BadInputError, SaveError
+from backend.errors import BadInputError, PatchlaneError, SaveError
 from backend.store import tables as t
 from backend.store.database import DATABASE, Database, connect_for_reading
 
 UID, PLACE = "uid", "place"
 """Keys in `settings`: which project it is, and the folder in which it is that one."""
+PROBE = "probe"
+"""Key in `settings`: what is written through one path and looked for through another."""
 
 
 def new_uid() -> str:
@@ -38,17 +41,37 @@ def give_uid(database: Database) -> None:
     uid, place = noted
     if uid is not None and place is not None and _is_file_of(place, database.file):
         return
-    if uid is None or (place is not None and _uid_in(place) == uid):
-        uid = new_uid()
+    if uid is not None and (place is None or _value_in(place, UID) != uid):
+        # it is known which one it is: where it is now can be noted another time
+        with suppress(PatchlaneError):
+            _note(database, noted, uid)
+    elif uid is None or place is None or not _is_seen_in(place, database):
+        _note(database, noted, new_uid())
+
+
+def _note(database: Database, before: tuple[str | None, str | None], uid: str) -> None:
+    """Write down which project this is and where, unless somebody else was quicker."""
     with database.write() as connection:
-        if _noted(connection) != noted:
-            return  # somebody else was quicker
+        if _noted(connection) != before:
+            return
         connection.execute(t.settings.delete().where(t.settings.c.key.in_((UID, PLACE))))
         values = {UID: uid, PLACE: str(database.folder)}
         connection.execute(
             t.settings.insert(),
             [{"key": key, "value": json.dumps(value)} for key, value in values.items()],
         )
+
+
+def _is_seen_in(place: str, database: Database) -> bool:
+    """Whether the database in another folder is this one, e.g. through another mount."""
+    token, is_probe = uuid.uuid4().hex, t.settings.c.key == PROBE
+    with database.write() as connection:
+        connection.execute(t.settings.delete().where(is_probe))
+        connection.execute(t.settings.insert().values(key=PROBE, value=json.dumps(token)))
+    found = _value_in(place, PROBE)
+    with database.write() as connection:
+        connection.execute(t.settings.delete().where(is_probe))
+    return found == token
 
 
 def _noted(connection: Connection) -> tuple[str | None, str | None]:
@@ -66,18 +89,18 @@ def _is_file_of(place: str, file: Path) -> bool:
         return False
 
 
-def _uid_in(place: str) -> str | None:
-    """The identity of the project in a folder; None where there is none that can be read."""
+def _value_in(place: str, key: str) -> object:
+    """What the project in a folder keeps under a key; None where nothing can be read."""
     file = Path(place) / DATABASE
     try:
         if not file.is_file():
             return None
         with closing(connect_for_reading(file)) as connection:
             wanted = "SELECT value FROM settings WHERE key = ?"
-            found = connection.execute(wanted, (UID,)).fetchone()
-    except (OSError, sqlite3.Error):
+            found = connection.execute(wanted, (key,)).fetchone()
+            return None if found is None else json.loads(found[0])
+    except (OSError, sqlite3.Error, ValueError):
         return None
-    return None if found is None else json.loads(found[0])
 
 
 def claim(path: Path) -> list[Path]:

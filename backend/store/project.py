@@ -30,7 +30,7 @@ from backend.store.job_records import JobRecords
 from backend.store.label_map_files import LabelMapFiles
 from backend.store.labels import LabelBook
 from backend.store.lane_files import LaneStore
-from backend.store.making import PLACE, UID, claim, give_uid, new_uid, unmake
+from backend.store.making import PLACE, PROBE, UID, claim, give_uid, new_uid, unmake
 from backend.store.media import MediaStore
 from backend.store.naming import clean_label
 from backend.store.operations import Edit
@@ -65,6 +65,7 @@ _OWN_KEYS = frozenset(
         "revision",
         UID,
         PLACE,
+        PROBE,
         t.COMPACTING,
         compaction.REPLAYABLE_FROM,
         compaction.UNSWEPT,

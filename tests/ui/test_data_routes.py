@@ -13,6 +13,8 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -209,6 +211,27 @@ def test_a_new_project_has_no_imports_of_one_that_had_its_name(mine: TestClient)
     assert restored.status_code == 200, restored.text
     told = mine.get("/pl/api/imports", params=asked).json()
     assert [one["title"] for one in told] == ["more.jsonl", "notes.jsonl"]
+
+
+def test_an_import_that_was_cancelled_before_its_turn_is_none(
+    mine: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, is_free = api.Workbench.add, Event()
+
+    def wait_and_add(*args: Any, **options: Any) -> Any:
+        is_free.wait(60)
+        return add(*args, **options)
+
+    monkeypatch.setattr(api.Workbench, "add", wait_and_add)
+    first, second = (
+        mine.post("/pl/api/imports", json={"upload": send(mine, (f"{n}.jsonl", LINES))}).json()
+        for n in "ab"
+    )
+    assert mine.post(f"/pl/api/jobs/{second['job']}/cancel").status_code == 200
+    is_free.set()
+    wait(mine, first["job"])
+    told = [one["title"] for one in mine.get("/pl/api/imports").json()]
+    assert ("a.jsonl" in told, "b.jsonl" in told) == (True, False)
 
 
 def test_a_file_of_no_format_asks_for_one_in_words_of_the_page(mine: TestClient) -> None:

@@ -426,6 +426,7 @@ def test_a_page_of_one_person_stores_nothing_for_another(client, context):
 def test_a_page_of_a_project_stores_nothing_in_another_of_its_name(client, context, tmp_path):
     first, food = context.open(), ids(context)["food"]
     old = {"uid": first.store.uid, "project": "trip"}
+    of_first = {"If-None-Match": client.get("/pl/api/item?sample=1").headers["etag"]}
     with context.closed("trip"):
         api.remove_project("trip", settings=context.settings)
     new = api.create_project(
@@ -435,6 +436,8 @@ def test_a_page_of_a_project_stores_nothing_in_another_of_its_name(client, conte
     file = tmp_path / "texts.jsonl"
     file.write_text("\n".join(json.dumps({"text": text}) for text in TEXTS), "utf-8")
     new.add(file, who="importer")
+    new.learn()
+    assert client.get("/pl/api/item?sample=1", headers=of_first).status_code == 200
     new.correct([{"sample": 4, "label": food, "verdict": "yes"}], op="of-the-new-one")
     row = {"sample": 3, "label": food, "verdict": "yes"}
     body = {"op": "operation-1", "rows": [row]}

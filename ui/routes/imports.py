@@ -162,8 +162,17 @@ class Records:
         self._records = [*self._records, record][-KEPT_RECORDS:]
 
     def of(self, bench: api.Workbench, owner: str) -> list[tuple[Record, bool]]:
-        """A person's imports into a project and whether they were taken back, newest first."""
-        mine = [r for r in self._records if (r.project, r.owner) == (bench.store.uid, owner)]
+        """A person's imports into a project and whether they were taken back, newest first.
+
+        What was cancelled before its turn came brought nothing in and is none.
+        """
+        over = {job.id for job in bench.jobs.list() if not job.state.is_open}
+        mine = [
+            record
+            for record in self._records
+            if (record.project, record.owner) == (bench.store.uid, owner)
+            and (record.report is not None or record.job not in over)
+        ]
         known = {op for record in mine for op in record.planned}
         past = bench.store.past_imports(owner, KEPT_RECORDS)
         undone = {one.op for one in past if one.is_undone}

@@ -336,7 +336,8 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
         found = [label for label in bench.store.labels() if label.name == name]
         if not found:
             found = bench.add_labels([name], pack=body.pack, who=context.user(request))
-        return fresh({"label": found[0].id, "labels": _labels(bench)})
+        labels = _labels(bench, bench.store.labels())
+        return fresh({"label": found[0].id, "labels": labels})
 
 
 def _only(meant: str | None, who: str) -> str:
@@ -532,11 +533,13 @@ def _is_still(bench: api.Workbench, sample: api.Sample) -> bool:
         return False  # the picture is gone; its address says so
 
 
-def _labels(bench: api.Workbench) -> list[present.LabelHandle]:
+def _labels(
+    bench: api.Workbench, labels: Iterable[api.Label] | None = None
+) -> list[present.LabelHandle]:
     muted, limits = bench.packs.muted(), bench.evaluator.thresholds()
     return [
         present.label_handle(label, muted, threshold=limits.get(label.id))
-        for label in bench.labels()
+        for label in (bench.labels() if labels is None else labels)
     ]
 
 
@@ -566,7 +569,8 @@ def _id_or_name(text: str) -> int | str:
 def _tag(bench: api.Workbench, *parts: object) -> dict[str, str]:
     """Headers with an ETag of everything the answer depends on."""
     labels = [(label.id, label.name) for label in bench.labels()]
-    state = (str(bench.path), bench.encoder_id, bench.version, labels, parts)
+    which = bench.store.uid, str(bench.path), bench.encoder_id, bench.version
+    state = (*which, labels, parts)
     digest = hashlib.blake2b(repr(state).encode(), digest_size=12).hexdigest()
     return {"ETag": f'"{digest}"', "Cache-Control": "private, no-cache"}
 

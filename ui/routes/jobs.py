@@ -21,7 +21,8 @@ def router(context: Context) -> APIRouter:
         if context.project_name(request.query_params.get("project")) is None:
             return Response(b'{"jobs":[]}', media_type="application/json")
         bench = context.of(request)
-        tag = f'"{bench.name.encode().hex()}-{bench.jobs.version}-{bench.version}-{bench.offset}"'
+        which = f"{bench.name.encode().hex()}-{bench.store.uid}"
+        tag = f'"{which}-{bench.jobs.version}-{bench.version}-{bench.offset}"'
         headers = {"ETag": tag, "Cache-Control": "no-store"}
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)

@@ -242,7 +242,7 @@ def _labels(bench: api.Workbench) -> list[dict[str, object]]:
             "no": counts[label.id, "no"],
             "unsure": counts[label.id, "unsure"],
         }
-        for label in bench.labels()
+        for label in bench.store.labels()  # also those that cannot be scored now
     ]
 
 

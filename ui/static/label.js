@@ -234,6 +234,7 @@ class LabelPage {
     this.isLeaving = false;
     this.root.removeAttribute('aria-busy');
     if (error.status === 404 && this.line.drop(id) && isWay) this.next();
+    else if (error.status !== undefined && error.status !== 404 && !this.current) this.empty('away');
   }
 
   show(record) {
@@ -384,8 +385,7 @@ class LabelPage {
   async labelFor(name) {
     const known = this.labels.find(each => each.name === name);
     if (known) return known.id;
-    await this.newLabel(name, false, this.labels[0]?.pack ?? 'main');
-    return this.labels.find(each => each.name === name)?.id ?? null;
+    return this.newLabel(name, false, this.labels[0]?.pack ?? 'main');
   }
 
   onTools() { this.marks.hideMenu(); this.bar.setTools({ point: this.points.isOpen, box: this.boxes.isOpen }); }
@@ -448,20 +448,27 @@ class LabelPage {
     this.chips.reveal(id);
   }
 
-  /** Make a label; with `isYes` it is said of the sample that was in view when it was named. */
+  /** Make a label; with `isYes` it is said of the sample that was in view when it was named. Gives its id; null where that failed. */
   async newLabel(name, isYes, pack) {
-    if (this.isReadOnly) { toast(t('label.closed')); return; }
+    if (this.isReadOnly) { toast(t('label.closed')); return null; }
     const named = this.current?.item;
+    let made = null;
     try {
-      const made = await api('/pl/api/label', { json: { name, pack } });
+      made = await api('/pl/api/label', { json: { name, pack } });
       this.setLabels(made.labels);
       if (isYes && named) this.decisions.commit(named, [[made.label, 'yes']]);
-      if (!this.current) { this.samples.forget(); await this.next(); return; }
-      await this.reload();
-      if (this.current?.item.sample !== named?.sample) return;
-      this.activate(made.label);
-      this.chips.reveal(made.label);
+      if (!this.current) {
+        this.samples.forget();
+        await this.next();
+      } else {
+        await this.reload();
+        if (this.current?.item.sample === named?.sample) {
+          this.activate(made.label);
+          this.chips.reveal(made.label);
+        }
+      }
     } catch (error) { toastError(error); }
+    return made?.label ?? null;
   }
 
   // ---- the server -------------------------------------------------------------------------------
@@ -565,7 +572,11 @@ class LabelPage {
       await this.line.ask();
       if (turn === this.turn && id !== undefined) record = await this.samples.bring(id);
     } catch (error) {
-      if (error.status !== 404) { toastError(error); return; }
+      if (error.status !== 404) {
+        toastError(error);
+        if (turn === this.turn) { this.isLeaving = false; this.root.removeAttribute('aria-busy'); }
+        return;
+      }
     }
     if (turn !== this.turn) return;
     if (record) this.show(record);

@@ -1,7 +1,7 @@
 // The labels of a project: add, rename, describe, put below another, merge, remove.
 // A label that is open stays as it is while the list around it is drawn again: whoever writes in
 // its fields keeps the focus and what is not sent yet.
-import { api, confirmed, count, el, emit, newOp, project, t, toast, toastError } from './base.js';
+import { api, confirmed, count, el, emit, newOp, t, toast, toastError } from './base.js';
 import { namesIn } from './intake.js';
 import { PackChoice } from './pack_choice.js';
 import { isFree } from './page_keys.js';

@@ -28,7 +28,7 @@ export class Line {
     const gone = Math.max(0, this.at - BEHIND);
     this.entries.splice(0, gone);
     this.at -= gone;
-    this.filling ??= this.ask(last).catch(error => { if (error.status) toastError(error); else this.isAway = true; }).finally(() => { this.filling = null; });
+    this.filling ??= this.ask(last).catch(error => { this.isAway = !error.status || error.status === 429 || error.status >= 500; if (!this.isAway) toastError(error); }).finally(() => { this.filling = null; });
     return this.filling;
   }
 

@@ -18,7 +18,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from backend.errors import BadInputError, BusyError, SaveError
 from backend.settings import Settings
-from backend.store import database, tables
+from backend.store import database, making, tables
 from backend.store.corrections import NewCorrection
 from backend.store.database import HEAD, Database
 from backend.store.migrating import configuration, upgrade
@@ -189,6 +189,34 @@ def test_a_copy_is_a_project_of_its_own_and_one_that_was_moved_stays_itself(
     assert uid_of(moved) == store.uid
     (tmp_path / "link").symlink_to(copy)
     assert uid_of(tmp_path / "link") == of_copy, "another way to the same folder"
+
+
+def test_one_that_is_seen_through_another_mount_stays_itself(
+    store: ProjectStore, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same database has another device number there, as of a union file system."""
+    store.close()
+    link = tmp_path / "mount"
+    link.symlink_to(store.path)
+    monkeypatch.setattr(making, "_is_file_of", lambda _place, _file: False)
+    again = ProjectStore.open(link, settings=settings)
+    again.close()
+    assert again.uid == store.uid
+    assert again.get(making.PROBE) is None
+
+
+def test_one_that_was_moved_opens_though_its_place_cannot_be_noted(
+    store: ProjectStore, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_full(*_args: object) -> None:
+        raise SaveError("the disk is full")
+
+    store.close()
+    store.path.rename(tmp_path / "moved")
+    monkeypatch.setattr(making, "_note", is_full)
+    moved = ProjectStore.open(tmp_path / "moved", settings=settings)
+    moved.close()
+    assert moved.uid == store.uid
 
 
 def test_a_viewer_sees_what_the_owner_writes_afterwards(
