@@ -356,7 +356,7 @@ def find_label(connection: Connection, wanted: int | str | Label) -> Label:
         found = next((label for label in labels if label.id == wanted), None)
     else:
         found = by_name(labels).get(composed(wanted))
-        if found is None and wanted.isdecimal():
+        if found is None and wanted.isdecimal() and len(wanted) < 19:
             found = next((label for label in labels if label.id == int(wanted)), None)
     if found is None:
         some = ", ".join(repr(label.name) for label in labels[:8])
