@@ -485,9 +485,9 @@ class LabelPage {
   /** Labels were removed or merged elsewhere: nothing else of what was said is lost. */
   tellGone(gone) {
     for (const { label, name, into } of gone) {
-      if (!this.names.has(label) || this.toldGone.has(label)) continue;
+      if (this.toldGone.has(label)) continue;
       this.toldGone.add(label);
-      toast(t(into ? 'label.gone.merged' : 'label.gone', { name: name || this.names.get(label), into: into?.name ?? '' }), { seconds: 12 });
+      toast(t(into ? 'label.gone.merged' : 'label.gone', { name: name || this.names.get(label) || String(label), into: into?.name ?? '' }), { seconds: 12 });
     }
     this.anew();
   }
