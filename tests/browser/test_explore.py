@@ -294,12 +294,16 @@ def test_a_filter_may_be_chosen_while_the_page_starts(
     page.add_init_script(f"({HOLD})({[order, points]})")
     page.goto(address)
     page.wait_for_function("what => asked.includes(what)", arg=order)
-    page.locator("[data-filter]:not([disabled])").first.click()
+    choice = page.locator("[data-filter]:not([disabled])").first
+    matching = choice.locator(".pl-num").inner_text()
+    assert matching != "46", "which would be all"
+    choice.click()
     page.wait_for_function("what => asked.filter(each => each === what).length === 2", arg=order)
     page.evaluate("what => letGo(what)", order)
     page.evaluate("what => letGo(what)", points)
     ready(page, "explore")
     map_ready(page)
+    assert page.locator("[data-scope=all] .pl-num").inner_text() == matching
 
 
 def test_a_formula_becomes_a_filter_of_all_it_holds_for(explore: Callable[..., Any]) -> None:

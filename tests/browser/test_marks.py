@@ -71,6 +71,19 @@ def stored(page: Any, label: str) -> tuple[api.Region, ...]:
     return found.regions if found else ()
 
 
+def point_out(page: Any, phrase: str) -> None:
+    """Ask where these words are, also where the model would rather not say."""
+    page.keyboard.press("p")
+    page.locator('[data-testid="point-phrase"]').fill(phrase)
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        "s => !['', 'Looking …'].includes(document.querySelector(s).textContent)", arg=SAYS
+    )
+    if page.locator('[data-testid="point-anyway"]').is_visible():
+        page.locator('[data-testid="point-anyway"]').click()
+    page.wait_for_selector(DOT)
+
+
 def verdict(page: Any, label: str) -> str | None:
     found = page.bench.verdicts([page.item.id])[page.item.id]
     said = found.get(page.bench.label(label).id)
@@ -295,15 +308,7 @@ def test_marks_lie_exactly_over_what_is_shown(look, name):
 
 def test_any_words_are_pointed_out_and_become_a_label_when_kept(look):
     page = look("made", "turned6.jpg")
-    page.keyboard.press("p")
-    page.locator('[data-testid="point-phrase"]').fill("a red dot")
-    page.keyboard.press("Enter")
-    page.wait_for_function(
-        "s => !['', 'Looking …'].includes(document.querySelector(s).textContent)", arg=SAYS
-    )
-    if page.locator('[data-testid="point-anyway"]').is_visible():
-        page.locator('[data-testid="point-anyway"]').click()
-    page.wait_for_selector(DOT)
+    point_out(page, "a red dot")
     page.locator('[data-testid="point-parts"]').click()
     page.wait_for_selector(MARK)
     assert stored(page, "a red dot")
@@ -312,15 +317,7 @@ def test_any_words_are_pointed_out_and_become_a_label_when_kept(look):
 def test_what_was_pointed_out_stays_on_its_sample_though_another_came(look):
     page = look("made", "turned3.jpg")
     page.evaluate(HOLD, ["/pl/api/label"])
-    page.keyboard.press("p")
-    page.locator('[data-testid="point-phrase"]').fill("a spot of red")
-    page.keyboard.press("Enter")
-    page.wait_for_function(
-        "s => !['', 'Looking …'].includes(document.querySelector(s).textContent)", arg=SAYS
-    )
-    if page.locator('[data-testid="point-anyway"]').is_visible():
-        page.locator('[data-testid="point-anyway"]').click()
-    page.wait_for_selector(DOT)
+    point_out(page, "a spot of red")
     page.locator('[data-testid="point-parts"]').click()
     page.wait_for_function("asked.includes('/pl/api/label')")
     page.locator(f'[data-testid="queue-item"]:not([data-id="{page.item.id}"])').first.click()
