@@ -55,19 +55,22 @@ class Packs(Teaching):
         muted = self.muted() - {pack} | ({pack} if is_muted else set())
         self._bench.store.set(MUTED, sorted(muted))
 
-    def move(self, labels: Sequence[int | str], pack: str, *, who: str = "me") -> None:
+    def move(
+        self, labels: Sequence[int | str], pack: str, *, who: str = "me", op: str | None = None
+    ) -> None:
         """Put labels into a pack, new or old; one undo takes it back.
 
         They keep the lane that serves them until the pack they are in now is taught.
         """
         found = [self._bench.store.find_label(label).id for label in labels]
-        self._bench.store.move_labels(found, pack, who=who)
+        self._bench.store.move_labels(found, pack, who=who, op=op)
         self._bench.see_stored(changes=True)
 
-    def rename(self, pack: str, new: str, *, who: str = "me") -> None:
+    def rename(self, pack: str, new: str, *, who: str = "me", op: str | None = None) -> None:
         """Give a pack another name, which merges it into a pack that has it."""
         is_merged = new in pack_facts.packs_of(self._bench.board)
-        self.move([label.id for label in pack_facts.labels_of(self._bench, pack)], new, who=who)
+        labels = [label.id for label in pack_facts.labels_of(self._bench, pack)]
+        self.move(labels, new, who=who, op=op)
         muted = self.muted()
         if pack in muted:
             # What was hidden stays hidden; a pack it is merged into is not hidden by it.
@@ -77,10 +80,10 @@ class Packs(Teaching):
             taught[new] = taught.pop(pack)
             self._bench.store.set(TAUGHT, taught)
 
-    def remove(self, pack: str, *, who: str = "me") -> None:
+    def remove(self, pack: str, *, who: str = "me", op: str | None = None) -> None:
         """Remove a pack with all its labels; one undo brings them and their verdicts back."""
         self._bench.store.remove_labels(
-            [label.id for label in pack_facts.labels_of(self._bench, pack)], who=who
+            [label.id for label in pack_facts.labels_of(self._bench, pack)], who=who, op=op
         )
         self._bench.see_stored(changes=True)
 

@@ -384,7 +384,9 @@ class Workbench(OpenProject):
         def work(ticket: Ticket) -> None:
             self.encode(progress=ticket.progress)
 
-        return self.jobs.submit("encode", "Reading samples", work, key="encode")
+        return self.jobs.submit(
+            "encode", "Reading samples", work, key=f"encode by {self.encoder_id}"
+        )
 
     def change_encoder(self, encoder_id: str, *, progress: Progress | None = None) -> int:
         """Use another encoder from now on: encodes everything again, keeps every verdict.

@@ -33,7 +33,7 @@ from gradio.components import Navbar
 from backend import api
 from ui import auth, theme
 from ui.components.shell import ShellBar
-from ui.context import Context
+from ui.context import Context, StalePageError
 from ui.host import LOOPBACK_HOSTS, Guard, bound_socket, further_names, head, is_loopback, names_of
 from ui.host import router as host_router
 from ui.pages import data, explore, guide, label, learn
@@ -265,7 +265,9 @@ def _say(request: Request, error: Exception) -> JSONResponse:
         # As Python writes it: an address or a name may hold line breaks.
         asked = f"{request.method} {str(request.url.path)!r}"
         log.warning("%s: %s: %r", asked, type(error).__name__, str(error))
-    return JSONResponse({"detail": str(error)}, status)
+    # What a page of another project or person keeps is not sent again until it is read anew.
+    more = {"stale": True} if isinstance(error, StalePageError) else {}
+    return JSONResponse({"detail": str(error), **more}, status)
 
 
 def _say_what_is_wrong(_request: Request, error: Exception) -> JSONResponse:

@@ -19,6 +19,10 @@ ALONE = "me"
 """Who writes where nobody signs in."""
 
 
+class StalePageError(api.BusyError):
+    """A page is of another project or person than this server has now; it has to be read again."""
+
+
 @dataclass
 class Context:
     """One server: a home of projects, opened when asked and kept open.
@@ -74,7 +78,7 @@ class Context:
         return newest[0].name if newest else None
 
     def open(self, name: str | None = None) -> api.Workbench:
-        """The open project called `name`; without a name the last opened.
+        """The open project called `name`, from now on the last opened; without a name that one.
 
         Only names of known projects are taken, never paths: a request cannot reach a folder
         that is not a project of this server.
@@ -82,31 +86,39 @@ class Context:
         Raises:
             NotFoundError: there is no such project.
         """
+        bench = self._named(name)
+        self.note_opened(bench)
+        return bench
+
+    def _named(self, name: str | None) -> api.Workbench:
         wanted = self.project_name(name)
         if wanted is None:
             raise api.NotFoundError("there is no project yet; make one on the Data page")
-        path = self._known(wanted)
-        bench = self._bench(path)
+        return self._bench(self._known(wanted))
+
+    def note_opened(self, bench: api.Workbench) -> None:
+        """Take a project for the one that is meant where none is named."""
         with self._lock:
             self._last = bench.name
-        return bench
 
     def of(self, request: Any) -> api.Workbench:
-        """The project named in a request's address.
+        """The project named in a request's address; the answer says which it is (see `host.Guard`).
 
         A page says by `uid` of which project its samples and labels are, so that what was said of
-        one never goes into another one that has its name by now.
+        one never goes into another one that has its name by now. What pages ask for by themselves
+        opens no project: the last opened is what somebody chose.
 
         Raises:
-            BusyError: the page is of another project; what it has to send is kept there.
+            StalePageError: the page is of another project; what it has to send is kept there.
         """
-        bench = self.open(request.query_params.get("project"))
+        bench = self._named(request.query_params.get("project"))
         meant = request.query_params.get("uid")
         if meant and meant != bench.store.uid:
-            raise api.BusyError(
+            raise StalePageError(
                 f"this page is of an earlier project {bench.name}, which is not here (any more); "
                 "nothing was done in the one that is called so now: reload the page"
             )
+        request.scope["patchlane_project"] = bench.store.uid
         return bench
 
     def user(self, request: Any) -> str:

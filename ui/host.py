@@ -53,6 +53,7 @@ CSP = "; ".join(
 ASKING_POSTS = ("/pl/api/search", "/pl/api/inside", "/pl/api/selection", "/pl/api/mask")
 # Gradio writes what is uploaded here to disk; Patchlane's own pages never use it.
 GRADIO_UPLOAD = "/gradio_api/upload"
+PROJECT_HEADER = "X-Pl-Project"
 PLOTLY_FILE = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 PLOTLY_URL = f"/pl/vendor/plotly-{plotly.__version__}.min.js"
 
@@ -121,7 +122,11 @@ def bound_socket(host: str, port: int) -> socket.socket:
 
 
 class Guard:
-    """Refuses foreign host names and origins, and writes where the server is read-only."""
+    """Refuses foreign host names and origins, and writes where the server is read-only.
+
+    Answers say in `PROJECT_HEADER` of which project they are (its uid), so that a page can say it
+    of what is done on it later: another project may have the name by then.
+    """
 
     def __init__(
         self, app: ASGIApp, *, hosts: Iterable[str] = LOOPBACK_HOSTS, is_read_only: bool = False
@@ -142,7 +147,10 @@ class Guard:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _add_headers(MutableHeaders(scope=message))
+                headers = MutableHeaders(scope=message)
+                _add_headers(headers)
+                if uid := scope.get("patchlane_project"):
+                    headers[PROJECT_HEADER] = uid
             await send(message)
 
         refusal = self._refusal(scope)

@@ -14,6 +14,7 @@ import pytest
 
 from backend import api, encoding
 from backend.errors import SaveError
+from backend.pipeline import EncoderFacts
 from backend.settings import Settings
 from backend.store.corrections import NewCorrection
 from backend.store.project import ProjectStore
@@ -257,3 +258,28 @@ def test_a_newer_version_of_another_encoder_hides_none_of_this_one(
     report = again.learn()
     assert (report.from_version, report.version) == (1, 3)
     again.close()
+
+
+def test_another_encoder_reads_once_the_first_has_ended(
+    other: ProjectStore, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = api.open_project("words", settings=settings, learns=True)
+    begun, go_on = Event(), Event()
+
+    def reading(**_: Any) -> None:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(screen, "encode", reading)
+        first = screen.encode_soon()
+        assert begun.wait(PATIENCE)
+        both = EncoderFacts.of(api.load_encoder("words+words", settings)).as_json()
+        other.change_encoder("words+words", both)
+        screen.refresh(0, timeout=0)
+    second = screen.encode_soon()
+    assert second != first
+    go_on.set()
+    assert screen.jobs.wait(second, PATIENCE).state == "done"
+    assert screen.board.encoded.all()
+    screen.close()

@@ -18,7 +18,7 @@ from skimage import data as photographs
 
 from backend import api
 from tests.browser.serving import served
-from tests.browser.waits import ready
+from tests.browser.waits import ready, told
 from ui.app import build_app
 
 # Encoding loads weights in a job of low priority: seconds, but minutes on a busy machine.
@@ -245,6 +245,62 @@ def test_who_writes_is_not_disturbed(
     page.get_by_role("radio", name="Texts").click()
     assert page.evaluate("document.activeElement.value") == "text", "the focus stays where it was"
     assert labels.input_value() == "sea, snow"
+
+
+def test_what_is_done_on_a_page_stays_with_its_project(
+    serve: Callable[..., str], open_page: Callable[..., Any], notes: str, settings: api.Settings
+) -> None:
+    page = open_page(serve(notes) + "/data")
+    ready(page, "data")
+    context = serve.apps[-1].state.context  # type: ignore[attr-defined]
+    page.locator("[data-testid=label-row][data-label=food]").click()
+    with context.closed(notes):
+        api.remove_project(notes, settings=settings)
+    context.adopt(api.create_project(notes, labels=["soup"], encoder="words", settings=settings))
+    page.expected.append("409")
+    page.get_by_test_id("label-name").fill("meal")
+    page.get_by_test_id("label-name").press("Tab")
+    told(page, "of an earlier project notes")
+    page.wait_for_selector("[data-testid=label-name][aria-invalid=true]")
+    assert [label.name for label in context.open(notes).labels()] == ["soup"]
+    # Who removes a project here and brings it back means what has the name from then on.
+    page.get_by_role("button", name="Remove notes").click()
+    page.get_by_role("button", name="Remove", exact=True).click()
+    page.get_by_role("heading", name="Make your first project").wait_for()
+    with page.expect_response("**/pl/api/labels*"):
+        page.locator(".pl-toast").get_by_role("button", name="Undo").click()
+    page.wait_for_load_state("networkidle")
+    page.locator("[data-testid=label-row][data-label=soup]").click()
+    page.get_by_test_id("label-name").fill("stew")
+    page.get_by_test_id("label-name").press("Tab")
+    page.locator("[data-testid=label-row][data-label=stew]").wait_for()
+
+
+def test_an_import_that_ends_tells_nothing_of_what_failed_before(
+    serve: Callable[..., str], open_page: Callable[..., Any], notes: str, tmp_path: Path
+) -> None:
+    def failing(_ticket: api.Ticket) -> None:
+        raise api.BadInputError("it was long ago")
+
+    page = open_page(serve(notes) + "/data?project=notes")
+    bench = serve.apps[-1].state.context.open(notes)  # type: ignore[attr-defined]
+    bench.jobs.wait(bench.jobs.submit("other", "Another thing", failing), 30)
+    page.reload()
+    ready(page, "data")
+    more = tmp_path / "more.jsonl"
+    more.write_text(json.dumps({"text": "The tram was full"}))
+    page.evaluate(
+        "window.ended = []; addEventListener('pl:job', job => ended.push(job.detail.title))"
+    )
+    page.get_by_test_id("import-file").set_input_files(str(more))
+    page.get_by_test_id("import-start").click()
+    imported(page, 1)
+    page.wait_for_function(
+        "ended.length && document.querySelector('[data-testid=job]').dataset.state === 'idle'"
+    )
+    with page.expect_response("**/pl/api/jobs*"):
+        page.evaluate("dispatchEvent(new CustomEvent('pl:jobs'))")
+    assert "Another thing" not in page.evaluate("ended")
 
 
 def test_what_was_chosen_for_an_import_stays_chosen(

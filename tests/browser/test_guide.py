@@ -105,6 +105,36 @@ def test_a_guide_is_read_pinned_refused_written_and_each_undone(
     assert page.get_by_test_id("guide-notes").inner_text() == "# Trams\n**are** travel"
 
 
+def test_what_is_being_written_stays_until_it_is_saved_or_cancelled(
+    serve: Callable[..., str], open_page: Callable[..., Any], letters: api.Workbench
+) -> None:
+    page = open_page(serve(letters) + "/guide")
+    ready(page, "guide")
+    guide_of(page, "travel").wait_for()
+    for what in ("definition", "notes"):
+        page.get_by_test_id(f"guide-edit-{what}").click()
+        page.get_by_test_id(f"guide-text-{what}").fill(f"half of the {what}")
+    notes = page.get_by_test_id("guide-text-notes")
+    notes.press("Escape")
+    page.get_by_test_id("guide-save-definition").click()
+    page.get_by_test_id("guide-definition").wait_for()
+    assert notes.input_value() == "half of the notes"
+    page.get_by_test_id("guide-pin").last.click()
+    page.locator('[data-testid=exemplar][data-pinned="true"]').wait_for()
+    assert notes.input_value() == "half of the notes"
+    page.locator(f'[data-testid=guide-label][data-label="{HOSTILE}"]').click()
+    guide_of(page, HOSTILE).wait_for()
+    assert notes.count() == 0, "it is of the other label"
+    page.locator("[data-testid=guide-label][data-label=travel]").click()
+    guide_of(page, "travel").wait_for()
+    assert notes.input_value() == "half of the notes"
+    leaving = "dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+    assert page.evaluate(leaving) is False, "who leaves the page is asked"
+    page.get_by_test_id("guide-edit-notes").or_(page.get_by_role("button", name="Cancel")).click()
+    assert page.get_by_test_id("guide-notes").is_visible()
+    assert page.evaluate(leaving) is True
+
+
 def test_an_edition_tells_what_changed_and_it_can_be_taken_home(
     serve: Callable[..., str], open_page: Callable[..., Any], letters: api.Workbench
 ) -> None:

@@ -337,6 +337,32 @@ def test_new_labels_extend_the_pack_used_last_or_make_one(
     assert packs["urgent"] == packs["calm"] == packs["loud"] == "needs"
 
 
+def test_what_was_asked_for_stays_when_refused_and_undo_takes_back_what_it_names(
+    serve: Callable[..., str], open_page: Callable[..., Any], letters: api.Workbench
+) -> None:
+    page = open_page(serve(letters) + "/learn")
+    ready(page, "learn")
+    bench, before = serve_bench(serve), letters_first(serve)
+    page.get_by_test_id("pack-new").click()
+    page.get_by_test_id("ask-name").fill("needs")
+    page.get_by_test_id("ask-labels").fill("urgent, food")
+    page.expected.append("400")
+    page.get_by_test_id("ask-yes").click()
+    refused = page.get_by_test_id("ask-error")
+    refused.wait_for()
+    assert "food" in refused.inner_text()
+    assert page.get_by_test_id("ask-labels").input_value() == "urgent, food"
+    page.get_by_test_id("ask-labels").fill("urgent")
+    page.get_by_test_id("ask-yes").click()
+    page.locator("[data-testid=pack][data-pack=needs]").wait_for()
+    bench.correct([{"sample": before, "label": "praise", "verdict": "unsure"}])
+    page.locator(".pl-toast").get_by_role("button", name="Undo").click()
+    page.locator("[data-testid=pack][data-pack=needs]").wait_for(state="detached")
+    assert "urgent" not in [label.name for label in bench.labels()]
+    praise = bench.label("praise").id
+    assert bench.verdicts([before])[before][praise] == "unsure", "nobody took that back"
+
+
 def letters_first(serve: Callable[..., str]) -> int:
     """The first sample of the served project."""
     return serve_bench(serve).samples()[0].id

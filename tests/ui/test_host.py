@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from backend import api
@@ -70,6 +71,13 @@ def test_headers_keep_the_page_to_this_host(web: TestClient) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "same-origin"
     assert "access-control-allow-origin" not in answer.headers
+
+
+def test_an_answer_says_of_which_project_it_is(web: TestClient, app: FastAPI) -> None:
+    uid = app.state.context.open("notes").store.uid
+    asked = web.get("/pl/api/labels", params={"project": "notes"})
+    assert asked.headers["x-pl-project"] == uid
+    assert "x-pl-project" not in web.get("/healthz").headers
 
 
 def test_gradios_reflected_origins_are_taken_off(home: api.Settings) -> None:

@@ -444,6 +444,7 @@ def test_a_page_of_a_project_stores_nothing_in_another_of_its_name(client, conte
     refused = client.post("/pl/api/commit", params=old, json=body)
     assert refused.status_code == 409, "the page keeps it"
     assert "of an earlier project trip" in refused.json()["detail"]
+    assert refused.json()["stale"] is True, "the page says that it has to be read again"
     assert client.post("/pl/api/undo", params=old, json={}).status_code == 409
     assert new.verdicts() == {4: {food: api.Verdict.YES}}
     own = {**old, "uid": new.store.uid}

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from backend import api
 from ui import present
-from ui.context import Context
+from ui.context import Context, StalePageError
 from ui.replies import fresh
 
 Chosen = Literal[
@@ -344,10 +344,10 @@ def _only(meant: str | None, who: str) -> str:
     """The person who asks, if the page that they ask from is theirs.
 
     Raises:
-        BusyError: somebody else has signed in since; the page keeps what it has to send.
+        StalePageError: somebody else has signed in since; the page keeps what it has to send.
     """
     if meant is not None and meant != who:
-        raise api.BusyError(
+        raise StalePageError(
             f"this page is of {meant}, and {who} is signed in here now; it keeps what is not sent "
             f"until {meant} signs in again"
         )

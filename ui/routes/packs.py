@@ -24,6 +24,13 @@ MOST_COMPARED = 200
 
 Pack = Annotated[str, Field(min_length=1, max_length=200)]
 Version = Annotated[int, Field(ge=0, le=2**53)]
+Op = Annotated[str, Field(min_length=8, max_length=64, pattern=r"^[\w-]+$")]
+
+
+class Undoable(BaseModel):
+    """A change of labels' packs; `op` is an id of it, by which it is taken back."""
+
+    op: Op | None = None
 
 
 class Teach(BaseModel):
@@ -41,7 +48,7 @@ class Mute(BaseModel):
     is_muted: bool
 
 
-class Rename(BaseModel):
+class Rename(Undoable):
     """Another name for a pack; nothing is trained."""
 
     action: Literal["rename"]
@@ -49,7 +56,7 @@ class Rename(BaseModel):
     name: Pack
 
 
-class Merge(BaseModel):
+class Merge(Undoable):
     """All labels of a pack go into another one, which is then taught."""
 
     action: Literal["merge"]
@@ -57,7 +64,7 @@ class Merge(BaseModel):
     into: Pack
 
 
-class Split(BaseModel):
+class Split(Undoable):
     """Some labels leave their pack for a new one."""
 
     action: Literal["split"]
@@ -65,7 +72,7 @@ class Split(BaseModel):
     name: Pack
 
 
-class New(BaseModel):
+class New(Undoable):
     """A pack of new labels."""
 
     action: Literal["new"]
@@ -73,7 +80,7 @@ class New(BaseModel):
     labels: Annotated[list[str], Field(min_length=1, max_length=MAX_LABELS)]
 
 
-class Remove(BaseModel):
+class Remove(Undoable):
     """A pack with all its labels goes; one undo brings them back with their verdicts."""
 
     action: Literal["remove"]
@@ -217,18 +224,18 @@ def _edit(bench: api.Workbench, change: PackEdit, who: str) -> dict[str, object]
         case Mute(pack=pack, is_muted=is_muted):
             packs.mute(pack, is_muted)
         case Rename(pack=pack, name=name):
-            _rename(bench, pack, name.strip(), who)
+            _rename(bench, pack, name.strip(), who, change.op)
         case Merge(pack=pack, into=into):
             if into not in {label.pack for label in bench.labels()}:
                 raise api.NotFoundError(f"there is no pack {into!r}")
-            packs.rename(pack, into, who=who)
+            packs.rename(pack, into, who=who, op=change.op)
             return {} if bench.live.room.refusal else {"job": _teach(bench, into)}
         case Split(labels=labels, name=name):
-            packs.move(labels, name.strip(), who=who)
+            packs.move(labels, name.strip(), who=who, op=change.op)
         case New(name=name, labels=labels):
-            bench.add_labels(clean_labels(labels), pack=name.strip(), who=who)
+            bench.add_labels(clean_labels(labels), pack=name.strip(), who=who, op=change.op)
         case Remove(pack=pack):
-            packs.remove(pack, who=who)
+            packs.remove(pack, who=who, op=change.op)
         case Drop(pack=pack):
             before = bench.version
             return {"version": packs.drop(pack), "before": before}
@@ -240,10 +247,10 @@ def _edit(bench: api.Workbench, change: PackEdit, who: str) -> dict[str, object]
     return {}
 
 
-def _rename(bench: api.Workbench, pack: str, name: str, who: str) -> None:
+def _rename(bench: api.Workbench, pack: str, name: str, who: str, op: str | None) -> None:
     if name in {label.pack for label in bench.labels()} - {pack}:
         raise api.BadInputError(f"there is a pack {name!r} already; merge into it")
-    bench.packs.rename(pack, name, who=who)
+    bench.packs.rename(pack, name, who=who, op=op)
 
 
 def _teach(bench: api.Workbench, pack: str) -> str:

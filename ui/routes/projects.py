@@ -196,6 +196,8 @@ def _shell(context: Context, request: Request) -> dict[str, object]:
     if context.project_name(request.query_params.get("project")) is None:
         return told
     bench = context.of(request)
+    if "opened" in request.query_params:
+        context.note_opened(bench)
     newest = bench.store.versions.latest()
     return {
         **told,

@@ -123,16 +123,25 @@ export function setAddress(query, { push = false } = {}) {
   history[push ? 'pushState' : 'replaceState']({}, '', text ? `${location.pathname}?${text}` : location.pathname);
 }
 
-/** A refusal: `status` 0 means the server could not be reached; `message` is a sentence. */
+/**
+ * A refusal: `status` 0 means the server could not be reached; `message` is a sentence. `isStale`:
+ * the page is of another project or person than the server has now.
+ */
 export class ApiError extends Error {
-  constructor(status, message) { super(message); this.status = status; }
+  constructor(status, message, isStale = false) { super(message); Object.assign(this, { status, isStale }); }
 }
+
+// Of which project this page was shown something, by its name. What is done on the page says so:
+// another project may have the name by then, and its samples and labels the same numbers.
+const shown = new Map();
+const PROJECTS = '/pl/api/projects';
 
 /**
  * Ask a route of ours; gives JSON, or the Response itself with {raw: true}.
  *   api('/pl/api/queue', {query: {k: 20}})
  *   api('/pl/api/commit', {json: {op, rows}})            POST
  *   api('/pl/api/search', {method: 'POST', body: file})
+ * What changes something says of which project the page is, unless `query` has a `uid`.
  */
 export async function api(path, { query, json, body, method, headers = {}, signal, raw = false } = {}) {
   const request = { method: method ?? (json === undefined && body === undefined ? 'GET' : 'POST'), headers: { ...headers }, signal };
@@ -140,21 +149,39 @@ export async function api(path, { query, json, body, method, headers = {}, signa
     request.body = JSON.stringify(json);
     request.headers['Content-Type'] = 'application/json';
   } else if (body !== undefined) request.body = body;
+  const name = query?.project ?? project(), isChange = request.method !== 'GET';
   let answer;
   try {
-    answer = await fetch(url(path, query), request);
+    answer = await fetch(url(path, isChange ? { ...query, uid: query?.uid ?? shown.get(name) } : query), request);
   } catch (error) {
     if (error.name === 'AbortError') throw error;
     throw new ApiError(0, t('error.offline'));
   }
-  if (answer.status === 401) { location.reload(); throw new ApiError(401, t('error.signin')); }
+  if (answer.status === 401) { askToSignIn(); throw new ApiError(401, t('error.signin')); }
   if (!answer.ok && answer.status !== 304) {
     const said = await answer.json().catch(() => null);
     const detail = typeof said?.detail === 'string' ? said.detail : t('error.status', { status: answer.status });
-    throw new ApiError(answer.status, detail);
+    throw new ApiError(answer.status, detail, said?.stale === true);
   }
+  // Whoever makes, removes or brings back a project here means what has the name from then on.
+  if (isChange && path.startsWith(PROJECTS)) shown.clear();
+  const uid = answer.headers.get('X-Pl-Project');
+  if (uid && name && !shown.has(name)) shown.set(name, uid);
   if (raw) return answer;
   return answer.status === 204 || answer.status === 304 ? null : answer.json();
+}
+
+const WRITTEN = 'textarea, input:is([type=text], [type=search], :not([type]))';
+let isAsked = false;
+
+/** The session ended. What is being written on the page stays: signing in elsewhere is enough for it. */
+function askToSignIn() {
+  const isWriting = [...document.querySelectorAll(WRITTEN)].some(field => field.checkVisibility() && field.value !== field.defaultValue);
+  if (!isWriting) { location.reload(); return; }
+  if (isAsked) return;
+  isAsked = true;
+  setTimeout(() => { isAsked = false; }, 60_000);
+  toast(t('error.signin.written'), { kind: 'error', seconds: 60, action: { text: t('error.signin.do'), run: () => { isAsked = false; window.open('/login', '_blank'); } } });
 }
 
 // ---- page events (window CustomEvents) -----------------------------------------------------
@@ -167,7 +194,7 @@ export function listen(node, name, work, target = window) {
   onRemoved(node, () => target.removeEventListener(name, work));
 }
 
-/** The bar shows it: announceSaved('saving', 2), announceSaved('saved'), announceSaved('offline', 3). */
+/** The bar shows it: announceSaved('saving', 2), announceSaved('saved'), announceSaved('offline', 3), announceSaved('stale', 3). */
 export const announceSaved = (state, pending = 0) => emit('pl:saved', { state, pending });
 export const announceVersion = version => emit('pl:version', { version });
 /** Ask the bar to look for jobs now (after starting one). */

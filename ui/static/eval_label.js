@@ -74,8 +74,8 @@ export function mountLabel(root, desk, { onClose, onKept }) {
   async function save(value) {
     const { id, name } = state.score;
     try {
-      await api('/pl/api/evaluation/thresholds', { json: { thresholds: { [id]: value }, op: newOp() } });
-      toast(t(value === null ? 'eval.threshold.gone' : 'eval.threshold.kept', { name, value: value?.toFixed(2) }), { action: { text: t('undo'), run: () => emit('pl:undo') }, seconds: 12 });
+      const { op } = await api('/pl/api/evaluation/thresholds', { json: { thresholds: { [id]: value }, op: newOp() } });
+      toast(t(value === null ? 'eval.threshold.gone' : 'eval.threshold.kept', { name, value: value?.toFixed(2) }), { action: { text: t('undo'), run: () => emit('pl:undo', { op }) }, seconds: 12 });
       onKept();
     } catch (error) { toastError(error); }
   }

@@ -112,7 +112,7 @@ export function mountLabels(node, desk) {
     try {
       const { split, unknown, filters } = desk.asked;
       const done = await api('/pl/api/evaluation/best', { json: { split, unknown, filters, op: newOp() } });
-      toast(t('eval.best.done', { n: count(done.changed) }), { action: { text: t('undo'), run: () => emit('pl:undo') }, seconds: 12 });
+      toast(t('eval.best.done', { n: count(done.changed) }), { action: { text: t('undo'), run: () => emit('pl:undo', { op: done.op }) }, seconds: 12 });
       desk.reload();
     } catch (error) { toastError(error); }
   }

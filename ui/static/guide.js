@@ -12,9 +12,10 @@ export async function mount({ root }) {
   const list = el('ul', { class: 'labels', 'aria-label': t('guide.labels') });
   const filter = el('input', { type: 'search', class: 'pl-input', placeholder: t('guide.filter'), 'aria-label': t('guide.filter'), 'data-testid': 'guide-filter', oninput: () => draw() });
   const all = el('a', { class: 'pl-button', 'data-testid': 'guide-all', download: '' }, t('guide.all'));
-  root.replaceChildren(el('div', { class: 'pl-panes' },
+  const panes = el('div', { class: 'pl-panes' },
     el('aside', { class: 'pl-pane pl-guide-list' }, el('div', { class: 'top' }, filter, all), list),
-    el('main', { class: 'pl-pane grow' }, card.node)));
+    el('main', { class: 'pl-pane grow' }, card.node));
+  root.replaceChildren(panes);
   let labels = [], chosen = null, turn = 0;
 
   async function refresh() {
@@ -29,6 +30,7 @@ export async function mount({ root }) {
     all.href = `/pl/api/guide/file?${new URLSearchParams({ project: state.project })}`;
     labels = state.labels;
     if (!labels.length) { nothing(t('guide.nolabels'), 'guide.nolabels.do'); return; }
+    if (!panes.isConnected) root.replaceChildren(panes);   // the labels are back
     if (!labels.some(each => each.id === chosen)) {
       const asked = params().get('label');
       const most = labels.reduce((best, each) => (each.yes + each.no > best.yes + best.no ? each : best));
@@ -75,6 +77,7 @@ export async function mount({ root }) {
   const undo = undoOn(root, { then: () => { emit('pl:labels'); return Promise.all([refresh(), card.refresh()]); } });
   listen(root, 'pl:undo', () => undo());
   listen(root, 'pl:project', refreshSoon);
+  listen(root, 'beforeunload', event => { if (card.isWriting()) event.preventDefault(); });
   await refresh();
   markReady(root);
 }

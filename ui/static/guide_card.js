@@ -2,6 +2,7 @@
 // changed. The Guide page shows all of it and lets it be changed; beside the label it is narrow.
 // Whatever people wrote goes in as text.
 import { api, el, newOp, params, percent, t, toast, toastError, url } from './base.js';
+import { keepFocus } from './slot.js';
 
 export const ENOUGH = 20;
 
@@ -9,6 +10,7 @@ export class GuideCard {
   /** `onChange(guide)` is called after each change; `isNarrow` leaves out what the page is for. */
   constructor({ onChange = () => {}, isNarrow = false } = {}) {
     Object.assign(this, { onChange, isNarrow, guide: null, wanted: null });
+    this.drafts = new Map();                         // what is being written: `label id/what` -> {words, from}
     this.node = el('article', { class: `pl-guide${isNarrow ? ' narrow' : ''}`, 'data-testid': 'guide', 'data-label': '', 'data-state': 'none' });
   }
 
@@ -28,6 +30,9 @@ export class GuideCard {
       if (this.wanted === label) this.node.removeAttribute('aria-busy');
     }
   }
+
+  /** Whether something was written that is not saved. */
+  isWriting() { return [...this.drafts.values()].some(({ words, from }) => words !== from); }
 
   refresh() { return this.wanted === null ? undefined : this.show(this.wanted); }
 
@@ -51,13 +56,13 @@ export class GuideCard {
       label.aliases.length ? t('guide.aliases', { names: label.aliases.join(', ') }) : null,
       guide.parent ? t('guide.parent', { name: guide.parent }) : null,
     ].filter(Boolean).join('. ');
-    this.node.replaceChildren(...[
+    keepFocus(this.node, () => this.node.replaceChildren(...[
       el('header', { class: 'head' },
         el('h2', { class: 'pl-h1', dir: 'auto' }, label.name),
         el('p', { class: 'pl-dim pl-num', 'data-testid': 'guide-counts' }, t('guide.counts', { yes: guide.yes, no: guide.no, unsure: guide.unsure }), known ? `. ${known}` : ''),
         isNarrow ? null : this.#tools(guide)),
-      section('means', t('guide.means'), this.#written('definition', label.definition, t('guide.means.none'))),
-      !isNarrow || guide.notes ? section('notes', t('guide.notes'), this.#written('notes', guide.notes, t('guide.notes.none'))) : null,
+      section('means', t('guide.means'), this.#written(label.id, 'definition', label.definition, t('guide.means.none'))),
+      !isNarrow || guide.notes ? section('notes', t('guide.notes'), this.#written(label.id, 'notes', guide.notes, t('guide.notes.none'))) : null,
       ...(guide.missing ? [this.#missing(guide)] : [
         section('examples', t('guide.examples'), this.#examples(guide)),
         section('misses', t('guide.misses'), this.#misses(guide)),
@@ -68,7 +73,7 @@ export class GuideCard {
         guide.changes.length ? el('ul', { 'data-testid': 'guide-changes' }, guide.changes.map(each => el('li', { dir: 'auto' }, each)))
           : el('p', { class: 'pl-dim' }, t('guide.changes.none'))) : null,
       guide.changes || isNarrow || guide.missing ? null : section('changes', t('guide.drift'), el('p', { class: 'pl-dim' }, t('guide.drift.none'))),
-    ].filter(Boolean));
+    ].filter(Boolean)));
   }
 
   #tools(guide) {
@@ -83,26 +88,40 @@ export class GuideCard {
     if (await this.change({ do: 'keep' })) toast(t('guide.kept', { number: this.guide.edition.number }));
   }
 
-  /** What a person wrote, as they wrote it, and a way to change it. */
-  #written(what, text, none) {
-    const place = el('div', { class: 'written' });
-    const rest = () => place.replaceChildren(
-      text ? el('p', { class: 'text', dir: 'auto', 'data-testid': `guide-${what}` }, text) : el('p', { class: 'pl-dim', 'data-testid': `guide-${what}` }, none),
-      this.isNarrow ? '' : el('button', { type: 'button', class: 'pl-button small', 'data-testid': `guide-edit-${what}`, onclick: write }, t(text ? 'guide.edit' : 'guide.write')));
-    const write = () => {
-      const box = el('textarea', { rows: Math.min(14, Math.max(3, text.split('\n').length + 1)), dir: 'auto', 'aria-label': t(`guide.${what === 'notes' ? 'notes' : 'means'}`), 'data-testid': `guide-text-${what}` });
-      box.value = text;
-      const save = async event => { event.preventDefault(); await this.change({ do: what, text: box.value }); };
+  /**
+   * What a person wrote, as they wrote it, and a way to change it. What is being written is kept, and
+   * there again whenever the guide is drawn again, until it is saved or cancelled.
+   */
+  #written(id, what, text, none) {
+    const place = el('div', { class: 'written' }), key = `${id}/${what}`;
+    const keep = words => this.drafts.set(key, { words, from: text });
+    const rest = () => {
+      this.drafts.delete(key);
+      place.replaceChildren(
+        text ? el('p', { class: 'text', dir: 'auto', 'data-testid': `guide-${what}` }, text) : el('p', { class: 'pl-dim', 'data-testid': `guide-${what}` }, none),
+        this.isNarrow ? '' : el('button', { type: 'button', class: 'pl-button small', 'data-testid': `guide-edit-${what}`, onclick: () => { write(text); place.querySelector('textarea').focus(); } }, t(text ? 'guide.edit' : 'guide.write')));
+    };
+    const write = words => {
+      const box = el('textarea', { rows: Math.min(14, Math.max(3, words.split('\n').length + 1)), dir: 'auto', 'aria-label': t(`guide.${what === 'notes' ? 'notes' : 'means'}`), 'data-testid': `guide-text-${what}`, oninput: () => keep(box.value) });
+      box.value = words;
+      keep(words);
+      const save = async event => {
+        event.preventDefault();
+        const saved = box.value;
+        this.drafts.delete(key);                     // the answer is drawn without it
+        if (!await this.change({ do: what, text: saved }) && !this.drafts.has(key)) keep(saved);
+      };
       const form = el('form', { onsubmit: save }, box, el('div', { class: 'pl-row end' },
         el('button', { type: 'button', class: 'pl-button small', onclick: rest }, t('cancel')),
         el('button', { type: 'submit', class: 'pl-button small primary', 'data-testid': `guide-save-${what}` }, t('guide.save'))));
       form.addEventListener('keydown', event => {
-        if (event.key === 'Escape') { event.preventDefault(); rest(); } else if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+        if (event.isComposing) return;
+        if (event.key === 'Escape') { event.preventDefault(); if (box.value === text) rest(); } else if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit();
       });
       place.replaceChildren(form);
-      box.focus();
     };
-    rest();
+    const draft = this.isNarrow ? undefined : this.drafts.get(key);
+    if (draft === undefined) rest(); else write(draft.words);
     return place;
   }
 

@@ -47,16 +47,16 @@ export function mountJobs(root, box, { onVersion }) {
     button.title = now ? `${now.title} ${now.note}` : t('jobs.none');
     button.setAttribute('aria-label', now ? `${t('jobs.title')}: ${words.textContent}` : t('jobs.none'));
     list.replaceChildren(el('h2', { class: 'pl-h2' }, t('jobs.title')), ...(jobs.length ? jobs.map(row) : [el('p', { class: 'pl-dim' }, t('jobs.none'))]));
-    for (const job of jobs) {
-      const was = states.get(job.id);
-      states.set(job.id, job.state);
-      if (isFirst || was === job.state || RUNS.has(job.state)) continue;
+    const news = isFirst ? [] : jobs.filter(job => states.get(job.id) !== job.state && !RUNS.has(job.state));
+    // Before anybody hears of it: who does may make the page begin anew.
+    for (const job of jobs) states.set(job.id, job.state);
+    isFirst = false;
+    for (const job of news) {
       emit('pl:job', job);
       if (job.kind === 'compact' && job.note) toast(job.note, { seconds: 12 });
       if (job.state === 'failed') toast(t('jobs.failed', { title: job.title, error: job.error }), { kind: 'error', seconds: 12 });
     }
     emit('pl:joblist', jobs);
-    isFirst = false;
   }
 
   function row(job) {

@@ -55,9 +55,11 @@ export class LabelBox {
   }
 
   #make(isYes) {
-    const name = this.input.value.trim(), pack = name ? this.choice.take(name) : '';
+    const name = this.input.value.trim(), pack = this.choice.wanted(name);
     this.#leave();
-    if (name) this.onNew(name, isYes, pack);
+    if (!name) return;
+    this.choice.took(pack);
+    this.onNew(name, isYes, pack);
   }
 
   #leave() {

@@ -22,7 +22,7 @@ export function mountLabels(root, desk) {
   root.replaceChildren(el('header', { class: 'pl-pane-head' }, title), add, filter, list, more);
   let labels = [], ordered = [];
   let openId = null, most = AT_ONCE;
-  let projectShown = null;
+  let projectShown = null, uidShown = null;
   const items = new Map();
 
   // One request after the other, so that an older answer never covers a newer one.
@@ -32,10 +32,11 @@ export function mountLabels(root, desk) {
   async function refresh(facts) {
     if (!facts.project) return;
     add.hidden = facts.readOnly;
-    const { name } = facts.project;
+    const { name, uid } = facts.project;
     const found = await inTurn(() => api('/pl/api/labels', { query: { project: name } }));
     if (desk.facts.project?.name !== name) return;     // another one was opened meanwhile
-    if (name !== projectShown) {
+    if (uid !== uidShown) {
+      uidShown = uid;
       projectShown = name;
       openId = null;
       most = AT_ONCE;
@@ -55,7 +56,13 @@ export function mountLabels(root, desk) {
   add.addEventListener('submit', async event => {
     event.preventDefault();
     const names = namesIn(input.value);
-    if (names.length && await edit({ action: 'add', names, pack: choice.take(names[0]) })) { input.value = ''; choice.ask(0); }
+    const pack = choice.wanted(names[0]);
+    if (names.length && await edit({ action: 'add', names, pack })) {
+      choice.took(pack);
+      choice.setLabels(labels);
+      choice.ask(0);
+      input.value = '';
+    }
     input.focus();
   });
   input.addEventListener('input', () => {

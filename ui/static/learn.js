@@ -22,7 +22,7 @@ export async function mount({ root }) {
     el('aside', { class: 'pl-pane pl-learn-side' }, versions)));
   helpKeys(t('page.learn'), [['U', t('help.learn.undo')]]);
 
-  const desk = { state: null, change, refresh, isTeaching: false, undo: () => undo() };
+  const desk = { state: null, send, change, refresh, isTeaching: false, undo: op => undo(op) };
   const parts = [mountPacks(packs, desk), mountReport(report, desk), mountCurve(curve, desk), mountVersions(versions, desk), mountPeople(people), mountAudit(audit, desk), mountDoubts(doubts), mountEvaluation(evaluation)];
   let turn = 0;
 
@@ -45,16 +45,18 @@ export async function mount({ root }) {
     for (const part of parts) part.refresh(state);
   }
 
-  /** Send one change; shows the state after it. Gives what came of it, or null if it was refused. */
+  /** Send one change; shows the state after it. Gives what came of it, or throws why it was refused. */
+  async function send(json) {
+    const state = await api('/pl/api/learn', { json });
+    turn += 1;
+    show(state);
+    announceJobs();
+    announceVersion(state.version);
+    return state.made;
+  }
+  /** The same where nothing is left to mend: a refusal is told, and gives null. */
   async function change(json) {
-    try {
-      const state = await api('/pl/api/learn', { json });
-      turn += 1;
-      show(state);
-      announceJobs();
-      announceVersion(state.version);
-      return state.made;
-    } catch (error) { toastError(error); return null; }
+    try { return await send(json); } catch (error) { toastError(error); return null; }
   }
 
   function nothing(words) {
@@ -66,7 +68,7 @@ export async function mount({ root }) {
   listen(root, 'pl:project', refreshSoon);
   listen(root, 'pl:joblist', event => parts[0].jobs(event.detail));
   const undo = undoOn(root, { then: () => { emit('pl:labels'); return refresh(); } });
-  listen(root, 'pl:undo', () => undo());
+  listen(root, 'pl:undo', event => undo(event.detail.op ?? null));
   await refresh();
   markReady(root);
 }

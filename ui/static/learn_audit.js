@@ -112,13 +112,13 @@ export function mountAudit(root, desk) {
       sample.thumb ? el('img', { src: sample.thumb, alt: sample.name, loading: 'lazy', draggable: 'false' }) : el('span', { class: 'words' }, (sample.text ?? '').slice(0, 160)));
   }
 
-  /** Run one action of a group with its button off, then ask again what is left. */
+  /** Run one action of a group, {op, words} of what was done, with its button off, then ask again what is left. */
   async function decide(pressed, act) {
     pressed.disabled = true;
     try {
-      const words = await act();
+      const { op, words } = await act();
       emit('pl:labels');
-      toast(words, { action: { text: t('undo'), run: () => desk.undo() }, seconds: 12 });
+      toast(words, { action: op ? { text: t('undo'), run: () => desk.undo(op) } : null, seconds: 12 });
     } catch (error) { toastError(error); }
     pressed.disabled = false;
     await ask();
@@ -130,12 +130,12 @@ export function mountAudit(root, desk) {
     const done = isBulk
       ? await api('/pl/api/bulk', { json: { ids: here.map(one => one.samples[0].sample), labels: [here[0].labels[0].id], verdict: group.proposal === 'drop' ? null : group.proposal, op: newOp() } })
       : await api('/pl/api/audit/accept', { json: { keys: here.map(one => one.key), op: newOp() } });
-    return group.proposal === 'remove' ? t('audit.removed') : t('audit.fixed', { n: count(done.changed) });
+    return { op: done.op, words: group.proposal === 'remove' ? t('audit.removed') : t('audit.fixed', { n: count(done.changed) }) };
   }
 
   async function putAside(here) {
-    await api('/pl/api/audit/dismiss', { json: { keys: here.map(one => one.key), op: newOp() } });
-    return t('audit.put.aside', { n: count(here.length) });
+    const { op } = await api('/pl/api/audit/dismiss', { json: { keys: here.map(one => one.key), op: newOp() } });
+    return { op, words: t('audit.put.aside', { n: count(here.length) }) };
   }
 
   return { refresh: ask };

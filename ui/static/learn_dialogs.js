@@ -1,17 +1,34 @@
 // A small form in a dialog, and a menu that opens below its button.
 import { el, icon, t } from './base.js';
 
-/** Ask for something: `body` are the fields. Gives the form's values, or null. */
-export function asked({ title, text = '', body, yes }) {
+/**
+ * Ask for something: `body` are the fields. Gives the form's values, or null. What a person wrote
+ * stays until `act(values)` has done it: its error is shown below the fields.
+ */
+export function asked({ title, text = '', body, yes, act = async () => {} }) {
   return new Promise(answer => {
+    const refusal = el('p', { class: 'pl-ask-error', role: 'alert', 'data-testid': 'ask-error', hidden: true });
+    const go = el('button', { type: 'submit', value: 'yes', class: 'pl-button primary', 'data-testid': 'ask-yes' }, yes);
     const form = el('form', { method: 'dialog', class: 'pl-dialog-body pl-ask' },
-      el('h2', { class: 'pl-h1' }, title), text ? el('p', { class: 'pl-plain' }, text) : null, body,
+      el('h2', { class: 'pl-h1' }, title), text ? el('p', { class: 'pl-plain' }, text) : null, body, refusal,
       el('div', { class: 'pl-row end' },
-        el('button', { type: 'button', class: 'pl-button', onclick: () => dialog.close() }, t('cancel')),
-        el('button', { type: 'submit', value: 'yes', class: 'pl-button primary', 'data-testid': 'ask-yes' }, yes)));
+        el('button', { type: 'button', class: 'pl-button', onclick: () => dialog.close() }, t('cancel')), go));
     const dialog = el('dialog', { class: 'pl-dialog', 'aria-label': title }, form);
     let values = null;
-    form.addEventListener('submit', () => { values = new FormData(form); });
+    form.addEventListener('submit', async event => {
+      event.preventDefault();
+      const said = new FormData(form);
+      go.disabled = true;
+      try {
+        await act(said);
+        values = said;
+        dialog.close();
+      } catch (error) {
+        refusal.textContent = error.message;
+        refusal.hidden = false;
+      }
+      go.disabled = false;
+    });
     dialog.addEventListener('close', () => { dialog.remove(); answer(values); });
     (document.querySelector('.pl-overlay') ?? document.body).append(dialog);
     dialog.showModal();

@@ -1,5 +1,5 @@
 // The packs as cards: what each knows, whether its lane counts, and what can be done with it.
-import { announceJobs, api, bytes, confirmed, count, el, emit, icon, params, t, toast, toastError, url } from './base.js';
+import { announceJobs, api, bytes, confirmed, count, el, emit, icon, newOp, params, t, toast, toastError, url } from './base.js';
 import { asked, menu } from './learn_dialogs.js';
 import { namesIn } from './intake.js';
 
@@ -54,7 +54,7 @@ export function mountPacks(root, desk) {
     announceJobs();
   }
 
-  const canUndo = words => toast(words, { action: { text: t('undo'), run: () => emit('pl:undo') }, seconds: 12 });
+  const canUndo = (words, op) => toast(words, { action: { text: t('undo'), run: () => desk.undo(op) }, seconds: 12 });
 
   function items(pack) {
     const { state } = desk, others = state.packs.filter(one => one.name !== pack.name), hasLanes = !state.refusal;
@@ -73,37 +73,52 @@ export function mountPacks(root, desk) {
     el('input', { type: 'text', name: 'name', class: 'pl-input', value, maxlength: '200', required: true, autocomplete: 'off', 'data-testid': 'ask-name' }));
 
   async function startNew() {
-    const labels = el('textarea', { name: 'labels', class: 'pl-input', rows: '4', required: true, placeholder: t('new.labels.example'), 'data-testid': 'ask-labels' });
-    const said = await asked({ title: t('learn.new.title'), text: t('learn.new.what'), yes: t('learn.new.yes'), body: [nameField(), el('label', { class: 'pl-field' }, t('learn.new.labels'), labels)] });
-    const names = namesIn(said?.get('labels') ?? '');
-    if (!said || !names.length) return;
-    if (await desk.change({ action: 'new', name: said.get('name'), labels: names })) { emit('pl:labels'); canUndo(t('learn.new.done', { name: said.get('name'), n: names.length })); }
+    const op = newOp(), labels = el('textarea', { name: 'labels', class: 'pl-input', rows: '4', required: true, placeholder: t('new.labels.example'), 'data-testid': 'ask-labels' });
+    const act = async said => {
+      const names = namesIn(said.get('labels'));
+      if (!names.length) throw new Error(t('learn.new.none'));
+      await desk.send({ action: 'new', name: said.get('name'), labels: names, op });
+      emit('pl:labels');
+      canUndo(t('learn.new.done', { name: said.get('name'), n: names.length }), op);
+    };
+    await asked({ title: t('learn.new.title'), text: t('learn.new.what'), yes: t('learn.new.yes'), act, body: [nameField(), el('label', { class: 'pl-field' }, t('learn.new.labels'), labels)] });
   }
 
   async function rename(pack) {
-    const said = await asked({ title: t('learn.rename.title', { name: pack.name }), yes: t('learn.rename'), body: nameField(pack.name) });
-    if (said && said.get('name').trim() !== pack.name && await desk.change({ action: 'rename', pack: pack.name, name: said.get('name') })) canUndo(t('learn.rename.done', { name: said.get('name') }));
+    const op = newOp();
+    const act = async said => {
+      if (said.get('name').trim() === pack.name) return;
+      await desk.send({ action: 'rename', pack: pack.name, name: said.get('name'), op });
+      canUndo(t('learn.rename.done', { name: said.get('name') }), op);
+    };
+    await asked({ title: t('learn.rename.title', { name: pack.name }), yes: t('learn.rename'), act, body: nameField(pack.name) });
   }
 
   async function split(pack) {
-    const boxes = el('fieldset', { class: 'pl-picks' }, el('legend', {}, t('learn.split.which')),
+    const op = newOp(), boxes = el('fieldset', { class: 'pl-picks' }, el('legend', {}, t('learn.split.which')),
       pack.labels.map(label => el('label', { class: 'pl-choice' }, el('input', { type: 'checkbox', name: 'labels', value: label.id }), el('span', {}, label.name))));
-    const said = await asked({ title: t('learn.split.title', { name: pack.name }), text: t('learn.split.what'), yes: t('learn.split.yes'), body: [nameField(), boxes] });
-    const labels = said?.getAll('labels').map(Number) ?? [];
-    if (labels.length && await desk.change({ action: 'split', labels, name: said.get('name') })) canUndo(t('learn.split.done', { n: labels.length, name: said.get('name') }));
+    const act = async said => {
+      const labels = said.getAll('labels').map(Number);
+      if (!labels.length) throw new Error(t('learn.split.none'));
+      await desk.send({ action: 'split', labels, name: said.get('name'), op });
+      canUndo(t('learn.split.done', { n: labels.length, name: said.get('name') }), op);
+    };
+    await asked({ title: t('learn.split.title', { name: pack.name }), text: t('learn.split.what'), yes: t('learn.split.yes'), act, body: [nameField(), boxes] });
   }
 
   async function merge(pack, others) {
-    const into = el('select', { name: 'into', class: 'pl-input', 'data-testid': 'ask-into' }, others.map(one => el('option', { value: one.name }, one.name)));
-    const said = await asked({ title: t('learn.merge.title', { name: pack.name }), text: t('learn.merge.what'), yes: t('learn.merge.yes'), body: el('label', { class: 'pl-field' }, t('learn.merge.into'), into) });
-    if (!said) return;
-    const made = await desk.change({ action: 'merge', pack: pack.name, into: said.get('into') });
-    if (made) { desk.isTeaching = Boolean(made.job); canUndo(t('learn.merge.done', { name: pack.name, into: said.get('into') })); }
+    const op = newOp(), into = el('select', { name: 'into', class: 'pl-input', 'data-testid': 'ask-into' }, others.map(one => el('option', { value: one.name }, one.name)));
+    const act = async said => {
+      const made = await desk.send({ action: 'merge', pack: pack.name, into: said.get('into'), op });
+      desk.isTeaching = Boolean(made.job);
+      canUndo(t('learn.merge.done', { name: pack.name, into: said.get('into') }), op);
+    };
+    await asked({ title: t('learn.merge.title', { name: pack.name }), text: t('learn.merge.what'), yes: t('learn.merge.yes'), act, body: el('label', { class: 'pl-field' }, t('learn.merge.into'), into) });
   }
 
   async function remove(pack) {
-    const sure = await confirmed({ title: t('learn.remove.title', { name: pack.name }), text: t('learn.remove.what', { n: pack.labels.length }), yes: t('learn.remove'), danger: true });
-    if (sure && await desk.change({ action: 'remove', pack: pack.name })) { emit('pl:labels'); canUndo(t('learn.remove.done', { name: pack.name })); }
+    const op = newOp(), sure = await confirmed({ title: t('learn.remove.title', { name: pack.name }), text: t('learn.remove.what', { n: pack.labels.length }), yes: t('learn.remove'), danger: true });
+    if (sure && await desk.change({ action: 'remove', pack: pack.name, op })) { emit('pl:labels'); canUndo(t('learn.remove.done', { name: pack.name }), op); }
   }
 
   async function drop(pack) {

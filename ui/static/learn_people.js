@@ -25,7 +25,7 @@ export function mountPeople(root) {
     tables,
     el('header', { class: 'pl-learn-head' }, title, all, csvs.disputes), list, more);
   tables.append(el('div', {}, el('div', { class: 'pl-people-tools' }, csvs.people), voices, trust), el('div', {}, el('div', { class: 'pl-people-tools' }, find, csvs.labels), labels));
-  let chosen = null, asked = 0, isDeciding = false;
+  let chosen = null, asked = 0, turn = 0, isDeciding = false;
 
   async function ask() {
     const mine = asked += 1;
@@ -78,8 +78,10 @@ export function mountPeople(root) {
   }
 
   async function askDisputes(skip = 0) {
+    const mine = turn += 1;
     try {
       const found = await api('/pl/api/people/disputes', { query: { k: PAGE, skip: skip || null, label: chosen?.id ?? null } });
+      if (mine !== turn) return;
       title.textContent = chosen ? t('people.disputes.of', { label: chosen.label, n: count(found.total) }) : t('people.disputes', { n: count(found.total) });
       root.dataset.disputes = found.total;
       all.hidden = !chosen;
@@ -108,7 +110,10 @@ export function mountPeople(root) {
     try {
       const { op } = await api('/pl/api/people/adjudicate', { json: { op: newOp(), rows: [{ sample: row.sample, label: row.labelId, verdict }] } });
       toast(t('people.decided'), { action: { text: t('explore.undo'), run: () => undo(op) } });
-    } catch (error) { toastError(error); }
+    } catch (error) {
+      toastError(error);
+      node.querySelectorAll('button').forEach(button => { button.disabled = false; });
+    }
     isDeciding = false;
     await refresh();
   }

@@ -22,7 +22,7 @@ export function mountVersions(root, desk) {
     if (now === seen) return;
     seen = now;
     const oldest = state.versions.steps.at(-1)?.version ?? 1;
-    past = past.filter(step => step.version < oldest);
+    past = past.length ? steps.filter(step => step.version < oldest) : [];   // what a new one pushed out among them
     steps = [...state.versions.steps, ...past];
     older.hidden = !state.versions.more || past.at(-1)?.version === 1;
     draw(state);

@@ -33,7 +33,7 @@ export class Outbox {
   constructor({ node, owner, send, onSaved, onRefused, onTrouble }) {
     Object.assign(this, { owner, send, onSaved, onRefused, onTrouble });
     this.entries = [];
-    this.isOffline = false;
+    this.trouble = null;                             // the last failure, until something is saved
     this.isBusy = false;
     this.wake = null;
     listen(node, 'online', () => this.wake?.());
@@ -78,7 +78,7 @@ export class Outbox {
   }
 
   #announce() {
-    const state = !this.entries.length ? 'saved' : this.isOffline ? 'offline' : 'saving';
+    const state = !this.entries.length ? 'saved' : !this.trouble ? 'saving' : this.trouble.isStale ? 'stale' : 'offline';
     announceSaved(state, this.entries.length);
   }
 
@@ -102,14 +102,16 @@ export class Outbox {
           this.#tell(() => this.onRefused(entry, error));
           continue;
         }
-        if (!this.isOffline) { this.isOffline = true; this.#tell(() => this.onTrouble(error)); }
+        const isNew = !this.trouble || Boolean(this.trouble.isStale) !== Boolean(error.isStale);
+        this.trouble = error;
+        if (isNew) this.#tell(() => this.onTrouble(error));
         this.#announce();
         await new Promise(go => { this.wake = go; setTimeout(go, wait * (0.8 + 0.4 * Math.random())); });
         this.wake = null;
         wait = Math.min(LONGEST_WAIT, 2 * wait);
         continue;
       }
-      this.isOffline = false;
+      this.trouble = null;
       wait = FIRST_WAIT;
       this.#forget(0);
       this.#tell(() => this.onSaved(entry, answer));

@@ -39,12 +39,13 @@ export class PackChoice {
     this.words.textContent = n === 1 ? t('packs.ask.one') : t('packs.ask', { n });
   }
 
-  /** The pack that was chosen, and remembered; a new one without a name is called like `first`. */
-  take(first) {
-    const chosen = this.select.value === NEW ? this.name.value.trim() || first : this.select.value || 'main';
-    keep(chosen);
-    if (this.select.value === NEW) this.select.value = '';     // the next ones extend it
+  /** The pack that is chosen; a new one without a name is called like `first`. */
+  wanted(first) { return this.select.value === NEW ? this.name.value.trim() || first : this.select.value || 'main'; }
+
+  /** Remember the pack that labels went into: the next ones extend it. */
+  took(pack) {
+    keep(pack);
+    if (this.select.value === NEW) this.select.value = '';
     this.name.value = '';
-    return chosen;
   }
 }

@@ -22,7 +22,7 @@ export function mountRemoved(root, desk) {
       el('span', { class: 'pl-removed-name' }, el('b', {}, open.name), el('span', { class: 'pl-dim pl-small' }, what)),
       button(t('removed.delete'), GONE, async () => {
         if (!await confirmed({ title: t('removed.inside.title', { name: open.name }), text: t('removed.inside.text', { what }), yes: t('removed.delete'), danger: true })) return;
-        await done(api('/pl/api/compact', { method: 'POST' }));
+        await done(api('/pl/api/compact', { method: 'POST', query: { project: open.name, uid: open.uid } }));
         announceJobs();
       }));
   }

@@ -32,9 +32,10 @@ export function mount({ root, props }) {
   let facts = null;
   let versionSeen = -1;
 
-  async function refresh() {
+  /** `isOpened`: somebody opened this page or project now, which is the one that others mean who name none. */
+  async function refresh({ isOpened = true } = {}) {
     try {
-      facts = await api('/pl/api/shell');
+      facts = await api('/pl/api/shell', { query: { opened: isOpened ? 1 : null } });
     } catch (error) {
       if (error.status !== 404) { toastError(error); return; }
       // The address names a project that is gone: show those that are there.
@@ -48,7 +49,7 @@ export function mount({ root, props }) {
     emit('pl:shell', facts);
     tellStrays(facts);
   }
-  const refreshSoon = debounce(refresh, 300);
+  const refreshSoon = debounce(() => refresh({ isOpened: false }), 300);
   const showAge = () => showVersion(bar.version, facts);
   const clock = setInterval(showAge, 10_000);
   onRemoved(root, () => clearInterval(clock));
@@ -64,7 +65,7 @@ export function mount({ root, props }) {
     refreshSoon();
   };
   listen(root, 'pl:version', event => versionNow(event.detail.version));
-  listen(root, 'pl:project', refresh);
+  listen(root, 'pl:project', () => refresh());
   mountJobs(root, bar.jobs, { onVersion: version => { if (version !== versionSeen) { versionNow(version); emit('pl:version', { version }); } } });
 
   bar.undo.addEventListener('click', () => emit('pl:undo'));
@@ -182,7 +183,7 @@ function wireSaved(root, node) {
     // Until it is known who asks, whatever is kept here may be theirs.
     const left = told.state !== 'saved' ? 0 : owner ? countKept(owner) : allKept().length, state = left ? 'waiting' : told.state, pending = left || told.pending;
     node.dataset.state = state;
-    const words = t(`saved.${state}`, { n: pending }), more = state === 'offline' ? ` ${t('saved.offline.more')}` : '';
+    const words = t(`saved.${state}`, { n: pending }), more = ['offline', 'stale'].includes(state) ? ` ${t(`saved.${state}.more`)}` : '';
     node.replaceChildren(words, el('span', { class: 'pl-saved-more' }, more));
     node.title = t(`saved.${state}.what`);
   };
