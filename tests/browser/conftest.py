@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from backend.api import Settings, open_project
-from tests.browser.serving import FLAGS, chromium_path, served
+from tests.browser.serving import FLAGS, chromium_path, is_home, served
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -62,14 +62,14 @@ class _Blank(BaseHTTPRequestHandler):
         """Nothing on stderr."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def warm(chromium: Any) -> Iterator[Warm]:
-    """A context for the tests of one server: its scripts stay compiled, as a person's do.
+    """A context for the servers of one address: scripts stay compiled, as a person's do.
 
     A page in a new context reads and compiles Gradio's scripts anew, 3.5 CPU seconds instead of
-    1.1. A page that is kept open keeps the process of the site. Fixtures of a file's one server ask
-    for it; no two servers may share it, since Chromium gives a function compiled for the one to the
-    other, with the address of the one in it.
+    1.1. A page that is kept open keeps the process of the site. No two addresses may share it,
+    since Chromium gives a function compiled for the one to the other, with the address of the one
+    in it; so one server after the other has the same (`served`).
     """
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Blank)
     Thread(target=server.serve_forever, daemon=True).start()
@@ -103,10 +103,10 @@ class Warm:
 
 
 @pytest.fixture
-def open_page(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
+def open_page(chromium: Any, warm: Warm) -> Iterator[Callable[..., Any]]:
     """`open_page(url, **context options)`: a page that knows nothing of any other.
 
-    The first page of a test is one of the `warm` context, where its server has one.
+    The first page of a test is one of the `warm` context, where its server has that address.
 
     The test fails on any console error, page error or request off 127.0.0.1, but for messages
     that hold one of the strings a test puts into `page.expected` (a 403 that it provokes).
@@ -114,22 +114,26 @@ def open_page(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Callabl
     contexts: list[Any] = []
     pages: list[Any] = []
     origins: set[str] = set()
-    is_warm = "warm" in request.fixturenames
-    warm: Warm | None = request.getfixturevalue("warm") if is_warm else None
+    strayed: list[str] = []
 
-    def opened(options: dict[str, Any]) -> Any:
-        if warm is None or pages or options.keys() - PAGE_OPTIONS:
+    def moved(frame: Any) -> None:
+        origins.add(_origin(frame.url))
+        if frame.parent_frame is None and not is_home(frame.url) and frame.url != "about:blank":
+            strayed.append(f"a warm page went to {frame.url}, which has another address")
+
+    def opened(url: str | None, options: dict[str, Any]) -> Any:
+        if pages or not is_home(url) or options.keys() - PAGE_OPTIONS:
             contexts.append(chromium.new_context(**options))
             return contexts[-1].new_page()
         page = warm.context.new_page()
         page.set_viewport_size(options["viewport"])
         if "color_scheme" in options:
             page.emulate_media(color_scheme=options["color_scheme"])
-        page.on("framenavigated", lambda frame: origins.add(_origin(frame.url)))
+        page.on("framenavigated", moved)
         return page
 
     def make(url: str | None = None, **options: Any) -> Any:
-        page = opened({"viewport": {"width": 1440, "height": 900}, **options})
+        page = opened(url, {"viewport": {"width": 1440, "height": 900}, **options})
         # Generous: the machine may be busy with other work, and a wait ends when it is met.
         page.set_default_timeout(120_000)
         page.problems, page.expected = [], []
@@ -161,9 +165,9 @@ def open_page(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Callabl
     ]
     for context in contexts:
         context.close()
-    if warm is not None:
-        warm.forget(origins)
+    warm.forget(origins)
     assert not problems, problems
+    assert not strayed, strayed
 
 
 def _origin(url: str) -> str:
@@ -192,7 +196,7 @@ def copied(settings: Settings) -> Callable[[Path], Any]:
 
 
 @pytest.fixture(scope="module")
-def server(home: Path, warm: Any) -> Iterator[tuple[str, Any]]:
+def server(home: Path) -> Iterator[tuple[str, Any]]:
     """One server for all tests of a file, of the folder `home` that the file makes.
 
     Its address, where the project coco is open, and its context.

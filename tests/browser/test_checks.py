@@ -47,7 +47,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[api.Workbench]:
 
 
 @pytest.fixture(scope="module")
-def server(bench: api.Workbench, warm: Any) -> Iterator[tuple[str, Any]]:
+def server(bench: api.Workbench) -> Iterator[tuple[str, Any]]:
     """The address, and the project as the server has it: it folds verdicts in by itself."""
     home = bench.path.parent
     app = build_app(replace(api.Settings.from_environ(), home=home), default_project="tiles")

@@ -61,7 +61,7 @@ def made(once: api.Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def looked_at(
-    made: Path, once: api.Settings, warm: Any, tmp_path_factory: pytest.TempPathFactory
+    made: Path, once: api.Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The address of one server for the tests that change nothing."""
     settings = replace(once, home=tmp_path_factory.mktemp("looked-at"))

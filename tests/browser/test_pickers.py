@@ -21,7 +21,7 @@ PICKER = ".pl-queue select"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, warm: Any) -> Iterator[tuple[str, Any]]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Any]]:
     packs = api.Settings.from_environ().data
     if not packs.is_dir():
         pytest.skip(f"no data packs in {packs}; set PATCHLANE_DATA")

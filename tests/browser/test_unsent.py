@@ -30,7 +30,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(home: Path, warm: Any) -> Iterator[tuple[str, Any]]:
+def server(home: Path) -> Iterator[tuple[str, Any]]:
     """Ann and Ben have to sign in here."""
     from ui.app import build_app
     from ui.auth import Accounts, hash_password
