@@ -63,6 +63,7 @@ def _log_rows(folder: Path, settings: Settings) -> Iterator[Row]:
 
 
 def _vector_rows(folder: Path) -> Iterator[Row]:
+    folder.mkdir()  # a store makes no project's folder
     vectors = VectorStore(folder)
     hashes = [f"{n:064x}" for n in range(NUM)]
     pooled = np.random.default_rng(0).normal(size=(NUM, 384)).astype(np.float32)
