@@ -4,16 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test install check fmt bench
+.PHONY: demo test test-slow test-all install check fmt bench
 
 demo: install
 	$(BIN)/patchlane demo
 
+# `test` is for every change, under ten minutes on two cores; what takes long is in `test-slow`: the
+# further pages in a browser, each engine with each tower, trainings. CI runs both.
 # Compiled modules are kept: the checks of shapes and the commands that tests start load them again.
-test: export PYTHONDONTWRITEBYTECODE =
-test: install
+test test-slow: export PYTHONDONTWRITEBYTECODE =
+test: SLOW := not slow
+test-slow: SLOW := slow
+test test-slow: install
 	@command -v chromium >/dev/null || { command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium; } || echo "no Chromium: browser tests will skip"
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "$(SLOW)" $(ARGS)
+
+test-all: test test-slow
 
 # Names nobody defined are looked for where no shapes are written, whose letters look like them.
 check: install

@@ -166,6 +166,7 @@ def test_verdicts_of_one_person_and_labels_with_too_few_are_told(bench: api.Work
     assert "1 label has too few YES or too few NO" in notes
 
 
+@pytest.mark.slow
 def test_five_thousand_labels_cost_what_their_verdicts_do(bench: api.Workbench) -> None:
     bench.add_labels([f"label {number}" for number in range(5000)])
     found = label_errors(bench, auditing.audit(bench, kinds=("label", "ambiguous")))

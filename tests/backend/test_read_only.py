@@ -148,6 +148,7 @@ def test_looking_works_and_changing_is_refused_in_a_sentence(shared: Path) -> No
     assert contents(shared / "home") == before
 
 
+@pytest.mark.slow
 def test_without_its_cache_it_says_what_is_missing_or_computes(shared: Path) -> None:
     unlock(shared / "home")
     shutil.rmtree(shared / "home" / "words" / "cache")
@@ -172,5 +173,6 @@ def test_thumbnails_are_made_elsewhere(shared: Path) -> None:
     assert ask(shared, THUMBNAIL) == [True, "image/webp", False]
 
 
+@pytest.mark.slow
 def test_a_read_only_server_shows_it(shared: Path) -> None:
     assert ask(shared, SERVE) == {"page": 200, "item": 200, "facets": 2}

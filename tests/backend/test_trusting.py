@@ -151,6 +151,7 @@ def test_a_fold_in_goes_on_with_the_trust_of_the_version_before(bench: api.Workb
     assert moved.tolist() == [label == bench.label("food").id for label in bench.learned.labels]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("without_files", [True, False])
 def test_the_log_gives_the_same_versions_back(
     bench: api.Workbench, settings: Settings, monkeypatch, without_files: bool

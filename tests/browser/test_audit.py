@@ -17,7 +17,7 @@ from tests.browser.serving import served
 from tests.browser.test_checks import shoot
 from ui.app import build_app
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 LEARN_READY = '[data-testid="page"][data-page="learn"][data-ready]'
 DONE = '[data-testid="audit"][data-state="done"]'

@@ -15,7 +15,7 @@ from backend import api
 from tests.backend.certainty.conftest import LABELS, answers, decide, drawer_names, others, texts
 from tests.browser.waits import ready, saved
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 READY = '[data-testid="page"][data-ready="1"]'
 CERTAIN = '[data-testid="certain"]'

@@ -15,7 +15,7 @@ from tests.browser.serving import served
 from tests.browser.waits import LABEL_READY
 from ui.app import build_app
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 LEARN_READY = '[data-testid="page"][data-page="learn"][data-ready]'
 SHOTS = Path("/tmp/patchlane-shots")

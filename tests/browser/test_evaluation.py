@@ -19,7 +19,7 @@ from tests.browser.label_projects import HOSTILE
 from tests.browser.serving import served
 from ui.app import build_app
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 THINGS = ("cat", "dog", "bread", "soup", "bus", "train", "river", "violin")
 SHOTS = os.environ.get("PATCHLANE_SHOTS", "")

@@ -217,6 +217,7 @@ def test_sources_and_parts_by_keyboard_alone(look):
     )
 
 
+@pytest.mark.slow
 def test_a_link_opens_exactly_this_view_in_another_browser(look, open_page):
     page = look("coco", permissions=["clipboard-read", "clipboard-write"])
     name = page.bench.labels()[2].name
@@ -323,6 +324,7 @@ def test_an_encoder_without_layers_offers_none_and_a_link_to_them_shows_transpor
     assert page.locator('[data-testid="look-temperature"]').is_enabled()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "query",
     ["source=x&temperature=abc&opacity=-9&colours=<b>&view=1,2", "source=lane&temperature=1e99"],
@@ -433,6 +435,7 @@ def test_arcs_lead_from_the_chip_to_the_strongest_parts(look):
     page.wait_for_selector('[data-testid="arcs"][data-count="0"]', state="attached")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PICTURES)
 def test_the_map_lies_exactly_over_what_is_shown(look, name):
     """The part under the pointer at the spot on the screen is the part the encoder saw it in."""

@@ -174,6 +174,7 @@ def test_lasso_then_yes_to_all_and_one_undo(explore: Callable[..., Any]) -> None
     assert page.bench.verdicts() == {}
 
 
+@pytest.mark.slow
 def test_removing_a_selection_asks_first_and_u_brings_it_back(explore: Callable[..., Any]) -> None:
     page = explore("&colour=doubt")
     map_ready(page)
@@ -197,6 +198,7 @@ def test_removing_a_selection_asks_first_and_u_brings_it_back(explore: Callable[
     assert len(page.bench.samples()) == 46
 
 
+@pytest.mark.slow
 def test_colours_change_the_picture_and_the_legend_says_why(explore: Callable[..., Any]) -> None:
     page = explore("&colour=doubt")
     shown = map_ready(page)
@@ -239,6 +241,7 @@ def test_search_shows_results_and_opens_one(explore: Callable[..., Any]) -> None
     page.wait_for_url("**/?*sample=*")
 
 
+@pytest.mark.slow
 def test_an_address_with_a_query_opens_on_its_results(explore: Callable[..., Any]) -> None:
     page = explore("&query=fresh+bread")
     best = [hit.name for hit in page.bench.search(text="fresh bread", k=3)]
@@ -246,6 +249,7 @@ def test_an_address_with_a_query_opens_on_its_results(explore: Callable[..., Any
     assert page.locator("[data-testid=search-box]").input_value() == "fresh bread"
 
 
+@pytest.mark.slow
 def test_a_formula_is_answered_by_algebra_and_says_so(explore: Callable[..., Any]) -> None:
     page = explore("&query=food%20%26%20~animal")
     line, box = page.get_by_test_id("search-line"), page.get_by_test_id("explore-search")
@@ -285,6 +289,7 @@ def test_a_formula_is_answered_by_algebra_and_says_so(explore: Callable[..., Any
     assert ("as=words" in page.url, line.is_visible()) == (False, False)
 
 
+@pytest.mark.slow
 def test_a_filter_may_be_chosen_while_the_page_starts(
     explore: Callable[..., Any], open_page: Callable[..., Any]
 ) -> None:
@@ -306,6 +311,7 @@ def test_a_filter_may_be_chosen_while_the_page_starts(
     assert page.locator("[data-scope=all] .pl-num").inner_text() == matching
 
 
+@pytest.mark.slow
 def test_a_formula_becomes_a_filter_of_all_it_holds_for(explore: Callable[..., Any]) -> None:
     page = explore("&query=food%20%26%20~animal")
     first_results(page, 1)
@@ -316,6 +322,7 @@ def test_a_formula_becomes_a_filter_of_all_it_holds_for(explore: Callable[..., A
     assert page.locator("[data-scope=results]").count() == 0
 
 
+@pytest.mark.slow
 def test_an_address_with_labels_that_are_gone_opens_all_the_same(
     explore: Callable[..., Any],
 ) -> None:
@@ -328,6 +335,7 @@ def test_an_address_with_labels_that_are_gone_opens_all_the_same(
     page.expected.append("404")
 
 
+@pytest.mark.slow
 def test_a_search_that_fails_shows_nothing_of_the_one_before(explore: Callable[..., Any]) -> None:
     page = explore("&query=fresh+bread")
     first_results(page, 3)
@@ -339,6 +347,7 @@ def test_a_search_that_fails_shows_nothing_of_the_one_before(explore: Callable[.
     assert page.locator("[data-testid=result]").count() == 0
 
 
+@pytest.mark.slow
 def test_what_is_looked_at_covers_nothing_of_the_selection(explore: Callable[..., Any]) -> None:
     page = explore()
     map_ready(page)
@@ -351,6 +360,7 @@ def test_what_is_looked_at_covers_nothing_of_the_selection(explore: Callable[...
     assert looked["y"] + looked["height"] <= chosen["y"]
 
 
+@pytest.mark.slow
 def test_pruning_a_selection_keeps_the_place_and_escape_can_be_taken_back(
     explore: Callable[..., Any],
 ) -> None:
@@ -378,6 +388,7 @@ def test_pruning_a_selection_keeps_the_place_and_escape_can_be_taken_back(
     page.wait_for_selector("[data-testid=selection][data-count='45']")
 
 
+@pytest.mark.slow
 def test_verdicts_that_find_no_server_arrive_when_it_is_back(explore: Callable[..., Any]) -> None:
     page = explore()
     map_ready(page)
@@ -449,6 +460,7 @@ def test_a_click_on_the_map_shows_the_sample_and_the_keyboard_reaches_all(
     page.wait_for_url(f"**/?*sample={page.bench.sample('t00').id}*")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(390, 844), (1440, 900)], ids=["phone", "desk"])
 def test_nothing_but_lists_scrolls(explore: Callable[..., Any], size: tuple[int, int]) -> None:
     page = explore(viewport={"width": size[0], "height": size[1]})
@@ -492,6 +504,7 @@ def view(page: Any) -> list[float]:
     )
 
 
+@pytest.mark.slow
 def test_captions_say_what_stands_where_and_can_be_zoomed_to_and_turned_off(
     explore: Callable[..., Any], project: api.Workbench
 ) -> None:
@@ -546,6 +559,7 @@ def test_captions_say_what_stands_where_and_can_be_zoomed_to_and_turned_off(
     assert captions_shown(page) == shown
 
 
+@pytest.mark.slow
 def test_facets_by_pack_and_doubt_filter_and_stay_in_the_address(
     explore: Callable[..., Any], project: api.Workbench
 ) -> None:

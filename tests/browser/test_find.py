@@ -13,6 +13,8 @@ from backend import api
 from tests.browser.label_projects import image_project
 from tests.browser.waits import ready, saved
 
+pytestmark = pytest.mark.slow
+
 PATIENT = 120_000
 PHOTOS = 12
 

@@ -13,7 +13,7 @@ from backend import api
 from tests.browser.label_projects import HOSTILE
 from tests.browser.waits import ready
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 TRAVEL = ("bus", "train", "tram", "ferry", "taxi", "plane")
 FOOD = ("soup", "bread", "salad", "pizza", "rice", "cake")

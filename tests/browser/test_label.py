@@ -227,6 +227,7 @@ def test_keys_decide_enter_completes_undo_restores_and_a_reload_finds_all(open_l
     assert page.bench.verdicts([first]).get(first, {}) == before
 
 
+@pytest.mark.slow
 def test_enter_keeps_only_what_was_said_if_a_person_wants_it_so(open_label):
     page = open_label("coco")
     first = current(page)
@@ -307,6 +308,7 @@ def test_enter_says_no_to_nothing_that_was_decided_elsewhere_meanwhile(open_labe
     }
 
 
+@pytest.mark.slow
 def test_what_is_said_elsewhere_comes_by_itself_into_view_and_into_what_was_read_ahead(open_label):
     page = open_label("coco")
     first = current(page)
@@ -461,6 +463,7 @@ def test_what_is_kept_of_another_project_of_that_name_is_sent_to_none(open_label
     assert in_backend(page, sample, "yes") == []
 
 
+@pytest.mark.slow
 def test_while_nothing_is_read_the_page_says_so_and_then_goes_on(server, open_page):
     base, _ = server
     page = open_page()
@@ -499,6 +502,7 @@ def test_a_refused_verdict_is_shown_and_not_kept(open_label):
     assert kept_here(page) == 0, "what was refused is not sent again"
 
 
+@pytest.mark.slow
 def test_a_sample_whose_verdicts_were_refused_is_not_done(open_label):
     page = open_label("coco", commits={})
     page.expected.append("400")
@@ -516,6 +520,7 @@ def test_a_sample_whose_verdicts_were_refused_is_not_done(open_label):
     assert len(undecided(page).all()) == len(page.bench.labels())
 
 
+@pytest.mark.slow
 def test_what_is_being_opened_is_opened_though_all_is_asked_for_anew(open_label):
     page = open_label("coco", commits={})
     page.expected.append("400")
@@ -627,6 +632,7 @@ def test_what_came_after_enter_is_spoken(open_label):
     )
 
 
+@pytest.mark.slow
 def test_the_browser_goes_back_and_forward_from_sample_to_sample(open_label):
     page = open_label("coco")
     first = current(page)
@@ -782,6 +788,7 @@ def test_words_take_the_place_of_patches(open_label):
     assert len(page.bench.verdicts([sample])[sample]) == len(truth.labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (1440, 900)])
 @pytest.mark.parametrize("name", ["coco", "talk"])
 def test_nothing_scrolls_but_lists_and_all_is_within_reach(open_label, name, width, height):

@@ -17,7 +17,7 @@ from backend.methods.learners.lanes import LanesLearner
 from tests.browser.label_projects import image_project
 from tests.browser.waits import ready, saved
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 TOPICS = {
     "transport": ("bus", "train", "tram", "ferry", "taxi"),

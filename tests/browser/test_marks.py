@@ -16,6 +16,8 @@ from tests.browser.evidence_pictures import PICTURES, SPOT
 from tests.browser.label_projects import image_project, text_project
 from tests.browser.waits import HOLD, LABEL_READY, told
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = '[data-testid="sample"]'
 CHIP = '[data-testid="chip"]'
 DOT = '[data-testid="dot"]'

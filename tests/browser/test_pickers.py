@@ -15,6 +15,8 @@ from tests.browser.serving import served
 from tests.browser.waits import LABEL_READY
 from ui.app import build_app
 
+pytestmark = pytest.mark.slow
+
 ITEM = '[data-testid="queue-item"]'
 WAITING = f"{ITEM}:not(.done):not([aria-current])"
 PICKER = ".pl-queue select"

@@ -12,6 +12,8 @@ import pytest
 from backend import api
 from tests.browser.waits import ready, saved
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ("The soup was cold", "The bus was late", "A room with a view", "The waiter smiled")
 HOSTILE = "<img src=x onerror=alert(1)> {names}"
 

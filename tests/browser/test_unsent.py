@@ -15,6 +15,8 @@ from tests.browser.serving import served
 from tests.browser.test_label import CHIP, SAMPLE, kept_here
 from tests.browser.waits import LABEL_READY, saved
 
+pytestmark = pytest.mark.slow
+
 WORD = "right horse"
 
 

@@ -49,6 +49,7 @@ def test_other_weights_and_other_texts_are_read_anew(tmp_path):
     assert len(more.was_read) == len(TEXTS)
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_what_the_encoder_gives_a_project(packs, tmp_path):
     encoder = EmbeddedEncoder(EmbeddedEncoder.Settings(threads=1))
     files = [row["file"] for row in read_rows(packs, PACK)[:3]]

@@ -92,6 +92,7 @@ def test_a_score_of_one_value_is_not_divided_by_nothing():
     np.testing.assert_allclose(part_ways._standard(np.array([1.0, 3.0])), [-1, 1])
 
 
+@pytest.mark.slow
 def test_an_encoder_of_another_size_reads_a_grid_of_that_size_and_learned_nothing(settings):
     shipped = EmbeddedEncoder(EmbeddedEncoder.Settings(threads=1))
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8))

@@ -103,6 +103,7 @@ def test_a_set_whose_names_are_enough_is_labelled_as_if_they_said_nothing(small)
     assert strange.pool.pooled is small.pool.pooled
 
 
+@pytest.mark.slow
 def test_where_names_are_enough_what_answers_add_to_them_is_counted(small):
     def well_named(features, truth):
         hint = (2.0 * truth + 0.8 * np.random.default_rng(1).normal(size=truth.shape)).astype(

@@ -31,6 +31,7 @@ def test_the_curve_is_that_of_sklearn(case):
     np.testing.assert_allclose(curve.recall, recall[:-1][::-1])
 
 
+@pytest.mark.slow
 def test_the_best_threshold_is_the_best_of_all(case):
     values, targets = case
     tried = np.linspace(values.min() - 1, values.max() + 1, 2000)

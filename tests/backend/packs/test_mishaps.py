@@ -18,6 +18,8 @@ from pathlib import Path
 from backend import api
 from backend.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 home, path = map(Path, sys.argv[1:])
 bench = api.open_project(path, settings=Settings(home=home, threads=1), learns=True)
 bench.packs.pause(True)

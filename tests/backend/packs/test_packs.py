@@ -72,6 +72,7 @@ def test_verdicts_of_one_kind_and_contradictions_teach_without_harm(bench):
         bench.packs.teach("nothing")
 
 
+@pytest.mark.slow
 def test_a_pack_of_500_labels_is_taught(bench, lanes_count):
     bench.add_labels([f"label {number}" for number in range(500)], pack="many")
     bench.correct(
@@ -107,6 +108,7 @@ def test_packs_are_renamed_split_and_joined_and_undo_takes_it_back(bench):
     assert bench.packs.list()[0].labels == THINGS
 
 
+@pytest.mark.slow
 def test_moved_labels_keep_their_lane_until_the_new_pack_is_taught(bench, lanes_count):
     bench.packs.teach("main")
     before = bench.board.logits.copy()
@@ -147,6 +149,7 @@ def test_two_versions_differ_where_suggestions_do(bench):
     assert all("apple" in change.gained for change in told.values())
 
 
+@pytest.mark.slow
 def test_the_curve_has_a_point_per_version_on_the_same_verdicts(bench, taught):
     points = bench.packs.curve()
     assert [point.version for point in points] == [1, 2]
@@ -183,6 +186,7 @@ def test_where_a_lane_looked_is_told_over_the_words(bench, taught, lanes_count):
     assert (looks["moods"] >= 0).all()
 
 
+@pytest.mark.slow
 def test_a_lane_without_evidence_has_no_say(bench, monkeypatch):
     monkeypatch.setattr(learning, "ENOUGH_HELD_BACK", 10_000)
     before = bench.board.logits.copy()
@@ -211,6 +215,7 @@ def test_a_lost_cache_of_tokens_is_read_again(bench):
     assert report.steps > 0
 
 
+@pytest.mark.slow
 def test_teaching_learns_what_came_before_it(bench):
     bench.correct(answers([33, 34]))
     before = bench.version
@@ -272,6 +277,7 @@ def test_pausing_ends_what_trains_by_itself_and_nothing_else(bench):
     assert bench.version == before + 1
 
 
+@pytest.mark.slow
 def test_a_training_that_was_asked_for_goes_on_after_a_restart(bench, settings):
     bench.packs.pause(True)
     started = threading.Event()

@@ -139,6 +139,7 @@ def test_another_recipe_takes_over_the_lanes_that_fit_it(
     back.close()
 
 
+@pytest.mark.slow
 def test_an_imported_lane_comes_back_with_its_heads(bench, taught, settings, tmp_path, lanes_count):
     file = bench.packs.export("moods", tmp_path)
     bench.packs.drop("moods")

@@ -31,6 +31,7 @@ def test_replaying_the_log_gives_the_same_model(bench, taught, settings, gone, l
     again.close()
 
 
+@pytest.mark.slow
 def test_a_lane_taught_with_trust_is_taught_with_it_again(bench, settings, lanes_count):
     def judges(who, numbers, wrong):
         rows = answers(numbers)
@@ -175,6 +176,7 @@ def test_a_compacted_project_opens_and_learns_what_is_left(bench, taught, settin
     again.close()
 
 
+@pytest.mark.slow
 def test_two_processes_build_on_each_others_versions(bench, settings, lanes_count):
     second = api.open_project(bench.path, settings=settings)
     digest = bench.packs.teach("moods").digest

@@ -206,6 +206,7 @@ def test_pooled_and_labels_are_what_open_clip_says(folders, pictures, name):
     assert encoder.dim == expected.shape[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vit", "resnet", "siglip"])
 def test_openvino_and_torch_agree_and_have_one_fingerprint(folders, pictures, name):
     with_torch = open_folder(folders(name))
@@ -401,6 +402,7 @@ def test_layers_are_the_tokens_behind_each_block_brought_to_the_joint_space(
     np.testing.assert_allclose(found[:, -1], encoder.encode(pictures[:1]).parts[0], atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vit", "siglip"])
 def test_layers_of_both_engines_agree_and_a_batch_equals_its_items(folders, pictures, name):
     with_torch = open_folder(folders(name))
@@ -479,6 +481,7 @@ def test_replacing_artefacts_changes_parts_but_not_the_picture(folders, pictures
     assert mended.id.endswith("?artefacts=replaced")
 
 
+@pytest.mark.slow
 def test_openvino_gives_the_same_for_like_cells_and_replaced_artefacts(
     folders, pictures, monkeypatch
 ):
@@ -596,6 +599,7 @@ def tokens_of(visual, batch) -> tuple[torch.Tensor, torch.Tensor]:
     return first, visual.ln_post(visual.transformer(first))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTS)
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_its_stream_is_what_the_frozen_arrays_make_of_the_first_tokens(

@@ -81,6 +81,7 @@ def test_a_text_has_the_vector_that_open_clip_gives_it(encoder, folder):
     np.testing.assert_allclose(encoder.encode_texts(TEXTS), wanted.numpy(), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_openvino_and_torch_agree(encoder, folder):
     other = ClipTextEncoder(ClipTextEncoder.Settings(model=folder, engine="openvino"))
     assert other.fingerprint == encoder.fingerprint

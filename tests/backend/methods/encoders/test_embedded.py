@@ -159,6 +159,7 @@ def test_the_trunk_carries_every_packaged_number():
     assert not any(parameter.requires_grad for parameter in trunk.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
 def test_its_stream_is_what_the_frozen_arrays_make_of_the_first_tokens(photos, engine):
     encoder = EmbeddedEncoder(EmbeddedEncoder.Settings(engine=engine, threads=1))
@@ -184,6 +185,7 @@ def test_its_stream_is_what_the_frozen_arrays_make_of_the_first_tokens(photos, e
     np.testing.assert_array_equal(start, tokens[0, 0].numpy())
 
 
+@pytest.mark.slow
 def test_lanes_see_the_same_where_the_transformer_is_not_given_out(tmp_path, encoder, photos):
     copy = Path(shutil.copytree(ASSETS, tmp_path / "encoder"))
     constants = json.loads((copy / "encoder.json").read_text())
@@ -217,6 +219,7 @@ def test_a_network_that_is_compiled_for_lanes_is_not_compiled_again_to_encode(mo
     assert np.array_equal(encoded.parts[0], read.parts[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
 def test_layers_are_the_blocks_tokens_by_the_shipped_projections_and_the_parts(photos, engine):
     encoder = EmbeddedEncoder(EmbeddedEncoder.Settings(engine=engine, threads=1))
@@ -247,6 +250,7 @@ def test_layers_come_from_a_reading_that_is_there(encoder, photos):
     np.testing.assert_array_equal(told[:, -1], encoded.parts[0])
 
 
+@pytest.mark.slow
 def test_projections_change_no_fingerprint_and_altered_or_missing_ones_are_refused(
     tmp_path, encoder, photos
 ):

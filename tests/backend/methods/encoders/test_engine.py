@@ -81,6 +81,7 @@ def test_calls_from_several_threads_do_not_mix(module, images):
     assert all(np.array_equal(mixed[i], alone[i]) for i in range(5))
 
 
+@pytest.mark.slow
 def test_tracing_leaves_the_attention_setting_as_it_was(module, images):
     assert torch.backends.mha.get_fastpath_enabled()
     compile_engine(module, [images[:1]], engine="openvino", device="cpu", threads=1)
@@ -110,6 +111,7 @@ def test_torchvision_can_be_imported_and_a_second_call_changes_nothing():
     assert allow_torchvision() is False
 
 
+@pytest.mark.slow
 def test_streams_run_at_once_and_give_the_same(module, images):
     alone = compile_engine(module, [images[:1]], engine="openvino", device="cpu", threads=2)
     run = compile_engine(

@@ -20,6 +20,8 @@ from backend.methods.encoders.embedded import EmbeddedEncoder
 from backend.methods.encoders.sentence import SentenceEncoder
 from backend.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 ROWS = np.random.default_rng(0).normal(size=(3, 8)).astype(np.float32)
 
 

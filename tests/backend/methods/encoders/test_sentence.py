@@ -143,6 +143,7 @@ def test_weights_and_precision_are_in_the_fingerprint(encoder, tmp_path):
     assert other.fingerprint != encoder.fingerprint
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize("which", ["openvino", "torch", "library"])
 def test_its_stream_is_what_the_frozen_arrays_make_of_the_first_tokens(encoder, torch_twin, which):
@@ -168,6 +169,7 @@ def test_its_stream_is_what_the_frozen_arrays_make_of_the_first_tokens(encoder, 
     np.testing.assert_allclose(chosen.frozen_stack().start, start, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_tokens_of_a_long_text_are_its_windows_one_after_the_other(encoder):
     words = ["apple"] * encoder._room + ["pear"] * 20
     both = encoder.read([" ".join(words)])[1][0].tokens

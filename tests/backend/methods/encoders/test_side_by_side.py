@@ -79,6 +79,7 @@ def test_identity_is_that_of_the_members_in_their_order(both):
     assert beside.fingerprint != SideBySideEncoder([letters, words]).fingerprint
 
 
+@pytest.mark.slow
 def test_lanes_live_in_the_first_member_that_takes_them():
     words, sentence = StaticWordsEncoder(), SentenceEncoder(SentenceEncoder.Settings(threads=1))
     beside = SideBySideEncoder([words, sentence])

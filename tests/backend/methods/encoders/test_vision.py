@@ -110,6 +110,7 @@ def test_its_stream_is_what_the_frozen_arrays_make_of_the_first_tokens(checkpoin
         check_blocks(encoder, reading, first[row].numpy(), last[row].numpy())
 
 
+@pytest.mark.slow
 def test_openvino_and_torch_agree_and_have_one_fingerprint(checkpoints, pictures):
     ours = opened("test_vit", checkpoints("test_vit"))
     theirs = opened("test_vit", checkpoints("test_vit"), engine="openvino")

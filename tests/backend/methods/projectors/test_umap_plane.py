@@ -41,6 +41,7 @@ def test_a_longer_copy_of_a_fitted_vector_gets_its_place(fitted):
     np.testing.assert_allclose(placed, state["xy"][:5], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_map(fitted):
     vectors, state = fitted
     assert np.abs(UmapProjector().fit(vectors, seed=4)["xy"] - state["xy"]).max() > 1e-3
