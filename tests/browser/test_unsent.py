@@ -84,10 +84,12 @@ def test_the_next_person_on_a_browser_never_sends_what_another_left(server, open
     assert asked
     assert all(f"uid={bench.store.uid}" in url for url in asked), "it says of which project it is"
     page.expected.append("409")
+    left = page
     page = page.context.new_page()  # the one of ann stays open, and tries on
     sign_in(page, address, "ben")
     with page.context.expect_event("response", lambda told: told.status == 409):
         broken.clear()
+    left.wait_for_selector('[data-testid="save-state"][data-state="stale"]')
     saved(page)
     page.wait_for_load_state("networkidle")
     assert page.locator(f'{CHIP}[data-key="1"]').get_attribute("data-verdict") == "unknown"
