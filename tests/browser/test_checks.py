@@ -75,7 +75,7 @@ def test_check_draws_both_curves_and_says_what_they_mean(
             assert line == pytest.approx(curves[name].tolist(), abs=1e-3)
     shoot(page, "check")
     page.keyboard.press("Escape")
-    assert page.query_selector('[data-testid="check"]') is None
+    page.wait_for_selector('[data-testid="check"]', state="detached")
 
 
 def test_disagreements_are_listed_and_open_that_very_view(
