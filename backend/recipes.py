@@ -17,6 +17,7 @@ from pathlib import Path
 
 from backend import catalogue
 from backend.errors import BadInputError, NotFoundError
+from backend.methods.encoders._available import PACKAGED, with_available
 from backend.settings import assets_folder
 from backend.types import Kind
 
@@ -24,7 +25,7 @@ SHELVES = ("aligner", "learner", "calibrator", "picker", "index", "projector")
 ENCODER_FAMILIES = {entry.family: entry.key for entry in catalogue.ENTRIES if entry.family}
 """What an encoder id begins with, and the method that it names."""
 _OPTIONS = re.compile(r"\?([a-z_]+=[^?&=/]*(?:&[a-z_]+=[^?&=/]*)*)$")
-OFFLINE_ENCODERS = ("embedded", "sentence:minilm", "words", "sentence:minilm+words")
+OFFLINE_ENCODERS = tuple(name for names in PACKAGED.values() for name in names)
 
 
 @dataclass(frozen=True)
@@ -123,10 +124,9 @@ def parse_encoder_id(encoder_id: str) -> list[EncoderName]:
             members.append(EncoderName(before.key, f"{before.model}+{part}"))
             continue
         if key is None:
-            raise BadInputError(
-                f"unknown encoder {part!r}; families are {', '.join(sorted(ENCODER_FAMILIES))}, "
-                f"available offline: {', '.join(OFFLINE_ENCODERS)}"
-            )
+            families = ", ".join(sorted(ENCODER_FAMILIES))
+            unknown = f"unknown encoder {part!r}; families are {families}"
+            raise BadInputError(with_available(unknown, OFFLINE_ENCODERS))
         members.append(EncoderName(key, model))
     return [_with_options(member) for member in members]
 

@@ -1,51 +1,56 @@
-"""The wheel carries everything: installed alone in an empty folder, it runs."""
+"""The wheel carries everything: installed alone in an empty folder, it runs.
+
+That its demo is made and served from there is in `backend/test_demo.py`.
+"""
 
 from __future__ import annotations
 
-import os
+import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.installing import ROOT, built_wheel, environ, installed
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    dest = tmp_path_factory.mktemp("wheel")
-    done = subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(dest)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    (built,) = dest.glob("*.whl")
-    return built
+    return built_wheel(tmp_path_factory.mktemp("wheel"))
 
 
-def test_the_wheel_carries_assets_screens_and_migrations(wheel: Path) -> None:
-    names = zipfile.ZipFile(wheel).namelist()
-    for part in (
-        "patchlane_assets/recipes/default.toml",
-        "patchlane_assets/encoder/",
-        "patchlane_assets/demo/",
-        "ui/static/base.js",
-        "ui/texts/en.json",
-        "backend/store/migrations/",
-    ):
-        assert any(name.startswith(part) for name in names), part
-    assert not any(name.startswith(("tests/", "assets/", "docs/")) for name in names)
+@pytest.fixture(scope="module")
+def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the wheel was installed in."""
+    return installed(wheel, tmp_path_factory.mktemp("site"))
 
 
-def test_an_installed_wheel_finds_its_assets(wheel: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(shutil.which("git") is None, reason="git says which files are the product's")
+def test_the_wheel_holds_the_files_of_the_product_and_no_others(wheel: Path) -> None:
+    target = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"][
+        "targets"
+    ]["wheel"]
+    assert set(target) == {"packages", "force-include"}, "nothing is left out on purpose"
+    places = {name: name for name in target["packages"]} | target["force-include"]
+    assert places == {"ui": "ui", "backend": "backend", "assets": "patchlane_assets"}
+    # Also what is not committed yet, as long as git does not ignore it.
+    command = ["git", "ls-files", "-co", "--exclude-standard", "--", *places]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    ours = {
+        str(Path(places[file.split("/")[0]], *file.split("/")[1:]))
+        for file in listed.stdout.splitlines()
+        if (ROOT / file).is_file()
+    }
+    assert len(ours) > 400
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert held == ours
+
+
+def test_an_installed_wheel_finds_its_assets(site: Path, tmp_path: Path) -> None:
     """Dependencies come from this environment, the code only from the wheel."""
-    site = tmp_path / "site"
-    zipfile.ZipFile(wheel).extractall(site)
     code = (
         "import backend, sys; from backend.settings import assets_folder; "
         "from backend.recipes import load_recipe; "
@@ -54,7 +59,7 @@ def test_an_installed_wheel_finds_its_assets(wheel: Path, tmp_path: Path) -> Non
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(site)},
+        env=environ(site),
         capture_output=True,
         text=True,
         check=False,
@@ -64,3 +69,16 @@ def test_an_installed_wheel_finds_its_assets(wheel: Path, tmp_path: Path) -> Non
     assert Path(where).is_relative_to(site)
     assert Path(assets) == site / "patchlane_assets"
     assert recipe == "default"
+
+
+def test_an_installed_wheel_has_its_command(site: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [site / "bin" / "patchlane", "methods", "--shelf", "readers", "--json"],
+        cwd=tmp_path,
+        env=environ(site),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert '"readers/coco"' in done.stdout

@@ -8,15 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from backend.__main__ import main, parser
+from tests.backend.command_line import Call, caller, exported
 
 TEXTS = {
     "a": "the cat sleeps on the warm sofa",
@@ -27,22 +26,14 @@ TEXTS = {
     "f": "cats and dogs can live together",
 }
 
-Call = Callable[..., Any]
 VERDICT = {"sample": "a", "label": "animal", "verdict": "yes"}
 
 
 @pytest.fixture
 def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Call:
-    """`call("suggest", "p")` gives the JSON document, or the exit code and the sentence."""
+    """A command line with a home that belongs to this test."""
     monkeypatch.setenv("PATCHLANE_HOME", str(tmp_path / "home"))
-
-    def run(*words: str | Path) -> Any:
-        capsys.readouterr()
-        status = main([*map(str, words), "--json"])
-        said = capsys.readouterr()
-        return json.loads(said.out) if status == 0 else (status, said.err)
-
-    return run
+    return caller(capsys)
 
 
 @pytest.fixture
@@ -255,6 +246,45 @@ def test_labels_are_edited(made: Call) -> None:
     assert (status, "labels PROJECT rename OLD NEW" in said) == (1, True)
 
 
+def test_a_merge_moves_what_was_said_of_the_first_label_to_the_second(
+    made: Call, tmp_path: Path
+) -> None:
+    made("labels", "p", "add", "pet")
+    rows = (("a", "pet", "yes"), ("b", "animal", "no"), ("d", "food", "yes"))
+    told = [dict(zip(("sample", "label", "verdict"), row, strict=True)) for row in rows]
+    made("correct", "p", "--from", verdicts(tmp_path / "v.jsonl", *told))
+    left = made("labels", "p", "merge", "pet", "animal")["labels"]
+    assert [label["name"] for label in left] == ["animal", "food"]
+    said = {row["sample"]: row["labels"] for row in exported(made, "p", tmp_path / "out")}
+    assert {name: labels for name, labels in said.items() if labels} == {
+        "a": {"animal": "yes"},
+        "b": {"animal": "no"},
+        "d": {"food": "yes"},
+    }
+
+
+def test_the_second_label_is_the_parent_of_the_first(made: Call) -> None:
+    made("labels", "p", "add", "cat")
+    told = {
+        label["name"]: label for label in made("labels", "p", "parent", "cat", "animal")["labels"]
+    }
+    assert {name: label["parent"] for name, label in told.items()} == {
+        "animal": None,
+        "food": None,
+        "cat": told["animal"]["id"],
+    }
+    status, said = made("labels", "p", "parent", "animal", "cat")
+    assert (status, "'animal' cannot be below itself" in said) == (1, True)
+
+
+def test_a_project_takes_its_labels_from_the_lines_of_a_file(call: Call, tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("ice cream\n\n  naïve, or not\n猫\n", encoding="utf-8")
+    assert call("new", "p", "--labels", names, "--encoder", "words")["samples"] == 0
+    found = [label["name"] for label in call("labels", "p")["labels"]]
+    assert found == ["ice cream", "naïve, or not", "猫"]
+
+
 def test_what_goes_out_comes_in_again(made: Call, tmp_path: Path) -> None:
     made(
         "correct",
@@ -273,14 +303,9 @@ def test_what_goes_out_comes_in_again(made: Call, tmp_path: Path) -> None:
     assert lost["who_and_when"] == 3, "counts by what they count"
     again = made("new", "q", "--from", tmp_path / "out", "--encoder", "words")
     assert again["samples"] == len(TEXTS)
-    made("export", "q", tmp_path / "again")
     first, second = (
-        {
-            row["sample"]: row["labels"]
-            for line in next((tmp_path / folder).glob("*.jsonl")).read_text().splitlines()
-            for row in [json.loads(line)]
-        }
-        for folder in ("out", "again")
+        {row["sample"]: row["labels"] for row in exported(made, project, tmp_path / project)}
+        for project in "pq"
     )
     assert first == second
     assert first["a"] == {"animal": "yes"}

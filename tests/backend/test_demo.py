@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import tomllib
+import urllib.request
 from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +19,16 @@ from backend.demo_pictures import Photograph, load_photographs, make_pictures
 from backend.numerics.scores import mean_average_precision
 from backend.settings import Settings, assets_folder
 from backend.types import Verdict
+from tests.installing import ROOT, built_wheel, environ, installed
 
 DEMO = assets_folder() / "demo"
+ASKED = (
+    "/healthz",
+    f"/explore?project={PHOTOS}",
+    f"/pl/api/search?project={PHOTOS}&text=cat&k=5",
+    f"/pl/api/search?project={TEXTS}&text=brakes&k=5",
+)
+SCRIPT = re.compile(r"/pl/static/\w+/\w+\.js")
 MINUTES = 15 * 60  # the first of the slow tests makes both projects, also on a machine that is busy
 PHOTO_LABELS = [
     label["name"] for label in tomllib.loads((DEMO / "photos.toml").read_text())["labels"]
@@ -31,12 +44,58 @@ def pictures():
     return list(make_pictures(load_photographs(DEMO / "photos.toml"), PHOTO_LABELS))
 
 
+@dataclass(frozen=True)
+class Made:
+    """What an installed wheel made of `patchlane demo`.
+
+    Attributes:
+        settings: of the home that it filled.
+        notes: what it said while it did.
+        answers: what its server answered, by address.
+    """
+
+    settings: Settings
+    notes: list[str]
+    answers: dict[str, str]
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    settings = Settings(home=tmp_path_factory.mktemp("demo"), threads=2)
-    notes: list[str] = []
-    assert make_demo(settings, lambda *at: notes.append(at[2])) == [PHOTOS, TEXTS]
-    return settings, notes
+    """The demo, made and served once by a wheel that was installed in an empty folder."""
+    folder = tmp_path_factory.mktemp("installed")
+    site = installed(built_wheel(folder), folder / "site")
+    home = folder / "home"
+    with (
+        (folder / "said").open("w") as said,
+        subprocess.Popen(
+            [site / "bin" / "patchlane", "demo", "--port", "0", "--no-browser"],
+            cwd=folder,
+            env=environ(site, PATCHLANE_HOME=str(home), PATCHLANE_THREADS="2"),
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            told = process.stdout.readline()
+            assert told.startswith("Patchlane is at http://127.0.0.1:"), said_in(folder)
+            address = told.split()[3].partition("/?")[0]
+            answers = {path: asked(address + path) for path in ASKED}
+            scripts = sorted(set(SCRIPT.findall(answers[ASKED[1]])))
+            answers |= {path: asked(address + path) for path in scripts}
+        finally:
+            process.terminate()
+    return Made(Settings(home=home, threads=2), said_in(folder).splitlines(), answers)
+
+
+def said_in(folder: Path) -> str:
+    return (folder / "said").read_text("utf-8")
+
+
+def asked(address: str) -> str:
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        return answer.read().decode()
 
 
 def test_every_photograph_is_found_and_none_is_ours(pictures):
@@ -138,14 +197,29 @@ def test_messages_are_many_different_and_labelled():
 
 @pytest.mark.slow
 @pytest.mark.timeout(MINUTES)
+def test_the_demo_of_an_installed_wheel_answers(demo):
+    """Its page, the scripts of the page, and a search in each of its projects."""
+    health, page, *found = (demo.answers[path] for path in ASKED)
+    assert json.loads(health)["ok"] is True
+    assert "<html" in page
+    scripts = {path for path in demo.answers if SCRIPT.fullmatch(path)}
+    assert {path.rpartition("/")[2] for path in scripts} >= {"explore.js", "shell.js"}
+    for path in scripts:
+        ours = ROOT / "ui" / "static" / path.rpartition("/")[2]
+        assert demo.answers[path] == ours.read_text("utf-8")
+    assert [len(json.loads(one)["hits"]) for one in found] == [5, 5]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(MINUTES)
 def test_both_projects_are_there_with_two_in_five_decided(demo):
-    settings, notes = demo
+    settings = demo.settings
     found = {info.name: info for info in api.list_projects(settings)}
     assert set(found) == {PHOTOS, TEXTS}
     assert found[PHOTOS].samples >= 200
     assert found[TEXTS].samples >= 150
-    assert [path.name for path in settings.home.iterdir() if path.name.startswith(".")] == []
-    assert any(PHOTOS in note for note in notes)
+    assert list(settings.home.glob(".making-*")) == []
+    assert any(PHOTOS in note for note in demo.notes)
     for name in (PHOTOS, TEXTS):
         project = api.open_project(name, settings=settings)
         info = project.info()
@@ -160,7 +234,7 @@ def test_both_projects_are_there_with_two_in_five_decided(demo):
 @pytest.mark.slow
 @pytest.mark.timeout(MINUTES)
 def test_some_boxes_are_given(demo):
-    project = api.open_project(PHOTOS, settings=demo[0])
+    project = api.open_project(PHOTOS, settings=demo.settings)
     boxes = [c for c in project.store.log.current().values() if c.regions]
     assert len(boxes) > 100
     assert {region.kind for c in boxes for region in c.regions} == {"box"}
@@ -181,7 +255,7 @@ def test_suggestions_of_open_samples_are_mostly_right(demo, pictures, name):
         }
         for m in MESSAGES
     }
-    project = api.open_project(name, settings=demo[0])
+    project = api.open_project(name, settings=demo.settings)
     labels = [label.name for label in project.labels()]
     decided = project.verdicts()
     rows = [found for found in project.suggest() if found.sample not in decided]
@@ -203,7 +277,7 @@ def test_suggestions_of_open_samples_are_mostly_right(demo, pictures, name):
 @pytest.mark.slow
 @pytest.mark.timeout(MINUTES)
 def test_a_second_start_builds_nothing(demo):
-    settings, _ = demo
+    settings = demo.settings
     before = {path: path.stat().st_mtime_ns for path in settings.home.rglob("*.sqlite3")}
     said: list[str] = []
     assert make_demo(settings, lambda *at: said.append(at[2])) == [PHOTOS, TEXTS]

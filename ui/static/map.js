@@ -9,6 +9,8 @@ const hasGL = (() => {
 /** The most points asked for at once; above it the server sends a fair sample of the window. */
 export const MOST_POINTS = hasGL ? 50000 : 3000;
 const HEADER_BYTES = 40;
+/** Pixels from a point within which it is hovered over and pressed. */
+const REACH = 14;
 const REST = 0,
   POINTS = 1,
   CHOSEN = 2,
@@ -89,7 +91,6 @@ export async function createMap(host, { onHover, onPick, onOpen, onShape, onView
     kept = null,
     rowOf = new Map(),
     chosen = [],
-    hovered = null,
     hoverMark = null,
     animation = 0,
     tool = 'drawclosedpath',
@@ -140,7 +141,7 @@ export async function createMap(host, { onHover, onPick, onOpen, onShape, onView
       ...axes(range),
       dragmode: tool,
       hovermode: 'closest',
-      hoverdistance: 14,
+      hoverdistance: REACH,
       showlegend: false,
       // the tools stand beside the points (above them on a phone), never over them
       margin: matchMedia('(max-width: 760px)').matches ? { l: 0, r: 0, t: 60, b: 0 } : { l: 52, r: 0, t: 0, b: 0 },
@@ -258,16 +259,28 @@ export async function createMap(host, { onHover, onPick, onOpen, onShape, onView
   const clearShape = () => { if (drawn) { drawn = null;
       Plotly.relayout(plot, { shapes: [] }); } };
 
+  /** The sample whose point is nearest to an event, null where none is in reach. Plotly tells what is hovered over up to 50 ms late. */
+  function nearest({ clientX, clientY }) {
+    const { left, top } = plot.getBoundingClientRect(), { xaxis, yaxis } = plot._fullLayout, { x, y } = plot.data[POINTS];
+    const right = clientX - left - xaxis._offset,
+      down = clientY - top - yaxis._offset;
+    let found = null,
+      within = REACH;
+    for (let i = 0; i < x.length; i++) {
+      const apart = Math.hypot(xaxis.d2p(x[i]) - right, yaxis.d2p(y[i]) - down);
+      if (apart < within) { within = apart;
+        found = shownIds[i]; }
+    }
+    return found;
+  }
+
   function wire() {
     plot.dataset.wired = '1';
     plot.on('plotly_hover', e => {
       const hit = e.points?.find(p => p.curveNumber === POINTS);
-      if (!hit) return;
-      hovered = shownIds[hit.pointIndex ?? hit.pointNumber];
-      onHover(hovered, e.event);
+      if (hit) onHover(shownIds[hit.pointIndex ?? hit.pointNumber], e.event);
     });
-    plot.on('plotly_unhover', () => { hovered = null;
-      onHover(null, null); });
+    plot.on('plotly_unhover', () => onHover(null, null));
     const seen = debounce(() => onView(view()), 120);
     for (const kind of ['plotly_relayouting', 'plotly_afterplot']) plot.on(kind, () => onMove(frame()));
     onMove(frame());
@@ -284,14 +297,13 @@ export async function createMap(host, { onHover, onPick, onOpen, onShape, onView
     // a click is a press and release in one place: plotly's own click is not told while drawing shapes
     let pressed = null,
       taken = -Infinity;
-    plot.addEventListener('pointerdown', e => { pressed = { x: e.clientX, y: e.clientY, id: hovered }; }, true);
+    plot.addEventListener('pointerdown', e => { pressed = { x: e.clientX, y: e.clientY, id: nearest(e) }; }, true);
     plot.addEventListener('click', e => {
       if (!pressed || Math.hypot(e.clientX - pressed.x, e.clientY - pressed.y) > 4) return;
-      const id = pressed.id ?? hovered;
       if (onPress(e)) taken = e.timeStamp;
-      else if (id !== null) onPick(id, e);
+      else if (pressed.id !== null) onPick(pressed.id, e);
     }, true);
-    plot.addEventListener('dblclick', e => { const id = pressed?.id ?? hovered; if (id !== null && e.timeStamp - taken > 600) { e.preventDefault();
+    plot.addEventListener('dblclick', e => { const id = pressed?.id ?? null; if (id !== null && e.timeStamp - taken > 600) { e.preventDefault();
         onOpen(id); } }, true);
   }
   setTool(tool);

@@ -18,9 +18,11 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from torch import nn
 
 from backend.errors import BadInputError, NotFoundError, OfflineError, PatchlaneError
-from backend.methods.encoders._hub import no_downloads
+from backend.methods.encoders._available import telling_what_there_is
+from backend.methods.encoders._hub import no_downloads, one_line, why_not_fetched
 from backend.methods.encoders._pictures import Form
 from backend.methods.encoders._torchvision_shim import allow_torchvision
+from backend.types import Kind
 
 allow_torchvision()
 import open_clip  # noqa: E402  (it imports torchvision, which the line above makes importable)
@@ -28,6 +30,8 @@ from open_clip import factory, pretrained  # noqa: E402
 
 HUB = "hf-hub:"
 FOLDER = "local-dir:"
+FAMILIES = {Kind.IMAGE: "open_clip", Kind.TEXT: "open_clip_text"}
+"""What the ids of encoders begin with that use the one tower or the other."""
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 
 
@@ -40,20 +44,34 @@ class ClipModel:
     form: Form
 
 
-def load_clip(model: str, tag_or_file: str, *, is_offline: bool) -> ClipModel:
+def load_clip(
+    model: str, tag_or_file: str, *, is_offline: bool, kind: Kind = Kind.IMAGE
+) -> ClipModel:
     """Load an open_clip model by name and tag, name and checkpoint, folder, or hub name.
+
+    Every refusal ends with what is available offline for samples of this kind.
 
     Raises:
         NotFoundError: open_clip knows no such model or tag; the known ones are listed.
-        OfflineError: it would have to be downloaded and downloads are off.
+        OfflineError: it would have to be downloaded, and downloads are off or nothing came.
         BadInputError: the weights do not fit the model or are no safe file of weights.
     """
+    with telling_what_there_is(kind, lambda: _fetched_before(FAMILIES[kind])):
+        called = f"{FAMILIES[kind]}:{model}/{tag_or_file}".rstrip("/")
+        return _loaded(model, tag_or_file, called, is_offline=is_offline)
+
+
+def _loaded(model: str, tag_or_file: str, called: str, *, is_offline: bool) -> ClipModel:
     if model.startswith(HUB) and is_offline:
         model = FOLDER + str(_cached_snapshot(model.removeprefix(HUB)))
     offline = no_downloads() if is_offline else contextlib.nullcontext()
     with offline, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on model code that is about to change; not ours to act on
         try:
+            if model.startswith(HUB):
+                # open_clip goes on without weights that it did not get, and then tells of another
+                # fault; asked first, it says why.
+                pretrained.download_pretrained_from_hf(model.removeprefix(HUB))
             if model.startswith((HUB, FOLDER)):
                 network = open_clip.create_model(model, require_pretrained=True, weights_only=True)
             else:
@@ -62,7 +80,7 @@ def load_clip(model: str, tag_or_file: str, *, is_offline: bool) -> ClipModel:
         except PatchlaneError:
             raise
         except Exception as error:
-            raise _explained(error, f"{model}/{tag_or_file}".rstrip("/")) from error
+            raise _explained(error, called) from error
     wanted: dict[str, Any] = open_clip.get_model_preprocess_cfg(network)
     size = wanted["size"]
     return ClipModel(
@@ -92,7 +110,7 @@ def _load_named(model: str, tag_or_file: str, *, is_offline: bool) -> nn.Module:
         wanted = _usual_preprocessing(model, tags)
     elif not tag_or_file:
         raise BadInputError(
-            f"open_clip:{model} names no weights; add a file or a tag, as in open_clip:{model}/"
+            f"{model} names no weights; add a file or a tag, as in {model}/"
             f"{tags[0] if tags else 'FILE'}"
         )
     else:
@@ -131,20 +149,18 @@ def _find_or_download(model: str, tag: str, wanted: dict[str, Any], *, is_offlin
     if path is None:
         raise OfflineError(
             f"the weights {tag!r} of {model} are not on this machine and downloads are off; set "
-            f"PATCHLANE_OFFLINE=0 to fetch them, or give a file: open_clip:{model}/FILE. "
-            f"Available offline: {', '.join(available_offline())}"
+            f"PATCHLANE_OFFLINE=0 to fetch them, or give a file: {model}/FILE"
         )
     return path
 
 
-def available_offline() -> list[str]:
-    """The image encoders that need no download: the embedded one, and tags fetched before."""
-    found = [
-        f"open_clip:{model}/{tag}"
+def _fetched_before(family: str) -> list[str]:
+    """The encoders of a family whose weights an earlier download left on this machine."""
+    return [
+        f"{family}:{model}/{tag}"
         for model, tag in open_clip.list_pretrained()
         if _cached(pretrained.get_pretrained_cfg(model, tag)) is not None
     ]
-    return ["embedded", *found]
 
 
 def _cached(wanted: dict[str, Any]) -> Path | None:
@@ -169,8 +185,7 @@ def _cached_snapshot(repository: str) -> Path:
     except (LocalEntryNotFoundError, ValueError) as error:
         raise OfflineError(
             f"the model {repository!r} is not on this machine and downloads are off; set "
-            "PATCHLANE_OFFLINE=0 to fetch it, or give a folder: open_clip:local-dir:FOLDER. "
-            f"Available offline: {', '.join(available_offline())}"
+            f"PATCHLANE_OFFLINE=0 to fetch it, or give a folder: {FOLDER}FOLDER"
         ) from error
 
 
@@ -186,18 +201,20 @@ def _tokenizer(model: str, *, is_offline: bool) -> Any:
             raise
         raise OfflineError(
             f"the tokenizer of {model} is not on this machine and downloads are off; set "
-            "PATCHLANE_OFFLINE=0 to fetch it, or give a folder with its files: "
-            f"open_clip:local-dir:FOLDER. Available offline: {', '.join(available_offline())}"
+            f"PATCHLANE_OFFLINE=0 to fetch it, or give a folder with its files: {FOLDER}FOLDER"
         ) from error
 
 
-def _explained(error: Exception, name: str) -> PatchlaneError:
-    reason = " ".join(str(error).split())[:200]
+def _explained(error: Exception, called: str) -> PatchlaneError:
     if isinstance(error, pickle.UnpicklingError):
         return BadInputError(
-            f"the weights of {name} hold more than tensors and were not loaded; "
+            f"the weights of {called} hold more than tensors and were not loaded; "
             "save them as .safetensors"
         )
+    if reason := why_not_fetched(error):
+        return OfflineError(f"{called} could not be downloaded: {reason}")
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return NotFoundError(f"open_clip:{name} was not found: {reason}")
-    return BadInputError(f"the weights do not fit open_clip:{name}: {reason}")
+        return NotFoundError(f"{called} was not found: {one_line(error)}")
+    if isinstance(error, OSError):
+        return BadInputError(f"{called} could not be loaded: {one_line(error)}")
+    return BadInputError(f"the weights do not fit {called}: {one_line(error)}")

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from backend.errors import BadInputError, OfflineError
 from backend.methods.encoders import _minilm
+from backend.methods.encoders._available import telling_what_there_is
 from backend.methods.encoders._frozen import (
     Frozen,
     NotPlainError,
@@ -28,7 +29,7 @@ from backend.methods.encoders._frozen import (
 )
 from backend.methods.encoders._packaged import MINILM
 from backend.methods.encoders._torchvision_shim import allow_torchvision
-from backend.types import FrozenBlock, FrozenStack
+from backend.types import FrozenBlock, FrozenStack, Kind
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -62,18 +63,22 @@ class TextModel:
 def load_text_model(name: str, *, is_offline: bool) -> TextModel:
     """Load `minilm` (packaged), a local sentence-transformers folder, or a model by its name.
 
+    Every refusal of another one than the packaged model ends with what is available offline.
+
     Raises:
-        OfflineError: the model is neither packaged nor on this machine, and downloads are off.
+        OfflineError: the model is neither packaged nor on this machine, and downloads are off or
+            nothing came.
         BadInputError: the folder holds no sentence-transformers model, or the name is unknown.
     """
     if is_packaged(name):
         return _load_packaged()
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return _load_with_library(str(folder), name, is_offline=True)
-    if name.startswith((".", "/", "~")):
-        raise BadInputError(f"there is no folder {name!r} with a sentence-transformers model")
-    return _load_with_library(name, name, is_offline=is_offline)
+    with telling_what_there_is(Kind.TEXT):
+        folder = Path(name).expanduser()
+        if folder.is_dir():
+            return _load_with_library(str(folder), name, is_offline=True)
+        if name.startswith((".", "/", "~")):
+            raise BadInputError(f"there is no folder {name!r} with a sentence-transformers model")
+        return _load_with_library(name, name, is_offline=is_offline)
 
 
 def is_packaged(name: str) -> bool:
@@ -95,9 +100,11 @@ def _load_packaged() -> TextModel:
 
 def _load_with_library(where: str, name: str, *, is_offline: bool) -> TextModel:
     # Imported here: sentence-transformers takes 5 to 8 seconds, which the packaged model, the
-    # default of every text project, does without.
+    # default of every text project, does without; the hub's library comes with it.
     allow_torchvision()
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+
+    from backend.methods.encoders._hub import why_not_fetched  # noqa: PLC0415
 
     try:
         model = SentenceTransformer(where, device="cpu", local_files_only=is_offline)
@@ -105,12 +112,15 @@ def _load_with_library(where: str, name: str, *, is_offline: bool) -> TextModel:
         if is_offline and not Path(where).is_dir():
             raise OfflineError(
                 f"the sentence model {name!r} is not on this machine and downloads are off; set "
-                "PATCHLANE_OFFLINE=0 to fetch it, give a local folder, or use what is available "
-                "offline: sentence:minilm, words"
+                "PATCHLANE_OFFLINE=0 to fetch it, or give a local folder"
+            ) from error
+        if reason := why_not_fetched(error):
+            raise OfflineError(
+                f"the sentence model {name!r} could not be downloaded: {reason}"
             ) from error
         raise BadInputError(
             f"{name!r} could not be loaded as a sentence-transformers model "
-            f"({type(error).__name__}: {_first_line(error)}); available offline: sentence:minilm"
+            f"({type(error).__name__}: {_first_line(error)})"
         ) from error
     tokenizer = getattr(model.tokenizer, "backend_tokenizer", None)
     if not isinstance(tokenizer, Tokenizer):

@@ -12,9 +12,11 @@ from typing import Any
 from torch import nn
 
 from backend.errors import BadInputError, NotFoundError, OfflineError, PatchlaneError
-from backend.methods.encoders._hub import no_downloads
+from backend.methods.encoders._available import telling_what_there_is
+from backend.methods.encoders._hub import no_downloads, one_line, why_not_fetched
 from backend.methods.encoders._pictures import Form
 from backend.methods.encoders._torchvision_shim import allow_torchvision
+from backend.types import Kind
 
 allow_torchvision()
 import timm  # noqa: E402  (timm imports torchvision, which the line above makes importable)
@@ -22,11 +24,12 @@ from timm.data.config import resolve_data_config  # noqa: E402
 
 ELSEWHERE = ("hf-hub:", "local-dir:")
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
-_OFFLINE = "Available offline: embedded"
 
 
 def load_timm(model: str, file: str, *, is_offline: bool) -> tuple[nn.Module, Form]:
     """A backbone without its classifier, frozen, in evaluation mode, and the form of its pictures.
+
+    Every refusal ends with what is available offline.
 
     Args:
         model: a name that timm knows, "local-dir:FOLDER" or "hf-hub:OWNER/NAME".
@@ -35,9 +38,15 @@ def load_timm(model: str, file: str, *, is_offline: bool) -> tuple[nn.Module, Fo
 
     Raises:
         NotFoundError: timm knows no such model, or there is no such file.
-        OfflineError: it would have to be downloaded and downloads are off.
+        OfflineError: it would have to be downloaded, and downloads are off or nothing came.
         BadInputError: the weights do not fit the model or are no safe file of weights.
     """
+    with telling_what_there_is(Kind.IMAGE):
+        network = _loaded(model, file, is_offline=is_offline).eval().requires_grad_(False)
+        return network, _form_of(network, model)
+
+
+def _loaded(model: str, file: str, *, is_offline: bool) -> nn.Module:
     if not model:
         raise BadInputError("timm: names no model; write timm:NAME or timm:NAME/FILE")
     if not model.startswith(ELSEWHERE) and not timm.is_model(model.partition(".")[0]):
@@ -48,20 +57,25 @@ def load_timm(model: str, file: str, *, is_offline: bool) -> tuple[nn.Module, Fo
         if file and not model.startswith(ELSEWHERE):
             network = timm.create_model(model, pretrained=False, num_classes=0)
             _load_file(network, Path(file).expanduser(), model)
-        else:
-            network = _load_pretrained(model, is_offline=is_offline)
+            return network
+        return _load_pretrained(model, is_offline=is_offline)
     except PatchlaneError:
         raise
     except Exception as error:
-        if isinstance(error.__cause__ or error, pickle.UnpicklingError):  # timm wraps it
-            raise BadInputError(
-                f"the weights of timm:{model} hold more than tensors and were not loaded; save "
-                "them as .safetensors"
-            ) from error
-        reason = " ".join(str(error).split())[:200]
-        raise BadInputError(f"the weights do not fit timm:{model}: {reason}") from error
-    network = network.eval().requires_grad_(False)
-    return network, _form_of(network, model)
+        raise _explained(error, model) from error
+
+
+def _explained(error: Exception, model: str) -> PatchlaneError:
+    if isinstance(error.__cause__ or error, pickle.UnpicklingError):  # timm wraps it
+        return BadInputError(
+            f"the weights of timm:{model} hold more than tensors and were not loaded; save "
+            "them as .safetensors"
+        )
+    if reason := why_not_fetched(error):
+        return OfflineError(f"the weights of timm:{model} could not be downloaded: {reason}")
+    if isinstance(error, OSError):
+        return BadInputError(f"timm:{model} could not be loaded: {one_line(error)}")
+    return BadInputError(f"the weights do not fit timm:{model}: {one_line(error)}")
 
 
 def _load_file(network: nn.Module, path: Path, model: str) -> None:
@@ -99,14 +113,14 @@ def _load_pretrained(model: str, *, is_offline: bool) -> nn.Module:
     try:
         with no_downloads() if is_offline else contextlib.nullcontext():
             if is_offline and _is_by_url(model):
-                raise OSError("its weights are a download")
+                raise ConnectionError("its weights are a download")
             return timm.create_model(model, pretrained=True, num_classes=0)
     except Exception as error:
-        if not is_offline or model.startswith("local-dir:"):
+        if not (is_offline and why_not_fetched(error)):
             raise
         raise OfflineError(
             f"the weights of timm:{model} are not on this machine and downloads are off; set "
-            f"PATCHLANE_OFFLINE=0 to fetch them, or give a file: timm:NAME/FILE. {_OFFLINE}"
+            "PATCHLANE_OFFLINE=0 to fetch them, or give a file: timm:NAME/FILE"
         ) from error
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from backend.methods.encoders._clip_texts import clip_text_model
 from backend.methods.encoders._clip_weights import load_clip
 from backend.methods.encoders._windowed_texts import WindowedTexts
-from backend.types import ScoreScale
+from backend.types import Kind, ScoreScale
 
 
 class ClipTextEncoder(WindowedTexts):
@@ -45,6 +45,8 @@ class ClipTextEncoder(WindowedTexts):
 
     def __init__(self, settings: Settings = Settings()):
         encoder_id = f"open_clip_text:{settings.model}/{settings.pretrained}".rstrip("/")
-        loaded = load_clip(settings.model, settings.pretrained, is_offline=settings.is_offline)
+        loaded = load_clip(
+            settings.model, settings.pretrained, is_offline=settings.is_offline, kind=Kind.TEXT
+        )
         model = clip_text_model(loaded, encoder_id)
         super().__init__(settings, model, encoder_id=encoder_id, family="open_clip_text")

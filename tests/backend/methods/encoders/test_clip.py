@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +13,16 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from backend.contracts import lane_host
-from backend.errors import BadInputError, NotFoundError, OfflineError
+from backend.errors import BadInputError, NotFoundError, OfflineError, PatchlaneError
 from backend.methods.encoders._clip_towers import freeze_tower
 from backend.methods.encoders._frozen import NotPlainError, check
 from backend.methods.encoders._last_block import without_artefacts
 from backend.methods.encoders._torchvision_shim import allow_torchvision
 from backend.methods.encoders.clip import ClipEncoder
+from backend.methods.encoders.clip_text import ClipTextEncoder
 from backend.pipeline import load_encoder
 from backend.settings import Settings
+from tests.backend.methods.encoders import networks
 from tests.backend.methods.encoders.hosting import check_blocks, check_reading
 
 allow_torchvision()
@@ -551,37 +554,82 @@ def test_other_weights_have_another_fingerprint(named, tmp_path):
     assert ClipEncoder(replace(ours, dtype="bfloat16")).fingerprint != ClipEncoder(ours).fingerprint
 
 
+def refused(kind: type[PatchlaneError], model: str, file: Path | str = "", **choices) -> str:
+    """What is said, without the encoders that are offered instead."""
+    with pytest.raises(kind) as caught:
+        ClipEncoder(ClipEncoder.Settings(model, str(file), engine="torch", **choices))
+    assert type(caught.value) is kind
+    said, _, instead = str(caught.value).partition("; available offline: ")
+    assert "\n" not in said
+    assert instead.split(", ")[0] == "embedded"
+    return said
+
+
 def test_weights_that_do_not_fit_are_refused_in_one_sentence(named, folders, tmp_path):
     model, _ = named
     other = folders("resnet") / "open_clip_model.safetensors"
-    with pytest.raises(BadInputError, match="do not fit") as refused:
-        ClipEncoder(ClipEncoder.Settings(model, str(other)))
-    assert "\n" not in str(refused.value)
+    assert refused(BadInputError, model, other).startswith(
+        f"the weights do not fit open_clip:{model}/"
+    )
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(BadInputError, match="no file of weights"):
-        ClipEncoder(ClipEncoder.Settings(model, str(tmp_path / "notes.txt")))
+    assert "no file of weights" in refused(BadInputError, model, tmp_path / "notes.txt")
     (tmp_path / "cut.safetensors").write_bytes(b"\x10\x00\x00\x00")
-    with pytest.raises(BadInputError, match="do not fit"):
-        ClipEncoder(ClipEncoder.Settings(model, str(tmp_path / "cut.safetensors")))
+    assert "do not fit" in refused(BadInputError, model, tmp_path / "cut.safetensors")
 
 
 def test_offline_it_says_what_there_is(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(OfflineError, match=r"laion2b_s34b_b79k.*PATCHLANE_OFFLINE=0.*embedded"):
-        ClipEncoder(ClipEncoder.Settings("ViT-B-32", "laion2b_s34b_b79k"))
-    with pytest.raises(OfflineError, match=r"nobody/knows.*embedded"):
-        ClipEncoder(ClipEncoder.Settings("hf-hub:nobody/knows"))
+    networks.empty_caches(monkeypatch, tmp_path)
+    for name, file in (("ViT-B-32", "laion2b_s34b_b79k"), ("hf-hub:nobody/knows", "")):
+        said = refused(OfflineError, name, file)
+        assert f"{file or 'nobody/knows'!r}" in said
+        assert "not on this machine and downloads are off; set PATCHLANE_OFFLINE=0" in said
 
 
-def test_unknown_names_list_the_known(named):
-    with pytest.raises(NotFoundError, match="no model 'ViT-Z'"):
-        ClipEncoder(ClipEncoder.Settings("ViT-Z", "openai"))
-    with pytest.raises(NotFoundError, match="its tags are openai, laion"):
-        ClipEncoder(ClipEncoder.Settings("ViT-B-32", "nonsense"))
-    with pytest.raises(BadInputError, match="names no weights"):
-        ClipEncoder(ClipEncoder.Settings("ViT-B-32"))
-    with pytest.raises(NotFoundError, match="was not found"):
-        ClipEncoder(ClipEncoder.Settings("local-dir:/nowhere"))
+def test_a_download_that_was_made_before_is_offered(tmp_path, monkeypatch):
+    networks.empty_caches(monkeypatch, tmp_path)
+    monkeypatch.setattr(
+        open_clip.pretrained,
+        "_PRETRAINED",
+        {"ViT-B-32": {"mine": {"url": "https://example.invalid/mine.pt"}}},
+    )
+    (tmp_path / ".cache" / "clip").mkdir(parents=True)
+    (tmp_path / ".cache" / "clip" / "mine.pt").touch()
+    for encoder, instead in (
+        (ClipEncoder, "embedded, open_clip:ViT-B-32/mine"),
+        (
+            ClipTextEncoder,
+            "sentence:minilm, words, sentence:minilm+words, open_clip_text:ViT-B-32/mine",
+        ),
+    ):
+        with pytest.raises(NotFoundError, match=f"offline: {re.escape(instead)}$"):
+            encoder(encoder.Settings("ViT-B-32", "nonsense"))
+
+
+def test_a_download_that_fails_says_why(tmp_path, monkeypatch):
+    networks.unplug(monkeypatch, tmp_path)
+    for name, tag in (
+        ("ViT-B-32", "laion2b_s34b_b79k"),
+        ("hf-hub:timm/vit_base_patch32_clip_224.openai", ""),
+    ):
+        called = f"open_clip:{name}/{tag}".rstrip("/")
+        assert refused(OfflineError, name, tag, is_offline=False) == (
+            f"{called} could not be downloaded: {networks.NO_NAME}"
+        )
+
+
+def test_what_the_hub_does_not_have_is_said(tmp_path, monkeypatch):
+    with networks.hub_without_models(monkeypatch, tmp_path):
+        assert refused(OfflineError, "hf-hub:nobody/knows", is_offline=False) == (
+            "open_clip:hf-hub:nobody/knows could not be downloaded: the server answered 404, it is "
+            "not there or not public"
+        )
+
+
+def test_unknown_names_list_the_known():
+    assert "no model 'ViT-Z'" in refused(NotFoundError, "ViT-Z", "openai")
+    assert "its tags are openai, laion" in refused(NotFoundError, "ViT-B-32", "nonsense")
+    assert "names no weights" in refused(BadInputError, "ViT-B-32")
+    assert "was not found" in refused(NotFoundError, "local-dir:/nowhere")
 
 
 def test_texts_in_place_of_pictures_are_refused(folders):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from backend.errors import BadInputError, OfflineError
+from backend.errors import BadInputError, OfflineError, PatchlaneError
 from backend.methods.encoders._frozen import NotPlainError
 from backend.methods.encoders._minilm import load_minilm
 from backend.methods.encoders._packaged import MINILM
@@ -13,6 +13,7 @@ from backend.methods.encoders._torchvision_shim import allow_torchvision
 from backend.methods.encoders._windowed_texts import MOST_TOKENS
 from backend.methods.encoders.sentence import SentenceEncoder
 from backend.numerics.words import word_spans
+from tests.backend.methods.encoders import networks
 from tests.backend.methods.encoders.hosting import check_blocks, check_reading
 
 TEXTS = [
@@ -22,6 +23,7 @@ TEXTS = [
     "x",
     "",
 ]
+ELSE = "; available offline: sentence:minilm, words, sentence:minilm+words"
 AGREE = 5e-6
 """The bound within which OpenVINO, PyTorch and sentence-transformers agree in float32, on entries
 of unit vectors; measured differences are below 5e-7."""
@@ -124,17 +126,41 @@ def test_a_word_longer_than_the_window_is_still_one_word(encoder):
     assert np.linalg.norm(encoded.parts[0][0]) == pytest.approx(1, abs=1e-5)
 
 
+def refused(kind: type[PatchlaneError], model: str, **choices) -> str:
+    """What is said, without the encoders that are offered instead."""
+    with pytest.raises(kind) as caught:
+        SentenceEncoder(SentenceEncoder.Settings(model=model, **choices))
+    assert type(caught.value) is kind
+    said = str(caught.value)
+    assert "\n" not in said
+    assert said.endswith(ELSE)
+    return said.removesuffix(ELSE)
+
+
 def test_offline_it_says_what_there_is():
-    with pytest.raises(OfflineError, match=r"nobody/knows.*sentence:minilm, words"):
-        SentenceEncoder(SentenceEncoder.Settings(model="nobody/knows"))
+    said = refused(OfflineError, "nobody/knows")
+    assert "'nobody/knows' is not on this machine and downloads are off" in said
+
+
+def test_a_download_that_fails_says_why(tmp_path, monkeypatch):
+    networks.unplug(monkeypatch, tmp_path)
+    assert refused(OfflineError, "nobody/knows", is_offline=False) == (
+        f"the sentence model 'nobody/knows' could not be downloaded: {networks.NO_NAME}"
+    )
+
+
+def test_what_the_hub_does_not_have_is_said(tmp_path, monkeypatch):
+    with networks.hub_without_models(monkeypatch, tmp_path):
+        assert refused(OfflineError, "nobody/knows", is_offline=False) == (
+            "the sentence model 'nobody/knows' could not be downloaded: the server answered 404, "
+            "it is not there or not public"
+        )
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(BadInputError, match="could not be loaded"):
-        SentenceEncoder(SentenceEncoder.Settings(model=str(tmp_path)))
-    with pytest.raises(BadInputError, match="no folder"):
-        SentenceEncoder(SentenceEncoder.Settings(model=str(tmp_path / "absent")))
+    assert "could not be loaded" in refused(BadInputError, str(tmp_path))
+    assert "no folder" in refused(BadInputError, str(tmp_path / "absent"))
 
 
 def test_weights_and_precision_are_in_the_fingerprint(encoder, tmp_path):

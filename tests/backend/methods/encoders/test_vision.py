@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,13 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from backend.contracts import has_text_side, lane_host
-from backend.errors import BadInputError, NotFoundError, OfflineError
+from backend.errors import BadInputError, NotFoundError, OfflineError, PatchlaneError
 from backend.methods.encoders._torchvision_shim import allow_torchvision
 from backend.methods.encoders.vision import VisionEncoder
 from backend.pipeline import kind_of_encoder, load_encoder
 from backend.settings import Settings
 from backend.types import Kind
+from tests.backend.methods.encoders import networks
 from tests.backend.methods.encoders.hosting import check_blocks, check_reading
 
 allow_torchvision()
@@ -31,6 +33,7 @@ GRIDS = {
     "test_mambaout": (5, 5),
     "deit_tiny_distilled_patch16_224": (14, 14),
 }
+ELSE = "; available offline: embedded"
 HOSTS = ("test_vit", "test_vit2", "test_vit3", "deit_tiny_distilled_patch16_224")
 AGREE = 2e-5
 
@@ -205,35 +208,70 @@ class Malice:
         return (exec, ("raise SystemExit('it ran')",))
 
 
+def refused(kind: type[PatchlaneError], name: str, file: Path | str = "", **choices) -> str:
+    """What is said, without the encoders that are offered instead."""
+    with pytest.raises(kind) as caught:
+        VisionEncoder(VisionEncoder.Settings(name, str(file), engine="torch", **choices))
+    assert type(caught.value) is kind
+    said = str(caught.value)
+    assert "\n" not in said
+    assert said.endswith(ELSE)
+    return said.removesuffix(ELSE)
+
+
 def test_weights_that_do_not_fit_are_refused_in_one_sentence(checkpoints, tmp_path):
-    with pytest.raises(BadInputError, match=r"does not fit timm:test_vit: \d+ tensors") as refused:
-        opened("test_vit", checkpoints("test_resnet"))
-    assert "\n" not in str(refused.value)
+    said = refused(BadInputError, "test_vit", checkpoints("test_resnet"))
+    assert re.search(r"does not fit timm:test_vit: \d+ tensors", said)
     tensors = load_file(checkpoints("test_vit"))
     del tensors["cls_token"]
     save_file(tensors, tmp_path / "less.safetensors")
-    with pytest.raises(BadInputError, match=r"1 tensors are missing \(cls_token first\)"):
-        opened("test_vit", tmp_path / "less.safetensors")
+    said = refused(BadInputError, "test_vit", tmp_path / "less.safetensors")
+    assert "1 tensors are missing (cls_token first)" in said
     torch.save({"state_dict": Malice()}, tmp_path / "evil.pt")
-    with pytest.raises(BadInputError, match="hold more than tensors"):
-        opened("test_vit", tmp_path / "evil.pt")
+    assert "hold more than tensors" in refused(BadInputError, "test_vit", tmp_path / "evil.pt")
     (tmp_path / "cut.safetensors").write_bytes(b"\x10\x00\x00\x00")
-    with pytest.raises(BadInputError, match="do not fit timm:test_vit"):
-        opened("test_vit", tmp_path / "cut.safetensors")
+    said = refused(BadInputError, "test_vit", tmp_path / "cut.safetensors")
+    assert said.startswith("the weights do not fit timm:test_vit: ")
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(BadInputError, match="no file of weights"):
-        opened("test_vit", tmp_path / "notes.txt")
-    with pytest.raises(NotFoundError, match=r"no file of weights 'absent\.safetensors'"):
-        opened("test_vit", tmp_path / "absent.safetensors")
+    assert "no file of weights" in refused(BadInputError, "test_vit", tmp_path / "notes.txt")
+    said = refused(NotFoundError, "test_vit", tmp_path / "absent.safetensors")
+    assert "no file of weights 'absent.safetensors'" in said
 
 
 def test_offline_and_unknown_names_are_said(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(OfflineError, match=r"timm:resnet50.*PATCHLANE_OFFLINE=0.*embedded"):
-        VisionEncoder(VisionEncoder.Settings("resnet50"))
-    with pytest.raises(OfflineError, match=r"hf-hub:nobody/knows.*embedded"):
-        VisionEncoder(VisionEncoder.Settings("hf-hub:nobody/knows"))
-    with pytest.raises(NotFoundError, match=r"no model 'resnet5000'; near it are .*resnet50"):
-        VisionEncoder(VisionEncoder.Settings("resnet5000"))
-    with pytest.raises(BadInputError, match="names no model"):
-        VisionEncoder(VisionEncoder.Settings(""))
+    networks.empty_caches(monkeypatch, tmp_path)
+    for name in ("resnet50", "hf-hub:nobody/knows", by_url()):
+        said = refused(OfflineError, name)
+        assert said.startswith(f"the weights of timm:{name} are not on this machine and downloads")
+        assert "PATCHLANE_OFFLINE=0" in said
+    said = refused(NotFoundError, "resnet5000")
+    assert re.search(r"no model 'resnet5000'; near it are .*resnet50", said)
+    assert "names no model" in refused(BadInputError, "")
+
+
+def by_url() -> str:
+    """A model whose weights timm fetches without the hub."""
+    configs = {name: timm.get_pretrained_cfg(name) for name in timm.list_pretrained()}
+    return next(name for name, known in configs.items() if known.url and not known.hf_hub_id)
+
+
+def test_a_download_that_fails_says_why(tmp_path, monkeypatch):
+    networks.unplug(monkeypatch, tmp_path)
+    for name in ("resnet50", "hf-hub:timm/resnet50.a1_in1k", by_url()):
+        assert refused(OfflineError, name, is_offline=False) == (
+            f"the weights of timm:{name} could not be downloaded: {networks.NO_NAME}"
+        )
+
+
+def test_what_the_hub_does_not_have_is_said(tmp_path, monkeypatch):
+    with networks.hub_without_models(monkeypatch, tmp_path):
+        assert refused(OfflineError, "hf-hub:nobody/knows", is_offline=False) == (
+            "the weights of timm:hf-hub:nobody/knows could not be downloaded: the server answered "
+            "404, it is not there or not public"
+        )
+
+
+def test_a_folder_that_is_not_there_has_nothing_to_do_with_the_network(tmp_path):
+    for is_offline in (True, False):
+        said = refused(BadInputError, f"local-dir:{tmp_path / 'absent'}", is_offline=is_offline)
+        assert re.search(r"could not be loaded: .*absent", said)
