@@ -296,4 +296,5 @@ def past_import(connection: Connection, op: str) -> PastImport | None:
         num_taken=min(max(int(num_taken), seen), seen + unseen),
         is_undone=known.is_undone,
         is_finished=_UNFINISHED not in known.detail,
+        is_final=known.is_final,
     )

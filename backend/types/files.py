@@ -59,6 +59,7 @@ class PastImport:
         num_taken: of how many of them something came in all the same.
         is_undone: it was taken back.
         is_finished: it came to its end; else it was cut off, or another process is at it.
+        is_final: it changed nothing that undo could take back.
     """
 
     op: str
@@ -69,6 +70,7 @@ class PastImport:
     num_taken: int
     is_undone: bool
     is_finished: bool
+    is_final: bool
 
 
 @dataclass(frozen=True)
