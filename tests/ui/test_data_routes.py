@@ -435,9 +435,17 @@ def test_a_path_of_the_server(mine: TestClient, tmp_path: Path) -> None:
     (tmp_path / "in" / "one.txt").write_text("Only one text")
     report = take(mine, path=str(tmp_path / "in"))["report"]
     assert (report["imported"], report["skipped"]) == (1, 0)
-    for path, status in (("relative/x", 400), ("", 400), (str(tmp_path / "absent"), 404)):
-        answer = mine.post("/pl/api/imports/preview", json={"path": path})
-        assert answer.status_code == status, answer.text
+    for path, status, words in (
+        ("relative/x", 400, "whole path"),
+        ("", 400, "whole path"),
+        ("~nobody-of-this-name/photos", 400, "whole path"),
+        (str(tmp_path / "absent"), 404, "there is nothing at"),
+        (f"/{'x' * 300}", 400, "cannot be opened: File name too long"),
+    ):
+        for route in ("/pl/api/imports/preview", "/pl/api/imports"):
+            answer = mine.post(route, json={"path": path})
+            assert answer.status_code == status, answer.text
+            assert words in answer.json()["detail"]
 
 
 def test_paths_of_the_server_are_closed_to_others(

@@ -316,7 +316,7 @@ def _server_path(context: Context, text: str) -> Path:
 
     Raises:
         RefusedError: others can reach this server.
-        BadInputError: no absolute path.
+        BadInputError: no absolute path, or it cannot be opened.
         NotFoundError: nothing is there.
     """
     if not context.is_local:
@@ -324,11 +324,13 @@ def _server_path(context: Context, text: str) -> Path:
             "folders of the server can be named only on the server's own machine; send the files, "
             "or use `patchlane import` there"
         )
-    path = Path(text.strip()).expanduser()
+    try:
+        path = Path(text.strip()).expanduser()
+    except RuntimeError:  # `~somebody` whom this machine does not know
+        path = Path()
     if not text.strip() or "\0" in text or not path.is_absolute():
         raise api.BadInputError("give the whole path, like /home/ann/photos")
-    if not path.exists():
-        raise api.NotFoundError(f"there is nothing at {path}")
+    api.check_opens(path)
     return path
 
 
