@@ -49,7 +49,7 @@ from backend.guide_pages import box_of, write_guide
 from backend.guide_pages import changes as guide_changes
 from backend.guides import Guide
 from backend.images import cut_out, is_shown_otherwise
-from backend.intake import ImportPreview, formats
+from backend.intake import ImportPreview, check_opens, formats
 from backend.intake import preview as read_preview
 from backend.jobs import Cancelled, Job, Jobs, Ticket
 from backend.lane_steps import PackChange, TeachReport
@@ -195,6 +195,7 @@ __all__ = [
     "audit",
     "box_of",
     "check",
+    "check_opens",
     "chosen_suspects",
     "create_project",
     "cut_out",

@@ -20,6 +20,7 @@ from backend.types import BroughtVectors, Draft, FileProblem, Kind
 
 FIRST_SHOWN = 12
 PROBLEMS_SHOWN = 200
+PATH_SHOWN = 200
 ARCHIVE = "archive"
 Found = Draft | BroughtVectors | FileProblem
 
@@ -61,16 +62,34 @@ def reading(
 
     Raises:
         NotFoundError: nothing is at `path`.
-        BadInputError: no reader takes it, or the format is unknown.
+        BadInputError: it cannot be opened, no reader takes it, or the format is unknown.
     """
-    if not path.exists():
-        raise NotFoundError(f"there is nothing at {path}")
+    check_opens(path)
     name, inside = _formats_of(path, format, settings, follow_links)
     reader = _built(name, settings, follow_links, inside=inside)
     if format != "auto" and path.is_dir() and not reader.accepts(path):
         nothing = FileProblem(path.name, f"holds no annotations that are {name}")
         return name, chain([nothing], reader.read(path))
     return name, reader.read(path)
+
+
+def check_opens(path: Path) -> None:
+    """See whether a file or folder can be opened at all.
+
+    Raises:
+        NotFoundError: nothing is at `path`.
+        BadInputError: it cannot be opened; the sentence says why.
+    """
+    shown = str(path) if len(str(path)) <= PATH_SHOWN else f"{str(path)[:PATH_SHOWN]}..."
+    try:
+        if path.is_dir():
+            next(path.iterdir(), None)
+        elif path.is_file():
+            path.open("rb").close()
+        elif not path.exists():
+            raise NotFoundError(f"there is nothing at {shown}")
+    except OSError as error:
+        raise BadInputError(f"{shown} cannot be opened: {error.strerror or error}") from error
 
 
 def preview(

@@ -130,6 +130,7 @@ class _Entry:
     work: Work
     ticket: Ticket
     key: str | None
+    dropped: Callable[[], object] | None
     finished: threading.Event
     result: object = None
 
@@ -171,6 +172,7 @@ class Jobs:
         *,
         owner: str = "",
         key: str | None = None,
+        dropped: Callable[[], object] | None = None,
     ) -> str:
         """Queue work; returns the job's id.
 
@@ -180,6 +182,8 @@ class Jobs:
             work: called with a ticket in a worker thread; what it returns is the job's result.
             owner: the person, for `list`.
             key: while a job with the same key is queued or running, that one is returned.
+            dropped: called instead of `work` where the job ends before its turn comes, to let go
+                of what was brought for it; raises nothing.
 
         Raises:
             PatchlaneError: the project is being closed.
@@ -192,7 +196,7 @@ class Jobs:
                     if known.key == key and known.job.state.is_open:
                         return known.job.id
             job = Job(secrets.token_hex(8), kind, title, owner=owner, created=time.time())
-            entry = _Entry(job, work, Ticket(self, job.id), key, threading.Event())
+            entry = _Entry(job, work, Ticket(self, job.id), key, dropped, threading.Event())
             self._entries[job.id] = entry
             self._forget_old()
             self._version += 1
@@ -241,9 +245,7 @@ class Jobs:
             if entry is None or not entry.job.state.is_open:
                 return False
             entry.ticket.stop()
-            is_queued = entry.job.state is JobState.QUEUED
-        if is_queued:
-            self._end(entry, JobState.CANCELLED)
+        self._drop(entry, JobState.CANCELLED)
         return True
 
     def wait(self, job_id: str, timeout: float | None = None) -> Job:
@@ -262,8 +264,7 @@ class Jobs:
             open_entries = [one for one in self._entries.values() if one.job.state.is_open]
         for entry in open_entries:
             entry.ticket.stop()
-            if entry.job.state is JobState.QUEUED:
-                self._end(entry, JobState.INTERRUPTED)
+            self._drop(entry, JobState.INTERRUPTED)
         self._waiting.put(None)
         if self._worker is not None:
             self._worker.join(timeout)
@@ -297,15 +298,30 @@ class Jobs:
             else:
                 self._end(entry, JobState.DONE)
 
-    def _end(self, entry: _Entry, state: JobState, error: str = "") -> None:
+    def _drop(self, entry: _Entry, state: JobState) -> None:
+        """End a job whose turn has not come; one that runs stops at its next report."""
+        dropped = entry.dropped
+        if self._end(entry, state, only=JobState.QUEUED) and dropped is not None:
+            dropped()
+
+    def _end(
+        self,
+        entry: _Entry,
+        state: JobState,
+        error: str = "",
+        *,
+        only: JobState = JobState.RUNNING,
+    ) -> bool:
         with self._lock:
-            if not entry.job.state.is_open:
-                return
+            if entry.job.state is not only:
+                return False
             entry.job = replace(entry.job, state=state, error=error, finished=time.time())
-            entry.work = _done  # it may hold hundreds of megabytes, such as a file that was brought
+            # They may hold hundreds of megabytes, such as a file that was brought.
+            entry.work, entry.dropped = _done, None
             self._version += 1
         self._record(entry.job)
         entry.finished.set()
+        return True
 
     def _record(self, job: Job) -> None:
         if self._records is None:

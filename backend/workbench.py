@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -313,20 +314,25 @@ class Workbench(OpenProject):
                 is_empty = False
                 yield item
 
-        with encoding.StreamEncoder(encoder, self.store.vectors, self._tokens()) as stream:
-            report = self.store.take(
-                seen(),
-                who=who,
-                source=f"import:{Path(path).name}",
-                op=op,
-                link=link,
-                on_conflict=on_conflict,
-                unlisted=unlisted,
-                create_labels=create_labels,
-                at_least=encoder.input_size,
-                on_content=stream.accept if encode else None,
-                progress=progress,
-            )
+        try:
+            with encoding.StreamEncoder(encoder, self.store.vectors, self._tokens()) as stream:
+                report = self.store.take(
+                    seen(),
+                    who=who,
+                    source=f"import:{Path(path).name}",
+                    op=op,
+                    link=link,
+                    on_conflict=on_conflict,
+                    unlisted=unlisted,
+                    create_labels=create_labels,
+                    at_least=encoder.input_size,
+                    on_content=stream.accept if encode else None,
+                    progress=progress,
+                )
+        except Exception:
+            with suppress(PatchlaneError):  # what ended the import says more
+                self.live.resync()  # whole batches of it are in
+            raise
         self.live.resync()
         if is_empty:
             nothing = FileProblem(Path(path).name, "holds no pictures, texts or annotations")

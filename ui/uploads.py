@@ -2,12 +2,14 @@
 
 A batch is one request: four bytes with the length of a header, the header (JSON, a list of
 `[name, size]`), then the files' bytes one after another. So nothing is parsed or held in memory,
-sizes are known before the bytes come, and names keep their folders.
+sizes are known before the bytes come, and names keep their folders. A size of null is a file that
+the browser could not read: no bytes come, and it is reported with the others that were refused.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import shutil
 import threading
@@ -27,6 +29,7 @@ PATH_BYTES = 1000
 MAX_DEPTH = 32
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".npz")
+_DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 
 
 class TooLargeError(api.RefusedError):
@@ -39,7 +42,7 @@ class Upload:
 
     Attributes:
         problems: files that were refused by their name, each with the reason.
-        ops: the actions of the import, so that it can be undone.
+        is_claimed: an import has it, and nobody else may take or delete it.
     """
 
     id: str
@@ -48,6 +51,7 @@ class Upload:
     limit: int
     received: int = 0
     files: int = 0
+    is_claimed: bool = False
     touched: float = field(default_factory=time.monotonic)
     problems: list[api.FileProblem] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -91,17 +95,31 @@ class Uploads:
         return upload
 
     def find(self, upload_id: str, owner: str) -> Upload:
-        """An upload of `owner`.
+        """An upload of `owner` that no import has yet.
 
         Raises:
             NotFoundError: there is none, or it is another person's.
+            BusyError: it is being imported.
         """
         with self._lock:
             upload = self._uploads.get(upload_id)
         if upload is None or upload.owner != owner:
             raise api.NotFoundError("that upload is gone; choose the files again")
+        if upload.is_claimed:
+            raise api.BusyError("these files are being imported already")
         upload.touched = time.monotonic()
         return upload
+
+    def claim(self, upload: Upload) -> None:
+        """Keep an upload for one import, which drops it in the end.
+
+        Raises:
+            BusyError: another import has it.
+        """
+        with upload.lock:
+            if upload.is_claimed:
+                raise api.BusyError("these files are being imported already")
+            upload.is_claimed = True
 
     def drop(self, upload: Upload) -> None:
         """Give an upload up."""
@@ -119,7 +137,8 @@ class Uploads:
     def _sweep(self) -> None:
         idle = time.monotonic() - IDLE_SECONDS
         with self._lock:
-            old = [upload for upload in self._uploads.values() if upload.touched < idle]
+            uploads = self._uploads.values()
+            old = [one for one in uploads if one.touched < idle and not one.is_claimed]
             known = {upload.folder for upload in self._uploads.values()}
         for upload in old:
             self.drop(upload)
@@ -143,7 +162,7 @@ def staged_path(upload: Upload, name: object) -> Path:
         sizes = [len(part.encode()) for part in parts]
     except UnicodeEncodeError:
         raise api.RefusedError("the name is not valid text") from None
-    if name.startswith(("/", "\\")) or (len(name) > 1 and name[1] == ":"):
+    if name.startswith(("/", "\\")) or _DRIVE.match(name):
         raise api.RefusedError("the name is an absolute path")
     if ".." in parts:
         raise api.RefusedError("the name leads out of its folder")
@@ -234,10 +253,13 @@ class BatchWriter:
         """Where each file goes; None for those that are refused by name."""
         try:
             rows = [(row[0], row[1]) for row in json.loads(header)]
-            if any(not isinstance(size, int) or size < 0 for _, size in rows):
+            if not all(_is_size(size) for _, size in rows):
                 raise ValueError
         except (ValueError, TypeError, IndexError, KeyError, RecursionError):
             raise api.BadInputError("the batch's header is not a list of [name, size]") from None
+        for name in (name for name, size in rows if size is None):
+            self._refuse(str(name), "the browser could not read it; may you open it?")
+        rows = [(name, size) for name, size in rows if size is not None]
         upload, limit = self._upload, self._upload.limit
         for name, size in rows:
             if size > limit:
@@ -259,7 +281,8 @@ class BatchWriter:
         return plan
 
     def _refuse(self, name: str, reason: str) -> None:
-        problem = api.FileProblem(name[:PATH_BYTES], reason)
+        readable = name[:PATH_BYTES].encode("utf-8", "replace").decode()
+        problem = api.FileProblem(readable, reason)
         self.refused.append(problem)
         with self._upload.lock:
             self._upload.problems.append(problem)
@@ -292,3 +315,7 @@ class BatchWriter:
             self.stored += 1
             with self._upload.lock:
                 self._upload.files += 1
+
+
+def _is_size(size: object) -> bool:
+    return size is None or (isinstance(size, int) and size >= 0)

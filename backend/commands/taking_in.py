@@ -33,6 +33,9 @@ def new(args: Namespace) -> dict[str, Any]:
                 return {"import": result["import"], **failed}
         info = workbench.info()
         return {**result, "kind": info.kind, "encoder": info.encoder, "samples": info.samples}
+    except BaseException:
+        is_wanted = workbench.store.count() > 0  # what came in before it was stopped
+        raise
     finally:
         if is_wanted:
             workbench.close()

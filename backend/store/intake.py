@@ -2,7 +2,8 @@
 
 Drafts are taken in batches: their media are checked and stored first, then one transaction adds
 the rows. A draft that cannot be taken is reported by name with the reason, and the rest goes on.
-All batches belong to one operation, so one undo takes the whole import back.
+All batches belong to one operation, so one undo takes the whole import back. Each batch commits
+what came in up to it as well, so that an import that is cut off, however, is known to that point.
 
 Where a pair had a verdict before the import, `on_conflict` decides: `keep` leaves it, `replace`
 takes back what everybody said and sets the new one, `both` adds the new one as the word of the
@@ -36,7 +37,8 @@ from backend.store.naming import clean_sample_name
 from backend.types import BroughtVectors, Draft, FileProblem, ImportReport, Kind, PastImport
 
 _BATCH = 100
-_KEPT_PROBLEMS = 1000  # of a finished import, for a repeated request
+_KEPT_PROBLEMS = 1000  # of an import, for a repeated request and the list of imports
+_UNFINISHED = "unfinished"  # key in `detail` of an import that did not come to its end (yet)
 
 
 class Intake:
@@ -63,7 +65,7 @@ class Intake:
             known = operations.find_repeated(
                 connection, self._run.op, "import", who=self._run.options.who
             )
-        if known is not None and "report" in known.detail:
+        if known is not None and "report" in known.detail and _UNFINISHED not in known.detail:
             return _unpack_report(known)
         done = 0
         for batch in _batched(items):
@@ -100,7 +102,7 @@ class Intake:
             for one in vectors:
                 brought.store_vectors(connection, self._run, one)
             self._run.names.revision = operations.bump_revision(connection)
-            operations.close_op(connection, self._run.seq)
+            self._note(connection)
 
     def _stage(self, draft: Draft) -> Staged:
         name = clean_sample_name(draft.name)
@@ -174,6 +176,7 @@ class Intake:
         elif known.is_undone:
             raise BadInputError("this import was undone while it was running; it stopped there")
         else:
+            self._run.is_resumed |= not self._run.seq
             self._run.seq = known.seq
         revision = operations.revision(connection)
         if revision != self._run.names.revision:
@@ -204,37 +207,28 @@ class Intake:
             with self._database.write() as connection:
                 self._open(connection)
                 self._verdicts.deny_unlisted(connection, samples[at : at + _BATCH])
-                operations.close_op(connection, self._run.seq)
+                self._note(connection)
+
+    def _note(self, connection: Connection, *, is_over: bool = False) -> None:
+        """Commit with a batch what has come in by now: an end of its own may never be reached."""
+        detail: dict[str, object] = {
+            "source": self._run.options.source,
+            "report": _pack_report(self._run),
+        }
+        if not is_over:
+            detail[_UNFINISHED] = True
+        operations.close_op(connection, self._run.seq, detail=detail)
 
     def _finish(self) -> ImportReport:
-        for name, count in self._run.unknown_labels.items():
-            told = "annotation" if count == 1 else "annotations"
-            self._run.problems.append(
-                FileProblem(
-                    name,
-                    f"no label has this name: {count} {told} not stored; create labels with "
-                    "--create-labels, or add it first",
-                )
-            )
-        report = ImportReport(
-            imported=self._run.imported,
-            skipped=self._run.skipped,
-            errors=tuple(self._run.problems),
-            labels=self._run.new_labels,
-            annotations=self._run.annotations,
-            duplicates=self._run.duplicates,
-            matched=self._run.matched,
-            op=self._run.op,
-        )
         if self._run.seq:
             with self._database.write() as connection:
-                detail = {"source": self._run.options.source, "report": _pack_report(report)}
-                operations.close_op(connection, self._run.seq, detail=detail)
-                if not self._run.changes:  # nothing that an undo could take back
+                self._note(connection, is_over=True)
+                # What undo could not take back; an earlier run of this import may have brought it.
+                if not self._run.changes and not self._run.is_resumed:
                     connection.execute(
                         t.ops.update().where(t.ops.c.seq == self._run.seq).values(is_final=True)
                     )
-        return report
+        return self._run.report()
 
 
 def _batched(
@@ -245,52 +239,62 @@ def _batched(
         yield batch
 
 
-def _pack_report(report: ImportReport) -> dict[str, object]:
+def _pack_report(run: ImportRun) -> dict[str, object]:
+    first = islice(run.all_problems(), _KEPT_PROBLEMS)
     return {
-        "imported": report.imported,
-        "skipped": report.skipped,
-        "errors": [[e.file, e.reason, e.is_taken] for e in report.errors[:_KEPT_PROBLEMS]],
-        "num_errors": len(report.errors),
-        "labels": report.labels,
-        "annotations": report.annotations,
-        "duplicates": report.duplicates,
-        "matched": report.matched,
+        "imported": run.imported,
+        "skipped": run.skipped,
+        "errors": [[e.file, e.reason, e.is_taken] for e in first],
+        "num_errors": len(run.problems) + len(run.unknown_labels),
+        "num_taken": run.num_taken,
+        "labels": run.new_labels,
+        "annotations": run.annotations,
+        "duplicates": run.duplicates,
+        "matched": run.matched,
     }
 
 
 def _unpack_report(known: operations.Operation) -> ImportReport:
     held = known.detail["report"]
     assert isinstance(held, dict)  # noqa: S101  written by _pack_report
-    held = {key: value for key, value in held.items() if key != "num_errors"}
+    held = {key: value for key, value in held.items() if key not in ("num_errors", "num_taken")}
     errors = tuple(FileProblem(*one) for one in held.pop("errors"))
     return ImportReport(errors=errors, op=known.id, **held)
 
 
 def past_imports(connection: Connection, who: str, most: int) -> list[PastImport]:
-    """The newest imports of a person that were finished, also those that were taken back."""
+    """The newest imports of a person, also those that were cut off or taken back."""
     o = t.ops.c
     wanted = (
-        sa.select(o.id, o.at)
+        sa.select(o.id)
         .where(o.kind == "import", o.who == who, o.detail.contains('"report"'))
         .order_by(o.seq.desc())
         .limit(most)
     )
-    found: list[PastImport] = []
-    for op, when in connection.execute(wanted).tuples().all():
-        known = operations.find_op(connection, op)
-        assert known is not None  # noqa: S101  read just now
-        held: Any = known.detail.get("report")
-        if held is None:
-            continue
-        report = _unpack_report(known)
-        found.append(
-            PastImport(
-                op=op,
-                source=str(known.detail.get("source", "")).removeprefix("import:"),
-                when=when,
-                report=report,
-                num_errors=int(held.get("num_errors", len(report.errors))),
-                is_undone=known.is_undone,
-            )
-        )
-    return found
+    found = [past_import(connection, op) for op in connection.execute(wanted).scalars().all()]
+    return [one for one in found if one is not None]
+
+
+def past_import(connection: Connection, op: str) -> PastImport | None:
+    """What an import brought in, by the id of its action; None if nothing of it is stored."""
+    known = operations.find_op(connection, op)
+    held: Any = None if known is None else known.detail.get("report")
+    if known is None or held is None:
+        return None
+    report = _unpack_report(known)
+    num_errors = int(held.get("num_errors", len(report.errors)))
+    # An older log does not say how many; what was skipped is none of them.
+    num_taken = held.get("num_taken", max(0, num_errors - report.skipped))
+    seen = sum(problem.is_taken for problem in report.errors)
+    unseen = num_errors - len(report.errors)
+    return PastImport(
+        op=op,
+        source=str(known.detail.get("source", "")).removeprefix("import:"),
+        when=connection.execute(sa.select(t.ops.c.at).where(t.ops.c.id == op)).scalar_one(),
+        report=report,
+        num_errors=num_errors,
+        num_taken=min(max(int(num_taken), seen), seen + unseen),
+        is_undone=known.is_undone,
+        is_finished=_UNFINISHED not in known.detail,
+        is_final=known.is_final,
+    )

@@ -12,7 +12,7 @@ from backend.store import tables as t
 from backend.store.intake_state import ImportRun, Staged
 from backend.store.media import StoredMedia
 from backend.store.operations import META, NAME, Edit
-from backend.types import Draft, FileProblem, Kind
+from backend.types import Draft, Kind
 
 
 class SampleIntake:
@@ -150,23 +150,15 @@ class SampleIntake:
                 free = name
                 if owner not in (None, sample):
                     if sample not in nameless:
-                        self._run.problems.append(
-                            FileProblem(
-                                name,
-                                "another sample has this name; it was not added",
-                                is_taken=True,
-                            )
+                        self._run.take_otherwise(
+                            name, "another sample has this name; it was not added"
                         )
                         # it keeps the name it has, also when the import that gave it is undone
                         free = self._run.names.first[sample]
                     else:
                         free = self._run.names.free(name)
-                        self._run.problems.append(
-                            FileProblem(
-                                name,
-                                f"another sample has this name; taken in as {free}",
-                                is_taken=True,
-                            )
+                        self._run.take_otherwise(
+                            name, f"another sample has this name; taken in as {free}"
                         )
                 self._run.changes += sample in nameless or owner is None
                 self._run.names.add(free, sample)

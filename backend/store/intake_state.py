@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ from backend.store import tables as t
 from backend.store.media import StoredMedia
 from backend.store.naming import basename, shown
 from backend.store.samples import ambiguous
-from backend.types import Draft, FileProblem, Progress
+from backend.types import Draft, FileProblem, ImportReport, Progress
 
 OnContent = Callable[[str, "Image | str"], None]
 
@@ -134,7 +134,12 @@ class NameIndex:
 
 @dataclass
 class ImportRun:
-    """One import while it runs."""
+    """One import while it runs.
+
+    Attributes:
+        num_taken: of how many problems something came in all the same.
+        is_resumed: it was cut off before, and goes on under the same id.
+    """
 
     options: IntakeOptions
     limits: Limits
@@ -151,8 +156,39 @@ class ImportRun:
     new_labels: int = 0
     annotations: int = 0
     changes: int = 0
+    num_taken: int = 0
+    is_resumed: bool = False
 
     def refuse(self, file: str, reason: str) -> None:
         """Skip a thing, and say why."""
         self.skipped += 1
         self.problems.append(FileProblem(file, reason))
+
+    def take_otherwise(self, file: str, reason: str) -> None:
+        """Say of a thing that came in that it is not as its file says."""
+        self.num_taken += 1
+        self.problems.append(FileProblem(file, reason, is_taken=True))
+
+    def all_problems(self) -> Iterator[FileProblem]:
+        """What was told by now, and the labels that nobody knows."""
+        yield from self.problems
+        for name, count in self.unknown_labels.items():
+            told = "annotation" if count == 1 else "annotations"
+            yield FileProblem(
+                name,
+                f"no label has this name: {count} {told} not stored; create labels with "
+                "--create-labels, or add it first",
+            )
+
+    def report(self) -> ImportReport:
+        """What came in."""
+        return ImportReport(
+            imported=self.imported,
+            skipped=self.skipped,
+            errors=tuple(self.all_problems()),
+            labels=self.new_labels,
+            annotations=self.annotations,
+            duplicates=self.duplicates,
+            matched=self.matched,
+            op=self.op,
+        )

@@ -24,7 +24,7 @@ from backend.store.corrections import CorrectionLog
 from backend.store.database import DATABASE, Database
 from backend.store.dismissals import Dismissals
 from backend.store.guide_book import GuideBook
-from backend.store.intake import Intake, past_imports
+from backend.store.intake import Intake, past_import, past_imports
 from backend.store.intake_state import IntakeOptions, OnContent
 from backend.store.job_records import JobRecords
 from backend.store.label_map_files import LabelMapFiles
@@ -370,9 +370,14 @@ class ProjectStore:
         return intake.run(drafts)
 
     def past_imports(self, who: str, most: int = 20) -> list[PastImport]:
-        """A person's imports that were finished, the newest first."""
+        """A person's imports, the newest first."""
         with self._database.read() as connection:
             return past_imports(connection, who, most)
+
+    def past_import(self, op: str) -> PastImport | None:
+        """What the import of this id brought in, also where it was cut off; None if nothing."""
+        with self._database.read() as connection:
+            return past_import(connection, op)
 
     # Labels ------------------------------------------------------------------------------------
 

@@ -49,14 +49,17 @@ class ImportReport:
 
 @dataclass(frozen=True)
 class PastImport:
-    """An import that was finished, as the log keeps it.
+    """An import, as the log keeps it.
 
     Attributes:
         source: what was imported, without the folder it lay in.
         when: seconds since 1970, at its beginning.
         report: what came in, with the first of its errors.
         num_errors: how many errors there were.
+        num_taken: of how many of them something came in all the same.
         is_undone: it was taken back.
+        is_finished: it came to its end; else it was cut off, or another process is at it.
+        is_final: it changed nothing that undo could take back.
     """
 
     op: str
@@ -64,7 +67,10 @@ class PastImport:
     when: float
     report: ImportReport
     num_errors: int
+    num_taken: int
     is_undone: bool
+    is_finished: bool
+    is_final: bool
 
 
 @dataclass(frozen=True)

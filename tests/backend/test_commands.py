@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from backend.__main__ import main, parser
+from backend.store.intake import Intake
 from tests.backend.command_line import Call, caller, exported
 
 TEXTS = {
@@ -320,6 +321,7 @@ def test_failures_are_one_sentence_and_exit_1(made: Call, tmp_path: Path) -> Non
         (("correct", "p", "--from", broken), "broken.jsonl line 1 is not JSON"),
         (("correct", "p", "--from", tmp_path / "none"), "there is no file"),
         (("import", "p", tmp_path / "none"), "there is nothing at"),
+        (("import", "p", tmp_path / ("x" * 300)), "cannot be opened: File name too long"),
         (("new", "x", "--encoder", "resnet"), "unknown encoder 'resnet'"),
         (("new", "p"), "there is a project in"),
         (("evaluate", "p"), "there is nothing to evaluate"),
@@ -367,6 +369,7 @@ def test_bad_files_and_values_are_one_sentence(made: Call, tmp_path: Path) -> No
         (("import", "p", tmp_path / "nothing"), "nothing came in; nothing: holds no pictures"),
         (("import", "p", empty), "nothing came in; empty.jsonl: holds no pictures"),
         (("new", "q", "--from", tmp_path / "nothing"), "no project was made; nothing: holds no"),
+        (("new", "q", "--encoder", "words", "--from", tmp_path / "none"), "there is nothing at"),
         (("serve", "nosuch", "--no-browser"), "there is no project 'nosuch'; there are: p"),
     ):
         status, said = made(*words)
@@ -378,6 +381,22 @@ def test_bad_files_and_values_are_one_sentence(made: Call, tmp_path: Path) -> No
     made("correct", "p", "--from", verdicts(tmp_path / "v.jsonl", VERDICT))
     status, said = made("evaluate", "p", "--split", "train", "--out", tmp_path / "file")
     assert (status, "file could not be written: File exists" in said) == (1, True), said
+
+
+def test_a_new_project_whose_import_is_stopped_keeps_what_came_in(
+    call: Call, texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = Intake._take_batch
+
+    def take_and_stop(intake: Intake, items: list[Any]) -> None:
+        take(intake, items)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Intake, "_take_batch", take_and_stop)
+    status, said = call("new", "q", "--from", texts, "--encoder", "words")
+    assert (status, said.strip()) == (1, "patchlane: stopped")
+    (left,) = call("projects")["projects"]
+    assert (left["name"], left["samples"]) == ("q", len(TEXTS))
 
 
 def test_an_import_fails_where_nothing_of_it_is_in_the_project(made: Call, tmp_path: Path) -> None:

@@ -115,6 +115,28 @@ def test_a_queued_job_is_cancelled_at_once_and_never_runs(jobs: Jobs) -> None:
     assert ran == []
 
 
+def test_what_was_brought_for_a_job_is_let_go_if_its_turn_never_comes(jobs: Jobs) -> None:
+    begun, gate, dropped = threading.Event(), threading.Event(), []
+
+    def work(_ticket: Ticket) -> None:
+        begun.set()
+        gate.wait(10)
+
+    def submit(name: str) -> str:
+        return jobs.submit("import", name, work, dropped=lambda: dropped.append(name))
+
+    running, cancelled, _ = (submit(name) for name in "abc")
+    assert begun.wait(10)
+    assert jobs.cancel(running)
+    assert dropped == [], "its work is at it"
+    assert jobs.cancel(cancelled)
+    assert not jobs.cancel(cancelled)
+    assert dropped == ["b"]
+    jobs.close(timeout=0)
+    assert dropped == ["b", "c"]
+    gate.set()
+
+
 def test_a_failure_is_said_and_the_next_job_runs(jobs: Jobs) -> None:
     def refuse(_ticket: Ticket) -> None:
         raise BadInputError("the file x is empty")

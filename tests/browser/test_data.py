@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from PIL import Image
 from skimage import data as photographs
 
 from backend import api
+from backend.store.project import ProjectStore
 from tests.browser.serving import served
 from tests.browser.waits import ready, told
 from ui.app import build_app
@@ -341,6 +343,129 @@ def test_what_was_chosen_for_an_import_stays_chosen(
     }
 
 
+DROP = """([name, isBroken]) => {
+    const entry = (called, file) => {
+        return { webkitGetAsEntry: () => ({ isFile: true, name: called, file }) };
+    };
+    const items = [entry(name, done => done(new File(['A text that was dropped'], name)))];
+    const broken = (done, fail) => fail(new DOMException('no', 'NotReadableError'));
+    if (isBroken) items.unshift(entry('broken.txt', broken));
+    const event = new Event('drop', { bubbles: true, cancelable: true });
+    const dataTransfer = { types: ['Files'], items, files: [] };
+    Object.defineProperty(event, 'dataTransfer', { value: dataTransfer });
+    document.body.dispatchEvent(event);
+}"""
+PASTE = """text => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData('text/plain', text);
+    document.body.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true }));
+}"""
+
+
+def held(page: Any, address: str) -> Callable[[int], None]:
+    """What is posted to an address waits, until it is let go by its number."""
+    waiting: list[Any] = []
+
+    def hold(route: Any) -> None:
+        if route.request.method == "POST":
+            waiting.append(route)
+        else:
+            route.continue_()
+
+    def let_go(number: int) -> None:
+        while len(waiting) < number:
+            page.wait_for_timeout(20)
+        waiting[number - 1].continue_()
+
+    page.route(re.compile(rf"/pl/api/{address}(\?|$)"), hold)
+    return let_go
+
+
+def step(page: Any, name: str) -> Any:
+    card = page.locator(f"[data-step={name}]")
+    card.wait_for()
+    return card
+
+
+def test_nothing_that_was_sent_is_lost_by_a_paste_or_a_drop(
+    serve: Callable[..., str], open_page: Callable[..., Any], notes: str, tmp_path: Path
+) -> None:
+    page = open_page(serve(notes) + "/data")
+    ready(page, "data")
+    asked: list[tuple[str, str]] = []
+    page.on("request", lambda sent: asked.append((sent.method, sent.url)))
+    (tmp_path / "one.txt").write_text("One text of two")
+    (tmp_path / "two.txt").write_text("Two texts of two")
+    page.get_by_test_id("import-file").set_input_files([tmp_path / "one.txt", tmp_path / "two.txt"])
+    page.get_by_test_id("import-preview").wait_for()
+    page.evaluate(PASTE, "wren\nrobin")
+    assert page.get_by_test_id("import-preview").get_attribute("data-samples") == "2"
+    let_go = held(page, "imports")
+    page.get_by_test_id("import-start").click()
+    step(page, "starting")
+    page.evaluate(DROP, ["late.txt", False])
+    page.evaluate(PASTE, "a text that comes late")
+    let_go(1)
+    imported(page, 2)
+    assert [url for method, url in asked if method == "DELETE"] == []
+    assert len([url for method, url in asked if url.split("?")[0].endswith("/uploads")]) == 1
+
+
+def test_files_that_cannot_be_read_are_named_and_the_rest_is_sent(
+    serve: Callable[..., str], open_page: Callable[..., Any], notes: str, tmp_path: Path
+) -> None:
+    page = open_page(serve(notes) + "/data")
+    ready(page, "data")
+    page.evaluate(DROP, ["fine.txt", True])
+    preview = page.get_by_test_id("import-preview")
+    preview.wait_for()
+    assert preview.get_attribute("data-samples") == "1"
+    problem = page.get_by_test_id("import-problem")
+    assert problem.get_attribute("data-file") == "broken.txt"
+    assert "the browser could not read it" in problem.inner_text()
+    preview.get_by_role("button", name="Cancel").click()
+    # One that goes while it is waiting to be sent.
+    for name in ("gone.txt", "here.txt"):
+        (tmp_path / name).write_text(f"A text called {name}")
+    let_go = held(page, "uploads")
+    page.get_by_test_id("import-file").set_input_files(
+        [tmp_path / "gone.txt", tmp_path / "here.txt"]
+    )
+    step(page, "sending")
+    (tmp_path / "gone.txt").unlink()
+    let_go(1)
+    preview.wait_for()
+    assert problem.get_attribute("data-file") == "gone.txt"
+    page.get_by_test_id("import-start").click()
+    report = imported(page, 1)
+    assert report.get_attribute("data-skipped") == "1"
+
+
+def test_who_looks_at_a_large_folder_can_stop(
+    serve: Callable[..., str], open_page: Callable[..., Any], notes: str, tmp_path: Path
+) -> None:
+    (tmp_path / "one.txt").write_text("One text")
+    page = open_page(serve(notes) + "/data")
+    ready(page, "data")
+    let_go = held(page, "imports/preview")
+    page.get_by_test_id("import-path").fill(str(tmp_path))
+    page.keyboard.press("Enter")
+    step(page, "looking").get_by_test_id("import-cancel").click()
+    page.get_by_test_id("import-path").wait_for()
+    page.get_by_test_id("import-path").press("Enter")
+    step(page, "looking")
+    let_go(2)
+    preview = page.get_by_test_id("import-preview")
+    preview.wait_for()
+    # In another way: what was seen before is still there, and how.
+    page.get_by_text("How to read it").click()
+    page.locator("select[name=format]").select_option("jsonl")
+    step(page, "looking").get_by_test_id("import-cancel").click()
+    preview.wait_for()
+    assert preview.get_attribute("data-samples") == "1"
+    assert page.locator("select[name=format]").input_value() == "auto"
+
+
 def test_a_thousand_labels_are_drawn_as_they_are_looked_at(
     serve: Callable[..., str], open_page: Callable[..., Any], settings: api.Settings
 ) -> None:
@@ -528,3 +653,17 @@ def test_nothing_can_be_changed_on_a_read_only_server(
     assert page.get_by_text("This server is read-only").is_visible()
     for testid in ("new-project", "import-file", "label-add", "export"):
         assert not page.get_by_test_id(testid).first.is_visible()
+
+
+def test_a_project_that_cannot_be_written_to_says_so_of_itself(
+    serve: Callable[..., str],
+    open_page: Callable[..., Any],
+    notes: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ProjectStore, "is_read_only", property(lambda _: True))
+    page = open_page(serve(notes) + "/data")
+    ready(page, "data")
+    assert page.get_by_text("notes can only be looked at").is_visible()
+    assert not page.get_by_text("This server is read-only").is_visible()
+    assert page.get_by_test_id("new-project").first.is_visible()

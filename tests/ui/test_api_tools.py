@@ -62,7 +62,7 @@ def test_the_verbs_are_described_with_types(address: str) -> None:
     assert correct == ["rows", "project", "op"], "who asks is never the caller's to say"
 
 
-def test_a_program_labels(robot: Any, home: api.Settings) -> None:
+def test_a_program_labels(robot: Any, address: str, home: api.Settings) -> None:
     rows = ask(robot, "suggest", samples="notes0, notes1")
     assert [row["sample"] for row in rows] == ["notes0", "notes1"]
     assert rows[0]["suggestions"][0]["label"] == "transport"
@@ -102,6 +102,9 @@ def test_a_program_labels(robot: Any, home: api.Settings) -> None:
     made = ask(robot, "export", format="csv")
     assert made["samples"] == len(NOTES)
     assert (home.home / "notes" / "exports" / made["name"]).is_file()
+    assert made["download"].endswith(f"/{made['name']}?project=notes"), "whichever is open by then"
+    downloaded = httpx.get(f"{address}{made['download']}", headers=HEADERS)
+    assert downloaded.headers["content-type"] == "application/zip"
     log = api.open_project("notes", settings=home)
     assert {row.who for row in log.store.log.since(0) if row.op == "program-1"} == {"robot"}
     log.close()
@@ -113,6 +116,8 @@ def test_a_program_labels(robot: Any, home: api.Settings) -> None:
         ("suggest", {"samples": "no-such-sample"}, "no-such-sample"),
         ("suggest", {"project": "../notes"}, "no project called"),
         ("correct", {"rows": "not json"}, "rows is not JSON"),
+        ("correct", {"rows": "[" * 100_000}, "rows is not JSON: maximum recursion"),
+        ("suggest", {"samples": "[" * 100_000}, "samples is not a JSON list: maximum recursion"),
         (
             "correct",
             {"rows": '[{"sample": "notes0", "label": "transport", "verdict": "maybe"}]'},

@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -26,6 +26,7 @@ from backend.store.project import ProjectStore
 from tests.ui.conftest import HOSTILE, NOTES, ORIGIN, make_notes, routes_only
 from tests.ui.test_uploads import batch
 from ui.routes.imports import in_words_of_the_page, problems_csv
+from ui.uploads import FOLDER
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +178,8 @@ def test_a_report_outlives_the_server(filled: api.Settings) -> None:
         assert [row["title"] for row in old] == ["more.jsonl", "notes.jsonl"], "not twice"
     with TestClient(routes_only(filled, **app), base_url=ORIGIN) as client:
         after, made = client.get("/pl/api/imports").json()
+        assert before["report"].pop("numKept") == 1101
+        assert after["report"].pop("numKept") == 1000
         assert after["report"] == before["report"]
         assert after["report"]["problems"] == 1101
         assert (after["title"], after["ops"], after["undone"]) == (
@@ -186,9 +189,110 @@ def test_a_report_outlives_the_server(filled: api.Settings) -> None:
         )
         assert made["report"]["imported"] == len(NOTES), "what the command line brought in"
         table = client.get(f"/pl/api/imports/{after['id']}/report.csv").text
-        assert len(table.splitlines()) == 1001, "the log keeps the first thousand"
+        rows = list(csv.DictReader(io.StringIO(table)))
+        assert len(rows) == 1001, "the log keeps the first thousand, and that there were more"
+        assert rows[-1]["reason"] == "101 more problems were not kept, only their number"
         assert client.post("/pl/api/undo", json={"op": after["ops"][0]}).status_code == 200
         assert [row["undone"] for row in client.get("/pl/api/imports").json()] == [True, False]
+
+
+def after_a_hundred(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Something happens in each import when it has read its first hundred rows."""
+    add = api.Workbench.add
+
+    def add_and_more(*args: Any, progress: Any, **options: Any) -> api.ImportReport:
+        def told(done: int, *rest: Any) -> None:
+            if done == 100:
+                happens()
+            progress(done, *rest)
+
+        return add(*args, progress=told, **options)
+
+    monkeypatch.setattr(api.Workbench, "add", add_and_more)
+
+
+MANY = "\n".join(json.dumps({"sample": f"m{n}", "text": f"many {n}"}) for n in range(250)).encode()
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_others_come_in(mine: TestClient) -> None:
+    bad = b"price,weight\n1,2\n"
+    record = take(mine, upload=send(mine, ("a.csv", bad), ("b.jsonl", LINES)), create_labels=True)
+    report = record["report"]
+    assert (report["imported"], report["skipped"], record["error"]) == (2, 2, "")
+    (told,) = [row for row in report["errors"] if row["file"] == "a.csv"]
+    assert "none of the formats" in told["reason"]
+    assert "--" not in told["reason"]
+    assert len(record["ops"]) == 1, "nothing of the first one is there to undo"
+    assert mine.post("/pl/api/undo", json={"op": record["ops"][0]}).status_code == 200
+
+
+def test_where_no_file_can_be_read_the_import_failed(mine: TestClient) -> None:
+    upload = send(mine, ("a.csv", b"price,weight\n1,2\n"))
+    started = mine.post("/pl/api/imports", json={"upload": upload}).json()
+    job = wait(mine, started["job"])
+    assert job["state"] == "failed"
+    assert "choose how to read it" in job["error"]
+    record = mine.get("/pl/api/imports").json()[0]
+    assert [row["file"] for row in record["report"]["errors"]] == ["a.csv"]
+    assert record["ops"] == []
+
+
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [("cancel", "It was cancelled"), ("fault", "by zero"), ("full disk", "disk is full")],
+)
+def test_an_import_that_is_cut_off_says_what_came_in_and_can_be_undone(
+    filled: api.Settings,
+    ending: str,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def stop() -> None:
+        if ending == "fault":
+            raise ZeroDivisionError("by zero")
+        if ending == "full disk":
+            raise api.SaveError("the disk is full")
+        (job,) = client.get("/pl/api/jobs").json()["jobs"]
+        client.post(f"/pl/api/jobs/{job['id']}/cancel")
+
+    after_a_hundred(monkeypatch, stop)
+    app = {"default_project": "notes"}
+    one = json.dumps({"sample": "one", "text": "The first file"}).encode()
+    with TestClient(routes_only(filled, **app), base_url=ORIGIN) as client:
+        upload = send(client, ("a.jsonl", one), ("b.jsonl", MANY))
+        started = client.post("/pl/api/imports", json={"upload": upload}).json()
+        state = wait(client, started["job"])["state"]
+        assert state == ("cancelled" if ending == "cancel" else "failed")
+        told = client.get("/pl/api/imports").json()[0]
+        assert told["report"]["imported"] == 101
+        assert words in told["error"]
+        assert "undo takes it back" in told["error"]
+        assert len(told["ops"]) == 2
+        shell = client.get("/pl/api/shell").json()["project"]
+        assert (shell["samples"], shell["encoded"]) == (len(NOTES) + 101, len(NOTES) + 101)
+        assert ("ZeroDivisionError" in caplog.text) == (ending == "fault")
+        assert client.post("/pl/api/imports", json={"upload": upload}).status_code == 404
+    with TestClient(routes_only(filled, **app), base_url=ORIGIN) as client:
+        second, first, _ = client.get("/pl/api/imports").json()
+        assert (second["title"], second["report"]["imported"]) == ("b.jsonl", 100)
+        assert "did not come to its end" in second["error"]
+        assert (first["title"], first["error"]) == ("a.jsonl", "")
+        for op in told["ops"]:
+            assert client.post("/pl/api/undo", json={"op": op}).status_code == 200
+        assert client.get("/pl/api/shell").json()["project"]["samples"] == len(NOTES)
+
+
+def test_an_import_that_is_undone_while_it_runs_stops_there(
+    mine: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after_a_hundred(monkeypatch, lambda: mine.post("/pl/api/undo", json={}))
+    upload = send(mine, ("a.jsonl", MANY), ("b.jsonl", LINES))
+    started = mine.post("/pl/api/imports", json={"upload": upload}).json()
+    assert wait(mine, started["job"])["state"] == "failed"
+    told = mine.get("/pl/api/imports").json()[0]
+    assert "undone while it was running" in told["error"]
+    assert mine.get("/pl/api/shell").json()["project"]["samples"] == len(NOTES)
 
 
 def test_a_new_project_has_no_imports_of_one_that_had_its_name(mine: TestClient) -> None:
@@ -214,7 +318,7 @@ def test_a_new_project_has_no_imports_of_one_that_had_its_name(mine: TestClient)
 
 
 def test_an_import_that_was_cancelled_before_its_turn_is_none(
-    mine: TestClient, monkeypatch: pytest.MonkeyPatch
+    mine: TestClient, filled: api.Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add, is_free = api.Workbench.add, Event()
 
@@ -232,6 +336,7 @@ def test_an_import_that_was_cancelled_before_its_turn_is_none(
     wait(mine, first["job"])
     told = [one["title"] for one in mine.get("/pl/api/imports").json()]
     assert ("a.jsonl" in told, "b.jsonl" in told) == (True, False)
+    assert list((filled.home / FOLDER).iterdir()) == [], "nobody needs what was sent any more"
 
 
 def test_a_file_of_no_format_asks_for_one_in_words_of_the_page(mine: TestClient) -> None:
@@ -330,9 +435,17 @@ def test_a_path_of_the_server(mine: TestClient, tmp_path: Path) -> None:
     (tmp_path / "in" / "one.txt").write_text("Only one text")
     report = take(mine, path=str(tmp_path / "in"))["report"]
     assert (report["imported"], report["skipped"]) == (1, 0)
-    for path, status in (("relative/x", 400), ("", 400), (str(tmp_path / "absent"), 404)):
-        answer = mine.post("/pl/api/imports/preview", json={"path": path})
-        assert answer.status_code == status, answer.text
+    for path, status, words in (
+        ("relative/x", 400, "whole path"),
+        ("", 400, "whole path"),
+        ("~nobody-of-this-name/photos", 400, "whole path"),
+        (str(tmp_path / "absent"), 404, "there is nothing at"),
+        (f"/{'x' * 300}", 400, "cannot be opened: File name too long"),
+    ):
+        for route in ("/pl/api/imports/preview", "/pl/api/imports"):
+            answer = mine.post(route, json={"path": path})
+            assert answer.status_code == status, answer.text
+            assert words in answer.json()["detail"]
 
 
 def test_paths_of_the_server_are_closed_to_others(

@@ -66,7 +66,7 @@ def test_words_with_a_changing_end_exist() -> None:
         "saved": ("saved", "saving", "offline"),
         "unsent": ("later", "discard", "mine"),
         "jobs.state": ("queued", "running", "done", "failed", "cancelled", "interrupted"),
-        "intake": ("sending", "looking", "creating", "taking"),
+        "intake": ("sending", "looking", "creating", "starting", "taking"),
         "kind": ("image", "text"),
         "split": ("train", "val", "test"),
         "eval.split": ("held-back", "val", "test", "train"),

@@ -68,6 +68,7 @@ def test_files_keep_their_folders_however_the_bytes_arrive(uploads: Uploads) -> 
         ("/etc/cron.d/evil", "absolute"),
         ("\\\\host\\share", "absolute"),
         ("C:\\evil.jpg", "absolute"),
+        ("c:/evil.jpg", "absolute"),
         ("a//b.jpg", "empty part"),
         ("./a.jpg", "empty part"),
         ("a\x00b.jpg", "control"),
@@ -85,7 +86,32 @@ def test_a_hostile_name_is_refused_and_the_rest_kept(
     writer = send(upload, batch(("first.jpg", b"1"), (name, b"evil"), ("last.jpg", b"2")))
     assert stored(upload) == {"files/first.jpg": b"1", "files/last.jpg": b"2"}
     assert [reason in problem.reason for problem in writer.refused] == [True]
+    writer.refused[0].file.encode()  # so that it can be told
     assert upload.problems == writer.refused
+
+
+def test_a_colon_in_a_name_is_no_drive(upload: Upload) -> None:
+    names = ["1: intro.txt", "a:b.txt", "notes/C: minor.txt"]
+    assert send(upload, batch(*[(name, b"x") for name in names])).refused == []
+    assert sorted(stored(upload)) == sorted(f"files/{name}" for name in names)
+
+
+def test_a_file_the_browser_could_not_read_is_named_and_the_rest_kept(upload: Upload) -> None:
+    header = json.dumps([["a.jpg", 1], ["locked.jpg", None], ["b.jpg", 1]]).encode()
+    writer = send(upload, len(header).to_bytes(4, "big") + header + b"12")
+    assert stored(upload) == {"files/a.jpg": b"1", "files/b.jpg": b"2"}
+    assert [problem.file for problem in writer.refused] == ["locked.jpg"]
+    assert "could not read it" in upload.problems[0].reason
+
+
+def test_an_upload_goes_into_one_import(uploads: Uploads, upload: Upload) -> None:
+    uploads.claim(upload)
+    for again in (lambda: uploads.find(upload.id, "ann"), lambda: uploads.claim(upload)):
+        with pytest.raises(api.BusyError, match="being imported already"):
+            again()
+    uploads.drop(upload)
+    with pytest.raises(api.NotFoundError):
+        uploads.find(upload.id, "ann")
 
 
 def test_markup_and_marks_in_names_are_only_text(upload: Upload) -> None:

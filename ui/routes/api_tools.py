@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import wraps
 from typing import Any
+from urllib.parse import urlencode
 
 import gradio as gr
 import numpy as np
@@ -115,7 +116,7 @@ class Tools:
         self._context.writable()
         try:
             found = json.loads(rows)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # the latter: lists in lists in lists
             raise api.BadInputError(f"rows is not JSON: {error}") from error
         if isinstance(found, dict):
             found = [found]
@@ -266,7 +267,7 @@ class Tools:
         bench = self._bench(project)
         check_may_export(bench, self._context.user(request))
         made = make_export(bench, format, has_media=has_media, split=split or None)
-        address = f"/pl/api/exports/{made.name}"
+        address = f"/pl/api/exports/{made.name}?{urlencode({'project': bench.name})}"
         return _json({**asdict(made), "project": bench.name, "download": address})
 
     def _bench(self, project: str) -> api.Workbench:
@@ -313,7 +314,7 @@ def _names(text: str) -> list[int | str]:
     if text.strip().startswith("["):
         try:
             found = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise api.BadInputError(f"samples is not a JSON list: {error}") from error
         return [item if isinstance(item, int) else _name(str(item)) for item in found]
     return [_name(part) for part in text.split(",") if part.strip()]

@@ -8,7 +8,7 @@ import logging
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -29,6 +29,14 @@ log = logging.getLogger("patchlane.web")
 SHOWN_PROBLEMS = 200
 SHOWN_TEXT = 240
 KEPT_RECORDS = 20
+KEPT = "What had come in by then is kept; undo takes it back."
+UNFINISHED = "It did not come to its end, or another process is still at it"
+MENDABLE = (api.BadInputError, api.NotFoundError, api.RefusedError)
+"""What is wrong with one source, and no reason to leave the others."""
+
+
+Part = api.ImportReport | api.PastImport
+"""What came of one source; of one that was cut off, what the log says."""
 
 
 class Source(BaseModel):
@@ -57,7 +65,8 @@ class Record:
         project: its uid; another one may get its name.
         ops: the actions that undo takes back.
         planned: ids of the actions that it makes, one per source; known before they are there.
-        num_errors: how many errors there are where the report holds the first of them only.
+        num_unkept: how many problems there were beyond those that the report holds.
+        num_unkept_taken: of how many of these something came in all the same.
     """
 
     id: str
@@ -70,25 +79,46 @@ class Record:
     error: str = ""
     planned: tuple[str, ...] = ()
     when: float = field(default_factory=time.time)
-    num_errors: int | None = None
+    num_unkept: int = 0
+    num_unkept_taken: int = 0
 
     @classmethod
     def past(cls, one: api.PastImport, project: str, owner: str) -> Record:
         """One of an earlier run of the server, or of the command line."""
-        return cls(
+        record = cls(
             one.op,
             project,
             owner,
             one.source or "files",
-            report=one.report,
-            ops=[one.op],
             planned=(one.op,),
             when=one.when,
-            num_errors=one.num_errors,
         )
+        record.end([one], [] if one.is_final else [one.op], "" if one.is_finished else UNFINISHED)
+        return record
+
+    def end(self, parts: Iterable[Part], ops: list[str], error: str) -> None:
+        """Keep what came of each source, what undo takes back, and what ended it too early."""
+        total = api.ImportReport(0, 0, (), 0, 0)
+        for part in parts:
+            if isinstance(part, api.PastImport):
+                seen = sum(problem.is_taken for problem in part.report.errors)
+                self.num_unkept += part.num_errors - len(part.report.errors)
+                self.num_unkept_taken += part.num_taken - seen
+            total = _sum(total, part.report if isinstance(part, api.PastImport) else part)
+        self.ops = ops
+        self.error = f"{error}. {KEPT}" if error and ops else error
+        self.report = total  # last: with it the page takes the import for ended
+
+    def table(self) -> str:
+        """All problems that are held as CSV, and how many more there were."""
+        problems = list(self.report.errors) if self.report else []
+        if self.num_unkept:
+            more = f"{self.num_unkept:,} more problems were not kept, only their number"
+            problems.append(api.FileProblem("", more))
+        return problems_csv(problems)
 
     def told(self, *, is_undone: bool = False) -> dict[str, object]:
-        """As the page shows it: the first problems, all of them in the CSV."""
+        """As the page shows it: the first problems, those that are held in the CSV."""
         row: dict[str, object] = {
             "id": self.id,
             "title": self.title,
@@ -99,28 +129,25 @@ class Record:
             "report": None,
         }
         if self.report is not None:
-            row["report"] = {
-                **asdict(replace(self.report, errors=())),
-                **_split(self.report.errors, self.num_errors),
-            }
+            row["report"] = {**asdict(replace(self.report, errors=())), **self._problems()}
         return row
 
+    def _problems(self) -> dict[str, object]:
+        """What cannot be taken, and what is taken otherwise than its file says; the first of both.
 
-def _split(problems: Iterable[api.FileProblem], num_all: int | None = None) -> dict[str, object]:
-    """What cannot be taken, and what is taken otherwise than its file says; the first of both.
-
-    Where `problems` are only the first of very many, `num_all` says how many there are.
-    """
-    problems = list(problems)
-    taken = [one for one in problems if one.is_taken]
-    refused = [one for one in problems if not one.is_taken]
-    unseen = 0 if num_all is None else num_all - len(problems)
-    return {
-        "errors": [_row(problem) for problem in refused[:SHOWN_PROBLEMS]],
-        "problems": len(refused) + unseen,
-        "otherwise": [_row(problem) for problem in taken[:SHOWN_PROBLEMS]],
-        "numOtherwise": len(taken),
-    }
+        Of both also how many there were, and how many of them are in the CSV.
+        """
+        problems = self.report.errors if self.report else ()
+        taken = [one for one in problems if one.is_taken]
+        refused = [one for one in problems if not one.is_taken]
+        return {
+            "errors": [_row(problem) for problem in refused[:SHOWN_PROBLEMS]],
+            "problems": len(refused) + self.num_unkept - self.num_unkept_taken,
+            "numKept": len(refused),
+            "otherwise": [_row(problem) for problem in taken[:SHOWN_PROBLEMS]],
+            "numOtherwise": len(taken) + self.num_unkept_taken,
+            "numOtherwiseKept": len(taken),
+        }
 
 
 def _row(problem: api.FileProblem) -> dict[str, str]:
@@ -205,7 +232,9 @@ def _add_uploads(routes: APIRouter, context: Context, uploads: Uploads) -> None:
     @routes.delete("/uploads/{upload_id}")
     def drop(upload_id: str, request: Request) -> dict[str, bool]:
         context.writable()
-        uploads.drop(uploads.find(upload_id, context.user(request)))
+        upload = uploads.find(upload_id, context.user(request))
+        uploads.claim(upload)  # no import takes what is being deleted
+        uploads.drop(upload)
         return {"dropped": True}
 
 
@@ -239,8 +268,7 @@ def _add_imports(routes: APIRouter, context: Context, uploads: Uploads, records:
             title,
             planned=tuple(uuid.uuid4().hex for _ in paths),
         )
-        work = _import_work(bench, paths, wanted, record, upload)
-        record.job = bench.jobs.submit("import", f"Importing {title}", work, owner=record.owner)
+        record.job = _submit(bench, paths, wanted, record, upload, uploads)
         records.keep(record)
         return record.told()
 
@@ -253,9 +281,8 @@ def _add_imports(routes: APIRouter, context: Context, uploads: Uploads, records:
     def report(import_id: str, request: Request) -> Response:
         for record, _ in records.of(context.of(request), context.user(request)):
             if record.id == import_id:
-                errors = record.report.errors if record.report else ()
                 return Response(
-                    problems_csv(errors),
+                    record.table(),
                     media_type="text/csv; charset=utf-8",
                     headers={"Content-Disposition": 'attachment; filename="import-report.csv"'},
                 )
@@ -289,7 +316,7 @@ def _server_path(context: Context, text: str) -> Path:
 
     Raises:
         RefusedError: others can reach this server.
-        BadInputError: no absolute path.
+        BadInputError: no absolute path, or it cannot be opened.
         NotFoundError: nothing is there.
     """
     if not context.is_local:
@@ -297,11 +324,13 @@ def _server_path(context: Context, text: str) -> Path:
             "folders of the server can be named only on the server's own machine; send the files, "
             "or use `patchlane import` there"
         )
-    path = Path(text.strip()).expanduser()
+    try:
+        path = Path(text.strip()).expanduser()
+    except RuntimeError:  # `~somebody` whom this machine does not know
+        path = Path()
     if not text.strip() or "\0" in text or not path.is_absolute():
         raise api.BadInputError("give the whole path, like /home/ann/photos")
-    if not path.exists():
-        raise api.NotFoundError(f"there is nothing at {path}")
+    api.check_opens(path)
     return path
 
 
@@ -322,7 +351,7 @@ def _preview(
             )
             found.append(seen)
             num_problems += seen.num_problems
-        except api.BadInputError as error:
+        except MENDABLE as error:
             problems.append(api.FileProblem(path.name, str(error)))
             num_problems += 1
     for seen in found:
@@ -350,42 +379,102 @@ def _preview(
     }
 
 
+def _submit(
+    bench: api.Workbench,
+    paths: list[Path],
+    wanted: Take,
+    record: Record,
+    upload: Upload | None,
+    uploads: Uploads,
+) -> str:
+    """Queue the job; what was sent belongs to it from now on, and goes with it."""
+
+    def let_go() -> None:
+        if upload is not None:
+            uploads.drop(upload)
+
+    if upload is not None:
+        uploads.claim(upload)
+    work = _import_work(bench, paths, wanted, record, upload, let_go)
+    title = f"Importing {record.title}"
+    try:
+        return bench.jobs.submit("import", title, work, owner=record.owner, dropped=let_go)
+    except api.PatchlaneError:
+        if upload is not None:
+            upload.is_claimed = False
+        raise
+
+
 def _import_work(
-    bench: api.Workbench, paths: list[Path], wanted: Take, record: Record, upload: Upload | None
+    bench: api.Workbench,
+    paths: list[Path],
+    wanted: Take,
+    record: Record,
+    upload: Upload | None,
+    let_go: Callable[[], object],
 ) -> Callable[[api.Ticket], object]:
-    """The job: each source in turn, one report for all."""
+    """The job: each source in turn, one report for all; `let_go` of what was sent in the end."""
+    refusals: list[str] = []
+
+    def take(path: Path, op: str, ticket: api.Ticket) -> Iterator[Part]:
+        try:
+            yield bench.add(
+                path,
+                format=wanted.format,
+                follow_links=wanted.follow_links and upload is None,
+                link=wanted.link and upload is None,
+                on_conflict=wanted.on_conflict,
+                unlisted=wanted.unlisted,
+                create_labels=wanted.create_labels,
+                who=record.owner,
+                progress=ticket.progress,
+                op=op,
+            )
+        except Exception as error:
+            past = _stored(bench, op)  # whole batches of it may be in
+            if past is not None:
+                yield past
+            if not isinstance(error, MENDABLE) or (past is not None and past.is_undone):
+                raise
+            refusals.append(in_words_of_the_page(str(error)))
+            yield _skipped(api.FileProblem(path.name, str(error)))
 
     def work(ticket: api.Ticket) -> None:
-        refused = tuple(upload.problems) if upload else ()
-        total = api.ImportReport(0, len(refused), refused, 0, 0)
+        parts: list[Part] = [_skipped(*upload.problems)] if upload else []
+        ending = ""
         try:
             for path, op in zip(paths, record.planned, strict=True):
-                report = bench.add(
-                    path,
-                    format=wanted.format,
-                    follow_links=wanted.follow_links and upload is None,
-                    link=wanted.link and upload is None,
-                    on_conflict=wanted.on_conflict,
-                    unlisted=wanted.unlisted,
-                    create_labels=wanted.create_labels,
-                    who=record.owner,
-                    progress=ticket.progress,
-                    op=op,
-                )
-                total = _sum(total, report)
-                record.ops.append(report.op)
-        except api.PatchlaneError as error:
-            record.error = str(error)
-            raise
+                for part in take(path, op, ticket):
+                    parts.append(part)  # noqa: PERF402  also what came before an error
         except api.Cancelled:
-            record.error = "cancelled; what had come in by then is kept, undo takes it back"
+            ending = "It was cancelled"
+            raise
+        except api.PatchlaneError as error:
+            ending = str(error)
+            raise
+        except Exception as error:
+            ending = f"A fault of Patchlane ended it: {error!r}"
             raise
         finally:
-            record.report = total
-            if upload is not None:
-                upload.discard()
+            made = [_stored(bench, op) for op in record.planned]
+            record.end(parts, [one.op for one in made if one and not one.is_final], ending)
+            let_go()
+        if len(refusals) == len(paths):
+            raise api.BadInputError(refusals[0])
 
     return work
+
+
+def _stored(bench: api.Workbench, op: str) -> api.PastImport | None:
+    """What the log holds of a source; None if nothing, or where it cannot be read by now."""
+    try:
+        return bench.store.past_import(op)
+    except api.PatchlaneError:
+        return None
+
+
+def _skipped(*problems: api.FileProblem) -> api.ImportReport:
+    return api.ImportReport(0, len(problems), problems, 0, 0)
 
 
 def _sum(a: api.ImportReport, b: api.ImportReport) -> api.ImportReport:

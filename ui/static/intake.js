@@ -20,7 +20,7 @@ export function mountIntake(root, desk) {
   async function refresh(now) {
     const was = facts?.project?.name;
     facts = now;
-    if (was !== undefined && was !== facts.project?.name && state.step !== 'sending') giveUp({ quiet: true });
+    if (was !== undefined && was !== facts.project?.name && !['sending', 'creating', 'starting'].includes(state.step)) giveUp({ quiet: true });
     state.isNew = facts.canMake && (!facts.project || params().has('new'));
     if (facts.project && !state.isNew && ['idle', 'taking', 'report'].includes(state.step)) await showLast();
     draw();
@@ -40,7 +40,7 @@ export function mountIntake(root, desk) {
   // ---- steps ---------------------------------------------------------------------------------
 
   async function take(files) {
-    if (!facts || isClosed() || ['sending', 'creating'].includes(state.step)) return;
+    if (!facts || isClosed() || ['sending', 'creating', 'starting'].includes(state.step)) return;
     if (!files.length) { toast(t('intake.nothing')); return; }
     forgetSource();
     Object.assign(state, { step: 'sending', files, sent: [0, files.length, 0, 0] });
@@ -70,12 +70,13 @@ export function mountIntake(root, desk) {
     state.step = 'looking';
     draw();
     const { format, follow_links } = state.options;
+    const mine = abort = new AbortController();
     try {
-      const found = await api('/pl/api/imports/preview', { json: { ...source, format, follow_links } });
+      const found = await api('/pl/api/imports/preview', { json: { ...source, format, follow_links }, signal: mine.signal });
       if (state.source !== source) return;             // given up meanwhile, or another one was chosen
-      state.preview = found;
+      Object.assign(state, { preview: found, seenAs: { format, follow_links } });
     } catch (error) {
-      if (state.source !== source) return;
+      if (mine.signal.aborted || state.source !== source) return;
       // Looked at in another way: what was seen before is still there.
       if (!state.preview) { fail(error); return; }
       toastError(error);
@@ -91,18 +92,21 @@ export function mountIntake(root, desk) {
 
   async function start() {
     if (state.isNew && !await create()) return;
+    // Handed over: from now on nothing that happens on this page deletes what was sent.
+    const source = state.source;
+    Object.assign(state, { step: 'starting', source: null });
+    draw();
     try {
-      state.record = await api('/pl/api/imports', { json: { ...state.source, ...state.options } });
+      state.record = await api('/pl/api/imports', { json: { ...source, ...state.options } });
     } catch (error) {
       // What was sent is still there, and nobody has to choose and send it again.
       toastError(error);
-      Object.assign(state, { step: 'preview', looks: state.looks + 1 });
+      Object.assign(state, { step: 'preview', looks: state.looks + 1, source });
       if (state.isNew) finishNew();
       draw();
       return;
     }
     state.started.add(state.record.id);
-    state.source = null;
     state.step = 'taking';
     if (state.isNew) finishNew();
     draw();
@@ -148,6 +152,15 @@ export function mountIntake(root, desk) {
     if (!quiet) draw();
   }
 
+  /** Look no further; what was understood before, in another way, is still there. */
+  function stopLooking() {
+    if (!state.preview) { giveUp(); return; }
+    abort.abort();
+    Object.assign(state.options, state.seenAs);
+    Object.assign(state, { step: 'preview', looks: state.looks + 1 });
+    draw();
+  }
+
   function fail(error) {
     giveUp();
     toastError(error);
@@ -157,7 +170,7 @@ export function mountIntake(root, desk) {
 
   /** Draw what has changed; whoever fills in a form or has ticked something is left alone. */
   function draw() {
-    if (isClosed()) { root.replaceChildren(el('div', { class: 'pl-empty' }, t('intake.readonly'))); return; }
+    if (isClosed()) { root.replaceChildren(el('div', { class: 'pl-empty' }, facts.canMake ? t('intake.readonly.project', { name: facts.project.name }) : t('intake.readonly'))); return; }
     if (page.parentNode !== root) root.replaceChildren(page);
     const { name, kind, samples, encoded, encoder, takesAny } = facts.project ?? {};
     head.draw([state.isNew, facts.projects.length > 0, name, kind, samples, encoded, encoder, facts.encoders], heading);
@@ -191,7 +204,7 @@ export function mountIntake(root, desk) {
   }
 
   function body() {
-    if (['sending', 'looking', 'creating', 'taking'].includes(state.step)) return progressCard();
+    if (['sending', 'looking', 'creating', 'starting', 'taking'].includes(state.step)) return progressCard();
     if (state.step === 'preview') {
       return previewCard(state, facts, { onStart: start, onLook: () => look(state.source), onCancel: () => giveUp(), onNewProject: () => { setAddress({ new: 1 }, { push: true }); state.isNew = true; state.form.name ||= guessName(state.files); draw(); } });
     }
@@ -208,7 +221,7 @@ export function mountIntake(root, desk) {
       el('p', { class: 'pl-plain', role: 'status', 'aria-live': 'polite' }, t(`intake.${state.step}`)),
       el('progress', { class: 'pl-progress', 'aria-label': t(`intake.${state.step}`) }),
       el('div', { class: 'pl-row' }, el('span', { class: 'pl-dim pl-small pl-num pl-progress-words' }),
-        state.step === 'sending' ? el('button', { type: 'button', class: 'pl-button small', onclick: () => giveUp() }, t('cancel')) : null));
+        ['sending', 'looking'].includes(state.step) ? el('button', { type: 'button', class: 'pl-button small', 'data-testid': 'import-cancel', onclick: () => (state.step === 'looking' ? stopLooking() : giveUp()) }, t('cancel')) : null));
   }
 
   function drawProgress(part = null, words = '') {
@@ -249,6 +262,8 @@ export function mountIntake(root, desk) {
   });
   listen(root, 'paste', event => {
     if (event.target.closest?.('input, textarea, [contenteditable]')) return;
+    // What is pasted beside something that was chosen was meant for a field, and would replace it all.
+    if (!['idle', 'taking', 'report'].includes(state.step)) return;
     const files = filesOfPaste(event.clipboardData);
     if (files.length) { event.preventDefault(); take(files); }
   }, document);

@@ -61,14 +61,18 @@ function labelsFound(labels) {
     shown.map(name => el('span', { class: 'pl-tag' }, name)), labels.length > shown.length ? el('span', { class: 'pl-dim' }, t('more', { n: count(labels.length - shown.length) })) : null);
 }
 
-/** Files that cannot be taken, and why; used by the report as well, also for what came in otherwise (`title`). */
-export function problemList(problems, all, { title = 'problems.title', more = 'problems.more' } = {}) {
+/**
+ * Files that cannot be taken, and why; used by the report as well, also for what came in otherwise (`title`).
+ * The CSV holds the first `kept` of them all.
+ */
+export function problemList(problems, all, { title = 'problems.title', more = 'problems.more', kept = all } = {}) {
   return el('details', { class: 'pl-problems', open: all <= 8 },
     el('summary', {}, t(title, { n: count(all) })),
     el('div', { class: 'pl-table-scroll' }, el('table', { class: 'pl-table' },
       el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, t('problems.file')), el('th', { scope: 'col' }, t('problems.reason')))),
       el('tbody', {}, problems.map(row => el('tr', { 'data-testid': 'import-problem', 'data-file': row.file }, el('td', {}, row.file), el('td', {}, row.reason)))))),
-    all > problems.length ? el('p', { class: 'pl-plain pl-dim pl-small' }, t(more, { n: count(all - problems.length) })) : null);
+    kept > problems.length ? el('p', { class: 'pl-plain pl-dim pl-small' }, t(more, { n: count(kept - problems.length) })) : null,
+    all > kept ? el('p', { class: 'pl-plain pl-dim pl-small' }, t('problems.unkept', { n: count(all - kept) })) : null);
 }
 
 /** How to read it and take it in; what changes the reading has it looked at again. */

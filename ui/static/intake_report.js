@@ -4,6 +4,7 @@ import { problemList } from './intake_preview.js';
 
 export function reportCard(record, { onClose, onChange }) {
   const report = record.report;
+  const held = report.numKept + report.numOtherwiseKept, isAll = held === report.problems + report.numOtherwise;
   const facts = [
     t('report.imported', { n: count(report.imported) }),
     report.duplicates ? t('report.duplicates', { n: count(report.duplicates) }) : '',
@@ -16,11 +17,11 @@ export function reportCard(record, { onClose, onChange }) {
       el('button', { type: 'button', class: 'pl-icon-button', 'aria-label': t('toast.close'), onclick: onClose }, icon('M6 6l12 12M18 6 6 18', { size: 14 }))),
     el('p', { class: 'pl-plain' }, facts.join(', '), '.'),
     record.error ? el('p', { class: 'pl-plain pl-warning', role: 'alert' }, record.error) : null,
-    report.problems ? problemList(report.errors, report.problems) : null,
-    report.numOtherwise ? problemList(report.otherwise, report.numOtherwise, { title: 'problems.otherwise' }) : null,
+    report.problems ? problemList(report.errors, report.problems, { kept: report.numKept }) : null,
+    report.numOtherwise ? problemList(report.otherwise, report.numOtherwise, { title: 'problems.otherwise', kept: report.numOtherwiseKept }) : null,
     el('div', { class: 'pl-row' },
       report.imported ? el('a', { class: 'pl-button primary', href: url('/') }, t('report.label')) : null,
-      report.problems || report.numOtherwise ? el('a', { class: 'pl-button', href: url(`/pl/api/imports/${record.id}/report.csv`), download: 'import-report.csv', 'data-testid': 'report-csv' }, t('report.csv')) : null,
+      report.problems || report.numOtherwise ? el('a', { class: 'pl-button', href: url(`/pl/api/imports/${record.id}/report.csv`), download: 'import-report.csv', 'data-testid': 'report-csv' }, t(isAll ? 'report.csv' : 'report.csv.first', { n: count(held) })) : null,
       record.ops.length ? el('button', { type: 'button', class: 'pl-button', 'data-testid': 'import-undo', onclick: event => takeBack(event.currentTarget) }, t('report.undo')) : null));
 
   async function takeBack(button) {

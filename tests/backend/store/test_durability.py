@@ -114,12 +114,12 @@ def test_the_database_syncs_every_commit(store: ProjectStore) -> None:
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
 
 
-def fill_disk(store: ProjectStore) -> None:
-    """No page more than there are now, for connections that are and will be."""
+def fill_disk(store: ProjectStore, *, room: int = 0) -> None:
+    """No more than `room` pages more than now, for connections that are and will be."""
     engine = store._database.engine
     engine.dispose()
     pages = sqlite3.connect(store.path / "project.sqlite3").execute("PRAGMA page_count")
-    most = pages.fetchone()[0]
+    most = pages.fetchone()[0] + room
     event.listen(engine, "connect", lambda raw, _: raw.execute(f"PRAGMA max_page_count={most}"))
 
 
@@ -142,11 +142,15 @@ def test_a_full_disk_is_said_and_loses_nothing(store: ProjectStore) -> None:
 
 
 def test_a_full_disk_during_an_import_keeps_whole_batches(store: ProjectStore) -> None:
-    fill_disk(store)
+    fill_disk(store, room=200)
     drafts = (Draft(name=f"n{n}", text=f"{n} " + "long " * 200) for n in range(5000))
     with pytest.raises(SaveError, match="disk is full"):
         store.take(drafts, who="a", source="import:x", op="big")
     assert (store.count() - 5) % 100 == 0
+    told = store.past_import("big")
+    assert told is not None
+    assert told.report.imported == store.count() - 5 > 0
+    assert not told.is_finished
     assert all(sample.text for sample in store.samples())
 
 

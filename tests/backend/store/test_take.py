@@ -331,6 +331,50 @@ def test_an_import_that_was_cut_off_goes_on_under_the_same_op(store: ProjectStor
     assert store.count() == 5
 
 
+def test_an_import_that_was_cut_off_is_known_as_far_as_it_came(store: ProjectStore) -> None:
+    drafts = [Draft(name=f"n{n}", text=f"new {n}", verdicts={"cat": YES}) for n in range(230)]
+    drafts[7] = Draft(name="n7", text="")
+
+    def stop(done: int, _total: int, _note: str) -> None:
+        if done >= 200:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        take(store, *drafts, op="cut", progress=stop)
+    (told,) = store.past_imports("importer")[:1]
+    assert told == store.past_import("cut")
+    assert (told.report.imported, told.report.skipped, told.report.annotations) == (199, 1, 199)
+    assert [problem.file for problem in told.report.errors] == ["n7"]
+    assert not told.is_finished
+    assert store.past_import("never begun") is None
+    take(store, *drafts, op="cut")
+    (told,) = store.past_imports("importer")[:1]
+    assert (told.op, told.is_finished) == ("cut", True)
+
+
+def test_an_import_cut_off_at_its_very_end_can_still_be_undone(store: ProjectStore) -> None:
+    drafts = [Draft(name=f"n{n}", text=f"new {n}") for n in range(30)]
+
+    def stop(_done: int, _total: int, _note: str) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        take(store, *drafts, op="cut", progress=stop)
+    assert take(store, *drafts, op="cut").imported == 0, "all of it was in"
+    assert store.log.undo("importer") is not None
+    assert store.count() == 5
+
+
+def test_what_is_kept_of_very_many_problems_counts_them_all(store: ProjectStore) -> None:
+    bad = [FileProblem(f"bad{n}", "is none") for n in range(1002)]
+    renamed = [Draft(name="t/1.txt", text=f"another {n}") for n in range(3)]
+    report = take(store, *bad, *renamed, op="many")
+    told = store.past_import("many")
+    assert told is not None
+    assert told.report.errors == report.errors[:1000]
+    assert (told.num_errors, told.num_taken, told.report.skipped) == (1005, 3, 1002)
+
+
 def test_undo_during_an_import_stops_it(store: ProjectStore) -> None:
     drafts = [Draft(name=f"n{n}", text=f"new {n}") for n in range(300)]
 
