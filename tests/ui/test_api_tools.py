@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import uvicorn
 from starlette.requests import Request
 
 from backend import api
-from tests.ui.conftest import NOTES, TOKEN, accounts
+from tests.ui.conftest import NOTES, TOKEN, accounts, make_notes
 from ui.app import build_app
 from ui.context import Context
 from ui.routes.api_tools import Tools
@@ -180,6 +181,52 @@ def test_an_mcp_client_uses_the_same_verbs(address: str) -> None:
     rows = json.loads(answer.content[0].text)
     assert [row["sample"] for row in rows] == ["notes1"]
     assert {"transport", "food"} < {one["label"] for one in rows[0]["suggestions"]}
+
+
+def test_a_verdict_over_mcp_is_stored_and_evaluated(
+    server: tuple[str, Context], robot: Any, home: api.Settings, tmp_path: Path
+) -> None:
+    address, context = server
+    make_notes(home, tmp_path, "judged")
+    said = {f"judged{i}": one for i, one in enumerate(("yes", "no", "no", "yes"))}
+    rows = [{"sample": name, "label": "transport", "verdict": one} for name, one in said.items()]
+    given = {"rows": json.dumps(rows), "project": "judged", "op": "mcp-1"}
+    _, answer = mcp(address, HEADERS, "correct", given)
+    assert not answer.isError
+    told = json.loads(answer.content[0].text)
+    assert (told["op"], told["pairs"]) == ("mcp-1", 4)
+    # Another process would find it: acknowledged is on the disk.
+    stored = api.open_project("judged", settings=home)
+    samples = {one.id: one.name for one in stored.samples()}
+    label = stored.label("transport").id
+    log = [row for row in stored.store.log.since(0) if row.op == "mcp-1"]
+    stored.close()
+    assert {samples[row.sample]: (row.verdict, row.who) for row in log} == {
+        name: (api.Verdict(one), "robot") for name, one in said.items()
+    }
+    assert {row.label for row in log} == {label}
+
+    # With all of it learned nothing makes another version between the answers.
+    bench = context.open("judged")
+    bench.learn()
+    for given in ({"split": "train"}, {"split": "train", "filters": "label:transport:yes"}):
+        expected = bench.evaluate(given["split"], filters=given.get("filters", "").split())
+        _, answer = mcp(address, HEADERS, "evaluate", {"project": "judged", **given})
+        assert not answer.isError
+        for found in (
+            json.loads(answer.content[0].text),
+            ask(robot, "evaluate", project="judged", **given),
+        ):
+            assert found == json.loads(json.dumps(asdict(expected))), "no number is NaN here"
+            promised = {"mAP", "CF1", "OF1", "ap", "coverage", "mean_set_size", "ece", "n"}
+            assert promised <= found.keys()
+            assert found["version"] == bench.version > 0
+    whole = ask(robot, "evaluate", project="judged", split="train")
+    assert whole["n"] == 4
+    assert set(whole["ap"]) >= {"transport"}
+    assert 0 < whole["mAP"] <= 1
+    assert whole["mAP"] == pytest.approx(sum(whole["ap"].values()) / len(whole["ap"]))
+    context.open("notes")  # where nothing is named the other tests mean this one
 
 
 def test_without_credentials_no_tool_answers(address: str) -> None:
