@@ -3,35 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import httpx
 
 from backend import api
-
-
-@contextmanager
-def started(settings: api.Settings, *words: str) -> Iterator[Any]:
-    """A server that a command starts on a free port; killed where a test left it running."""
-    command = [sys.executable, "-m", "backend", *words, "--port", "0", "--no-browser"]
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PATCHLANE_HOME": str(settings.home)},
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+from tests.started import started
 
 
 def test_json_is_one_document_that_a_program_can_start_from(home: api.Settings) -> None:
