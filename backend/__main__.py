@@ -20,6 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 done, 1 failed with a sentence, 2 wrong usage."""
     args = parser().parse_args(argv)
     try:
+        if args.command in SERVE:
+            return _serve(args)  # it says where it is itself, long before it ends
         result = _run(args)
     except PatchlaneError as error:
         print(f"patchlane: {readable(str(error))}", file=sys.stderr)
@@ -49,8 +51,6 @@ def _print(result: dict[str, Any], *, as_json: bool) -> None:
 
 def _run(args: argparse.Namespace) -> dict[str, Any] | None:
     """Import what the command needs and call it."""
-    if args.command in SERVE:
-        return _serve(args)
     if args.command == "doctor":
         from backend.doctor import examine
 
@@ -65,7 +65,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any] | None:
     return getattr(commands, python_names.get(args.command) or args.command)(args)
 
 
-def _serve(args: argparse.Namespace) -> dict[str, Any]:
+def _serve(args: argparse.Namespace) -> int:
     """Open the screen; it is named, not imported: the one arrow that points up."""
     from importlib import import_module
 
@@ -77,7 +77,7 @@ def _serve(args: argparse.Namespace) -> dict[str, Any]:
         from backend.demo import make_demo
 
         project = make_demo(settings, progress=lambda *at: print("  ", *at, file=sys.stderr))[0]
-    status = import_module("ui.app").serve(
+    return import_module("ui.app").serve(
         settings,
         project=project,
         host=args.host,
@@ -86,8 +86,8 @@ def _serve(args: argparse.Namespace) -> dict[str, Any]:
         read_only=getattr(args, "read_only", False),
         open_browser=not args.no_browser,
         hosts=tuple(getattr(args, "allow_host", None) or ()),
+        as_json=args.json,
     )
-    return {"exit": status}
 
 
 MOST_PROBLEMS = 8

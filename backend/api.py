@@ -99,6 +99,7 @@ from backend.types import (
     Suggestion,
     Verdict,
 )
+from backend.views import SPLITS
 from backend.workbench import Workbench
 
 __all__ = [
@@ -109,6 +110,7 @@ __all__ = [
     "MOST_LANE_FILE",
     "OFFLINE_ENCODERS",
     "SAYINGS",
+    "SPLITS",
     "STATES",
     "Abstention",
     "AcceptPlan",

@@ -19,6 +19,9 @@ from backend.types import Correction, SampleSuggestions, Split, Suggestion, Verd
 Brought = Mapping[tuple[int, int, str], float]
 """Scores of other models: (sample id, label id, source) -> score."""
 
+SPLITS = ("held-back", *(split.value for split in Split))
+"""Whose verdicts a comparison may take for the truth."""
+
 APART = 0.25
 """Chances that are closer than this are no disagreement worth a look."""
 
@@ -231,7 +234,7 @@ def rows_of_split(board: Board, split: str) -> Bool[np.ndarray, " n"]:
     """
     if split == "held-back":
         return board.encoded & board.held_back
-    if split not in {s.value for s in Split}:
-        known = ", ".join(["held-back", *(s.value for s in Split)])
+    if split not in SPLITS:
+        known = ", ".join(SPLITS)
         raise BadInputError(f"unknown split {split!r}; known are {known}, or a file of verdicts")
     return board.encoded & np.array([s.split == split for s in board.samples], bool)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import atexit
+import json
 import logging
 import os
 import shutil
+import socket
 import sys
 import tempfile
 import threading
 import warnings
 import webbrowser
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlencode
@@ -158,6 +160,7 @@ def serve(
     read_only: bool = False,
     open_browser: bool = True,
     hosts: Sequence[str] = (),
+    as_json: bool = False,
 ) -> int:
     """Serve a home until the process is stopped; prints the address.
 
@@ -171,6 +174,8 @@ def serve(
         open_browser: show the page.
         hosts: further names the server is known by, for example behind a proxy; whoever comes by
             one may sit elsewhere, so the pages then name no folders of this machine.
+        as_json: print {"url", "project"} as one line of JSON instead, once requests are answered,
+            and nothing after it; the project is None where the last opened one is shown.
 
     Raises:
         RefusedError: other machines could reach the server and nobody would have to sign in.
@@ -199,15 +204,44 @@ def serve(
     address = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
     if folder is not None:
         address += f"?{urlencode({'project': folder.name})}"
-    sys.stdout.write(f"Patchlane is at {address}\n")
-    sys.stdout.flush()
-    if open_browser:
-        # A browser that is not there is no reason to stop.
-        threading.Timer(1.0, webbrowser.open, (address,)).start()
+
+    def open_page() -> None:
+        if open_browser:
+            # A browser that is not there is no reason to stop.
+            threading.Timer(1.0, webbrowser.open, (address,)).start()
+
+    def tell_program() -> None:
+        _print(json.dumps({"url": address, "project": folder.name if folder else None}))
+        # Who reads it has all of it; what a browser says of itself belongs elsewhere.
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        open_page()
+
+    if not as_json:
+        _print(f"Patchlane is at {address}")
+        open_page()
     # A tab that stays open holds its connection; stopping does not wait for it.
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
-    uvicorn.Server(config).run(sockets=[server_socket])
+    _Server(config, tell_program if as_json else None).run(sockets=[server_socket])
     return 0
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it answers requests."""
+
+    def __init__(self, config: uvicorn.Config, on_up: Callable[[], None] | None) -> None:
+        super().__init__(config)
+        self._on_up = on_up
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self._on_up is not None:
+            self._on_up()
+
+
+def _print(line: str) -> None:
+    """A line on stdout, at once also where a program reads it through a pipe."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _mount(app: FastAPI, context: Context) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backend import api, score_tables
-from backend.commands.speaking import as_json, json_lines, progress, project, say, written
+from backend.commands.speaking import as_json, is_file, json_lines, progress, project, say, written
 from backend.errors import BadInputError
 
 
@@ -44,7 +44,7 @@ def evaluate(args: Namespace) -> dict[str, Any]:
     """Quality on held-back verdicts, a split, or a file of verdicts."""
     with project(args) as workbench:
         truth, split = None, args.split
-        if Path(split).suffix:
+        if _is_of_file(split):
             truth, split = workbench.truth_from(json_lines(Path(split))), "held-back"
             if args.by:
                 raise BadInputError("--by compares slices of the project's own verdicts")
@@ -59,6 +59,16 @@ def evaluate(args: Namespace) -> dict[str, Any]:
             with written(args.out) as folder:
                 told["written"] = _tables(folder, comparison, slices, args.by, workbench)
         return told
+
+
+def _is_of_file(split: str) -> bool:
+    """Whether verdicts of a file are meant: a split is none, whatever files there are.
+
+    A file that is not there is meant where what was said looks like one, so that it is missed.
+    """
+    path = Path(split)
+    looks_so = bool(path.suffix) or path.name != split
+    return split not in api.SPLITS and (looks_so or is_file(path))
 
 
 def _tables(

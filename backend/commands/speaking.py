@@ -60,6 +60,14 @@ def as_json(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file, also where the text is longer than a file's name may be."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def json_lines(path: Path) -> Iterator[Mapping[str, object]]:
     """Objects of a JSONL file, one per line.
 
@@ -67,7 +75,7 @@ def json_lines(path: Path) -> Iterator[Mapping[str, object]]:
         NotFoundError: no such file.
         BadInputError: names the line that is not a JSON object.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise NotFoundError(f"there is no file {path}")
     for number, line in enumerate(_lines(path), 1):
         if not line.strip():
@@ -119,13 +127,10 @@ def names_in(given: str | None) -> list[str]:
     if not given:
         return []
     path = Path(given)
-    try:
-        is_file = path.is_file()
-    except OSError:  # a list longer than a file name may be
-        is_file = False
-    if not is_file and "," not in given and path.suffix.lower() in _NAME_FILES:
+    is_there = is_file(path)
+    if not is_there and "," not in given and path.suffix.lower() in _NAME_FILES:
         raise NotFoundError(f"there is no file {given}; labels are a file or a,b,c")
-    names = _lines(path) if is_file else given.split(",")
+    names = _lines(path) if is_there else given.split(",")
     return [name.strip() for name in names if name.strip()]
 
 

@@ -99,5 +99,7 @@ def _named(connection: Connection, condition: sa.ColumnElement[bool]) -> dict[in
 
 
 def _is_live(connection: Connection, sample: int) -> bool:
+    if sample.bit_length() > 63:  # no number of SQLite's
+        return False
     wanted = sa.select(t.samples.c.id).where(t.samples.c.id == sample, t.samples.c.is_live)
     return connection.execute(wanted).first() is not None

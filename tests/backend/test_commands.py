@@ -100,6 +100,32 @@ def test_the_loop_from_the_shell(made: Call, tmp_path: Path) -> None:
     assert set(report) >= {"mAP", "CF1", "OF1", "ap", "coverage", "mean_set_size", "ece", "n"}
 
 
+def test_the_truth_is_a_split_or_else_a_file_of_any_name(
+    made: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [{"sample": name, "label": "animal", "verdict": "yes"} for name in "ab"]
+    rows += [{"sample": name, "label": "animal", "verdict": "no"} for name in "cde"]
+    # A file may be called like a split, or like nothing that is a file's name elsewhere.
+    for name in ("truth", ".truth", "train", "truth.jsonl"):
+        verdicts(tmp_path / name, *rows)
+    for name in ("truth", ".truth", "./train", "truth.jsonl", str(tmp_path / "truth")):
+        report = made("evaluate", "p", "--split", name)
+        assert (report["split"], report["n"], report["pairs"]) == ("file", 5, 5), name
+    made("correct", "p", "--from", verdicts(tmp_path / "mine", VERDICT))
+    report = made("evaluate", "p", "--split", "train")
+    assert (report["split"], report["n"]) == ("train", 1), "no file takes the place of a split"
+    for name, sentence in (
+        ("moon", "unknown split 'moon'; known are held-back, train, val, test, or a file"),
+        ("moon.jsonl", "there is no file moon.jsonl"),
+        ("there/moon", "there is no file there/moon"),
+        ("x" * 300, "unknown split 'xxx"),
+        ("x" * 300 + ".jsonl", "there is no file xxx"),
+    ):
+        status, said = made("evaluate", "p", "--split", name)
+        assert (status, sentence in said) == (1, True), said
+
+
 def test_evaluation_by_slice_and_as_tables(made: Call, tmp_path: Path) -> None:
     told = {"a": "yes", "b": "yes", "c": "no", "d": "no", "e": "no", "f": "yes"}
     truth = verdicts(
@@ -624,6 +650,7 @@ def test_versions_are_compared_and_brought_back(made: Call, tmp_path: Path) -> N
             first = scores()
     assert scores()["food"] > first["food"]
     changes = made("versions", "p", "diff", "1", "4")["changed"]
+    assert changes, "three more YES suggest food where nothing did"
     assert all(change["gained"] == ["food"] for change in changes)
     back = made("versions", "p", "revert", "1")
     assert [step["kind"] for step in back["versions"]] == ["fold"] * 4 + ["revert"]

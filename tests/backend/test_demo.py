@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import tomllib
 import urllib.request
@@ -20,6 +21,7 @@ from backend.numerics.scores import mean_average_precision
 from backend.settings import Settings, assets_folder
 from backend.types import Verdict
 from tests.installing import ROOT, built_wheel, environ, installed
+from tests.started import started
 
 DEMO = assets_folder() / "demo"
 ASKED = (
@@ -283,6 +285,20 @@ def test_a_second_start_builds_nothing(demo):
     assert make_demo(settings, lambda *at: said.append(at[2])) == [PHOTOS, TEXTS]
     assert said == []
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(MINUTES)
+def test_a_program_is_told_in_json_where_the_demo_is(demo):
+    settings, _ = demo
+    with started(settings, "demo", "--json") as process:
+        told = json.loads(process.stdout.readline())
+        assert set(told) == {"url", "project"}
+        assert told["project"] == PHOTOS
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=60)
+    assert out == ""
+    assert said.endswith("patchlane: stopped\n")
 
 
 def test_an_interrupted_demo_leaves_nothing_behind(settings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -603,6 +604,30 @@ def test_a_deep_link_opens_the_sample_with_the_map_of_the_label(open_label):
     page.locator('[data-testid="neighbour"] .open').first.click()
     other = wait_other(page, 4)
     page.wait_for_function(f"() => location.search.includes('sample={other}')")
+
+
+def test_a_deep_link_by_a_name_that_is_a_number_is_no_id(server, open_label, tmp_path):
+    # Ids 1 to 4 are called 3 to 6.
+    file = tmp_path / "numbers.jsonl"
+    rows = [{"sample": str(i + 3), "text": f"The {i}th bus was late"} for i in range(4)]
+    file.write_text("\n".join(json.dumps(row) for row in rows), "utf-8")
+    made = api.create_project(
+        "numbers", labels=["bus"], encoder="words", settings=server[1].settings
+    )
+    made.add(file)
+    made.close()
+    page = open_label("numbers", query="&name=3")
+    assert (current(page), page.locator(SAMPLE).get_attribute("data-sample")) == (1, "3")
+    page.wait_for_function("() => location.search.includes('sample=1')")
+    assert "name=" not in page.url
+    page.keyboard.press("PageDown")
+    other = wait_other(page, 1)
+    page.wait_for_function(f"() => location.search.includes('sample={other}')")
+    page.go_back()
+    page.wait_for_selector(f'{SAMPLE}[data-id="1"]')
+    page.goto(page.base + "&sample=3")
+    page.wait_for_selector(LABEL_READY)
+    assert (current(page), page.locator(SAMPLE).get_attribute("data-sample")) == (3, "5")
 
 
 def test_a_label_that_is_alone_has_no_place_among_others(open_label):

@@ -158,6 +158,9 @@ def test_teaching_a_pack_shows_that_the_other_did_not_change(
     page = open_page(base + "/learn")
     ready(page, "learn")
     card = page.locator("[data-testid=pack][data-pack=tone]")
+    main = page.locator("[data-testid=pack][data-pack=main]")
+    at_first = serve_bench(serve).version
+    assert card.get_attribute("data-version") == str(at_first)
     card.get_by_test_id("teach").click()
     report = page.get_by_test_id("teach-report")
     report.wait_for()
@@ -173,6 +176,10 @@ def test_teaching_a_pack_shows_that_the_other_did_not_change(
     assert digest[:8] in report.inner_text()
     live = page.locator("[data-testid=version-row][aria-current=true]")
     assert live.get_attribute("data-kind") == "lane"
+    told = serve_bench(serve).version
+    assert told > at_first
+    for pack in (card, main):  # its figures are of the version that is live now
+        assert pack.get_attribute("data-version") == str(told)
 
     old = page.locator("[data-testid=version-row]:not([aria-current])").first
     old.get_by_test_id("version-compare").click()

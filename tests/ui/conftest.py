@@ -66,6 +66,7 @@ def routes_only(settings: api.Settings, **options: Any) -> FastAPI:
     """Our own routes without Gradio's pages around them, which take seconds to build."""
     context = Context(settings, **options)
     app = FastAPI()
+    app.state.context = context
     app.add_exception_handler(api.PatchlaneError, _say)
     for routes in ROUTES:
         app.include_router(routes.router(context))

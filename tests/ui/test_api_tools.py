@@ -8,23 +8,28 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import uvicorn
+from starlette.requests import Request
 
 from backend import api
-from tests.ui.conftest import NOTES, TOKEN, accounts
+from tests.ui.conftest import NOTES, TOKEN, accounts, make_notes
 from ui.app import build_app
+from ui.context import Context
+from ui.routes.api_tools import Tools
 
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 VERBS = {"suggest", "explain", "correct", "next", "search", "slices", "evaluate", "export"}
 
 
 @pytest.fixture(scope="module")
-def address(home: api.Settings) -> Iterator[str]:
+def server(home: api.Settings) -> Iterator[tuple[str, Context]]:
+    """The address, and the projects as the server has them open."""
     app = build_app(home, default_project="notes", users=accounts())
     server = uvicorn.Server(
         uvicorn.Config(
@@ -36,9 +41,15 @@ def address(home: api.Settings) -> Iterator[str]:
     until = time.monotonic() + 120
     while not server.started and time.monotonic() < until:
         time.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}", app.state.context
     server.should_exit = True
     thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def address(server: tuple[str, Context]) -> str:
+    return server[0]
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +188,52 @@ def test_an_mcp_client_uses_the_same_verbs(address: str) -> None:
     assert {"transport", "food"} < {one["label"] for one in rows[0]["suggestions"]}
 
 
+def test_a_verdict_over_mcp_is_stored_and_evaluated(
+    server: tuple[str, Context], robot: Any, home: api.Settings, tmp_path: Path
+) -> None:
+    address, context = server
+    make_notes(home, tmp_path, "judged")
+    said = {f"judged{i}": one for i, one in enumerate(("yes", "no", "no", "yes"))}
+    rows = [{"sample": name, "label": "transport", "verdict": one} for name, one in said.items()]
+    given = {"rows": json.dumps(rows), "project": "judged", "op": "mcp-1"}
+    _, answer = mcp(address, HEADERS, "correct", given)
+    assert not answer.isError
+    told = json.loads(answer.content[0].text)
+    assert (told["op"], told["pairs"]) == ("mcp-1", 4)
+    # Another process would find it: acknowledged is on the disk.
+    stored = api.open_project("judged", settings=home)
+    samples = {one.id: one.name for one in stored.samples()}
+    label = stored.label("transport").id
+    log = [row for row in stored.store.log.since(0) if row.op == "mcp-1"]
+    stored.close()
+    assert {samples[row.sample]: (row.verdict, row.who) for row in log} == {
+        name: (api.Verdict(one), "robot") for name, one in said.items()
+    }
+    assert {row.label for row in log} == {label}
+
+    # With all of it learned nothing makes another version between the answers.
+    bench = context.open("judged")
+    bench.learn()
+    for given in ({"split": "train"}, {"split": "train", "filters": "label:transport:yes"}):
+        expected = bench.evaluate(given["split"], filters=given.get("filters", "").split())
+        _, answer = mcp(address, HEADERS, "evaluate", {"project": "judged", **given})
+        assert not answer.isError
+        for found in (
+            json.loads(answer.content[0].text),
+            ask(robot, "evaluate", project="judged", **given),
+        ):
+            assert found == json.loads(json.dumps(asdict(expected))), "no number is NaN here"
+            promised = {"mAP", "CF1", "OF1", "ap", "coverage", "mean_set_size", "ece", "n"}
+            assert promised <= found.keys()
+            assert found["version"] == bench.version > 0
+    whole = ask(robot, "evaluate", project="judged", split="train")
+    assert whole["n"] == 4
+    assert set(whole["ap"]) >= {"transport"}
+    assert 0 < whole["mAP"] <= 1
+    assert whole["mAP"] == pytest.approx(sum(whole["ap"].values()) / len(whole["ap"]))
+    context.open("notes")  # where nothing is named the other tests mean this one
+
+
 def test_without_credentials_no_tool_answers(address: str) -> None:
     call = {
         "jsonrpc": "2.0",
@@ -193,9 +250,6 @@ def test_without_credentials_no_tool_answers(address: str) -> None:
 
 
 def test_a_read_only_server_takes_no_verdict_from_programs(home: api.Settings) -> None:
-    from ui.context import Context
-    from ui.routes.api_tools import Tools
-
     tools = Tools(Context(home, "notes", is_read_only=True))
     before = {path.name for path in Path(home.home).rglob("*.zip")}
     with pytest.raises(api.RefusedError, match="read-only"):
@@ -203,3 +257,73 @@ def test_a_read_only_server_takes_no_verdict_from_programs(home: api.Settings) -
     with pytest.raises(api.RefusedError, match="read-only"):
         tools.export(request=None)  # type: ignore[arg-type]
     assert {path.name for path in Path(home.home).rglob("*.zip")} == before
+
+
+def test_names_that_are_numbers_are_names_before_they_are_ids(
+    settings: api.Settings, tmp_path: Path
+) -> None:
+    # Each id but the first is the name of another sample, and each label's of the other.
+    file = tmp_path / "numbers.jsonl"
+    rows = [{"sample": str(i + 2), "text": text} for i, text in enumerate(NOTES)]
+    file.write_text("\n".join(json.dumps(row) for row in rows), "utf-8")
+    made = api.create_project("n", labels=["2", "1"], encoder="words", settings=settings)
+    made.add(file)
+    assert {one.id: one.name for one in made.samples()} == {1: "2", 2: "3", 3: "4", 4: "5"}
+    assert {one.id: one.name for one in made.labels()} == {1: "2", 2: "1"}
+    made.close()
+    context = Context(settings, "n")
+    tools: Any = Tools(context)
+    asks = Request({"type": "http"})
+
+    def names(told: str) -> list[str]:
+        return [row["sample"] for row in json.loads(told)]
+
+    def explained(**given: Any) -> tuple[str, str, str]:
+        why = json.loads(tools.explain(request=asks, top=1, **given))
+        (label,) = why["labels"]
+        return why["sample"], label["label"], label["parts"][0]["text"]
+
+    try:
+        for asked, told in (
+            ("2", ["2"]),
+            ("3, 4", ["3", "4"]),
+            ('["3", "2"]', ["3", "2"]),
+            ("[3, 2]", ["4", "3"]),
+            ('[1, "1", "2"]', ["2", "2", "2"]),
+            ("1", ["2"]),
+        ):
+            assert names(tools.suggest(samples=asked)) == told, asked
+        assert names(tools.suggest(samples=2)) == ["3"]
+        assert names(tools.suggest(samples=["2", 2])) == ["2", "3"]
+
+        queue = names(tools.next(request=asks, k=9, picker="random"))
+        assert sorted(queue) == ["2", "3", "4", "5"]
+        for name in queue:
+            sample, label, word = explained(sample=name, label="1")
+            assert (sample, label) == (name, "1")
+            assert word in NOTES[int(name) - 2]
+        assert explained(sample="3", label="2")[:2] == ("3", "2")
+        assert explained(sample=3, label=2)[:2] == ("4", "1"), "numbers are ids"
+
+        def found(**given: Any) -> list[str]:
+            return names(tools.search(request=asks, **given))
+
+        assert found(sample="3", k=1) == ["3"]
+        assert set(found(like="2,3", k=9)) == {"4", "5"}
+        assert set(found(like="[2, 3]", k=9)) == {"2", "5"}
+        assert set(found(like="2", unlike="5", k=9)) == {"3", "4"}
+
+        tools.slices(request=asks, action="save", name="some", samples="3, 4")
+        assert context.open().saved_slices() == {"some": {2, 3}}
+
+        said = json.dumps([{"sample": "3", "label": "1", "verdict": "yes"}])
+        tools.correct(said, request=asks)
+        assert context.open().verdicts() == {2: {2: api.Verdict.YES}}
+
+        for wrong in ("[true]", "[null]", "[1.5]", '[["2"]]'):
+            with pytest.raises(api.BadInputError, match="neither a name nor an id"):
+                tools.suggest(samples=wrong)
+        with pytest.raises(api.NotFoundError, match="no sample"):
+            tools.suggest(samples=f"[{10**30}]")
+    finally:
+        context.close()

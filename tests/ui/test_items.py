@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from backend import api, encoding
+from tests.ui.conftest import routes_only
 from tests.ui.test_present import unpacked
 from ui.app import _say
 from ui.context import Context
@@ -691,3 +692,45 @@ def test_a_place_that_is_none_is_refused(
     answer = client.post("/pl/api/commit", json={"op": "operation-1", "rows": rows})
     assert answer.status_code == status
     assert context.open().store.log.offset == 0
+
+
+def test_a_number_in_an_address_is_an_id_and_a_name_is_said_as_one(
+    settings: api.Settings, tmp_path: Path
+) -> None:
+    # Ids 1 to 6 are called 3 to 8: every number from 3 to 6 could be either.
+    file = tmp_path / "numbers.jsonl"
+    rows = [{"sample": str(i + 3), "text": text} for i, text in enumerate(TEXTS)]
+    file.write_text("\n".join(json.dumps(row) for row in rows), "utf-8")
+    made = api.create_project("n", labels=LABELS, encoder="words", settings=settings)
+    made.add(file)
+    made.close()
+    with TestClient(routes_only(settings, default_project="n")) as web:
+
+        def item(**query: str) -> tuple[int, str]:
+            told = web.get("/pl/api/item", params=query).json()
+            return told["sample"], told["name"]
+
+        def best(**query: str) -> tuple[int, str]:
+            (hit,) = web.get("/pl/api/search", params={"k": "1", **query}).json()["hits"]
+            return hit["sample"], hit["name"]
+
+        for ask in (item, best):
+            assert ask(sample="3") == (3, "5")
+            assert ask(name="3") == (1, "3")
+            assert ask(name="8") == (6, "8")
+            assert ask(name="1") == (1, "3"), "nothing is called so, and there is such an id"
+        assert web.get("/media/3").text == TEXTS[2]
+        assert web.get("/media/", params={"name": "3"}).text == TEXTS[0]
+
+        # A page that is open elsewhere asks for an id; the sample called so is never its answer.
+        web.app.state.context.open().remove_samples([3])
+        for address in ("/pl/api/item?sample=3", "/pl/api/search?sample=3", "/media/3"):
+            answer = web.get(address)
+            assert answer.status_code == 404, address
+            assert answer.json()["detail"].endswith("in an address that is name=3")
+        for address in ("/pl/api/item?sample=99", "/media/99"):
+            assert "name=" not in web.get(address).json()["detail"]
+        for wrong in ("", "?sample=1&name=3"):
+            answer = web.get(f"/pl/api/item{wrong}")
+            assert answer.status_code == 400
+            assert "?sample=ID or ?name=NAME" in answer.json()["detail"]

@@ -3,6 +3,9 @@
 Unqueued on purpose: Gradio calls queued tools through a client of its own that has no
 credentials, so behind any sign-in they fail. Answers are JSON in a string, because a tool that
 returns a mapping reaches an MCP client as Python's `repr` of it.
+
+A text names a sample or label by its name, and by its id where nothing is called so, as on the
+command line: samples called "12" are found as `next` tells of them. A JSON number is an id.
 """
 
 from __future__ import annotations
@@ -39,8 +42,9 @@ class Tools:
 
         Args:
             project: name of the project; empty means the last opened one
-            samples: ids or names, comma separated or a JSON list; empty means all, of a larger
-                project the first 10,000
+            samples: names or ids, comma separated or a JSON list; a number in a JSON list is an id,
+                a text a name before it is an id; empty means all, of a larger project the first
+                10,000
         """
         bench = self._bench(project)
         ids = _names(samples)
@@ -62,22 +66,22 @@ class Tools:
         """Why: the parts of a sample (patches or words) that carry each label, strongest first.
 
         Args:
-            sample: id or name of the sample
+            sample: name of the sample, or its id where none is called so
             request: who asks; the server fills it in
             project: name of the project; empty means the last opened one
-            label: only this label; empty means all
+            label: only this label, by name, or by id where none is called so; empty means all
             top: how many parts to give for each label
             aligner: maps of another method than the project's, such as maxsim or layered_transport
         """
         bench = self._bench(project)
         who = self._context.user(request)
+        found = bench.sample(_wanted(sample))
         why = bench.explain(
-            _name(sample),
-            label=_name(label) if label else None,
+            found.id,
+            label=_wanted(label) if label not in ("", None) else None,
             who=who,
             aligner=aligner or None,
         )
-        text = bench.sample(_name(sample)).text
         labels = []
         for column, name in enumerate(why.labels):
             weights = why.backward[:, column]
@@ -91,7 +95,7 @@ class Tools:
                         {
                             "part": int(part),
                             "weight": float(weights[part]),
-                            **_place(why.layout, int(part), text),
+                            **_place(why.layout, int(part), found.text),
                         }
                         for part in best
                     ],
@@ -163,18 +167,18 @@ class Tools:
         Args:
             request: who asks; the server fills it in
             text: words to look for
-            sample: id or name of a sample to find more of
+            sample: name of a sample to find more of, or its id where none is called so
             project: name of the project; empty means the last opened one
             k: how many
             region: only this part of the sample's picture, as x, y, width, height in 0..1
             query: a formula over labels, such as cat & ~dog; the score is the chance that it is
                 true
-            like: ids or names of several samples to find more of, comma separated or a JSON list
+            like: several samples to find more of, as in suggest
             unlike: beside like, samples that the results should not be like
         """
         hits = self._bench(project).search(
             text=text or None,
-            sample=_name(sample) if sample else None,
+            sample=_wanted(sample) if sample not in ("", None) else None,
             region=numbers(region) if region else None,
             query=query or None,
             like=_names(like),
@@ -202,7 +206,7 @@ class Tools:
             request: who asks; the server fills it in
             action: list, save (makes the slice if it is new), take (samples out of it) or remove
             name: of the slice
-            samples: ids or names, comma separated or a JSON list; for save and take
+            samples: as in suggest; for save and take
             project: name of the project; empty means the last opened one
             op: an id of your own; the same id again is stored once
         """
@@ -303,21 +307,25 @@ def _said(verb: Callable[..., str]) -> Callable[..., str]:
     return call
 
 
-def _name(text: str) -> int | str:
-    """An id if it is a number, else a name."""
-    text = text.strip()
-    return int(text) if text.isdecimal() and len(text) < 19 else text
+def _wanted(given: object) -> int | str:
+    """What names a sample or a label: a JSON number is an id, a text a name before it is an id."""
+    if isinstance(given, bool) or not isinstance(given, int | str):
+        raise api.BadInputError(f"{json.dumps(given)[:100]} is neither a name nor an id")
+    return given
 
 
-def _names(text: str) -> list[int | str]:
-    """Ids or names, from a JSON list or separated by commas."""
-    if text.strip().startswith("["):
+def _names(given: object) -> list[int | str]:
+    """What names samples, from a list, JSON of one, or separated by commas."""
+    if isinstance(given, str) and given.strip().startswith("["):
         try:
-            found = json.loads(text)
+            given = json.loads(given)
         except (ValueError, RecursionError) as error:
             raise api.BadInputError(f"samples is not a JSON list: {error}") from error
-        return [item if isinstance(item, int) else _name(str(item)) for item in found]
-    return [_name(part) for part in text.split(",") if part.strip()]
+    if isinstance(given, str):
+        return [part.strip() for part in given.split(",") if part.strip()]
+    if given is None:
+        return []
+    return [_wanted(one) for one in (given if isinstance(given, list) else [given])]
 
 
 def _bounded(k: int) -> int:

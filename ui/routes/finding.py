@@ -11,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from backend import api
+from ui.addresses import sample_at
 from ui.context import Context
 from ui.desk import Desk, lines
 from ui.present import utf16_spans
@@ -127,13 +128,14 @@ def router(context: Context) -> APIRouter:
         request: Request,
         text: Annotated[str, Query(max_length=QUERY_CHARACTERS)] = "",
         sample: Annotated[str, Query(max_length=1_000)] = "",
+        name: Annotated[str, Query(max_length=1_000)] = "",
         k: Count = 100,
         vectors: Source = "",
         query: Annotated[str, Query(max_length=QUERY_CHARACTERS)] = "",
         region: Annotated[str, Query(max_length=200)] = "",
         only: Filter = "",
     ) -> Results:
-        """Search by words or by a sample (id or name), the latter also in imported `vectors`.
+        """Search by words or by a sample (see `sample_at`), the latter also in imported `vectors`.
 
         A `region` (x,y,width,height in 0..1) is the part of the sample's picture that is meant. A
         `query` is what somebody typed: a formula over labels if it is one, else words. Filters say
@@ -141,9 +143,10 @@ def router(context: Context) -> APIRouter:
         """
         bench = desk.bench(request)
         within = _left_by(desk, request, only)
-        if bool(text.strip()) + bool(sample) + bool(query.strip()) != 1:
+        if bool(text.strip()) + bool(sample or name) + bool(query.strip()) != 1:
             raise api.BadInputError(
-                "search by text or by a sample: ?text=WORDS, ?sample=ID or ?query=WORDS-OR-FORMULA"
+                "search by text or by a sample: ?text=WORDS, ?sample=ID, ?name=NAME or "
+                "?query=WORDS-OR-FORMULA"
             )
         if query:
             eyes = desk.eyes(request)
@@ -151,9 +154,8 @@ def router(context: Context) -> APIRouter:
                 return found
         text = text or query
         place, source = numbers(region) if region else None, vectors or None
-        if sample:
-            is_id = sample.isdecimal() and len(sample) < 19
-            asked = bench.sample(int(sample) if is_id else sample).id
+        if sample or name:
+            asked = sample_at(bench, sample, name).id
             hits = bench.search(sample=asked, region=place, k=k, vectors=source, within=within)
         else:
             hits = bench.search(text=text, region=place, k=k, vectors=source, within=within)

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from backend import api
 from ui import present
+from ui.addresses import sample_at
 from ui.context import Context, StalePageError
 from ui.replies import fresh
 
@@ -213,10 +214,10 @@ def _add_sample(routes: APIRouter, context: Context) -> None:
     """What is drawn of one sample; a browser that has it is told so."""
 
     @routes.get("/item")
-    def item(request: Request, sample: str) -> Response:
-        """One sample with its suggestions, verdicts and neighbours; `sample` is an id or name."""
+    def item(request: Request, sample: str = "", name: str = "") -> Response:
+        """One sample with its suggestions, verdicts and neighbours; see `sample_at`."""
         bench = context.of(request)
-        found = bench.sample(_id_or_name(sample))
+        found = sample_at(bench, sample, name)
         who = context.user(request)
         seen = (who, bench.people.is_blind, bench.offset)
         tag = _tag(bench, found.id, seen, bench.num_encoded, bench.revision)
@@ -560,10 +561,6 @@ def _verdicts(bench: api.Workbench, samples: Iterable[int], who: str) -> dict[st
     asked = list(samples)
     found = bench.verdicts(asked, who=who) if asked else {}
     return {str(sample): present.verdicts_handle(found.get(sample, {})) for sample in asked}
-
-
-def _id_or_name(text: str) -> int | str:
-    return int(text) if text.isdecimal() and len(text) < 16 else text
 
 
 def _tag(bench: api.Workbench, *parts: object) -> dict[str, str]:

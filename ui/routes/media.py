@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 
+from ui.addresses import sample_at
 from ui.context import Context
 
 # Never a type that a browser runs: whatever else a sample may be is sent as a download.
@@ -27,11 +28,13 @@ def router(context: Context) -> APIRouter:
     routes = APIRouter()
 
     @routes.api_route("/media/{sample:path}", methods=["GET", "HEAD"])
-    def media(sample: str, request: Request, size: int = 0, v: str = "") -> Response:
+    def media(
+        request: Request, sample: str = "", name: str = "", size: int = 0, v: str = ""
+    ) -> Response:
+        """`/media/ID`, or `/media/?name=NAME`; see `sample_at`."""
         bench = context.of(request)
         wanted = None if size <= 0 else next((s for s in SIZES if s >= size), SIZES[-1])
-        key = int(sample) if sample.isdecimal() and len(sample) < 19 else sample
-        found = bench.sample(key)
+        found = sample_at(bench, sample, name)
         if found.text is not None:
             path, kind, etag = None, "text/plain", found.content_hash
         else:

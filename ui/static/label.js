@@ -36,6 +36,12 @@ const AHEAD = 4;                 // samples read ahead
 const MOVED = 0.02, SHIFTED = 0.1;
 const SHOWN_KEPT = 3;            // labels that are named where others decided first
 
+/** The sample that the address names: a number after sample= is an id, whatever samples are called; name= is a name. */
+function askedFor() {
+  const sample = params().get('sample');
+  return /^\d+$/.test(sample ?? '') ? Number(sample) : sample || params().get('name') || null;
+}
+
 export function mount({ root }) {
   const page = new LabelPage(pageRoot(root, 'label'));
   page.start().catch(error => page.fail(error));
@@ -90,9 +96,9 @@ class LabelPage {
   // ---- start ------------------------------------------------------------------------------------
 
   async start() {
-    const asked = params().get('sample'), label = params().get('label');
+    const asked = askedFor(), label = params().get('label');
     this.line.picker = params().get('picker') ?? 'stages';
-    const wanted = asked ? this.samples.bring(/^\d+$/.test(asked) ? Number(asked) : asked) : null;
+    const wanted = asked === null ? null : this.samples.bring(asked);
     wanted?.catch(() => {});
     const queue = await this.line.ask();
     setOpenProject(queue.project);
@@ -196,12 +202,12 @@ class LabelPage {
     const { current, active } = this, sample = current ? String(current.item.sample) : null;
     const push = this.hasAddress && params().get('sample') !== sample;
     this.hasAddress = true;
-    setAddress({ sample, label: current && active !== null ? this.names.get(active) : null, ...this.view.address() }, { push });
+    setAddress({ sample, name: null, label: current && active !== null ? this.names.get(active) : null, ...this.view.address() }, { push });
   }
 
   /** The browser's Back or Forward: the address has changed already. */
   async follow() {
-    const asked = params().get('sample'), id = /^\d+$/.test(asked ?? '') ? Number(asked) : asked;
+    const id = askedFor();
     if (id === (this.current?.item.sample ?? null)) return;
     this.isGoing = true;
     if (this.trail.at(-1) === id) this.trail.pop();

@@ -215,6 +215,7 @@ class Card {
 
   show(pack, state) {
     this.pack = pack;
+    this.node.dataset.version = state.version;  // which its figures are of
     const now = JSON.stringify([pack, state.isPaused, state.refusal, state.readOnly]);
     if (now === this.seen) return;
     this.seen = now;

@@ -14,7 +14,7 @@ export class Samples {
   /** What is here of a sample: {item, image, evidence}; each undefined until it has come. */
   get(id) { return this.all.get(id); }
 
-  /** Bring a sample (id or name); gives its record once the facts are here. */
+  /** Bring a sample (a number is its id, text its name); gives its record once the facts are here. */
   load(id, { isAhead = false } = {}) {
     const known = this.all.get(id);
     if (known) { this.all.delete(id); this.all.set(id, known); return known.facts; }
@@ -48,12 +48,12 @@ export class Samples {
   }
 
   async #facts(id, record) {
-    const signal = record.stop.signal;
+    const signal = record.stop.signal, query = typeof id === 'number' ? { sample: id } : { name: id };
     // By id the matrix is asked for at the same time as the facts, by name only after them.
     if (typeof id === 'number') this.#bring(id, record);
-    let item = await api('/pl/api/item', { query: { sample: id }, signal });
+    let item = await api('/pl/api/item', { query, signal });
     // Read before something was stored that this page has done since.
-    if (item.offset < (this.own.get(item.sample) ?? 0)) item = await api('/pl/api/item', { query: { sample: id }, signal });
+    if (item.offset < (this.own.get(item.sample) ?? 0)) item = await api('/pl/api/item', { query, signal });
     record.item = Object.assign(item, said(item));
     this.onTop(item);
     if (item.media) record.image = preload(item.media, { thumb: item.thumb, priority: record.priority });

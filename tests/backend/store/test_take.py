@@ -155,6 +155,9 @@ def test_names_mean_one_sample_each(store: ProjectStore) -> None:
         store.find("y.txt")
     one = store.find("a/x.txt")
     assert store.find(one.id) == store.find(str(one.id)) == one
+    for huge in (10**30, -(10**30), str(10**30)):
+        with pytest.raises(NotFoundError, match="no sample"):
+            store.find(huge)
 
 
 def test_annotations_find_their_sample_by_name_or_are_reported(store: ProjectStore) -> None:
