@@ -199,6 +199,7 @@ def serve(
     address = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
     if folder is not None:
         address += f"?{urlencode({'project': folder.name})}"
+    server_socket.listen()  # who reads the address and asks at once waits, and is not refused
     sys.stdout.write(f"Patchlane is at {address}\n")
     sys.stdout.flush()
     if open_browser:
