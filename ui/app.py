@@ -204,6 +204,7 @@ def serve(
     address = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
     if folder is not None:
         address += f"?{urlencode({'project': folder.name})}"
+    server_socket.listen()  # who reads the address and asks at once waits, and is not refused
 
     def open_page() -> None:
         if open_browser:

@@ -303,8 +303,11 @@ export async function createMap(host, { onHover, onPick, onOpen, onShape, onView
       if (onPress(e)) taken = e.timeStamp;
       else if (pressed.id !== null) onPick(pressed.id, e);
     }, true);
-    plot.addEventListener('dblclick', e => { const id = pressed?.id ?? null; if (id !== null && e.timeStamp - taken > 600) { e.preventDefault();
-        onOpen(id); } }, true);
+    plot.addEventListener('dblclick', e => {
+      if ((pressed?.id ?? null) === null || e.timeStamp - taken <= 600) return;
+      e.preventDefault();
+      onOpen(pressed.id);
+    }, true);
   }
   setTool(tool);
   // the pane changes its size without the window doing so
