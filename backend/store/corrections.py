@@ -481,8 +481,11 @@ def _is_said(row: NewCorrection | NewMark, said: Said) -> bool:
 def receipt(connection: Connection, op: operations.Operation) -> Receipt:
     """What an operation answers, also when it is asked for again."""
     c = t.corrections.c
-    rows = connection.execute(sa.select(c.sample, c.label).where(c.op == op.seq).order_by(c.offset))
-    return Receipt(op.id, op.last_offset, tuple((sample, label) for sample, label in rows))
+    wanted = sa.select(c.sample, c.label, c.source).where(c.op == op.seq).order_by(c.offset)
+    rows = connection.execute(wanted).all()
+    if op.kind == "correct":  # what files said is taken back beside a person's own row, the last
+        rows = [row for row in rows if row.source == rows[-1].source]
+    return Receipt(op.id, op.last_offset, tuple((row.sample, row.label) for row in rows))
 
 
 def newest_of(connection: Connection, who: str) -> operations.Operation | None:

@@ -12,7 +12,7 @@ import pytest
 from backend.errors import BadInputError, NotFoundError
 from backend.store.corrections import NewCorrection, NewIfStill, NewMark
 from backend.store.project import ProjectStore
-from backend.types import Correction, LearnStep, Region, Verdict
+from backend.types import Correction, Draft, LearnStep, Region, Verdict
 from tests.backend.store.conftest import Make
 
 YES, NO, UNSURE = Verdict.YES, Verdict.NO, Verdict.UNSURE
@@ -349,3 +349,12 @@ def test_an_action_repeated_after_its_label_or_sample_went_is_still_that_action(
     store.compact()
     again = store.log.append(rows, who="ann", op="lost-answer")
     assert set(again.pairs) == {(1, 1), (3, 1)}
+
+
+def test_taking_back_what_a_file_said_too_answers_the_same_again(store: ProjectStore) -> None:
+    draft = Draft(name="of a file.txt", text="said by a file", verdicts={"cat": YES})
+    store.take([draft], who="ann", source="import:jsonl")
+    rows = [NewCorrection(1, 1, None), NewCorrection(store.find("of a file.txt").id, 1, None)]
+    receipt = store.log.append(rows, who="ann", op="take-back")
+    assert store.log.append(rows, who="ann", op="take-back") == receipt
+    assert receipt.pairs == tuple((row.sample, row.label) for row in rows)
