@@ -280,7 +280,7 @@ function readingLine(open, encoders) {
   const choose = async encoder => {
     const what = { title: t('reading.title', { encoder }), text: t('reading.what'), yes: t('reading.yes') };
     if (!await confirmed(what)) { emit('pl:project'); return; }
-    try { await api('/pl/api/encoder', { json: { encoder } }); } catch (error) { toastError(error); }
+    try { await api('/pl/api/encoder', { query: { project: open.name, uid: open.uid }, json: { encoder } }); } catch (error) { toastError(error); }
     announceJobs();
   };
   return el('div', { class: 'pl-row pl-reading pl-small pl-dim' }, t('reading.state', { encoded: count(open.encoded), samples: count(open.samples) }),
