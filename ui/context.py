@@ -183,13 +183,11 @@ class Context:
             return {bench.name: bench for bench in self._open.values()}
 
     def on_close(self, work: Callable[[], None]) -> None:
-        """Run `work` when the server stops."""
+        """Run `work` when the server stops, once no project is open any more."""
         self._closers.append(work)
 
     def close(self) -> None:
         """Close every project; called when the server stops."""
-        for work in self._closers:
-            work()
         with ExitStack() as opening:
             for gate in list(self._gates.values()):
                 opening.enter_context(gate)
@@ -197,6 +195,8 @@ class Context:
                 benches, self._open = list(self._open.values()), {}
         for bench in benches:
             bench.close()
+        for work in self._closers:  # last: no job of theirs works with what goes now
+            work()
 
     def _outside(self) -> Path | None:
         """The folder the server was started on, if it was named as a folder."""

@@ -11,7 +11,7 @@ import pytest
 
 from backend import api
 from tests.browser.label_projects import HOSTILE
-from tests.browser.waits import ready
+from tests.browser.waits import HOLD, ready
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -133,6 +133,26 @@ def test_what_is_being_written_stays_until_it_is_saved_or_cancelled(
     page.get_by_test_id("guide-edit-notes").or_(page.get_by_role("button", name="Cancel")).click()
     assert page.get_by_test_id("guide-notes").is_visible()
     assert page.evaluate(leaving) is True
+
+
+def test_what_was_written_goes_to_the_label_that_it_was_written_for(
+    serve: Callable[..., str], open_page: Callable[..., Any], letters: api.Workbench
+) -> None:
+    page = open_page(serve(letters) + "/guide")
+    ready(page, "guide")
+    bench = serve.apps[-1].state.context.open("letters")  # type: ignore[attr-defined]
+    guide_of(page, "travel").wait_for()
+    page.get_by_test_id("guide-edit-definition").click()
+    page.get_by_test_id("guide-text-definition").fill("Ways to get there")
+    page.evaluate(HOLD, ["/pl/api/guide"])
+    page.locator(f'[data-testid=guide-label][data-label="{HOSTILE}"]').click()
+    page.get_by_test_id("guide-save-definition").click()  # the other guide is on its way
+    with page.expect_response("**/pl/api/guide?*"):
+        page.evaluate("letGo('/pl/api/guide')")
+    guide_of(page, HOSTILE).wait_for()
+    page.wait_for_load_state("networkidle")
+    assert bench.label("travel").definition == "Ways to get there"
+    assert bench.label(HOSTILE).definition == ""
 
 
 def test_an_edition_tells_what_changed_and_it_can_be_taken_home(

@@ -91,7 +91,7 @@ def test_a_program_labels(robot: Any, address: str, home: api.Settings) -> None:
         ]
     )
     first = ask(robot, "correct", rows=said, op="program-1")
-    assert first["pairs"] == 4
+    assert (first["project"], first["pairs"]) == ("notes", 4)
     assert ask(robot, "correct", rows=said, op="program-1") == first, "the same op is stored once"
 
     assert {row["picker"] for row in ask(robot, "next", k=2, picker="random")} == {"random"}

@@ -130,7 +130,8 @@ class Tools:
             raise api.BadInputError(f"{len(found):,} rows at once; the limit is {MAX_ROWS:,}")
         bench = self._bench(project)
         receipt = bench.correct(found, who=self._context.user(request), op=op or None)
-        return _json({"op": receipt.op, "offset": receipt.offset, "pairs": len(receipt.pairs)})
+        told = {"op": receipt.op, "offset": receipt.offset, "pairs": len(receipt.pairs)}
+        return _json({"project": bench.name, **told})
 
     def next(self, request: gr.Request, project: str = "", k: int = 20, picker: str = "") -> str:
         """What to label next, each with the reason.

@@ -21,6 +21,8 @@ from ui.routes.projects import MAX_LABELS, clean_labels
 SHOWN_STEPS = 200
 MOST_CHANGES = 60
 MOST_COMPARED = 200
+MOVES = ("add labels", "move labels", "remove label")
+"""What the log calls the changes that are taken back by their ids."""
 
 Pack = Annotated[str, Field(min_length=1, max_length=200)]
 Version = Annotated[int, Field(ge=0, le=2**53)]
@@ -167,7 +169,7 @@ def _add_deeds(routes: APIRouter, context: Context) -> None:
         context.writable()
         bench = context.of(request)
         who = context.user(request)
-        made = _edit(bench, change, who)
+        made = {} if _is_done(bench, change, who) else _edit(bench, change, who)
         return {**_state(bench), "readOnly": context.only_reads(bench), "made": made}
 
     @routes.post("/lane")
@@ -213,6 +215,12 @@ async def _body(request: Request, limit: int) -> bytes | None:
         if len(content) > limit:
             return None
     return bytes(content)
+
+
+def _is_done(bench: api.Workbench, change: PackEdit, who: str) -> bool:
+    """Whether the same request did it before, and its answer was lost."""
+    op = change.op if isinstance(change, Undoable) else None
+    return op is not None and bench.stored(op, *MOVES, who=who) is not None
 
 
 def _edit(bench: api.Workbench, change: PackEdit, who: str) -> dict[str, object]:

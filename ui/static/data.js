@@ -28,7 +28,7 @@ export async function mount({ root }) {
   function open(name, { push = true } = {}) {
     setAddress({ project: name, new: null }, { push });
     setOpenProject(name);
-    emit('pl:project');
+    emit('pl:project', { isOpened: true });
   }
   function created(name) { open(name); }
   function startNew() { setAddress({ new: 1 }, { push: true }); refresh(); }
@@ -52,7 +52,7 @@ export async function mount({ root }) {
   const intake = mountIntake(middle, desk);
   parts.push(mountProjects(projects, desk), mountRemoved(removed, desk), intake, mountLabels(labels, desk), mountExports(exports, desk));
   listen(root, 'pl:project', refresh);
-  listen(root, 'popstate', () => emit('pl:project'));
+  listen(root, 'popstate', () => emit('pl:project', { isOpened: true }));
   listen(root, 'pl:job', refresh);
   listen(root, 'pl:labels', () => parts[1].refresh(desk.facts).catch(toastError));
   // An import goes unasked only while its report is what one looks at.

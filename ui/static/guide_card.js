@@ -38,7 +38,7 @@ export class GuideCard {
 
   /** Do one thing; the guide after it is shown. Gives whether it was done. */
   async change(json) {
-    const label = this.wanted;
+    const { id: label } = this.guide.label;          // whose guide is seen, also while another is on its way
     try {
       const answer = await api('/pl/api/guide', { json: { op: newOp(), label, ...json } });
       if (this.wanted === label) this.#draw(answer.guide);
@@ -96,11 +96,11 @@ export class GuideCard {
     const place = el('div', { class: 'written' }), key = `${id}/${what}`;
     const keep = words => this.drafts.set(key, { words, from: text });
     const rest = () => {
-      this.drafts.delete(key);
       place.replaceChildren(
         text ? el('p', { class: 'text', dir: 'auto', 'data-testid': `guide-${what}` }, text) : el('p', { class: 'pl-dim', 'data-testid': `guide-${what}` }, none),
-        this.isNarrow ? '' : el('button', { type: 'button', class: 'pl-button small', 'data-testid': `guide-edit-${what}`, onclick: () => { write(text); place.querySelector('textarea').focus(); } }, t(text ? 'guide.edit' : 'guide.write')));
+        this.isNarrow ? '' : el('button', { type: 'button', class: 'pl-button small', 'data-testid': `guide-edit-${what}`, onclick: () => { write(this.drafts.get(key)?.words ?? text); place.querySelector('textarea').focus(); } }, t(text ? 'guide.edit' : 'guide.write')));
     };
+    const cancel = () => { this.drafts.delete(key); rest(); };
     const write = words => {
       const box = el('textarea', { rows: Math.min(14, Math.max(3, words.split('\n').length + 1)), dir: 'auto', 'aria-label': t(`guide.${what === 'notes' ? 'notes' : 'means'}`), 'data-testid': `guide-text-${what}`, oninput: () => keep(box.value) });
       box.value = words;
@@ -112,11 +112,11 @@ export class GuideCard {
         if (!await this.change({ do: what, text: saved }) && !this.drafts.has(key)) keep(saved);
       };
       const form = el('form', { onsubmit: save }, box, el('div', { class: 'pl-row end' },
-        el('button', { type: 'button', class: 'pl-button small', onclick: rest }, t('cancel')),
+        el('button', { type: 'button', class: 'pl-button small', onclick: cancel }, t('cancel')),
         el('button', { type: 'submit', class: 'pl-button small primary', 'data-testid': `guide-save-${what}` }, t('guide.save'))));
       form.addEventListener('keydown', event => {
         if (event.isComposing) return;
-        if (event.key === 'Escape') { event.preventDefault(); if (box.value === text) rest(); } else if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+        if (event.key === 'Escape') { event.preventDefault(); if (box.value === text) cancel(); } else if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit();
       });
       place.replaceChildren(form);
     };

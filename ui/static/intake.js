@@ -92,6 +92,7 @@ export function mountIntake(root, desk) {
 
   async function start() {
     if (state.isNew && !await create()) return;
+    if (!state.source) { finishNew(); return; }          // given up while the project was made
     // Handed over: from now on nothing that happens on this page deletes what was sent.
     const source = state.source;
     Object.assign(state, { step: 'starting', source: null });

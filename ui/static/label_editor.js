@@ -56,12 +56,11 @@ export function mountLabels(root, desk) {
   add.addEventListener('submit', async event => {
     event.preventDefault();
     const names = namesIn(input.value);
-    const pack = choice.wanted(names[0]);
+    const said = input.value, pack = choice.wanted(names[0]);
     if (names.length && await edit({ action: 'add', names, pack })) {
       choice.took(pack);
       choice.setLabels(labels);
-      choice.ask(0);
-      input.value = '';
+      if (input.value === said) { choice.ask(0); input.value = ''; }
     }
     input.focus();
   });

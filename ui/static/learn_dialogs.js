@@ -1,9 +1,10 @@
 // A small form in a dialog, and a menu that opens below its button.
-import { el, icon, t } from './base.js';
+import { el, icon, newOp, t, toastError } from './base.js';
 
 /**
  * Ask for something: `body` are the fields. Gives the form's values, or null. What a person wrote
- * stays until `act(values)` has done it: its error is shown below the fields.
+ * stays until `act(values, op)` has done it: its error is shown below the fields. The same said
+ * again is the same action, with the same `op`.
  */
 export function asked({ title, text = '', body, yes, act = async () => {} }) {
   return new Promise(answer => {
@@ -14,16 +15,18 @@ export function asked({ title, text = '', body, yes, act = async () => {} }) {
       el('div', { class: 'pl-row end' },
         el('button', { type: 'button', class: 'pl-button', onclick: () => dialog.close() }, t('cancel')), go));
     const dialog = el('dialog', { class: 'pl-dialog', 'aria-label': title }, form);
-    let values = null;
+    let values = null, before = null, op = null;
     form.addEventListener('submit', async event => {
       event.preventDefault();
-      const said = new FormData(form);
+      const said = new FormData(form), words = JSON.stringify([...said]);
+      if (words !== before) [before, op] = [words, newOp()];
       go.disabled = true;
       try {
-        await act(said);
+        await act(said, op);
         values = said;
         dialog.close();
       } catch (error) {
+        if (!dialog.isConnected) toastError(error);   // closed meanwhile
         refusal.textContent = error.message;
         refusal.hidden = false;
       }

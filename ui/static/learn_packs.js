@@ -73,8 +73,8 @@ export function mountPacks(root, desk) {
     el('input', { type: 'text', name: 'name', class: 'pl-input', value, maxlength: '200', required: true, autocomplete: 'off', 'data-testid': 'ask-name' }));
 
   async function startNew() {
-    const op = newOp(), labels = el('textarea', { name: 'labels', class: 'pl-input', rows: '4', required: true, placeholder: t('new.labels.example'), 'data-testid': 'ask-labels' });
-    const act = async said => {
+    const labels = el('textarea', { name: 'labels', class: 'pl-input', rows: '4', required: true, placeholder: t('new.labels.example'), 'data-testid': 'ask-labels' });
+    const act = async (said, op) => {
       const names = namesIn(said.get('labels'));
       if (!names.length) throw new Error(t('learn.new.none'));
       await desk.send({ action: 'new', name: said.get('name'), labels: names, op });
@@ -85,8 +85,7 @@ export function mountPacks(root, desk) {
   }
 
   async function rename(pack) {
-    const op = newOp();
-    const act = async said => {
+    const act = async (said, op) => {
       if (said.get('name').trim() === pack.name) return;
       await desk.send({ action: 'rename', pack: pack.name, name: said.get('name'), op });
       canUndo(t('learn.rename.done', { name: said.get('name') }), op);
@@ -95,9 +94,9 @@ export function mountPacks(root, desk) {
   }
 
   async function split(pack) {
-    const op = newOp(), boxes = el('fieldset', { class: 'pl-picks' }, el('legend', {}, t('learn.split.which')),
+    const boxes = el('fieldset', { class: 'pl-picks' }, el('legend', {}, t('learn.split.which')),
       pack.labels.map(label => el('label', { class: 'pl-choice' }, el('input', { type: 'checkbox', name: 'labels', value: label.id }), el('span', {}, label.name))));
-    const act = async said => {
+    const act = async (said, op) => {
       const labels = said.getAll('labels').map(Number);
       if (!labels.length) throw new Error(t('learn.split.none'));
       await desk.send({ action: 'split', labels, name: said.get('name'), op });
@@ -107,8 +106,8 @@ export function mountPacks(root, desk) {
   }
 
   async function merge(pack, others) {
-    const op = newOp(), into = el('select', { name: 'into', class: 'pl-input', 'data-testid': 'ask-into' }, others.map(one => el('option', { value: one.name }, one.name)));
-    const act = async said => {
+    const into = el('select', { name: 'into', class: 'pl-input', 'data-testid': 'ask-into' }, others.map(one => el('option', { value: one.name }, one.name)));
+    const act = async (said, op) => {
       const made = await desk.send({ action: 'merge', pack: pack.name, into: said.get('into'), op });
       desk.isTeaching = Boolean(made.job);
       canUndo(t('learn.merge.done', { name: pack.name, into: said.get('into') }), op);

@@ -264,11 +264,15 @@ export async function createMap(host, { onHover, onPick, onOpen, onShape, onView
     const { left, top } = plot.getBoundingClientRect(), { xaxis, yaxis } = plot._fullLayout, { x, y } = plot.data[POINTS];
     const right = clientX - left - xaxis._offset,
       down = clientY - top - yaxis._offset;
+    const isIn = (across, below) => across >= 0 && across <= xaxis._length && below >= 0 && below <= yaxis._length;
     let found = null,
       within = REACH;
+    if (!isIn(right, down)) return null;
     for (let i = 0; i < x.length; i++) {
-      const apart = Math.hypot(xaxis.d2p(x[i]) - right, yaxis.d2p(y[i]) - down);
-      if (apart < within) { within = apart;
+      const across = xaxis.d2p(x[i]),
+        below = yaxis.d2p(y[i]),
+        apart = Math.hypot(across - right, below - down);
+      if (apart < within && isIn(across, below)) { within = apart;
         found = shownIds[i]; }
     }
     return found;

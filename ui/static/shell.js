@@ -65,7 +65,7 @@ export function mount({ root, props }) {
     refreshSoon();
   };
   listen(root, 'pl:version', event => versionNow(event.detail.version));
-  listen(root, 'pl:project', () => refresh());
+  listen(root, 'pl:project', event => refresh({ isOpened: event.detail.isOpened ?? false }));
   mountJobs(root, bar.jobs, { onVersion: version => { if (version !== versionSeen) { versionNow(version); emit('pl:version', { version }); } } });
 
   bar.undo.addEventListener('click', () => emit('pl:undo'));

@@ -110,7 +110,7 @@ def _load_named(model: str, tag_or_file: str, *, is_offline: bool) -> nn.Module:
         wanted = _usual_preprocessing(model, tags)
     elif not tag_or_file:
         raise BadInputError(
-            f"{model} names no weights; add a file or a tag, as in {model}/"
+            f"{model} names no weights; add a file or a tag, as in open_clip:{model}/"
             f"{tags[0] if tags else 'FILE'}"
         )
     else:
@@ -149,7 +149,7 @@ def _find_or_download(model: str, tag: str, wanted: dict[str, Any], *, is_offlin
     if path is None:
         raise OfflineError(
             f"the weights {tag!r} of {model} are not on this machine and downloads are off; set "
-            f"PATCHLANE_OFFLINE=0 to fetch them, or give a file: {model}/FILE"
+            f"PATCHLANE_OFFLINE=0 to fetch them, or give a file: open_clip:{model}/FILE"
         )
     return path
 
