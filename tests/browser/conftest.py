@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,6 +13,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from playwright.sync_api import Error as PlaywrightError
 
 from backend.api import Settings, open_project
 from tests.browser.serving import FLAGS, chromium_path, is_home, served
@@ -27,6 +28,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 KEEP_TOASTS = "addEventListener('pl:toast', told => (window.toasts ??= []).push(told.detail.text))"
 """A message goes after seconds, which a busy machine may need for less."""
+
+LOADED = 20_000
+"""Milliseconds in which a page that a test leaves has loaded."""
 
 PAGE_OPTIONS = {"viewport", "color_scheme"}
 """Options of a context that a page can be given later."""
@@ -90,9 +94,15 @@ class Warm:
         self._devtools = context.new_cdp_session(keeper)
 
     def forget(self, origins: set[str]) -> None:
-        """Close a test's pages and wipe what they stored."""
+        """Close a test's pages and wipe what they stored.
+
+        None is closed in the middle of loading: the next page of this process may wait for ever
+        for a script that the one before was about to get.
+        """
         for page in self.context.pages:
             if page is not self._keeper:
+                with suppress(PlaywrightError):  # whatever a test made of it
+                    page.wait_for_load_state("load", timeout=LOADED)
                 page.close()
         self.context.clear_cookies()
         for origin in origins:

@@ -121,6 +121,7 @@ def test_a_project_from_a_folder(
     imported(page, 3)
 
 
+@pytest.mark.slow
 def test_a_project_from_a_zip(
     serve: Callable[..., str], open_page: Callable[..., Any], settings: api.Settings
 ) -> None:
@@ -278,6 +279,7 @@ def test_what_is_done_on_a_page_stays_with_its_project(
     page.locator("[data-testid=label-row][data-label=stew]").wait_for()
 
 
+@pytest.mark.slow
 def test_an_import_that_ends_tells_nothing_of_what_failed_before(
     serve: Callable[..., str], open_page: Callable[..., Any], notes: str, tmp_path: Path
 ) -> None:
@@ -305,6 +307,7 @@ def test_an_import_that_ends_tells_nothing_of_what_failed_before(
     assert "Another thing" not in page.evaluate("ended")
 
 
+@pytest.mark.slow
 def test_what_was_chosen_for_an_import_stays_chosen(
     serve: Callable[..., str], open_page: Callable[..., Any], notes: str, tmp_path: Path
 ) -> None:
@@ -387,6 +390,7 @@ def step(page: Any, name: str) -> Any:
     return card
 
 
+@pytest.mark.slow
 def test_nothing_that_was_sent_is_lost_by_a_paste_or_a_drop(
     serve: Callable[..., str], open_page: Callable[..., Any], notes: str, tmp_path: Path
 ) -> None:
@@ -411,6 +415,7 @@ def test_nothing_that_was_sent_is_lost_by_a_paste_or_a_drop(
     assert len([url for method, url in asked if url.split("?")[0].endswith("/uploads")]) == 1
 
 
+@pytest.mark.slow
 def test_files_that_cannot_be_read_are_named_and_the_rest_is_sent(
     serve: Callable[..., str], open_page: Callable[..., Any], notes: str, tmp_path: Path
 ) -> None:
@@ -441,6 +446,7 @@ def test_files_that_cannot_be_read_are_named_and_the_rest_is_sent(
     assert report.get_attribute("data-skipped") == "1"
 
 
+@pytest.mark.slow
 def test_who_looks_at_a_large_folder_can_stop(
     serve: Callable[..., str], open_page: Callable[..., Any], notes: str, tmp_path: Path
 ) -> None:
@@ -466,6 +472,7 @@ def test_who_looks_at_a_large_folder_can_stop(
     assert page.locator("select[name=format]").input_value() == "auto"
 
 
+@pytest.mark.slow
 def test_a_thousand_labels_are_drawn_as_they_are_looked_at(
     serve: Callable[..., str], open_page: Callable[..., Any], settings: api.Settings
 ) -> None:
@@ -492,6 +499,7 @@ def test_a_thousand_labels_are_drawn_as_they_are_looked_at(
     assert rows.count() == 201, "what is open stays, however far below"
 
 
+@pytest.mark.slow
 def test_an_export_is_downloaded_and_a_project_removed_and_brought_back(
     serve: Callable[..., str], open_page: Callable[..., Any], notes: str
 ) -> None:
@@ -511,6 +519,7 @@ def test_an_export_is_downloaded_and_a_project_removed_and_brought_back(
     page.locator("[data-testid=project][data-project=notes]").wait_for()
 
 
+@pytest.mark.slow
 def test_what_was_removed_can_come_back_or_go_for_good(
     serve: Callable[..., str],
     open_page: Callable[..., Any],
@@ -615,6 +624,7 @@ def test_the_window_is_filled_and_nothing_sticks_out(
         assert page.get_by_test_id(testid).is_visible(), testid
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["label", "explore", "learn", "data"])
 def test_the_bar_fits_a_phone_and_a_finger(
     looked_at: str, open_page: Callable[..., Any], name: str
@@ -655,6 +665,7 @@ def test_nothing_can_be_changed_on_a_read_only_server(
         assert not page.get_by_test_id(testid).first.is_visible()
 
 
+@pytest.mark.slow
 def test_a_project_that_cannot_be_written_to_says_so_of_itself(
     serve: Callable[..., str],
     open_page: Callable[..., Any],

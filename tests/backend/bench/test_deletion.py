@@ -39,6 +39,7 @@ def made(settings, tmp_path, monkeypatch):
     return replace(settings, data=tmp_path / "data", threads=1)
 
 
+@pytest.mark.slow
 def test_rows_are_the_means_of_the_checks_of_pictures_spread_over_the_set(made, monkeypatch):
     real, ran, said = api.check, [], []
 

@@ -199,6 +199,7 @@ def test_two_processes_build_on_each_others_versions(bench, settings, lanes_coun
     again.close()
 
 
+@pytest.mark.slow
 def test_a_screen_takes_the_version_over_that_another_process_made(bench, settings):
     screen = api.open_project(bench.path, settings=settings, learns=True)
     version = bench.packs.teach("moods").version

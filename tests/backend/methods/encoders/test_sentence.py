@@ -206,6 +206,7 @@ def test_the_tokens_of_a_long_text_are_its_windows_one_after_the_other(encoder):
     np.testing.assert_allclose(both.astype(float), joined, atol=0.01)
 
 
+@pytest.mark.slow
 def test_of_a_very_long_text_a_bounded_number_of_tokens_is_kept_evenly(encoder):
     text = " ".join(f"Sentence number {n} is about bicycles." for n in range(250))
     encoded, (reading,) = encoder.read([text])
