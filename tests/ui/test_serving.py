@@ -6,6 +6,7 @@ import json
 import signal
 
 import httpx
+import pytest
 
 from backend import api
 from tests.started import started
