@@ -290,15 +290,13 @@ def test_a_second_start_builds_nothing(demo):
 @pytest.mark.slow
 @pytest.mark.timeout(MINUTES)
 def test_a_program_is_told_in_json_where_the_demo_is(demo):
-    settings, _ = demo
-    with started(settings, "demo", "--json") as process:
+    with started(demo.settings, "demo", "--json") as process:
         told = json.loads(process.stdout.readline())
         assert set(told) == {"url", "project"}
         assert told["project"] == PHOTOS
         process.send_signal(signal.SIGINT)
-        out, said = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=60)
     assert out == ""
-    assert said.endswith("patchlane: stopped\n")
 
 
 def test_an_interrupted_demo_leaves_nothing_behind(settings):

@@ -12,13 +12,13 @@ import pytest
 
 from backend import api
 
+pytestmark = pytest.mark.slow
+
 CHILD = """
 import sys, time
 from pathlib import Path
 from backend import api
 from backend.settings import Settings
-
-pytestmark = pytest.mark.slow
 
 home, path = map(Path, sys.argv[1:])
 bench = api.open_project(path, settings=Settings(home=home, threads=1), learns=True)
@@ -33,7 +33,6 @@ while True:
 """
 
 
-@pytest.mark.slow
 def test_a_training_whose_process_is_killed_starts_again_on_the_last_version(bench, settings):
     version, logits = bench.version, bench.board.logits.copy()
     bench.close()
