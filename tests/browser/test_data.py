@@ -150,6 +150,7 @@ def test_a_project_from_a_zip(
     assert not list(settings.home.rglob("evil.txt"))
 
 
+@pytest.mark.slow
 def test_a_path_is_looked_at_and_taken_with_two_enters(
     serve: Callable[..., str], open_page: Callable[..., Any], notes: str, tmp_path: Path
 ) -> None:
@@ -571,6 +572,7 @@ def test_what_was_removed_can_come_back_or_go_for_good(
     assert list((settings.home / ".removed").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_keys_theme_and_search(
     serve: Callable[..., str], open_page: Callable[..., Any], notes: str
 ) -> None:

@@ -253,6 +253,7 @@ def test_a_link_opens_exactly_this_view_in_another_browser(look, open_page):
     assert other.locator('[data-testid="look-colours-viridis"]').is_checked()
 
 
+@pytest.mark.slow
 def test_layers_are_offered_drawn_and_survive_in_a_link_where_the_encoder_gives_them(
     look, open_page
 ):

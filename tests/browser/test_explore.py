@@ -407,6 +407,7 @@ def test_verdicts_that_find_no_server_arrive_when_it_is_back(explore: Callable[.
     }
 
 
+@pytest.mark.slow
 def test_no_to_all_stores_no_and_nothing_else(explore: Callable[..., Any]) -> None:
     page = explore()
     map_ready(page)

@@ -171,6 +171,7 @@ def test_a_lane_is_taken_home_and_brought_back(web: TestClient) -> None:
     assert state(web)["version"] == before
 
 
+@pytest.mark.slow
 def test_a_lane_file_goes_into_the_pack_that_was_asked_for_and_the_pack_can_go(
     web: TestClient,
 ) -> None:

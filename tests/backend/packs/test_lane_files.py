@@ -15,6 +15,8 @@ from backend.store.lane_files import digest_of, pack_lane, unpack_lane
 from backend.types import Kind
 from tests.backend.packs.conftest import MOODS, columns, texts
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def other(settings, tmp_path):

@@ -18,6 +18,8 @@ from backend.store.project import ProjectStore
 from backend.types import Lane, LearnStep, Split, Verdict
 from tests.backend.packs.conftest import MOODS, answers, columns, reopened
 
+pytestmark = pytest.mark.slow
+
 RECIPE = """
 [methods]
 aligner = "aligners/transport"
@@ -139,7 +141,6 @@ def test_another_recipe_takes_over_the_lanes_that_fit_it(
     back.close()
 
 
-@pytest.mark.slow
 def test_an_imported_lane_comes_back_with_its_heads(bench, taught, settings, tmp_path, lanes_count):
     file = bench.packs.export("moods", tmp_path)
     bench.packs.drop("moods")

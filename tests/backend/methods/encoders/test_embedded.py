@@ -243,6 +243,7 @@ def test_layers_are_the_blocks_tokens_by_the_shipped_projections_and_the_parts(p
     np.testing.assert_allclose(alone, layers[1], atol=2e-3)
 
 
+@pytest.mark.slow
 def test_layers_come_from_a_reading_that_is_there(encoder, photos):
     encoded, readings = encoder.read(photos[:1])
     told = encoder.layers_of_reading(encoded.parts[0], readings[0])
