@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 demo: install
 	$(BIN)/patchlane demo
 
-# `test` is for every change, under ten minutes on two cores; what takes long is in `test-slow`: the
+# `test` is for every change, about ten minutes on two cores; what takes long is in `test-slow`: the
 # further pages in a browser, each engine with each tower, trainings. CI runs both.
 # Compiled modules are kept: the checks of shapes and the commands that tests start load them again.
 test test-slow: export PYTHONDONTWRITEBYTECODE =
