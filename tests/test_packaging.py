@@ -49,6 +49,15 @@ def test_the_wheel_holds_the_files_of_the_product_and_no_others(wheel: Path) -> 
     assert held == ours
 
 
+def said_by(site: Path, elsewhere: Path, *command: str | Path) -> str:
+    """What a command prints that has its code from the wheel alone."""
+    done = subprocess.run(
+        command, cwd=elsewhere, env=environ(site), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_an_installed_wheel_finds_its_assets(site: Path, tmp_path: Path) -> None:
     """Dependencies come from this environment, the code only from the wheel."""
     code = (
@@ -56,29 +65,12 @@ def test_an_installed_wheel_finds_its_assets(site: Path, tmp_path: Path) -> None
         "from backend.recipes import load_recipe; "
         "print(backend.__file__); print(assets_folder()); print(load_recipe('default').name)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=environ(site),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    where, assets, recipe = done.stdout.splitlines()
+    where, assets, recipe = said_by(site, tmp_path, sys.executable, "-c", code).splitlines()
     assert Path(where).is_relative_to(site)
     assert Path(assets) == site / "patchlane_assets"
     assert recipe == "default"
 
 
 def test_an_installed_wheel_has_its_command(site: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [site / "bin" / "patchlane", "methods", "--shelf", "readers", "--json"],
-        cwd=tmp_path,
-        env=environ(site),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert '"readers/coco"' in done.stdout
+    command = (site / "bin" / "patchlane", "methods", "--shelf", "readers", "--json")
+    assert '"readers/coco"' in said_by(site, tmp_path, *command)
